@@ -1,0 +1,103 @@
+import { and, desc, eq, inArray, lt, or } from "drizzle-orm";
+import type { Manifest } from "../manifest.ts";
+import { isScheduledTier, TIERS } from "../plan/tier.ts";
+import { type Catalog, query } from "./open.ts";
+import { backups } from "./schema.ts";
+
+export type Backup = typeof backups.$inferSelect;
+
+/** Enter a backup by its manifest; entering the same again changes nothing. */
+export function enterBackup(catalog: Catalog, manifest: Manifest): Promise<unknown> {
+  const { id, runId, database, tier } = manifest;
+  const takenAt = Date.parse(manifest.takenAt);
+  return query(`entering backup ${id}`, () =>
+    catalog
+      .insert(backups)
+      .values({ id, runId, database, tier, takenAt, manifest })
+      .onConflictDoNothing({ target: backups.id })
+      .run(),
+  );
+}
+
+export function findBackup(catalog: Catalog, id: string): Promise<Backup | undefined> {
+  return query(`reading backup ${id}`, () =>
+    catalog.select().from(backups).where(eq(backups.id, id)).get(),
+  );
+}
+
+export function newestBackup(catalog: Catalog, database: string): Promise<Backup | undefined> {
+  return query(`reading the newest backup of ${database}`, () =>
+    catalog
+      .select()
+      .from(backups)
+      .where(eq(backups.database, database))
+      .orderBy(desc(backups.takenAt), desc(backups.id))
+      .limit(1)
+      .get(),
+  );
+}
+
+/** The newest backup of a database that its schedule has made. */
+export function newestScheduled(catalog: Catalog, database: string): Promise<Backup | undefined> {
+  return query(`reading the newest scheduled backup of ${database}`, () =>
+    catalog
+      .select()
+      .from(backups)
+      .where(
+        and(
+          eq(backups.database, database),
+          inArray(backups.tier, TIERS.filter(isScheduledTier)),
+        ),
+      )
+      .orderBy(desc(backups.takenAt), desc(backups.id))
+      .limit(1)
+      .get(),
+  );
+}
+
+/** A place in the list of a database's backups: the last one that a page showed. */
+export interface Cursor {
+  takenAt: number;
+  id: string;
+}
+
+/** A page of a database's backups, newest first, after `cursor`. */
+export function listBackups(
+  catalog: Catalog,
+  database: string,
+  limit: number,
+  cursor?: Cursor,
+): Promise<Backup[]> {
+  const after =
+    cursor &&
+    or(
+      lt(backups.takenAt, cursor.takenAt),
+      and(eq(backups.takenAt, cursor.takenAt), lt(backups.id, cursor.id)),
+    );
+  return query(`listing the backups of ${database}`, () =>
+    catalog
+      .select()
+      .from(backups)
+      .where(and(eq(backups.database, database), after))
+      .orderBy(desc(backups.takenAt), desc(backups.id))
+      .limit(limit),
+  );
+}
+
+/** What the retention policy needs of every backup there is. */
+export function allForPruning(catalog: Catalog) {
+  const { id, database, tier, takenAt } = backups;
+  return query("listing all backups", () =>
+    catalog
+      .select({ id, database, tier, takenAt })
+      .from(backups)
+      .orderBy(database, desc(takenAt)),
+  );
+}
+
+/** Remove the rows of up to 100 backups. */
+export function removeBackups(catalog: Catalog, ids: string[]): Promise<unknown> {
+  return query(`removing ${ids.length} backups`, () =>
+    catalog.delete(backups).where(inArray(backups.id, ids)).run(),
+  );
+}

@@ -1,0 +1,33 @@
+import { eq, lt } from "drizzle-orm";
+import { type Catalog, query } from "./open.ts";
+import { links } from "./schema.ts";
+
+export type Link = typeof links.$inferSelect;
+
+export function enterLink(catalog: Catalog, link: Omit<Link, "revokedAt">): Promise<unknown> {
+  return query(`entering link ${link.id}`, () => catalog.insert(links).values(link).run());
+}
+
+export function findLink(catalog: Catalog, id: string): Promise<Link | undefined> {
+  return query(`reading link ${id}`, () =>
+    catalog.select().from(links).where(eq(links.id, id)).get(),
+  );
+}
+
+/** Revoke a link for good. Returns false when there is none of this id. */
+export function revokeLink(catalog: Catalog, id: string, now: number): Promise<boolean> {
+  return query(`revoking link ${id}`, async () => {
+    const revoked = await catalog
+      .update(links)
+      .set({ revokedAt: now })
+      .where(eq(links.id, id))
+      .returning({ id: links.id });
+    return revoked.length === 1;
+  });
+}
+
+export function forgetExpiredLinks(catalog: Catalog, now: number): Promise<unknown> {
+  return query("forgetting expired links", () =>
+    catalog.delete(links).where(lt(links.expiresAt, now)).run(),
+  );
+}

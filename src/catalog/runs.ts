@@ -1,0 +1,127 @@
+import { and, desc, eq, inArray, lt } from "drizzle-orm";
+import type { ErrorReport } from "../errors.ts";
+import { type Catalog, query } from "./open.ts";
+import { ACTIVE_STATES, runs } from "./schema.ts";
+
+export type Run = typeof runs.$inferSelect;
+export type NewRun = Pick<
+  Run,
+  "id" | "database" | "trigger" | "tier" | "name" | "labels" | "scheduledFor"
+>;
+
+/** Enter a run as queued. Returns false when a run of this id is there already. */
+export function enterRun(catalog: Catalog, run: NewRun, now: number): Promise<boolean> {
+  return query(`entering run ${run.id}`, async () => {
+    const entered = await catalog
+      .insert(runs)
+      .values({ ...run, state: "queued", createdAt: now, updatedAt: now })
+      .onConflictDoNothing()
+      .returning({ id: runs.id });
+    return entered.length === 1;
+  });
+}
+
+export function findRun(catalog: Catalog, id: string): Promise<Run | undefined> {
+  return query(`reading run ${id}`, () =>
+    catalog.select().from(runs).where(eq(runs.id, id)).get(),
+  );
+}
+
+/** The newest runs of a database first. */
+export function newestRuns(catalog: Catalog, database: string, limit: number): Promise<Run[]> {
+  return query(`listing the runs of ${database}`, () =>
+    catalog
+      .select()
+      .from(runs)
+      .where(eq(runs.database, database))
+      .orderBy(desc(runs.createdAt), desc(runs.id))
+      .limit(limit),
+  );
+}
+
+/** The run of a database that ended last, whether well or not. */
+export function lastFinishedRun(catalog: Catalog, database: string): Promise<Run | undefined> {
+  return query(`reading the last run of ${database}`, () =>
+    catalog
+      .select()
+      .from(runs)
+      .where(and(eq(runs.database, database), inArray(runs.state, ["done", "failed"])))
+      .orderBy(desc(runs.finishedAt), desc(runs.createdAt))
+      .limit(1)
+      .get(),
+  );
+}
+
+/** Runs that have not ended. */
+export function activeRuns(catalog: Catalog, database: string): Promise<Run[]> {
+  return query(`reading the active runs of ${database}`, () =>
+    catalog
+      .select()
+      .from(runs)
+      .where(and(eq(runs.database, database), inArray(runs.state, [...ACTIVE_STATES]))),
+  );
+}
+
+type Change = Partial<
+  Pick<
+    Run,
+    "state" | "attempt" | "rawBytes" | "storedBytes" | "error" | "backupId" | "startedAt"
+  >
+>;
+
+export function updateRun(
+  catalog: Catalog,
+  id: string,
+  change: Change,
+  now: number,
+): Promise<unknown> {
+  return query(`updating run ${id}`, () =>
+    catalog
+      .update(runs)
+      .set({ ...change, updatedAt: now })
+      .where(eq(runs.id, id))
+      .run(),
+  );
+}
+
+/** A run has made its backup. */
+export function finishRun(
+  catalog: Catalog,
+  id: string,
+  backupId: string,
+  now: number,
+): Promise<unknown> {
+  return query(`finishing run ${id}`, () =>
+    catalog
+      .update(runs)
+      .set({ state: "done", backupId, error: null, updatedAt: now, finishedAt: now })
+      .where(eq(runs.id, id))
+      .run(),
+  );
+}
+
+/** A run has failed for good; one that is done stays done. */
+export function failRun(
+  catalog: Catalog,
+  id: string,
+  error: ErrorReport,
+  now: number,
+): Promise<unknown> {
+  return query(`failing run ${id}`, () =>
+    catalog
+      .update(runs)
+      .set({ state: "failed", error, updatedAt: now, finishedAt: now })
+      .where(and(eq(runs.id, id), inArray(runs.state, [...ACTIVE_STATES])))
+      .run(),
+  );
+}
+
+/** Forget runs that ended before `before` (ms); those that made a backup are kept with it. */
+export function forgetFailedRuns(catalog: Catalog, before: number): Promise<unknown> {
+  return query("forgetting old runs", () =>
+    catalog
+      .delete(runs)
+      .where(and(eq(runs.state, "failed"), lt(runs.createdAt, before)))
+      .run(),
+  );
+}

@@ -1,0 +1,227 @@
+import * as v from "valibot";
+import { NightjarError } from "./errors.ts";
+import { DURATION_FORM, parseDuration } from "./plan/duration.ts";
+import { lifecycleRules, MAX_LIFECYCLE_RULES } from "./plan/lifecycle.ts";
+import { scheduleMistake } from "./plan/schedule.ts";
+import { DEFAULT_RETENTION, type Retention, TIERS } from "./plan/tier.ts";
+
+/** One database under protection, as the rest of Nightjar sees it: nothing optional is left open. */
+export interface DatabaseConfig {
+  readonly name: string;
+  /** http or https, without a trailing slash. */
+  readonly url: string;
+  /** For self-hosted servers with namespaces that the host name does not tell. */
+  readonly namespace: string | undefined;
+  /** The NAME of the secret that holds the token. */
+  readonly tokenSecret: string | undefined;
+  /** Five-field cron, UTC. */
+  readonly schedule: string;
+  readonly retention: Retention;
+  readonly badge: "public" | "private";
+  /** How long the source may send (almost) nothing before the run fails, ms. */
+  readonly stallMs: number;
+  /** How often a run tries before it fails. */
+  readonly attempts: number;
+}
+
+export type Databases = ReadonlyMap<string, DatabaseConfig>;
+
+export interface Config {
+  readonly databases: Databases;
+  readonly adminToken: string;
+  readonly signingKey: string;
+  /** The source's token, or undefined where the database has none. */
+  token(database: DatabaseConfig): string | undefined;
+}
+
+const duration = (unit = DURATION_FORM) =>
+  v.pipe(
+    v.string(`must be ${unit}`),
+    v.check((text) => parseDuration(text) !== undefined, `must be ${unit}`),
+    v.transform((text) => parseDuration(text)!),
+  );
+
+const url = v.pipe(
+  v.string("must be the database's address, like libsql://shop-acme.turso.io"),
+  v.check(
+    (text) => /^(libsql|https?):\/\/[^/]/.test(text) && URL.canParse(text),
+    "must start with libsql://, https:// or http:// and name a host",
+  ),
+  v.check((text) => {
+    if (!URL.canParse(text)) return true;
+    const { username, password, search, hash } = new URL(text);
+    return username + password + search + hash === "";
+  }, "must hold no credentials, query or fragment: put the token in a secret and name it in `token`"),
+  v.transform((text) => text.replace(/^libsql:/, "https:").replace(/\/+$/, "")),
+);
+
+const secretName = v.pipe(
+  v.string("must be the NAME of a secret, like SHOP_TOKEN"),
+  v.regex(
+    /^[A-Z][A-Z0-9_]{0,63}$/,
+    "must be the NAME of a secret in capitals, like SHOP_TOKEN, never the token itself: run `npx wrangler secret put SHOP_TOKEN` and name it here",
+  ),
+);
+
+const schedule = v.pipe(
+  v.string('must be a cron expression with five fields, like "0 0 * * *"'),
+  v.check(
+    (text) => scheduleMistake(text) === undefined,
+    (issue) =>
+      `must be a cron expression with five fields (UTC), like "0 0 * * *": ${scheduleMistake(String(issue.input))}`,
+  ),
+);
+
+const ATTEMPTS = "must be a whole number from 1 to 20";
+
+const ENTRIES = {
+  url,
+  token: v.optional(secretName),
+  namespace: v.optional(
+    v.pipe(
+      v.string("must be the namespace's name"),
+      v.regex(/^[A-Za-z0-9._-]{1,255}$/, "must be a namespace's name: letters, digits, . _ -"),
+    ),
+  ),
+  schedule: v.optional(schedule, "0 0 * * *"),
+  retain: v.optional(
+    v.strictObject(
+      v.entriesFromList(TIERS, v.optional(duration())),
+      `must be a table of tiers and ages, like { daily = "30d" }; tiers: ${TIERS.join(", ")}`,
+    ),
+    {},
+  ),
+  capture: v.optional(
+    v.picklist(
+      ["auto", "dump"],
+      'must be "auto" or "dump": this version captures the server\'s SQL dump only',
+    ),
+    "auto",
+  ),
+  badge: v.optional(v.picklist(["public", "private"], 'must be "public" or "private"'), "private"),
+  stall: v.optional(duration(), "60s"),
+  attempts: v.optional(
+    v.pipe(
+      v.number(ATTEMPTS),
+      v.integer(ATTEMPTS),
+      v.minValue(1, ATTEMPTS),
+      v.maxValue(20, ATTEMPTS),
+    ),
+    4,
+  ),
+};
+
+const databasesSchema = v.pipe(
+  v.custom<Record<string, unknown>>(
+    (input) => typeof input === "object" && input !== null && !Array.isArray(input),
+    'must be a table of databases, like { shop = { url = "libsql://…" } }',
+  ),
+  v.record(
+  v.pipe(
+    v.string(),
+    v.regex(
+      /^[a-z0-9][a-z0-9_-]{0,49}$/,
+      "must be a name of up to 50 lower-case letters, digits, - and _",
+    ),
+  ),
+  v.strictObject(ENTRIES, "must be a table with at least `url`"),
+  ),
+);
+
+/** One thing that is wrong with the configuration: where, and how to mend it. */
+export interface ConfigMistake {
+  path: string;
+  mend: string;
+}
+
+function configError(mistakes: readonly ConfigMistake[]): NightjarError {
+  const lines = mistakes.map(({ path, mend }) => `${path}: ${mend}`);
+  return new NightjarError("CONFIG_INVALID", `The configuration is refused. ${lines.join("; ")}`);
+}
+
+function describe(issue: v.BaseIssue<unknown>): ConfigMistake {
+  const keys = (issue.path ?? []).map((item) => String(item.key));
+  const path = ["DATABASES", ...keys].join(".");
+  if (issue.type === "strict_object" && issue.expected === "never") {
+    const last = keys.at(-1)!;
+    if (last === "follow")
+      return { path, mend: "the page log is not in this version: remove the key" };
+    const known = keys.length > 2 ? TIERS : Object.keys(ENTRIES);
+    return { path, mend: `unknown key; known keys are ${known.join(", ")}` };
+  }
+  if (issue.type === "strict_object" && issue.received === "undefined")
+    return { path, mend: "is missing: every database needs it" };
+  return { path, mend: issue.message };
+}
+
+/**
+ * The databases of a `DATABASES` value: a table from wrangler.toml, or the same as a JSON string.
+ *
+ * @throws NightjarError `CONFIG_INVALID` that names every mistake by its path and how to mend it
+ */
+export function parseDatabases(raw: unknown): Databases {
+  let value: unknown = raw ?? {};
+  if (typeof value === "string") {
+    try {
+      value = JSON.parse(value);
+    } catch {
+      // The parser's own message quotes the text, which may hold what should have been a secret.
+      throw configError([{ path: "DATABASES", mend: "must be valid JSON when it is a string" }]);
+    }
+  }
+  const result = v.safeParse(databasesSchema, value);
+  if (!result.success) throw configError(result.issues.map(describe));
+
+  const databases = new Map<string, DatabaseConfig>();
+  for (const [name, entry] of Object.entries(result.output)) {
+    const chosen = Object.entries(entry.retain).filter(([, age]) => age !== undefined);
+    databases.set(name, {
+      name,
+      url: entry.url,
+      namespace: entry.namespace,
+      tokenSecret: entry.token,
+      schedule: entry.schedule,
+      retention: { ...DEFAULT_RETENTION, ...(Object.fromEntries(chosen) as Retention) },
+      badge: entry.badge,
+      stallMs: entry.stall,
+      attempts: entry.attempts,
+    });
+  }
+  if (lifecycleRules(retentions(databases)).rules.length > MAX_LIFECYCLE_RULES) {
+    const mend = `${databases.size} databases need more than the ${MAX_LIFECYCLE_RULES} lifecycle rules that R2 allows on one bucket: spread them over two Nightjars`;
+    throw configError([{ path: "DATABASES", mend }]);
+  }
+  return databases;
+}
+
+/** The retention of each database, for the planner. */
+export function retentions(databases: Databases): ReadonlyMap<string, Retention> {
+  return new Map([...databases].map(([name, { retention }]) => [name, retention]));
+}
+
+/**
+ * The whole configuration, from the Worker's variables and secrets.
+ *
+ * @throws NightjarError `CONFIG_INVALID` that names every mistake by its path and how to mend it
+ */
+export function loadConfig(env: Readonly<Record<string, unknown>>): Config {
+  const databases = parseDatabases(env["DATABASES"]);
+  const mistakes: ConfigMistake[] = [];
+  const secret = (name: string, path: string): string => {
+    const value = env[name];
+    if (typeof value === "string" && value !== "") return value;
+    mistakes.push({
+      path,
+      mend: `there is no secret ${name}: run \`npx wrangler secret put ${name}\`, or put it in .dev.vars for local use`,
+    });
+    return "";
+  };
+  const adminToken = secret("ADMIN_TOKEN", "ADMIN_TOKEN");
+  const signingKey = secret("SIGNING_KEY", "SIGNING_KEY");
+  const tokens = new Map<string, string>();
+  for (const { name, tokenSecret } of databases.values())
+    if (tokenSecret !== undefined)
+      tokens.set(name, secret(tokenSecret, `DATABASES.${name}.token`));
+  if (mistakes.length > 0) throw configError(mistakes);
+  return { databases, adminToken, signingKey, token: ({ name }) => tokens.get(name) };
+}

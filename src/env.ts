@@ -1,0 +1,12 @@
+/**
+ * What Cloudflare gives the Worker. Only `index.ts` sees it; everything else gets a `Context`.
+ * Source tokens are further string members, named by the configuration.
+ */
+export interface Env {
+  DB: D1Database;
+  BUCKET: R2Bucket;
+  BACKUP: Workflow<{ runId: string }>;
+  ADMIN_TOKEN?: string;
+  SIGNING_KEY?: string;
+  DATABASES?: unknown;
+}

@@ -1,0 +1,193 @@
+/**
+ * Every error that Nightjar reports has a stable code. The code decides the HTTP status, whether
+ * trying again can help, and the hint that tells the reader what to do next.
+ */
+interface Trait {
+  readonly status: number;
+  readonly retryable: boolean;
+  readonly hint: string;
+}
+
+const TRAITS = {
+  CONFIG_INVALID: {
+    status: 500,
+    retryable: false,
+    hint: "Mend the named keys in wrangler.toml (or the DATABASES variable) and deploy again.",
+  },
+  UNAUTHORIZED: {
+    status: 401,
+    retryable: false,
+    hint: "Send `Authorization: Bearer <ADMIN_TOKEN>`.",
+  },
+  REQUEST_INVALID: {
+    status: 400,
+    retryable: false,
+    hint: "Mend the named fields and send the request again.",
+  },
+  NOT_FOUND: { status: 404, retryable: false, hint: "Check the address." },
+  DATABASE_NOT_FOUND: {
+    status: 404,
+    retryable: false,
+    hint: "GET /v1/databases lists the configured databases.",
+  },
+  BACKUP_NOT_FOUND: {
+    status: 404,
+    retryable: false,
+    hint: "GET /v1/databases/:db/backups lists the backups that exist.",
+  },
+  RUN_NOT_FOUND: {
+    status: 404,
+    retryable: false,
+    hint: "GET /v1/databases/:db shows the newest run.",
+  },
+  FORMAT_UNAVAILABLE: {
+    status: 422,
+    retryable: false,
+    hint: "Ask for one of the formats that the message names.",
+  },
+  LINK_INVALID: {
+    status: 403,
+    retryable: false,
+    hint: "Make a new link with POST /v1/backups/:id/links or `nightjar url`.",
+  },
+  SOURCE_UNREACHABLE: {
+    status: 502,
+    retryable: true,
+    hint: "Check that the database's `url` is right and that its server is up.",
+  },
+  SOURCE_UNAUTHORIZED: {
+    status: 502,
+    retryable: false,
+    hint: "The server refused the token: store a valid one with `npx wrangler secret put`.",
+  },
+  SOURCE_NOT_FOUND: {
+    status: 502,
+    retryable: false,
+    hint: "The server has no such database, or no /dump: check `url` and `namespace`.",
+  },
+  SOURCE_ERROR: {
+    status: 502,
+    retryable: true,
+    hint: "The database server answered with an error: look at its log.",
+  },
+  SOURCE_STALLED: {
+    status: 504,
+    retryable: true,
+    hint: "The server stopped sending: look at its load, or raise the database's `stall`.",
+  },
+  SOURCE_CUT: {
+    status: 502,
+    retryable: true,
+    hint: "The connection broke, or the server gave up in the middle of the dump: look at its log. Names with a double quote and text that is not UTF-8 make sqld's dump fail.",
+  },
+  DUMP_INVALID: {
+    status: 502,
+    retryable: true,
+    hint: "The server's answer is not a libSQL dump: see that `url` names the database server and not a web page or a proxy.",
+  },
+  DUMP_INCOMPLETE: {
+    status: 502,
+    retryable: true,
+    hint: "The dump ended before its COMMIT; nothing was kept. Run the backup again.",
+  },
+  STORE_FAILED: {
+    status: 502,
+    retryable: true,
+    hint: "R2 did not do what it was asked: see Cloudflare's status, then run the backup again.",
+  },
+  STORE_CONFLICT: {
+    status: 409,
+    retryable: false,
+    hint: "An object with this key exists already and is never overwritten: run the backup again.",
+  },
+  OBJECT_MISSING: {
+    status: 502,
+    retryable: false,
+    hint: "The catalog lists a backup whose bytes are gone from the bucket: choose another backup.",
+  },
+  OBJECT_CORRUPT: {
+    status: 502,
+    retryable: false,
+    hint: "The stored bytes are not those that were written: choose another backup.",
+  },
+  CATALOG_FAILED: {
+    status: 503,
+    retryable: true,
+    hint: "D1 did not answer, or lacks its tables: `npx wrangler d1 migrations apply DB`.",
+  },
+  RUN_LOST: {
+    status: 500,
+    retryable: true,
+    hint: "The run's Workflow ended without a word: run the backup again.",
+  },
+  INTERNAL: {
+    status: 500,
+    retryable: true,
+    hint: "This is a fault in Nightjar: please report it with the log of this moment.",
+  },
+} as const satisfies Record<string, Trait>;
+
+export type ErrorCode = keyof typeof TRAITS;
+
+/** How an error stands in the catalog, the API and the log. Never holds a secret. */
+export interface ErrorReport {
+  code: ErrorCode;
+  message: string;
+  hint: string;
+}
+
+export class NightjarError extends Error {
+  override readonly name = "NightjarError";
+  readonly code: ErrorCode;
+  /** What to do next. */
+  readonly hint: string;
+
+  constructor(code: ErrorCode, message: string, options: { hint?: string; cause?: unknown } = {}) {
+    super(message, "cause" in options ? { cause: options.cause } : undefined);
+    this.code = code;
+    this.hint = options.hint ?? TRAITS[code].hint;
+  }
+
+  /** The HTTP status that this error answers with. */
+  get status(): number {
+    return TRAITS[this.code].status;
+  }
+
+  /** Whether the same attempt may succeed later with nothing changed. */
+  get retryable(): boolean {
+    return TRAITS[this.code].retryable;
+  }
+
+  report(): ErrorReport {
+    return { code: this.code, message: this.message, hint: this.hint };
+  }
+}
+
+/** Whatever was thrown, as a NightjarError; the unknown gets the code `otherwise`. */
+export function asNightjarError(thrown: unknown, otherwise: ErrorCode = "INTERNAL"): NightjarError {
+  if (thrown instanceof NightjarError) return thrown;
+  return new NightjarError(otherwise, messageOf(thrown), { cause: thrown });
+}
+
+/** Run `action`; what it throws becomes an error of `code` whose message starts with `what`. */
+export async function orFail<T>(
+  code: ErrorCode,
+  what: string,
+  action: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await action();
+  } catch (thrown) {
+    if (thrown instanceof NightjarError) throw thrown;
+    throw new NightjarError(code, `${what}: ${messageOf(thrown)}`, { cause: thrown });
+  }
+}
+
+/** The message of a thrown value and of its causes, on one line. */
+export function messageOf(thrown: unknown): string {
+  if (!(thrown instanceof Error)) return String(thrown);
+  const cause = thrown.cause === undefined ? "" : messageOf(thrown.cause);
+  return cause === "" || thrown.message.includes(cause)
+    ? thrown.message
+    : `${thrown.message}: ${cause}`;
+}

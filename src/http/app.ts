@@ -1,0 +1,56 @@
+import { Hono } from "hono";
+import { countDatabases } from "../catalog/databases.ts";
+import { asNightjarError, NightjarError } from "../errors.ts";
+import { log } from "../log.ts";
+import { VERSION } from "../version.ts";
+import { requireAdmin } from "./auth.ts";
+import { backups } from "./backups.ts";
+import { badge } from "./badge.ts";
+import { databases } from "./databases.ts";
+import { download } from "./download.ts";
+import type { HttpEnv } from "./env.ts";
+import { health } from "./health.ts";
+import { links } from "./links.ts";
+import { problem } from "./problem.ts";
+import { prune } from "./prune.ts";
+import { runs } from "./runs.ts";
+
+const v1 = new Hono<HttpEnv>()
+  .use(requireAdmin)
+  .route("/databases", databases)
+  .route("/backups", backups)
+  .route("/runs", runs)
+  .route("/links", links)
+  .route("/prune", prune);
+
+/** Every route that Nightjar serves. */
+export const app = new Hono<HttpEnv>()
+  .get("/healthz", async (c) => {
+    await countDatabases(c.env.catalog); // fails where the catalog has no tables
+    return c.json({ status: "ok", version: VERSION, databases: c.env.config.databases.size });
+  })
+  .route("/v1", v1)
+  .route("/d", download)
+  .route("/badge", badge)
+  .route("/health", health)
+  .notFound(() => problem(new NightjarError("NOT_FOUND", "There is nothing at this address.")))
+  .onError((thrown, c) => {
+    const error = asHttpError(thrown);
+    if (error.status >= 500) log.error("request-failed", error, { path: loggablePath(c.req.url) });
+    return problem(error, error.code === "UNAUTHORIZED" ? { "www-authenticate": "Bearer" } : {});
+  });
+
+/** The path of a request; a download link is a secret, and stays out of the log. */
+function loggablePath(url: string): string {
+  return new URL(url).pathname.replace(/^\/d\/.*/, "/d/…");
+}
+
+/** Hono's own exceptions are about the request, such as a body that is no JSON. */
+function asHttpError(thrown: unknown): NightjarError {
+  if (thrown instanceof Error && "getResponse" in thrown)
+    return new NightjarError("REQUEST_INVALID", thrown.message);
+  return asNightjarError(thrown);
+}
+
+/** The typed shape of the API, for `hono/client`. */
+export type App = typeof app;

@@ -1,0 +1,135 @@
+import { Hono } from "hono";
+import * as v from "valibot";
+import {
+  type Backup,
+  type Cursor,
+  findBackup,
+  listBackups,
+  newestBackup,
+} from "../catalog/backups.ts";
+import { findRun, type NewRun, type Run } from "../catalog/runs.ts";
+import type { DatabaseConfig } from "../config.ts";
+import type { Context } from "../context.ts";
+import { randomId } from "../deps.ts";
+import { NightjarError } from "../errors.ts";
+import { startRunOnce } from "../jobs/start.ts";
+import { REQUESTED_TIERS } from "../plan/tier.ts";
+import { stamp } from "../store/keys.ts";
+import type { HttpEnv } from "./env.ts";
+import { input } from "./input.ts";
+import { backupSummary, backupView, databaseView, runView } from "./views.ts";
+
+const text = (max: number) =>
+  v.pipe(
+    v.string("must be text"),
+    v.minLength(1, "must not be empty"),
+    v.maxLength(max, `must have at most ${max} characters`),
+  );
+
+const newBackupSchema = v.strictObject({
+  name: v.optional(text(100)),
+  tier: v.optional(
+    v.picklist(REQUESTED_TIERS, `must be one of ${REQUESTED_TIERS.join(", ")}`),
+    "manual",
+  ),
+  labels: v.optional(
+    v.pipe(
+      v.record(text(50), text(200)),
+      v.check((labels) => Object.keys(labels).length <= 20, "must be 20 at the most"),
+    ),
+    {},
+  ),
+  wait: v.optional(v.boolean("must be true or false"), false),
+});
+
+const pageSchema = v.strictObject({
+  limit: v.optional(
+    v.pipe(
+      v.string(),
+      v.regex(/^([1-9]|[1-9][0-9]|1[0-9][0-9]|200)$/, "must be a whole number from 1 to 200"),
+      v.transform(Number),
+    ),
+    "50",
+  ),
+  cursor: v.optional(
+    v.pipe(
+      v.string(),
+      v.regex(/^\d{1,15}-[0-9a-z]{12}$/, "must be the `next` of the page before"),
+    ),
+  ),
+});
+
+function configured(context: Context, name: string): DatabaseConfig {
+  const database = context.config.databases.get(name);
+  if (database === undefined)
+    throw new NightjarError("DATABASE_NOT_FOUND", `No database ${name} is configured.`);
+  return database;
+}
+
+function parseCursor(cursor: string | undefined): Cursor | undefined {
+  if (cursor === undefined) return undefined;
+  const [takenAt, id] = cursor.split("-") as [string, string];
+  return { takenAt: Number(takenAt), id };
+}
+
+/** How long a request with `wait` is held, ms, and how often it looks, ms. */
+const WAIT_AT_MOST = 10 * 60_000;
+const LOOK_EVERY = 500;
+
+async function awaitRun({ catalog, deps }: Context, id: string): Promise<Run> {
+  const until = deps.now() + WAIT_AT_MOST;
+  for (;;) {
+    const run = await findRun(catalog, id);
+    if (run === undefined) throw new NightjarError("RUN_NOT_FOUND", `There is no run ${id}.`);
+    if (run.finishedAt !== null || deps.now() > until) return run;
+    await deps.sleep(LOOK_EVERY);
+  }
+}
+
+/** `/v1/databases`: the databases, their backups, and starting one. */
+export const databases = new Hono<HttpEnv>()
+  .get("/", async (c) => {
+    const origin = new URL(c.req.url).origin;
+    const all = [...c.env.config.databases.values()];
+    const views = await Promise.all(all.map((database) => databaseView(c.env, database, origin)));
+    return c.json({ databases: views });
+  })
+
+  .get("/:db", async (c) => {
+    const database = configured(c.env, c.req.param("db"));
+    return c.json(await databaseView(c.env, database, new URL(c.req.url).origin));
+  })
+
+  .get("/:db/backups", input("query", pageSchema), async (c) => {
+    const { name } = configured(c.env, c.req.param("db"));
+    const { limit, cursor } = c.req.valid("query");
+    // One more than the page shows tells whether there is another page.
+    const found = await listBackups(c.env.catalog, name, limit + 1, parseCursor(cursor));
+    const page = found.slice(0, limit);
+    const last = page.at(-1);
+    const next = found.length > limit ? `${last!.takenAt}-${last!.id}` : null;
+    return c.json({ backups: page.map(backupSummary), next });
+  })
+
+  .post("/:db/backups", input("json", newBackupSchema), async (c) => {
+    const { name: database } = configured(c.env, c.req.param("db"));
+    const { name = null, tier, labels, wait } = c.req.valid("json");
+    const trigger = tier === "deploy" ? "deploy" : "api";
+    const id = `${database}-${stamp(c.env.deps.now())}-${randomId(c.env.deps)}`;
+    const run: NewRun = { id, database, trigger, tier, name, labels, scheduledFor: null };
+    await startRunOnce(c.env, run);
+    const started = wait ? await awaitRun(c.env, id) : (await findRun(c.env.catalog, id))!;
+    c.header("location", `/v1/runs/${id}`);
+    return c.json(runView(started), started.finishedAt === null ? 202 : 200);
+  })
+
+  .get("/:db/backups/:backup", async (c) => {
+    const { name } = configured(c.env, c.req.param("db"));
+    const wanted = c.req.param("backup");
+    const { catalog } = c.env;
+    const found: Backup | undefined =
+      wanted === "latest" ? await newestBackup(catalog, name) : await findBackup(catalog, wanted);
+    if (found === undefined || found.database !== name)
+      throw new NightjarError("BACKUP_NOT_FOUND", `${name} has no backup ${wanted}.`);
+    return c.json(backupView(found));
+  });

@@ -1,0 +1,70 @@
+import type { Backup } from "../catalog/backups.ts";
+import { newestBackup } from "../catalog/backups.ts";
+import { lastFinishedRun, newestRuns, type Run } from "../catalog/runs.ts";
+import type { DatabaseConfig } from "../config.ts";
+import type { Context } from "../context.ts";
+import { type Freshness, freshness } from "../plan/freshness.ts";
+import { nextMoment } from "../plan/schedule.ts";
+import { badgePath } from "./badge-access.ts";
+import { FORMATS } from "./link-url.ts";
+
+/** How the catalog's rows look outside: moments in ISO 8601, sizes in bytes. */
+
+const iso = (moment: number | null | undefined): string | null =>
+  moment == null ? null : new Date(moment).toISOString();
+
+export function runView(run: Run) {
+  const { scheduledFor, createdAt, startedAt, updatedAt, finishedAt, ...rest } = run;
+  return {
+    ...rest,
+    scheduledFor: iso(scheduledFor),
+    createdAt: iso(createdAt)!,
+    startedAt: iso(startedAt),
+    updatedAt: iso(updatedAt)!,
+    finishedAt: iso(finishedAt),
+  };
+}
+
+export function backupView(backup: Backup) {
+  return { ...backup.manifest, formats: [...FORMATS] };
+}
+
+/** A backup without its list of tables, for lists. */
+export function backupSummary(backup: Backup) {
+  const { tables, ...rest } = backupView(backup);
+  return { ...rest, tableCount: tables.length };
+}
+
+/** What is known of a database's health. */
+export async function healthOf(
+  context: Context,
+  database: DatabaseConfig,
+): Promise<{ state: Freshness; newest: Backup | undefined }> {
+  const [newest, finished] = await Promise.all([
+    newestBackup(context.catalog, database.name),
+    lastFinishedRun(context.catalog, database.name),
+  ]);
+  const failed = finished?.state === "failed";
+  const state = freshness(database.schedule, newest?.takenAt, failed, context.deps.now());
+  return { state, newest };
+}
+
+export async function databaseView(context: Context, database: DatabaseConfig, origin: string) {
+  const { name, url, namespace, schedule, badge } = database;
+  const [{ state, newest }, [lastRun]] = await Promise.all([
+    healthOf(context, database),
+    newestRuns(context.catalog, name, 1),
+  ]);
+  return {
+    name,
+    url,
+    namespace: namespace ?? null,
+    schedule,
+    badge,
+    state,
+    nextScheduledAt: iso(nextMoment(schedule, context.deps.now())),
+    lastRun: lastRun === undefined ? null : runView(lastRun),
+    newestBackup: newest === undefined ? null : backupSummary(newest),
+    badgeUrl: origin + badgePath(context.config, database),
+  };
+}

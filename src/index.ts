@@ -1,0 +1,84 @@
+import { WorkflowEntrypoint, type WorkflowEvent, type WorkflowStep } from "cloudflare:workers";
+import { openCatalog } from "./catalog/open.ts";
+import { loadConfig } from "./config.ts";
+import type { BackupWorkflows, Context } from "./context.ts";
+import { systemDeps } from "./deps.ts";
+import type { Env } from "./env.ts";
+import { asNightjarError, messageOf, NightjarError } from "./errors.ts";
+import { app } from "./http/app.ts";
+import { bearerIs } from "./http/auth.ts";
+import { problem } from "./http/problem.ts";
+import { runBackup } from "./jobs/backup.ts";
+import { look } from "./jobs/look.ts";
+import { prune } from "./jobs/prune.ts";
+import { log } from "./log.ts";
+
+/** The cron of wrangler.toml that prunes; every other one looks for what is due. */
+const PRUNE_CRON = "30 3 * * *";
+
+function contextOf(env: Env): Context {
+  return {
+    config: loadConfig(env as unknown as Record<string, unknown>),
+    catalog: openCatalog(env.DB),
+    bucket: env.BUCKET,
+    workflows: workflowsOf(env.BACKUP),
+    deps: systemDeps,
+  };
+}
+
+function workflowsOf(binding: Env["BACKUP"]): BackupWorkflows {
+  return {
+    async create(runId) {
+      await binding.create({ id: runId, params: { runId } });
+    },
+    async status(runId) {
+      try {
+        const instance = await binding.get(runId);
+        return (await instance.status()).status;
+      } catch (error) {
+        if (/not.?found/i.test(messageOf(error))) return "missing";
+        throw error;
+      }
+    },
+  };
+}
+
+/** A refused configuration answers everything; only the admin reads what is wrong with it. */
+function refuse(request: Request, env: Env, thrown: unknown): Response {
+  const error = asNightjarError(thrown);
+  log.error("configuration-refused", error);
+  if (env.ADMIN_TOKEN && bearerIs(request, env.ADMIN_TOKEN)) return problem(error);
+  return problem(
+    new NightjarError(error.code, "Nightjar's configuration is refused; its log says why."),
+  );
+}
+
+export default {
+  async fetch(request, env): Promise<Response> {
+    let context: Context;
+    try {
+      context = contextOf(env);
+    } catch (error) {
+      return refuse(request, env, error);
+    }
+    return app.fetch(request, context);
+  },
+
+  async scheduled(controller, env): Promise<void> {
+    try {
+      const context = contextOf(env);
+      if (controller.cron === PRUNE_CRON) await prune(context, controller.scheduledTime, false);
+      else await look(context, controller.scheduledTime);
+    } catch (error) {
+      log.error("cron-failed", error, { cron: controller.cron });
+      throw error;
+    }
+  },
+} satisfies ExportedHandler<Env>;
+
+/** The durable run of one backup; its instance id is the run's id. */
+export class BackupWorkflow extends WorkflowEntrypoint<Env, { runId: string }> {
+  override async run(event: WorkflowEvent<{ runId: string }>, step: WorkflowStep): Promise<void> {
+    await runBackup(contextOf(this.env), event.payload.runId, step);
+  }
+}

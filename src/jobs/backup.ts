@@ -1,0 +1,100 @@
+import type { WorkflowStep } from "cloudflare:workers";
+import { NonRetryableError } from "cloudflare:workflows";
+import { enterBackup } from "../catalog/backups.ts";
+import { failRun, findRun, finishRun, updateRun } from "../catalog/runs.ts";
+import { removeUpload } from "../catalog/uploads.ts";
+import type { Context } from "../context.ts";
+import { asNightjarError, NightjarError } from "../errors.ts";
+import { log } from "../log.ts";
+import type { Manifest } from "../manifest.ts";
+import { writeManifest } from "../store/manifest.ts";
+import { captureDump } from "./capture.ts";
+import { healUploads } from "./heal.ts";
+
+/** Long enough for any dump that a Worker's CPU time allows; a stalled source is found much sooner. */
+const CAPTURE_TIMEOUT = "12 hours";
+const PUBLISH_RETRIES = { limit: 8, delay: "2 seconds", backoff: "exponential" } as const;
+
+/**
+ * A run, as the steps of a durable Workflow: capture the bytes, then publish them. A step that fails
+ * is tried again with growing pauses; a killed Worker goes on at the step where it was.
+ */
+export async function runBackup(context: Context, runId: string, step: WorkflowStep): Promise<void> {
+  try {
+    const attempts = await step.do("plan", () => attemptsOf(context, runId));
+    const retries = { limit: attempts - 1, delay: "5 seconds", backoff: "exponential" } as const;
+    const options = { retries, timeout: CAPTURE_TIMEOUT } as const;
+    const manifest = await step.do("capture", options, () =>
+      recorded(context, runId, () => capture(context, runId)),
+    );
+    await step.do("publish", { retries: PUBLISH_RETRIES }, () =>
+      recorded(context, runId, () => publish(context, manifest)),
+    );
+  } catch (thrown) {
+    await step.do("fail", { retries: PUBLISH_RETRIES }, () => fail(context, runId, thrown));
+    throw thrown;
+  }
+}
+
+async function attemptsOf(context: Context, runId: string): Promise<number> {
+  const run = await findRun(context.catalog, runId);
+  return context.config.databases.get(run?.database ?? "")?.attempts ?? 1;
+}
+
+async function capture(context: Context, runId: string): Promise<Manifest> {
+  const { catalog, config, deps } = context;
+  const run = await findRun(catalog, runId);
+  if (run === undefined)
+    throw new NightjarError("RUN_NOT_FOUND", `The catalog has no run ${runId}.`);
+  const database = config.databases.get(run.database);
+  if (database === undefined)
+    throw new NightjarError("DATABASE_NOT_FOUND", `${run.database} is no longer configured.`);
+
+  await healUploads(context, run.database, runId);
+  const now = deps.now();
+  const begun = { attempt: run.attempt + 1, startedAt: run.startedAt ?? now };
+  await updateRun(
+    catalog,
+    runId,
+    { ...begun, state: "capturing", rawBytes: 0, storedBytes: 0 },
+    now,
+  );
+  return captureDump(context, run, database);
+}
+
+/** Make the captured bytes a backup: the manifest, then the catalog. May be repeated. */
+async function publish(context: Context, manifest: Manifest): Promise<void> {
+  const { catalog, bucket, deps } = context;
+  const { runId, id } = manifest;
+  await writeManifest(bucket, manifest);
+  await enterBackup(catalog, manifest);
+  const bytes = { rawBytes: manifest.raw.bytes, storedBytes: manifest.stored.bytes };
+  await updateRun(catalog, runId, bytes, deps.now());
+  await finishRun(catalog, runId, id, deps.now());
+  await removeUpload(catalog, manifest.key);
+  log.info("backup-done", { run: runId, key: manifest.key, ...bytes });
+}
+
+/** Errors lose their code between steps, so each attempt writes its own to the run. */
+async function recorded<T>(context: Context, runId: string, attempt: () => Promise<T>): Promise<T> {
+  try {
+    return await attempt();
+  } catch (thrown) {
+    const error = asNightjarError(thrown);
+    log.error("attempt-failed", error, { run: runId });
+    const { catalog, deps } = context;
+    await updateRun(catalog, runId, { error: error.report() }, deps.now()).catch((other: unknown) =>
+      log.error("error-not-recorded", other, { run: runId }),
+    );
+    if (error.retryable) throw error;
+    throw new NonRetryableError(error.message, error.code);
+  }
+}
+
+async function fail(context: Context, runId: string, thrown: unknown): Promise<void> {
+  const { catalog, deps } = context;
+  const run = await findRun(catalog, runId);
+  const report = run?.error ?? asNightjarError(thrown).report();
+  await failRun(catalog, runId, report, deps.now());
+  log.error("run-failed", new NightjarError(report.code, report.message, report), { run: runId });
+}

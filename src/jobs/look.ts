@@ -1,0 +1,70 @@
+import { newestScheduled } from "../catalog/backups.ts";
+import { lastLook, recordLook } from "../catalog/databases.ts";
+import { activeRuns, failRun } from "../catalog/runs.ts";
+import type { DatabaseConfig } from "../config.ts";
+import type { Context } from "../context.ts";
+import { NightjarError } from "../errors.ts";
+import { log } from "../log.ts";
+import { MINUTE } from "../plan/duration.ts";
+import { dueMoment } from "../plan/schedule.ts";
+import { scheduledTier } from "../plan/tier.ts";
+import { stamp } from "../store/keys.ts";
+import { startRun } from "./start.ts";
+
+/** A run that has not moved for so long is asked after, ms. */
+const QUIET = 15 * MINUTE;
+
+/**
+ * The cron's job: start a run for every database that is due at `now` (ms).
+ *
+ * @throws the first error, after every database has had its turn
+ */
+export async function look(context: Context, now: number): Promise<void> {
+  const errors: unknown[] = [];
+  for (const database of context.config.databases.values()) {
+    try {
+      await lookAt(context, database, now);
+    } catch (error) {
+      log.error("look-failed", error, { database: database.name });
+      errors.push(error);
+    }
+  }
+  if (errors.length > 0) throw errors[0];
+}
+
+async function lookAt(context: Context, database: DatabaseConfig, now: number): Promise<void> {
+  const { catalog } = context;
+  const { name, schedule, retention } = database;
+  const last = await lastLook(catalog, name);
+  const moment = dueMoment(schedule, last, now);
+  if (moment === undefined) return;
+
+  const scheduledFor = moment;
+  const id = `${name}-${stamp(moment)}`;
+  const others = (await activeRuns(catalog, name)).filter((run) => run.id !== id);
+  for (const run of others)
+    if (now - run.updatedAt > QUIET) await reapIfLost(context, run.id);
+    // One run at a time: the moment stays due and is caught up when the other has ended.
+    else return;
+
+  const previous = await newestScheduled(catalog, name);
+  const tier = scheduledTier(moment, previous && momentOf(previous), retention);
+  const run = { id, database: name, trigger: "cron", tier, name: null, labels: {}, scheduledFor };
+  await startRun(context, run as Parameters<typeof startRun>[1]);
+  await recordLook(catalog, name, Math.max(now, last ?? 0));
+}
+
+/** The scheduled moment that a backup was made for; a late one counts for the period it was due in. */
+function momentOf(backup: { takenAt: number; manifest: { scheduledFor: string | null } }): number {
+  const { scheduledFor } = backup.manifest;
+  return scheduledFor === null ? backup.takenAt : Date.parse(scheduledFor);
+}
+
+/** Mark a silent run failed when its Workflow has ended without saying so. */
+async function reapIfLost(context: Context, runId: string): Promise<void> {
+  const status = await context.workflows.status(runId);
+  if (["queued", "running", "paused", "waiting", "waitingForPause"].includes(status)) return;
+  const error = new NightjarError("RUN_LOST", `The run's Workflow is ${status}.`);
+  log.error("run-lost", error, { run: runId });
+  await failRun(context.catalog, runId, error.report(), context.deps.now());
+}

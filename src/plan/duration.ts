@@ -1,0 +1,26 @@
+const SECOND = 1000;
+export const MINUTE = 60 * SECOND;
+export const HOUR = 60 * MINUTE;
+export const DAY = 24 * HOUR;
+
+/**
+ * A month counts as 31 days and a year as 366, so that what is kept "12mo" is never deleted before
+ * the calendar's twelve months are over.
+ */
+const UNITS: Record<string, number> = {
+  s: SECOND,
+  m: MINUTE,
+  h: HOUR,
+  d: DAY,
+  w: 7 * DAY,
+  mo: 31 * DAY,
+  y: 366 * DAY,
+};
+
+export const DURATION_FORM = "a whole number and a unit: s, m, h, d, w, mo or y (like 30d or 12mo)";
+
+/** Milliseconds of a duration such as `90s`, `24h`, `30d`, `12w`, `12mo`, `1y`; undefined if it is none. */
+export function parseDuration(text: string): number | undefined {
+  const match = /^([1-9][0-9]{0,5})(s|m|h|d|w|mo|y)$/.exec(text);
+  return match ? Number(match[1]) * UNITS[match[2]!]! : undefined;
+}

@@ -1,0 +1,51 @@
+import { Cron } from "croner";
+import { HOUR } from "./duration.ts";
+
+/** How long after a scheduled moment its backup may still be missing before the database is late. */
+export const GRACE = HOUR;
+
+function cron(schedule: string): Cron {
+  return new Cron(schedule, { timezone: "UTC", mode: "5-part", paused: true });
+}
+
+/** What is wrong with a five-field cron expression, or undefined when nothing is. */
+export function scheduleMistake(schedule: string): string | undefined {
+  try {
+    return cron(schedule).nextRun() === null ? "no date ever matches it" : undefined;
+  } catch (error) {
+    return (error as Error).message.replace(/^CronPattern: /, "");
+  }
+}
+
+/** The last scheduled moment at or before `now` (ms), or undefined when there is none. */
+function previousMoment(schedule: string, now: number): number | undefined {
+  return cron(schedule)
+    .previousRuns(1, new Date(now + 1)) // croner leaves out the reference itself
+    .at(0)
+    ?.getTime();
+}
+
+/** The first scheduled moment after `after` (ms), or undefined when there is none. */
+export function nextMoment(schedule: string, after: number): number | undefined {
+  return cron(schedule).nextRuns(1, new Date(after)).at(0)?.getTime();
+}
+
+/**
+ * The scheduled moment that is due at `now`: the latest one after `lastLook`. However many were
+ * missed, one backup catches up. A database that was never looked at is due at once.
+ */
+export function dueMoment(
+  schedule: string,
+  lastLook: number | undefined,
+  now: number,
+): number | undefined {
+  const moment = previousMoment(schedule, now);
+  if (moment === undefined) return undefined;
+  return lastLook === undefined || moment > lastLook ? moment : undefined;
+}
+
+/** Whether a database whose newest backup was taken at `takenAt` should have a newer one at `now`. */
+export function isLate(schedule: string, takenAt: number, now: number): boolean {
+  const next = nextMoment(schedule, takenAt);
+  return next !== undefined && now > next + GRACE;
+}

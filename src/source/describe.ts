@@ -1,0 +1,71 @@
+import { createClient } from "@libsql/client/web";
+import type { Deps } from "../deps.ts";
+import { messageOf } from "../errors.ts";
+import { type Source, sourceHeaders } from "./server.ts";
+
+/** What the server says of itself and of the database beside the dump. */
+export interface SourceFacts {
+  /** The server's own version line, as `sqld 0.24.32 (…)`. */
+  version: string | null;
+  /** `PRAGMA user_version`, which the dump does not carry. */
+  userVersion: number | null;
+  /** What could not be found out, and why; a backup is complete without it. */
+  unknown: string[];
+}
+
+/** Never waits longer than this, ms: these facts are worth having but not worth a failed backup. */
+const PATIENCE = 10_000;
+
+/** Ask the server for what the dump leaves out. Does not throw: what fails is named in `unknown`. */
+export async function describeSource(source: Source, deps: Deps): Promise<SourceFacts> {
+  const unknown: string[] = [];
+  const ask = async <T>(what: string, action: (signal: AbortSignal) => Promise<T>) => {
+    try {
+      return await action(AbortSignal.timeout(Math.min(PATIENCE, source.stallMs)));
+    } catch (thrown) {
+      unknown.push(`${what}: ${messageOf(thrown)}`);
+      return null;
+    }
+  };
+  const [version, userVersion] = await Promise.all([
+    ask("server version", (signal) => serverVersion(source, deps, signal)),
+    ask("user_version", (signal) => userVersionOf(source, deps, signal)),
+  ]);
+  return { version, userVersion, unknown };
+}
+
+async function serverVersion(source: Source, deps: Deps, signal: AbortSignal): Promise<string> {
+  const response = await deps.fetch(`${source.url}/version`, {
+    headers: { ...sourceHeaders(source), "accept-encoding": "identity" },
+    redirect: "manual",
+    signal,
+  });
+  const text = (await response.text()).trim();
+  if (response.status !== 200 || !/^[ -~]{1,100}$/.test(text))
+    throw new Error(`GET /version answered ${response.status} with no version`);
+  return text;
+}
+
+async function userVersionOf(source: Source, deps: Deps, signal: AbortSignal): Promise<number> {
+  const client = createClient({
+    url: source.url,
+    intMode: "number",
+    fetch: async (request: Request) => {
+      const headers = new Headers(request.headers);
+      for (const [name, value] of Object.entries(sourceHeaders(source))) headers.set(name, value);
+      headers.set("accept-encoding", "identity");
+      const { method, url } = request;
+      const body = method === "GET" ? null : await request.text();
+      return deps.fetch(url, { method, headers, body, signal });
+    },
+  });
+  try {
+    // A read-only token may read the table-valued function, but not run the pragma.
+    const { rows } = await client.execute("SELECT user_version FROM pragma_user_version");
+    const value = rows[0]?.["user_version"];
+    if (typeof value !== "number") throw new Error("the server sent no number");
+    return value;
+  } finally {
+    client.close();
+  }
+}

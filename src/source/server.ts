@@ -1,0 +1,23 @@
+import { Buffer } from "node:buffer";
+
+/** A libSQL server, and how to be let in. */
+export interface Source {
+  /** http or https, without a trailing slash; a path is kept, for servers behind a proxy. */
+  readonly url: string;
+  readonly token: string | undefined;
+  readonly namespace: string | undefined;
+  /** How long it may send (almost) nothing, ms. */
+  readonly stallMs: number;
+}
+
+/**
+ * The headers that every request to a source carries. sqld takes the namespace from
+ * `x-namespace-bin` (unpadded base64), else from the first label of the host name.
+ */
+export function sourceHeaders({ token, namespace }: Source): Record<string, string> {
+  const headers: Record<string, string> = {};
+  if (token !== undefined) headers["authorization"] = `Bearer ${token}`;
+  if (namespace !== undefined)
+    headers["x-namespace-bin"] = Buffer.from(namespace).toString("base64").replace(/=+$/, "");
+  return headers;
+}

@@ -1,0 +1,47 @@
+import { type Tier, TIERS } from "../plan/tier.ts";
+
+/**
+ * The grammar of keys in the bucket (docs/format.md):
+ *
+ *     <tier>/<database>/<yyyymmddThhmmssZ>-<id>.sql.zst     the bytes
+ *     <tier>/<database>/<yyyymmddThhmmssZ>-<id>.json        the manifest
+ */
+export interface BackupName {
+  readonly tier: Tier;
+  readonly database: string;
+  /** When the capture began, ms; keys keep whole seconds. */
+  readonly takenAt: number;
+  readonly id: string;
+}
+
+export const DUMP_SUFFIX = ".sql.zst";
+const MANIFEST_SUFFIX = ".json";
+
+/** `20261121T000000Z`, of a moment in ms. */
+export function stamp(moment: number): string {
+  return new Date(moment).toISOString().replaceAll(/[-:]|\.\d+/g, "");
+}
+
+function stem({ tier, database, takenAt, id }: BackupName): string {
+  return `${tier}/${database}/${stamp(takenAt)}-${id}`;
+}
+
+export function dumpKey(name: BackupName): string {
+  return stem(name) + DUMP_SUFFIX;
+}
+
+export function manifestKey(name: BackupName): string {
+  return stem(name) + MANIFEST_SUFFIX;
+}
+
+const KEY =
+  /^([a-z]+)\/([a-z0-9][a-z0-9_-]{0,49})\/(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z-([0-9a-z]{12})\.(?:sql\.zst|json)$/;
+
+/** What a key of ours names, or undefined for any other key. */
+export function parseKey(key: string): BackupName | undefined {
+  const [, tier, database, year, month, day, hour, minute, second, id] = KEY.exec(key) ?? [];
+  if (tier === undefined || !TIERS.includes(tier as Tier)) return undefined;
+  const takenAt = Date.parse(`${year}-${month}-${day}T${hour}:${minute}:${second}Z`);
+  if (Number.isNaN(takenAt)) return undefined;
+  return { tier: tier as Tier, database: database!, takenAt, id: id! };
+}

@@ -1,0 +1,108 @@
+import { messageOf, NightjarError, orFail } from "../errors.ts";
+import { log } from "../log.ts";
+
+/** R2 wants parts of at least 5 MiB, all equal but the last, and at most 10,000 of them. */
+export const PART_BYTES = 8 * 1024 * 1024;
+
+export interface MultipartOptions {
+  contentType: string;
+  /** Called with the upload's id before the first part, so that a dead writer's upload can be found. */
+  onUpload(uploadId: string): Promise<void>;
+}
+
+/**
+ * Stream bytes of unknown length to a new key. Holds two parts at the most: one on its way to R2
+ * and one that fills. When anything fails the upload is aborted and nothing appears under the key.
+ *
+ * @throws NightjarError `STORE_CONFLICT` when the key exists, `STORE_FAILED` when R2 fails, and
+ * whatever the source throws
+ */
+export async function writeMultipart(
+  bucket: R2Bucket,
+  key: string,
+  source: AsyncIterable<Uint8Array>,
+  options: MultipartOptions,
+): Promise<void> {
+  const existing = await orFail("STORE_FAILED", `looking for ${key}`, () => bucket.head(key));
+  if (existing !== null) throw new NightjarError("STORE_CONFLICT", `${key} exists already.`);
+  const upload = await orFail("STORE_FAILED", `starting the upload of ${key}`, () =>
+    bucket.createMultipartUpload(key, { httpMetadata: { contentType: options.contentType } }),
+  );
+  try {
+    await options.onUpload(upload.uploadId);
+    const { parts, bytes } = await uploadParts(upload, source);
+    const object = await orFail("STORE_FAILED", `completing ${key}`, () => upload.complete(parts));
+    if (object.size !== bytes)
+      throw new NightjarError("STORE_FAILED", `R2 holds ${object.size} of ${bytes} bytes of ${key}.`);
+  } catch (error) {
+    await abandonUpload(bucket, key, upload.uploadId).catch((thrown: unknown) =>
+      // The next run tries again: the catalog knows the upload.
+      log.error("upload-left-over", thrown, { key }),
+    );
+    throw error;
+  }
+}
+
+async function uploadParts(
+  upload: R2MultipartUpload,
+  source: AsyncIterable<Uint8Array>,
+): Promise<{ parts: R2UploadedPart[]; bytes: number }> {
+  const parts: R2UploadedPart[] = [];
+  let bytes = 0;
+  let sending: Promise<R2UploadedPart> | undefined;
+  const send = async (part: Uint8Array): Promise<void> => {
+    if (sending !== undefined) parts.push(await sending);
+    const number = parts.length + 1;
+    bytes += part.length;
+    sending = orFail("STORE_FAILED", `uploading part ${number} of ${upload.key}`, () =>
+      upload.uploadPart(number, part),
+    );
+    sending.catch(() => {}); // reported where it is awaited
+  };
+  try {
+    for await (const part of partsOf(source)) await send(part);
+  } catch (error) {
+    await sending?.catch(() => {}); // the first error is the one to tell
+    throw error;
+  }
+  if (sending !== undefined) parts.push(await sending);
+  return { parts, bytes };
+}
+
+/** The source's bytes in pieces of `PART_BYTES`; only the last may be shorter. */
+async function* partsOf(source: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
+  let part = new Uint8Array(PART_BYTES);
+  let filled = 0;
+  for await (const chunk of source) {
+    for (let at = 0; at < chunk.length; ) {
+      const take = Math.min(chunk.length - at, PART_BYTES - filled);
+      part.set(chunk.subarray(at, at + take), filled);
+      at += take;
+      filled += take;
+      if (filled === PART_BYTES) {
+        yield part;
+        part = new Uint8Array(PART_BYTES);
+        filled = 0;
+      }
+    }
+  }
+  if (filled > 0) yield part.subarray(0, filled);
+}
+
+/**
+ * Remove what an unfinished write has left: the upload, or the object if it was just completed. Both
+ * may be gone already.
+ *
+ * @throws NightjarError `STORE_FAILED`
+ */
+export async function abandonUpload(bucket: R2Bucket, key: string, uploadId: string): Promise<void> {
+  await orFail("STORE_FAILED", `aborting the upload of ${key}`, async () => {
+    try {
+      await bucket.resumeMultipartUpload(key, uploadId).abort();
+    } catch (error) {
+      // R2's NoSuchUpload, code 10024: it was completed, aborted before, or has expired.
+      if (!/10024|does not exist/.test(messageOf(error))) throw error;
+    }
+    await bucket.delete(key);
+  });
+}

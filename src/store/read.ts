@@ -1,0 +1,30 @@
+import { NightjarError, orFail } from "../errors.ts";
+
+/** A span of bytes: `length` from `offset`. */
+export interface Span {
+  readonly offset: number;
+  readonly length: number;
+}
+
+/**
+ * A stored object's bytes, whole or a span of them.
+ *
+ * @param size how many bytes the whole object must have
+ * @throws NightjarError `OBJECT_MISSING`, `OBJECT_CORRUPT` for another size, or `STORE_FAILED`
+ */
+export async function readObject(
+  bucket: R2Bucket,
+  key: string,
+  span: Span | undefined,
+  size: number,
+): Promise<ReadableStream<Uint8Array>> {
+  const object = await orFail("STORE_FAILED", `reading ${key}`, () =>
+    bucket.get(key, span === undefined ? {} : { range: span }),
+  );
+  if (object === null) throw new NightjarError("OBJECT_MISSING", `${key} is not in the bucket.`);
+  if (object.size !== size) {
+    await object.body.cancel();
+    throw new NightjarError("OBJECT_CORRUPT", `${key} has ${object.size} bytes, not ${size}.`);
+  }
+  return object.body;
+}

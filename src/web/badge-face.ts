@@ -1,0 +1,26 @@
+import type { Freshness } from "../plan/freshness.ts";
+import { age } from "./age.ts";
+
+/** What a badge shows; the member names are those of shields.io's endpoint format. */
+export interface BadgeFace {
+  label: string;
+  message: string;
+  color: BadgeColor;
+}
+
+export type BadgeColor = "brightgreen" | "orange" | "red" | "lightgrey";
+
+/** The face for a database's state; `newest` is when its newest backup was taken (ms). */
+export function badgeFace(state: Freshness, newest: number | undefined, now: number): BadgeFace {
+  const label = "backup";
+  switch (state) {
+    case "fresh":
+      return { label, message: age(newest!, now), color: "brightgreen" };
+    case "late":
+      return { label, message: "late", color: "orange" };
+    case "failed":
+      return { label, message: "failed", color: "red" };
+    case "none":
+      return { label, message: "none yet", color: "lightgrey" };
+  }
+}
