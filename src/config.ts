@@ -4,6 +4,7 @@ import { DURATION_FORM, parseDuration } from "./plan/duration.ts";
 import { lifecycleRules, MAX_LIFECYCLE_RULES } from "./plan/lifecycle.ts";
 import { scheduleMistake } from "./plan/schedule.ts";
 import { DEFAULT_RETENTION, type Retention, TIERS } from "./plan/tier.ts";
+import { issueKeys, issueMessage } from "./schema-issue.ts";
 
 /** One database under protection, as the rest of Nightjar sees it: nothing optional is left open. */
 export interface DatabaseConfig {
@@ -140,18 +141,11 @@ function configError(mistakes: readonly ConfigMistake[]): NightjarError {
 }
 
 function describe(issue: v.BaseIssue<unknown>): ConfigMistake {
-  const keys = (issue.path ?? []).map((item) => String(item.key));
+  const keys = issueKeys(issue);
   const path = ["DATABASES", ...keys].join(".");
-  if (issue.type === "strict_object" && issue.expected === "never") {
-    const last = keys.at(-1)!;
-    if (last === "follow")
-      return { path, mend: "the page log is not in this version: remove the key" };
-    const known = keys.length > 2 ? TIERS : Object.keys(ENTRIES);
-    return { path, mend: `unknown key; known keys are ${known.join(", ")}` };
-  }
-  if (issue.type === "strict_object" && issue.received === "undefined")
-    return { path, mend: "is missing: every database needs it" };
-  return { path, mend: issue.message };
+  if (issue.expected === "never" && keys.at(-1) === "follow")
+    return { path, mend: "the page log is not in this version: remove the key" };
+  return { path, mend: issueMessage(issue, keys.length > 2 ? TIERS : Object.keys(ENTRIES)) };
 }
 
 /**

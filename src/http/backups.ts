@@ -19,7 +19,6 @@ const newLinkSchema = v.strictObject({
     v.pipe(
       v.string(EXPIRES_IN),
       v.check((text) => (parseDuration(text) ?? Infinity) <= LONGEST, EXPIRES_IN),
-      v.transform((text) => parseDuration(text)!),
     ),
     "1h",
   ),
@@ -44,7 +43,7 @@ export const backups = new Hono<HttpEnv>()
         `A dump can be downloaded as ${FORMATS.join(", ")}, not as ${format.slice(0, 20)}.`,
       );
     const createdAt = deps.now();
-    const expires = Math.floor((createdAt + expiresIn) / 1000);
+    const expires = Math.floor((createdAt + parseDuration(expiresIn)!) / 1000);
     const expiresAt = expires * 1000;
     const grant = grantFor(backup, format as Format, randomId(deps), expires);
     await enterLink(catalog, { id: grant.id, backupId: backup.id, format, createdAt, expiresAt });

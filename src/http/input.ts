@@ -1,8 +1,9 @@
 import { validator } from "hono/validator";
 import * as v from "valibot";
 import { NightjarError } from "../errors.ts";
+import { issueKeys, issueMessage } from "../schema-issue.ts";
 
-type Schema = v.GenericSchema<unknown, unknown>;
+type Schema = v.StrictObjectSchema<v.ObjectEntries, undefined>;
 
 /**
  * Middleware that validates a request's JSON body or query; the handler gets the schema's output.
@@ -14,12 +15,19 @@ export function input<Target extends "json" | "query", S extends Schema>(
   target: Target,
   schema: S,
 ) {
-  return validator(target, (value): v.InferOutput<S> => {
+  return validator(target, async (value, c): Promise<v.InferOutput<S>> => {
+    if (target === "json" && !/\bjson\b/.test(c.req.header("content-type") ?? "")) {
+      // Hono passes such a body over; a request must not be half understood.
+      if ((await c.req.text()) !== "")
+        throw new NightjarError("REQUEST_INVALID", "The body must be JSON.", {
+          hint: "Send it with `content-type: application/json`.",
+        });
+    }
     const result = v.safeParse(schema, value);
     if (result.success) return result.output;
     const mistakes = result.issues.map((issue) => {
-      const path = (issue.path ?? []).map((item) => String(item.key)).join(".");
-      return `${path === "" ? "the body" : path}: ${issue.message}`;
+      const path = issueKeys(issue).join(".") || "the body";
+      return `${path}: ${issueMessage(issue, Object.keys(schema.entries))}`;
     });
     throw new NightjarError("REQUEST_INVALID", mistakes.join("; "));
   });

@@ -3,7 +3,7 @@ import type { NightjarError } from "../errors.ts";
 /** The answer to a request that failed: `application/problem+json` (RFC 9457) with code and hint. */
 export function problem(error: NightjarError, headers: Record<string, string> = {}): Response {
   const { status, code, message, hint } = error;
-  const type = `https://github.com/nightjar-backup/nightjar/blob/main/docs/errors.md#${code.toLowerCase()}`;
+  const type = `urn:nightjar:error:${code}`;
   return Response.json(
     { type, title: code, status, detail: message, code, hint },
     { status, headers: { "content-type": "application/problem+json", ...headers } },

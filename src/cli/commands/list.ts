@@ -1,0 +1,42 @@
+import { defineCommand } from "citty";
+import { database, json } from "../args.ts";
+import { apiClient, bodyOf, connection } from "../client.ts";
+import { moment, printJson, printTable, size } from "../output.ts";
+
+export default defineCommand({
+  meta: { name: "list", description: "List a database's backups, newest first" },
+  args: {
+    database,
+    limit: { type: "string", description: "How many, up to 200", default: "20" },
+    cursor: { type: "string", description: "The `next` that an earlier page ended with" },
+    json,
+  },
+  async run({ args }) {
+    const client = apiClient(connection(process.env));
+    const { limit, cursor } = args;
+    const page = await bodyOf(
+      client.v1.databases[":db"].backups.$get({
+        param: { db: args.database },
+        query: cursor === undefined ? { limit } : { limit, cursor },
+      }),
+    );
+    if (args.json) return printJson(page);
+    if (page.backups.length === 0)
+      return console.log(
+        `${args.database} has no backups yet. Make one with: nightjar backup ${args.database}`,
+      );
+    printTable([
+      ["id", "taken", "tier", "rows", "sql", "stored", "name"],
+      ...page.backups.map((backup) => [
+        backup.id,
+        moment(backup.takenAt),
+        backup.tier,
+        String(backup.rows),
+        size(backup.raw.bytes),
+        size(backup.stored.bytes),
+        [backup.name ?? "", backup.warnings.length > 0 ? "(has warnings)" : ""].join(" ").trim(),
+      ]),
+    ]);
+    if (page.next !== null) console.log(`More: --cursor ${page.next}`);
+  },
+});

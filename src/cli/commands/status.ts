@@ -1,0 +1,40 @@
+import { defineCommand } from "citty";
+import { json } from "../args.ts";
+import { apiClient, bodyOf, connection } from "../client.ts";
+import { moment, paint, printJson, printTable, size } from "../output.ts";
+
+const STYLES = { fresh: "green", late: "yellow", failed: "red", none: "dim" } as const;
+
+export default defineCommand({
+  meta: { name: "status", description: "Show how every database stands" },
+  args: {
+    database: { type: "positional", description: "Only this database", required: false },
+    json,
+  },
+  async run({ args }) {
+    const client = apiClient(connection(process.env));
+    const databases =
+      args.database === undefined
+        ? (await bodyOf(client.v1.databases.$get())).databases
+        : [await bodyOf(client.v1.databases[":db"].$get({ param: { db: args.database } }))];
+    if (args.json) return printJson({ databases });
+    if (databases.length === 0)
+      return console.log("No database is configured yet: see docs/configuration.md.");
+    printTable([
+      ["database", "state", "newest backup", "sql", "stored", "next"],
+      ...databases.map(({ name, state, newestBackup: newest, nextScheduledAt: next }) => [
+        name,
+        paint(STYLES[state], state),
+        newest === null ? "none" : moment(newest.takenAt),
+        newest === null ? "" : size(newest.raw.bytes),
+        newest === null ? "" : size(newest.stored.bytes),
+        next === null ? "never" : moment(next),
+      ]),
+    ]);
+    for (const { name, lastRun } of databases) {
+      if (lastRun === null || lastRun.error === null) continue;
+      console.log(`\n${name}: ${lastRun.error.message} [${lastRun.error.code}]`);
+      console.log(`  ${lastRun.error.hint}`);
+    }
+  },
+});

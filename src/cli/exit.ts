@@ -1,0 +1,30 @@
+/** What the command's exit code says; documented in docs/cli.md. */
+export const EXIT = {
+  /** The command did what it was asked. */
+  ok: 0,
+  /** The work failed: a run failed, or a download is not what was stored. */
+  failed: 1,
+  /** The command was called wrongly, or NIGHTJAR_URL or NIGHTJAR_TOKEN is missing. */
+  usage: 2,
+  /** Nightjar refused: unknown database or backup, wrong token, bad field. */
+  refused: 3,
+  /** Nightjar could not be reached, or had a fault of its own. */
+  unavailable: 4,
+} as const;
+
+export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
+
+/** An error that ends the command: what happened, what to do next, and the exit code. */
+export class CliError extends Error {
+  readonly exit: ExitCode;
+  readonly hint: string | undefined;
+  /** Nightjar's own error code, where it sent one. */
+  readonly code: string | undefined;
+
+  constructor(exit: ExitCode, message: string, options: { hint?: string; code?: string } = {}) {
+    super(message);
+    this.exit = exit;
+    this.hint = options.hint;
+    this.code = options.code;
+  }
+}

@@ -1,0 +1,78 @@
+#!/usr/bin/env node
+import { type ArgsDef, type CommandDef, defineCommand, runCommand, showUsage } from "citty";
+import { messageOf } from "../errors.ts";
+import { VERSION } from "../version.ts";
+import { CliError, EXIT, type ExitCode } from "./exit.ts";
+
+// eslint-disable-next-line typescript/no-explicit-any -- each command has arguments of its own
+type Command = CommandDef<any>;
+
+const commands: Record<string, () => Promise<Command>> = {
+  backup: () => import("./commands/backup.ts").then((module) => module.default),
+  list: () => import("./commands/list.ts").then((module) => module.default),
+  status: () => import("./commands/status.ts").then((module) => module.default),
+  url: () => import("./commands/url.ts").then((module) => module.default),
+  download: () => import("./commands/download.ts").then((module) => module.default),
+  prune: () => import("./commands/prune.ts").then((module) => module.default),
+};
+
+const main = defineCommand({
+  meta: { name: "nightjar", version: VERSION, description: "Backups of libSQL databases" },
+  subCommands: commands,
+});
+
+async function run(argv: string[]): Promise<ExitCode> {
+  const [name = "", ...rest] = argv;
+  if (name === "--version") {
+    console.log(VERSION);
+    return EXIT.ok;
+  }
+  const load = Object.hasOwn(commands, name) ? commands[name] : undefined;
+  if (argv.length === 0 || argv.includes("--help") || argv.includes("-h")) {
+    if (load === undefined) await showUsage(main);
+    else await showUsage(await load(), main);
+    return argv.length === 0 ? EXIT.usage : EXIT.ok;
+  }
+  try {
+    if (load === undefined)
+      throw new CliError(EXIT.usage, `There is no command ${name}.`, { hint: "See nightjar --help." });
+    const command = await load();
+    refuseUnknownOptions(rest, (await command.args) as ArgsDef, name);
+    await runCommand(command, { rawArgs: rest });
+    return EXIT.ok;
+  } catch (error) {
+    return report(error, argv.includes("--json"));
+  }
+}
+
+/** citty passes over options that it does not know; a mistyped one must not be lost. */
+function refuseUnknownOptions(argv: readonly string[], args: ArgsDef, command: string): void {
+  const known = Object.entries(args).flatMap(([name, arg]) => {
+    const aliases = "alias" in arg ? [arg.alias ?? []].flat() : [];
+    return [`--${name}`, `--no-${name}`, ...aliases.map((alias) => `-${alias}`)];
+  });
+  const options = argv.slice(0, argv.includes("--") ? argv.indexOf("--") : undefined);
+  for (const option of options.filter((text) => /^-./.test(text)))
+    if (!known.includes(option.split("=")[0]!))
+      throw new CliError(EXIT.usage, `${command} has no option ${option}.`, {
+        hint: `See nightjar ${command} --help.`,
+      });
+}
+
+/** Tell what went wrong on standard error, and what to do next. */
+function report(error: unknown, json: boolean): ExitCode {
+  if (error instanceof CliError) {
+    const { message, hint, code, exit } = error;
+    if (json) console.error(JSON.stringify({ error: { message, hint, code } }));
+    else console.error(`nightjar: ${message}${hint === undefined ? "" : `\n  ${hint}`}`);
+    return exit;
+  }
+  console.error(`nightjar: ${messageOf(error)}`);
+  if (error instanceof Error && error.name === "CLIError") {
+    console.error("  See nightjar --help");
+    return EXIT.usage;
+  }
+  return EXIT.failed;
+}
+
+process.exitCode = await run(process.argv.slice(2));

@@ -1,0 +1,13 @@
+import type { BaseIssue } from "valibot";
+
+/** The keys that lead to a value which valibot refused. */
+export function issueKeys(issue: BaseIssue<unknown>): string[] {
+  return (issue.path ?? []).map((item) => String(item.key));
+}
+
+/** What is wrong with a refused value, in words for a person; `known` are the keys of its object. */
+export function issueMessage(issue: BaseIssue<unknown>, known: readonly string[]): string {
+  if (issue.type !== "strict_object") return issue.message;
+  if (issue.expected === "never") return `unknown key; known keys are ${known.join(", ")}`;
+  return issue.received === "undefined" ? "is missing" : issue.message;
+}
