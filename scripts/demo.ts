@@ -72,19 +72,23 @@ async function demo(dir: string): Promise<boolean> {
 `);
 
   const link = await bodyOf(
-    client.v1.backups[":id"].links.$post({ param: { id }, json: { format: "sql.gz", expiresIn: "1h" } }),
+    client.v1.backups[":id"].links.$post({
+      param: { id },
+      json: { format: "sql.gz", expiresIn: "1h" },
+    }),
   );
   say(`signed link until ${link.expiresAt}:\n         ${link.url}`);
   const gz = await (await fetch(link.url)).arrayBuffer();
-  const sql = gunzipSync(new Uint8Array(gz)).toString();
+  const sql = gunzipSync(new Uint8Array(gz));
   say(`downloaded ${size(gz.byteLength)}; restoring ${size(sql.length)} of SQL into dev.db`);
   const dev = new DatabaseSync(join(dir, "dev.db"));
-  dev.exec(sql);
+  dev.exec(sql.toString());
 
   const comparisons = await compareDatabases(sqld.url, dev);
   dev.close();
   for (const { table, rows: count, difference } of comparisons) {
-    const verdict = difference === undefined ? styleText("green", "equal") : styleText("red", difference);
+    const verdict =
+      difference === undefined ? styleText("green", "equal") : styleText("red", difference);
     console.log(`         ${table.padEnd(16)} ${String(count).padStart(6)} rows  ${verdict}`);
   }
   const badge = await fetch(`${worker.url}/badge/shop.json`).then((answer) => answer.json());

@@ -69,7 +69,7 @@ const schedule = v.pipe(
   v.check(
     (text) => scheduleMistake(text) === undefined,
     (issue) =>
-      `must be a cron expression with five fields (UTC), like "0 0 * * *": ${scheduleMistake(String(issue.input))}`,
+      `must be a cron expression with five fields (UTC), like "0 0 * * *": ${scheduleMistake(issue.input)}`,
   ),
 );
 
@@ -118,14 +118,14 @@ const databasesSchema = v.pipe(
     'must be a table of databases, like { shop = { url = "libsql://…" } }',
   ),
   v.record(
-  v.pipe(
-    v.string(),
-    v.regex(
-      /^[a-z0-9][a-z0-9_-]{0,49}$/,
-      "must be a name of up to 50 lower-case letters, digits, - and _",
+    v.pipe(
+      v.string(),
+      v.regex(
+        /^[a-z0-9][a-z0-9_-]{0,49}$/,
+        "must be a name of up to 50 lower-case letters, digits, - and _",
+      ),
     ),
-  ),
-  v.strictObject(ENTRIES, "must be a table with at least `url`"),
+    v.strictObject(ENTRIES, "must be a table with at least `url`"),
   ),
 );
 
@@ -214,8 +214,7 @@ export function loadConfig(env: Readonly<Record<string, unknown>>): Config {
   const signingKey = secret("SIGNING_KEY", "SIGNING_KEY");
   const tokens = new Map<string, string>();
   for (const { name, tokenSecret } of databases.values())
-    if (tokenSecret !== undefined)
-      tokens.set(name, secret(tokenSecret, `DATABASES.${name}.token`));
+    if (tokenSecret !== undefined) tokens.set(name, secret(tokenSecret, `DATABASES.${name}.token`));
   if (mistakes.length > 0) throw configError(mistakes);
   return { databases, adminToken, signingKey, token: ({ name }) => tokens.get(name) };
 }

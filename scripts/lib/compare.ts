@@ -38,7 +38,10 @@ async function compareSchema(client: Client, restored: DatabaseSync): Promise<Co
     "SELECT type || ' ' || name || ' ' || coalesce(sql, '') AS line FROM sqlite_schema WHERE name NOT LIKE 'sqlite\\_stat%' ESCAPE '\\' ORDER BY type, name";
   const clean = (line: unknown) => String(line).replace(/CREATE TABLE\s+/, "CREATE TABLE ");
   const source = (await client.execute(query)).rows.map((row) => clean(row[0]));
-  const copy = restored.prepare(query).all().map((row) => clean(row["line"]));
+  const copy = restored
+    .prepare(query)
+    .all()
+    .map((row) => clean(row["line"]));
   return differing("sqlite_schema", source, copy);
 }
 
@@ -47,10 +50,14 @@ async function compareTable(
   restored: DatabaseSync,
   table: string,
 ): Promise<Comparison> {
-  const info = restored.prepare(`SELECT name, pk FROM pragma_table_info(?) ORDER BY cid`).all(table);
+  const info = restored
+    .prepare(`SELECT name, pk FROM pragma_table_info(?) ORDER BY cid`)
+    .all(table);
   if (info.length === 0) return { table, rows: 0, difference: "the table is missing" };
   const keyed = restored.prepare("SELECT wr FROM pragma_table_list(?)").get(table)?.["wr"] === 1;
-  const keys = info.filter((column) => Number(column["pk"]) > 0).map((column) => name(String(column["name"])));
+  const keys = info
+    .filter((column) => Number(column["pk"]) > 0)
+    .map((column) => name(String(column["name"])));
   const order = keyed ? keys.join(", ") : "rowid";
   const values = info.map((column) => {
     const quoted = name(String(column["name"]));
@@ -60,8 +67,13 @@ async function compareTable(
   const query = `SELECT ${line} AS line FROM ${name(table)} ORDER BY ${order} LIMIT ${PAGE} OFFSET ?`;
   let rows = 0;
   for (;;) {
-    const source = (await client.execute({ sql: query, args: [rows] })).rows.map((row) => String(row[0]));
-    const copy = restored.prepare(query).all(rows).map((row) => String(row["line"]));
+    const source = (await client.execute({ sql: query, args: [rows] })).rows.map((row) =>
+      String(row[0]),
+    );
+    const copy = restored
+      .prepare(query)
+      .all(rows)
+      .map((row) => String(row["line"]));
     const page = differing(table, source, copy);
     rows += source.length;
     if (page.difference !== undefined || source.length < PAGE) return { ...page, rows };
@@ -72,7 +84,11 @@ function differing(table: string, source: string[], copy: string[]): Comparison 
   const rows = source.length;
   const at = source.findIndex((line, index) => line !== copy[index]);
   if (at !== -1)
-    return { table, rows, difference: `row ${at + 1}: ${source[at]} became ${copy[at] ?? "nothing"}` };
+    return {
+      table,
+      rows,
+      difference: `row ${at + 1}: ${source[at]} became ${copy[at] ?? "nothing"}`,
+    };
   if (copy.length > rows) return { table, rows, difference: `${copy.length - rows} rows too many` };
   return { table, rows };
 }

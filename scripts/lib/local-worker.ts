@@ -51,7 +51,7 @@ export function startWorker(options: LocalWorkerOptions): Promise<ServerProcess>
 /** Fire the Worker's cron as Cloudflare would. */
 export async function fireCron(url: string, cron = "* * * * *"): Promise<void> {
   const query = new URLSearchParams({ cron, format: "json" });
-  const response = await fetch(`${url}/cdn-cgi/handler/scheduled?${query}`);
+  const response = await fetch(`${url}/cdn-cgi/handler/scheduled?${query.toString()}`);
   const text = await response.text();
   const { outcome } = JSON.parse(text) as { outcome?: string };
   if (outcome !== "ok") throw new Error(`The cron failed: ${text}`);

@@ -53,10 +53,54 @@ END;
 PRAGMA user_version = 7;
 `;
 
-const FIRST_NAMES = ["Ada", "Łukasz", "Σοφία", "Мария", "さくら", "أمينة", "प्रिया", "José", "Zoë", "민준"];
-const LAST_NAMES = ["O'Neill", "Novák", "Παππάς", "Иванов", "田中", "الحسن", "शर्मा", "García", "Ångström", "김"];
-const CITIES = ["Reykjavík", "São Paulo", "Αθήνα", "Київ", "東京", "القاهرة", "मुंबई", "서울", "Köln", "Oslo"];
-const THINGS = ["lamp", "kettle", "茶碗", "чайник", "φλιτζάνι", "سجادة", "दीपक", "poncho", "Stuhl", "알람시계"];
+const FIRST_NAMES = [
+  "Ada",
+  "Łukasz",
+  "Σοφία",
+  "Мария",
+  "さくら",
+  "أمينة",
+  "प्रिया",
+  "José",
+  "Zoë",
+  "민준",
+];
+const LAST_NAMES = [
+  "O'Neill",
+  "Novák",
+  "Παππάς",
+  "Иванов",
+  "田中",
+  "الحسن",
+  "शर्मा",
+  "García",
+  "Ångström",
+  "김",
+];
+const CITIES = [
+  "Reykjavík",
+  "São Paulo",
+  "Αθήνα",
+  "Київ",
+  "東京",
+  "القاهرة",
+  "मुंबई",
+  "서울",
+  "Köln",
+  "Oslo",
+];
+const THINGS = [
+  "lamp",
+  "kettle",
+  "茶碗",
+  "чайник",
+  "φλιτζάνι",
+  "سجادة",
+  "दीपक",
+  "poncho",
+  "Stuhl",
+  "알람시계",
+];
 const REMARKS = [
   "It's exactly what I wanted 🌙",
   "Arrived late;\nbut in one piece.",
@@ -85,20 +129,54 @@ function* shopRows(): Generator<[table: string, rows: Row[]]> {
   const random = seeded(20261121);
   const below = (limit: number) => Math.floor(random() * limit);
   const pick = <T>(list: readonly T[]): T => list[below(list.length)]!;
-  const times = <T>(count: number, make: (index: number) => T) => Array.from({ length: count }, (_, at) => make(at));
+  const times = <T>(count: number, make: (index: number) => T) =>
+    Array.from({ length: count }, (_, at) => make(at));
   const date = () => new Date(Date.UTC(2024, 0, 1) + below(1050 * 86_400) * 1000).toISOString();
   const sku = (index: number) => `NJ-${String(index).padStart(4, "0")}`;
   const cents = () => below(20_000) / 100;
 
-  yield ["customers", times(6000, (id) => [id + 1, `${pick(FIRST_NAMES)} ${pick(LAST_NAMES)}`, `c${id + 1}@example.com`, pick(CITIES), date()])];
-  yield ["products", times(500, (id) => [sku(id), `${pick(THINGS)} no. ${id}`, cents(), 1000 + below(9000)])];
-  yield ["photos", times(300, (id) => [id + 1, sku(below(500)), Uint8Array.from({ length: 500 + below(3000) }, () => below(256))])];
-  yield ["orders", times(14_000, (id) => [id + 1, 1 + below(6000), date(), below(4) === 0 ? pick(REMARKS) : null])];
-  yield ["order_items", times(14_000, (id) => id + 1).flatMap((order) => {
-    const first = below(490);
-    return times(1 + below(3), (nth) => [order, sku(first + nth * 3), 1 + below(4), cents()]);
-  })];
-  yield ["reviews", times(3000, () => [sku(below(500)), 1 + below(6000), 1 + below(5), below(3) === 0 ? null : pick(REMARKS)])];
+  yield [
+    "customers",
+    times(6000, (id) => [
+      id + 1,
+      `${pick(FIRST_NAMES)} ${pick(LAST_NAMES)}`,
+      `c${id + 1}@example.com`,
+      pick(CITIES),
+      date(),
+    ]),
+  ];
+  yield [
+    "products",
+    times(500, (id) => [sku(id), `${pick(THINGS)} no. ${id}`, cents(), 1000 + below(9000)]),
+  ];
+  yield [
+    "photos",
+    times(300, (id) => [
+      id + 1,
+      sku(below(500)),
+      Uint8Array.from({ length: 500 + below(3000) }, () => below(256)),
+    ]),
+  ];
+  yield [
+    "orders",
+    times(14_000, (id) => [id + 1, 1 + below(6000), date(), below(4) === 0 ? pick(REMARKS) : null]),
+  ];
+  yield [
+    "order_items",
+    times(14_000, (id) => id + 1).flatMap((order) => {
+      const first = below(490);
+      return times(1 + below(3), (nth) => [order, sku(first + nth * 3), 1 + below(4), cents()]);
+    }),
+  ];
+  yield [
+    "reviews",
+    times(3000, () => [
+      sku(below(500)),
+      1 + below(6000),
+      1 + below(5),
+      below(3) === 0 ? null : pick(REMARKS),
+    ]),
+  ];
 }
 
 /** Load the shop into an empty libSQL database; returns how many rows it has. */

@@ -53,7 +53,8 @@ export async function startServer(options: Options): Promise<ServerProcess> {
     const ended = child.exitCode ?? child.signalCode;
     if (failure !== undefined || ended !== null || Date.now() > until) {
       await stop();
-      const why = failure?.message ?? (ended === null ? "it does not answer" : `it ended: ${ended}`);
+      const why =
+        failure?.message ?? (ended === null ? "it does not answer" : `it ended: ${ended}`);
       throw new Error(`${options.name} did not start: ${why}\n${printed.slice(-2000)}`);
     }
     await sleep(100);

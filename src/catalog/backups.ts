@@ -44,10 +44,7 @@ export function newestScheduled(catalog: Catalog, database: string): Promise<Bac
       .select()
       .from(backups)
       .where(
-        and(
-          eq(backups.database, database),
-          inArray(backups.tier, TIERS.filter(isScheduledTier)),
-        ),
+        and(eq(backups.database, database), inArray(backups.tier, TIERS.filter(isScheduledTier))),
       )
       .orderBy(desc(backups.takenAt), desc(backups.id))
       .limit(1)
@@ -88,10 +85,7 @@ export function listBackups(
 export function allForPruning(catalog: Catalog) {
   const { id, database, tier, takenAt } = backups;
   return query("listing all backups", () =>
-    catalog
-      .select({ id, database, tier, takenAt })
-      .from(backups)
-      .orderBy(database, desc(takenAt)),
+    catalog.select({ id, database, tier, takenAt }).from(backups).orderBy(database, desc(takenAt)),
   );
 }
 

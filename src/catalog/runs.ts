@@ -22,9 +22,7 @@ export function enterRun(catalog: Catalog, run: NewRun, now: number): Promise<bo
 }
 
 export function findRun(catalog: Catalog, id: string): Promise<Run | undefined> {
-  return query(`reading run ${id}`, () =>
-    catalog.select().from(runs).where(eq(runs.id, id)).get(),
-  );
+  return query(`reading run ${id}`, () => catalog.select().from(runs).where(eq(runs.id, id)).get());
 }
 
 /** The newest runs of a database first. */
@@ -63,10 +61,7 @@ export function activeRuns(catalog: Catalog, database: string): Promise<Run[]> {
 }
 
 type Change = Partial<
-  Pick<
-    Run,
-    "state" | "attempt" | "rawBytes" | "storedBytes" | "error" | "backupId" | "startedAt"
-  >
+  Pick<Run, "state" | "attempt" | "rawBytes" | "storedBytes" | "error" | "backupId" | "startedAt">
 >;
 
 export function updateRun(

@@ -35,7 +35,9 @@ async function run(argv: string[]): Promise<ExitCode> {
   }
   try {
     if (load === undefined)
-      throw new CliError(EXIT.usage, `There is no command ${name}.`, { hint: "See nightjar --help." });
+      throw new CliError(EXIT.usage, `There is no command ${name}.`, {
+        hint: "See nightjar --help.",
+      });
     const command = await load();
     refuseUnknownOptions(rest, (await command.args) as ArgsDef, name);
     await runCommand(command, { rawArgs: rest });

@@ -1,4 +1,3 @@
-import { once } from "node:events";
 import type { Transform } from "node:stream";
 import { constants, createGzip, createZstdCompress, createZstdDecompress } from "node:zlib";
 
@@ -29,7 +28,10 @@ export function gzipCompress(source: Bytes): Bytes {
   return through(source, createGzip({ chunkSize: CHUNK, level: 1 }));
 }
 
-/** Feed a source through a Node transform, holding at most its buffers. */
+/**
+ * Feed a source through a Node transform. A chunk is done with before the next is asked for, so that
+ * a source may use its memory again.
+ */
 async function* through(source: Bytes, transform: Transform): Bytes {
   const feeding = feed(source, transform);
   try {
@@ -42,26 +44,15 @@ async function* through(source: Bytes, transform: Transform): Bytes {
 
 /** Never rejects: a failing source destroys the transform, whose reader then throws the error. */
 async function feed(source: Bytes, transform: Transform): Promise<void> {
+  const closed = new Promise<void>((resolve) => transform.once("close", resolve));
   try {
     for await (const chunk of source) {
+      const written = new Promise<void>((resolve) => transform.write(chunk, () => resolve()));
+      await Promise.race([written, closed]);
       if (transform.destroyed) return;
-      if (!transform.write(chunk)) await drained(transform);
     }
     transform.end();
   } catch (error) {
     transform.destroy(error as Error);
-  }
-}
-
-async function drained(transform: Transform): Promise<void> {
-  const stop = new AbortController();
-  const options = { signal: stop.signal };
-  const closed = once(transform, "close", options);
-  const drain = once(transform, "drain", options);
-  try {
-    await Promise.race([drain, closed]);
-  } finally {
-    stop.abort();
-    await Promise.allSettled([drain, closed]);
   }
 }

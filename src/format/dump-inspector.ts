@@ -86,7 +86,9 @@ export class DumpInspector {
       tables: [...this.#tables.values()],
       schemaHash: this.#schema.digest("hex"),
       migration:
-        newest === undefined ? null : { table: table!.name, name: newestMigration(table!, columns!, newest) },
+        newest === undefined
+          ? null
+          : { table: table!.name, name: newestMigration(table!, columns!, newest) },
       warnings: [...this.#warnings.values()],
     };
   }
@@ -160,7 +162,6 @@ const WARNINGS: Record<Warning["code"], string> = {
   NUL_IN_TEXT:
     "Text with a NUL byte is in the dump, but SQLite stops reading such a literal at the NUL: it comes back cut.",
 };
-
 
 function notADump(chunk: Uint8Array): NightjarError {
   const start = decode(chunk.subarray(0, 60)).replaceAll(/\s+/g, " ");

@@ -28,7 +28,9 @@ export function findMigrationTable(name: string): MigrationTable | undefined {
 export function newestMigration(table: MigrationTable, create: string, insert: string): string {
   const values = insertedValues(insert) ?? [];
   const named = /^INSERT INTO \S+\(([^)]*)\) VALUES/.exec(insert)?.[1]?.split(",");
-  const columns = (named ?? columnsOf(create)).map((name) => name.replaceAll(/^["'`[]|["'`\]]$/g, ""));
+  const columns = (named ?? columnsOf(create)).map((name) =>
+    name.replaceAll(/^["'`[]|["'`\]]$/g, ""),
+  );
   return values[columns.indexOf(table.column)] ?? values.map((value) => value ?? "NULL").join(",");
 }
 

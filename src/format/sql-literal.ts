@@ -6,7 +6,10 @@
  * @returns the values in order, or undefined when the statement is of another shape
  */
 export function insertedValues(sql: string): (string | null)[] | undefined {
-  const open = /^INSERT INTO (?:"(?:[^"]|"")*"|[^\s("]+)(?:\((?:"(?:[^"]|"")*"|[^"()])*\))? VALUES\(/.exec(sql);
+  const open =
+    /^INSERT INTO (?:"(?:[^"]|"")*"|[^\s("]+)(?:\((?:"(?:[^"]|"")*"|[^"()])*\))? VALUES\(/.exec(
+      sql,
+    );
   if (open === null) return undefined;
   const values: (string | null)[] = [];
   let at = open[0].length;

@@ -8,7 +8,7 @@ import { backups } from "./backups.ts";
 import { badge } from "./badge.ts";
 import { databases } from "./databases.ts";
 import { download } from "./download.ts";
-import type { HttpEnv } from "./env.ts";
+import type { HttpEnv } from "./hono-env.ts";
 import { health } from "./health.ts";
 import { links } from "./links.ts";
 import { problem } from "./problem.ts";

@@ -1,7 +1,7 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import { createMiddleware } from "hono/factory";
 import { NightjarError } from "../errors.ts";
-import type { HttpEnv } from "./env.ts";
+import type { HttpEnv } from "./hono-env.ts";
 
 /** Whether two secrets are equal, in a time that tells neither their bytes nor their lengths. */
 export function secretsEqual(a: string, b: string): boolean {

@@ -5,7 +5,7 @@ import { enterLink } from "../catalog/links.ts";
 import { randomId } from "../deps.ts";
 import { NightjarError } from "../errors.ts";
 import { DAY, parseDuration } from "../plan/duration.ts";
-import type { HttpEnv } from "./env.ts";
+import type { HttpEnv } from "./hono-env.ts";
 import { input } from "./input.ts";
 import { type Format, FORMATS, grantFor, linkPath } from "./link-url.ts";
 import { backupView } from "./views.ts";

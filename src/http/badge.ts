@@ -3,7 +3,7 @@ import { NightjarError } from "../errors.ts";
 import { badgeSvg } from "../web/badge.ts";
 import { badgeFace } from "../web/badge-face.ts";
 import { visibleDatabase } from "./badge-access.ts";
-import type { HttpEnv } from "./env.ts";
+import type { HttpEnv } from "./hono-env.ts";
 import { healthOf } from "./views.ts";
 
 /**

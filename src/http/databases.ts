@@ -15,7 +15,7 @@ import { NightjarError } from "../errors.ts";
 import { startRunOnce } from "../jobs/start.ts";
 import { REQUESTED_TIERS } from "../plan/tier.ts";
 import { stamp } from "../store/keys.ts";
-import type { HttpEnv } from "./env.ts";
+import type { HttpEnv } from "./hono-env.ts";
 import { input } from "./input.ts";
 import { backupSummary, backupView, databaseView, runView } from "./views.ts";
 
@@ -52,10 +52,7 @@ const pageSchema = v.strictObject({
     "50",
   ),
   cursor: v.optional(
-    v.pipe(
-      v.string(),
-      v.regex(/^\d{1,15}-[0-9a-z]{12}$/, "must be the `next` of the page before"),
-    ),
+    v.pipe(v.string(), v.regex(/^\d{1,15}-[0-9a-z]{12}$/, "must be the `next` of the page before")),
   ),
 });
 

@@ -7,7 +7,7 @@ import { gzipCompress, zstdDecompress } from "../format/codec.ts";
 import { verified } from "../format/hash.ts";
 import { log } from "../log.ts";
 import { readObject } from "../store/read.ts";
-import type { HttpEnv } from "./env.ts";
+import type { HttpEnv } from "./hono-env.ts";
 import { type Format, type Grant, readLink } from "./link-url.ts";
 import { parseRange } from "./range.ts";
 

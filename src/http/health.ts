@@ -1,7 +1,7 @@
 import { Hono } from "hono";
 import { NightjarError } from "../errors.ts";
 import { visibleDatabase } from "./badge-access.ts";
-import type { HttpEnv } from "./env.ts";
+import type { HttpEnv } from "./hono-env.ts";
 import { healthOf } from "./views.ts";
 
 /** `/health/:db`: 200 while the newest backup is fresh, 503 otherwise, for uptime monitors. */

@@ -1,7 +1,7 @@
 import { Hono } from "hono";
 import { revokeLink } from "../catalog/links.ts";
 import { NightjarError } from "../errors.ts";
-import type { HttpEnv } from "./env.ts";
+import type { HttpEnv } from "./hono-env.ts";
 
 /** `/v1/links`: taking a link back. */
 export const links = new Hono<HttpEnv>().delete("/:id", async (c) => {

@@ -1,7 +1,7 @@
 import { Hono } from "hono";
 import * as v from "valibot";
 import { prune as pruneJob } from "../jobs/prune.ts";
-import type { HttpEnv } from "./env.ts";
+import type { HttpEnv } from "./hono-env.ts";
 import { input } from "./input.ts";
 
 const schema = v.strictObject({

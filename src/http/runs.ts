@@ -1,7 +1,7 @@
 import { Hono } from "hono";
 import { findRun } from "../catalog/runs.ts";
 import { NightjarError } from "../errors.ts";
-import type { HttpEnv } from "./env.ts";
+import type { HttpEnv } from "./hono-env.ts";
 import { runView } from "./views.ts";
 
 /** `/v1/runs`: how a run is getting on. */

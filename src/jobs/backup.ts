@@ -19,7 +19,11 @@ const PUBLISH_RETRIES = { limit: 8, delay: "2 seconds", backoff: "exponential" }
  * A run, as the steps of a durable Workflow: capture the bytes, then publish them. A step that fails
  * is tried again with growing pauses; a killed Worker goes on at the step where it was.
  */
-export async function runBackup(context: Context, runId: string, step: WorkflowStep): Promise<void> {
+export async function runBackup(
+  context: Context,
+  runId: string,
+  step: WorkflowStep,
+): Promise<void> {
   try {
     const attempts = await step.do("plan", () => attemptsOf(context, runId));
     const retries = { limit: attempts - 1, delay: "5 seconds", backoff: "exponential" } as const;

@@ -61,8 +61,13 @@ export async function captureDump(
     {
       contentType: "application/zstd",
       onUpload: async (uploadId) => {
-        const { id: runId, database } = run;
-        await enterUpload(catalog, { key, manifestKey: manifestKey(name), uploadId, runId, database });
+        await enterUpload(catalog, {
+          key,
+          manifestKey: manifestKey(name),
+          uploadId,
+          runId: run.id,
+          database: run.database,
+        });
       },
     },
   );

@@ -16,14 +16,12 @@ export function lifecycleRules(policies: ReadonlyMap<string, Retention>): {
   rules: LifecycleRule[];
 } {
   const rules = [...policies].flatMap(([database, retention]) =>
-    (Object.entries(retention) as [Tier, number][]).map(
-      ([tier, age]): LifecycleRule => ({
-        id: `nightjar ${tier} ${database}`,
-        enabled: true,
-        conditions: { prefix: `${tier}/${database}/` },
-        deleteObjectsTransition: { condition: { type: "Age", maxAge: Math.ceil(age / 1000) } },
-      }),
-    ),
+    (Object.entries(retention) as [Tier, number][]).map(([tier, age]): LifecycleRule => ({
+      id: `nightjar ${tier} ${database}`,
+      enabled: true,
+      conditions: { prefix: `${tier}/${database}/` },
+      deleteObjectsTransition: { condition: { type: "Age", maxAge: Math.ceil(age / 1000) } },
+    })),
   );
   return { rules };
 }

@@ -38,9 +38,11 @@ export function judge<B extends Kept>(
   }
   return backups.map((backup) => {
     const policy = policies.get(backup.database);
-    if (policy === undefined) return { backup, keep: true, reason: "its database is not configured" };
+    if (policy === undefined)
+      return { backup, keep: true, reason: "its database is not configured" };
     const age = policy[backup.tier];
-    if (age === undefined) return { backup, keep: true, reason: `no age is set for ${backup.tier}` };
+    if (age === undefined)
+      return { backup, keep: true, reason: `no age is set for ${backup.tier}` };
     const expiresAt = backup.takenAt + age;
     if (newest.get(backup.database) === backup)
       return { backup, keep: true, reason: "the newest backup of its database", expiresAt };

@@ -38,8 +38,7 @@ export const DEFAULT_RETENTION = {
 const PERIOD_START: Record<"daily" | "weekly" | "monthly" | "yearly", (moment: number) => number> =
   {
     daily: (moment) => Math.floor(moment / DAY) * DAY,
-    weekly: (moment) =>
-      Math.floor(moment / DAY) * DAY - new Date(moment).getUTCDay() * 24 * HOUR,
+    weekly: (moment) => Math.floor(moment / DAY) * DAY - new Date(moment).getUTCDay() * 24 * HOUR,
     monthly: (moment) => {
       const date = new Date(moment);
       return Date.UTC(date.getUTCFullYear(), date.getUTCMonth(), 1);

@@ -3,44 +3,53 @@ import { messageOf, NightjarError } from "../errors.ts";
 import { type Source, sourceHeaders } from "./server.ts";
 
 /**
- * How much is asked for at a time. Workers hand a body over in pieces of 4 KiB unless a reader waits
- * for more; a source that cannot fill this within its stall time counts as stalled.
+ * A read comes back with no less than this. Workers hand a body over in pieces of 4 KiB at most
+ * unless a reader waits for more; waiting for much more idles the server instead.
  */
-const READ_AT_LEAST = 128 * 1024;
-const READ_BUFFER = 1024 * 1024;
+const READ_AT_LEAST = 16 * 1024;
+/** Reads are gathered into chunks of about this size. */
+const CHUNK = 256 * 1024;
 
 /**
  * The server's SQL dump (`GET /dump`), as it comes: one read transaction, all tables, rowids kept.
- * Ending cleanly proves nothing yet; only the dump's own last line does.
+ * Ending cleanly proves nothing yet; only the dump's own last line does. A chunk's memory is used
+ * again for the next one.
  *
  * @throws NightjarError `SOURCE_UNREACHABLE`, `SOURCE_UNAUTHORIZED`, `SOURCE_NOT_FOUND`,
  * `SOURCE_ERROR`, `DUMP_INVALID` for a refusal, `SOURCE_STALLED` or `SOURCE_CUT` later on
  */
 export async function* readDump(source: Source, deps: Deps): AsyncIterable<Uint8Array> {
-  const stop = new AbortController();
-  const watchdog = new Watchdog(source.stallMs, stop);
+  const watchdog = new Watchdog(source.stallMs);
   try {
-    const response = await watchdog.guard("its answer", "SOURCE_UNREACHABLE", () =>
+    const response = await watchdog.guard("SOURCE_UNREACHABLE", () =>
       deps.fetch(`${source.url}/dump?preserve_row_ids=true`, {
         // sqld honours the first encoding that it knows, and its brotli takes minutes.
         headers: { ...sourceHeaders(source), "accept-encoding": "identity" },
         redirect: "manual",
-        signal: stop.signal,
+        signal: watchdog.signal,
       }),
     );
     await refuse(response, source, watchdog);
 
     const reader = response.body!.getReader({ mode: "byob" });
+    let buffer = new ArrayBuffer(CHUNK);
+    let filled = 0;
     for (;;) {
-      const { value, done } = await watchdog.guard("more of the dump", "SOURCE_CUT", () =>
-        reader.readAtLeast(READ_AT_LEAST, new Uint8Array(READ_BUFFER)),
+      const { value, done } = await watchdog.guard("SOURCE_CUT", () =>
+        reader.readAtLeast(READ_AT_LEAST, new Uint8Array(buffer, filled)),
       );
-      if (value !== undefined && value.length > 0) yield value;
+      if (value !== undefined) {
+        buffer = value.buffer; // reading takes the memory away and gives it back
+        filled += value.length;
+      }
+      if (filled > 0 && (done || filled > CHUNK - READ_AT_LEAST)) {
+        yield new Uint8Array(buffer, 0, filled);
+        filled = 0;
+      }
       if (done) return;
     }
   } finally {
-    watchdog.end();
-    stop.abort(); // frees the server's read transaction when the reader leaves early
+    watchdog.end(); // frees the server's read transaction when the reader leaves early
   }
 }
 
@@ -56,8 +65,11 @@ async function refuse(response: Response, source: Source, watchdog: Watchdog): P
     );
   }
   const said = await watchdog
-    .guard("its error message", "SOURCE_CUT", () => response.text())
-    .then((text) => excerpt(text, source.token), () => "");
+    .guard("SOURCE_CUT", () => response.text())
+    .then(
+      (text) => excerpt(text, source.token),
+      () => "",
+    );
   const message = `GET /dump answered ${status}${said === "" ? "" : `: ${said}`}`;
   if (status === 401 || status === 403) throw new NightjarError("SOURCE_UNAUTHORIZED", message);
   if (status === 404 || status === 400) throw new NightjarError("SOURCE_NOT_FOUND", message);
@@ -71,45 +83,51 @@ function excerpt(text: string, token: string | undefined): string {
   return safe.replaceAll(/\s+/g, " ").trim().slice(0, 200);
 }
 
-/** Aborts when one wait lasts too long, and tells a stall from a broken connection. */
+/** Aborts the request when nothing moves for too long, and tells a stall from a broken connection. */
 class Watchdog {
   readonly #ms: number;
-  readonly #stop: AbortController;
-  #timer: ReturnType<typeof setTimeout> | undefined;
+  readonly #controller = new AbortController();
+  #timer: ReturnType<typeof setTimeout>;
+  #moved = false;
+  #stalled = false;
 
-  constructor(ms: number, stop: AbortController) {
+  constructor(ms: number) {
     this.#ms = ms;
-    this.#stop = stop;
+    this.#timer = this.#arm();
   }
 
-  async guard<T>(
-    what: string,
-    broken: "SOURCE_UNREACHABLE" | "SOURCE_CUT",
-    wait: () => Promise<T>,
-  ): Promise<T> {
-    const stalled = new Promise<never>((_, reject) => {
-      this.#timer = setTimeout(() => {
-        const seconds = this.#ms / 1000;
-        reject(
-          new NightjarError("SOURCE_STALLED", `The server kept ${what} back for ${seconds} s.`),
-        );
-        this.#stop.abort();
-      }, this.#ms);
-    });
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  /** A timer for each read would cost more than the read: one that looks back is enough. */
+  #arm(): ReturnType<typeof setTimeout> {
+    return setTimeout(() => {
+      this.#stalled = !this.#moved;
+      this.#moved = false;
+      if (this.#stalled) this.#controller.abort();
+      else this.#timer = this.#arm();
+    }, this.#ms);
+  }
+
+  async guard<T>(broken: "SOURCE_UNREACHABLE" | "SOURCE_CUT", wait: () => Promise<T>): Promise<T> {
     try {
-      return await Promise.race([wait(), stalled]);
+      const value = await wait();
+      this.#moved = true;
+      return value;
     } catch (thrown) {
-      if (thrown instanceof NightjarError) throw thrown;
-      const lead = broken === "SOURCE_CUT" ? "The connection broke" : "No connection";
-      throw new NightjarError(broken, `${lead} while waiting for ${what}: ${messageOf(thrown)}`, {
-        cause: thrown,
-      });
-    } finally {
-      this.end();
+      if (this.#stalled)
+        throw new NightjarError(
+          "SOURCE_STALLED",
+          `The server sent less than ${READ_AT_LEAST / 1024} KiB in ${this.#ms / 1000} s.`,
+        );
+      const lead = broken === "SOURCE_CUT" ? "The connection broke off" : "No connection";
+      throw new NightjarError(broken, `${lead}: ${messageOf(thrown)}`, { cause: thrown });
     }
   }
 
   end(): void {
     clearTimeout(this.#timer);
+    this.#controller.abort();
   }
 }

@@ -33,7 +33,10 @@ export async function writeMultipart(
     const { parts, bytes } = await uploadParts(upload, source);
     const object = await orFail("STORE_FAILED", `completing ${key}`, () => upload.complete(parts));
     if (object.size !== bytes)
-      throw new NightjarError("STORE_FAILED", `R2 holds ${object.size} of ${bytes} bytes of ${key}.`);
+      throw new NightjarError(
+        "STORE_FAILED",
+        `R2 holds ${object.size} of ${bytes} bytes of ${key}.`,
+      );
   } catch (error) {
     await abandonUpload(bucket, key, upload.uploadId).catch((thrown: unknown) =>
       // The next run tries again: the catalog knows the upload.
@@ -74,7 +77,7 @@ async function* partsOf(source: AsyncIterable<Uint8Array>): AsyncIterable<Uint8A
   let part = new Uint8Array(PART_BYTES);
   let filled = 0;
   for await (const chunk of source) {
-    for (let at = 0; at < chunk.length; ) {
+    for (let at = 0; at < chunk.length;) {
       const take = Math.min(chunk.length - at, PART_BYTES - filled);
       part.set(chunk.subarray(at, at + take), filled);
       at += take;
@@ -95,7 +98,11 @@ async function* partsOf(source: AsyncIterable<Uint8Array>): AsyncIterable<Uint8A
  *
  * @throws NightjarError `STORE_FAILED`
  */
-export async function abandonUpload(bucket: R2Bucket, key: string, uploadId: string): Promise<void> {
+export async function abandonUpload(
+  bucket: R2Bucket,
+  key: string,
+  uploadId: string,
+): Promise<void> {
   await orFail("STORE_FAILED", `aborting the upload of ${key}`, async () => {
     try {
       await bucket.resumeMultipartUpload(key, uploadId).abort();

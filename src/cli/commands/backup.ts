@@ -39,9 +39,7 @@ export default defineCommand({
     const run = args.wait ? await follow(client, started.id, args.json) : started;
     if (args.json) printJson(run);
     if (run.state === "failed")
-      throw new CliError(EXIT.failed, `The backup failed: ${run.error?.message}`, {
-        ...(run.error === null ? {} : { hint: run.error.hint, code: run.error.code }),
-      });
+      throw new CliError(EXIT.failed, `The backup failed: ${run.error?.message}`, run.error ?? {});
     if (args.json) return;
     if (run.backupId === null) console.log(`Run ${run.id} is ${run.state}.`);
     else {

@@ -26,6 +26,8 @@ export default defineCommand({
           keep && expiresAt !== null ? `${reason} (age reached ${moment(expiresAt)})` : reason,
         ]),
       ]);
-    console.log(`${gone} of ${report.verdicts.length} backups ${report.dryRun ? "would go" : "deleted"}.`);
+    console.log(
+      `${gone} of ${report.verdicts.length} backups ${report.dryRun ? "would go" : "deleted"}.`,
+    );
   },
 });

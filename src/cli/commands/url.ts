@@ -7,7 +7,8 @@ import { printJson } from "../output.ts";
 export default defineCommand({
   meta: {
     name: "url",
-    description: 'Print a signed download URL: curl -fL "$(nightjar url shop)" | gunzip | sqlite3 dev.db',
+    description:
+      'Print a signed download URL: curl -fL "$(nightjar url shop)" | gunzip | sqlite3 dev.db',
   },
   args: {
     database,

@@ -1,0 +1,94 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { apiClient, bodyOf } from "../src/cli/client.ts";
+import { migrateLocally, startWorker } from "../scripts/lib/local-worker.ts";
+import { freePort } from "../scripts/lib/server-process.ts";
+import { startSqld } from "../scripts/lib/sqld.ts";
+import { loadOrders } from "./load.ts";
+import { cpuSeconds, has, memory, resetPeak, shell, workerdsOf } from "./measure.ts";
+
+export interface Line {
+  what: string;
+  seconds: number;
+  mbPerSecond: number;
+  /** Wall time against `curl /dump` of the same run. */
+  ratio: number;
+  cpuSeconds: number;
+  /** Of workerd, for Nightjar's line: the highest resident memory, and how much that was above the start. */
+  peakMb?: number;
+  grewMb?: number;
+  storedMb?: number;
+}
+
+/** One server, one database, one run: curl alone, curl with compressors, and Nightjar's whole capture. */
+export async function benchCapture(mb: number): Promise<Line[]> {
+  const dir = await mkdtemp(join(tmpdir(), "nightjar-bench-"));
+  const stops: (() => Promise<void>)[] = [];
+  try {
+    const sqld = await startSqld(join(dir, "sqld"));
+    stops.push(() => sqld.stop());
+    console.error(`loading about ${mb} MB …`);
+    await loadOrders(sqld.url, mb);
+
+    const persistTo = join(dir, "cloudflare");
+    await migrateLocally(persistTo);
+    const vars = {
+      DATABASES: JSON.stringify({ bench: { url: sqld.url } }),
+      ADMIN_TOKEN: "bench",
+      SIGNING_KEY: "bench",
+    };
+    const worker = await startWorker({ port: await freePort(), persistTo, vars });
+    stops.push(() => worker.stop());
+    const workerds = workerdsOf(worker.pid);
+    const client = apiClient({ url: worker.url, token: "bench" });
+    const capture = async () => {
+      const run = await bodyOf(
+        client.v1.databases[":db"].backups.$post({
+          param: { db: "bench" },
+          json: { tier: "manual", labels: {}, wait: true },
+        }),
+      );
+      if (run.state !== "done") throw new Error(`${run.state}: ${run.error?.message}`);
+      return run;
+    };
+
+    const dump = `curl -sSf -H 'accept-encoding: identity' '${sqld.url}/dump`;
+    await shell(`${dump}' > /dev/null`); // warms the server's caches for everybody
+
+    const lines: Line[] = [];
+    const measure = async (what: string, command: string) => {
+      console.error(`${what} …`);
+      const cost = await shell(command);
+      lines.push({ what, ...cost, mbPerSecond: 0, ratio: 0 });
+    };
+    await measure("curl /dump", `${dump}' > /dev/null`);
+    await measure("curl /dump, rowids kept", `${dump}?preserve_row_ids=true' > /dev/null`);
+    await measure("curl | gzip -6", `${dump}' | gzip -6 > /dev/null`);
+    if (has("zstd")) await measure("curl | zstd -1", `${dump}' | zstd -1 -q > /dev/null`);
+
+    console.error("nightjar …");
+    resetPeak(workerds);
+    const before = { cpu: cpuSeconds(workerds), memory: memory(workerds, "VmRSS"), at: Date.now() };
+    const run = await capture();
+    lines.push({
+      what: "nightjar, whole backup",
+      seconds: (Date.now() - before.at) / 1000,
+      cpuSeconds: cpuSeconds(workerds) - before.cpu,
+      mbPerSecond: 0,
+      ratio: 0,
+      peakMb: memory(workerds, "VmHWM") / 1e6,
+      grewMb: (memory(workerds, "VmHWM") - before.memory) / 1e6,
+      storedMb: run.storedBytes / 1e6,
+    });
+    const base = lines[0]!.seconds;
+    return lines.map((line) => ({
+      ...line,
+      mbPerSecond: run.rawBytes / 1e6 / line.seconds,
+      ratio: line.seconds / base,
+    }));
+  } finally {
+    for (const stop of stops.toReversed()) await stop();
+    await rm(dir, { recursive: true, force: true });
+  }
+}
