@@ -32,7 +32,7 @@ export async function captureDump(
 ): Promise<Manifest> {
   const { deps, bucket, catalog, config } = context;
   const source: Source = { ...database, token: config.token(database) };
-  const takenAt = Math.floor(deps.now() / 1000) * 1000;
+  const takenAt = deps.now();
   const name: BackupName = { tier: run.tier, database: run.database, takenAt, id: randomId(deps) };
   const key = dumpKey(name);
 

@@ -1,3 +1,4 @@
+import { DAY } from "./duration.ts";
 import type { Retention, Tier } from "./tier.ts";
 
 /** One rule of the file that `wrangler r2 bucket lifecycle set --file` takes. */
@@ -5,8 +6,17 @@ export interface LifecycleRule {
   id: string;
   enabled: true;
   conditions: { prefix: string };
-  deleteObjectsTransition: { condition: { type: "Age"; maxAge: number } };
+  deleteObjectsTransition?: { condition: { type: "Age"; maxAge: number } };
+  abortMultipartUploadsTransition?: { condition: { type: "Age"; maxAge: number } };
 }
+
+/** R2's own default for every bucket, which goes when a bucket's rules are set. */
+const UNFINISHED_UPLOADS: LifecycleRule = {
+  id: "nightjar unfinished uploads",
+  enabled: true,
+  conditions: { prefix: "" },
+  abortMultipartUploadsTransition: { condition: { type: "Age", maxAge: (7 * DAY) / 1000 } },
+};
 
 /** R2 allows this many lifecycle rules on one bucket (Cloudflare's documentation, R2 limits). */
 export const MAX_LIFECYCLE_RULES = 1000;
@@ -23,5 +33,5 @@ export function lifecycleRules(policies: ReadonlyMap<string, Retention>): {
       deleteObjectsTransition: { condition: { type: "Age", maxAge: Math.ceil(age / 1000) } },
     })),
   );
-  return { rules };
+  return { rules: [UNFINISHED_UPLOADS, ...rules] };
 }

@@ -14,9 +14,9 @@ const WIDTHS = (
 /** The colours of shields.io's flat style. */
 const COLORS: Record<BadgeColor, string> = {
   brightgreen: "#4b0",
-  orange: "#f73",
-  red: "#d43",
-  lightgrey: "#999",
+  orange: "#ea7233",
+  red: "#dd4343",
+  lightgrey: "#939393",
 };
 
 const PADDING = 5;

@@ -1,0 +1,65 @@
+import { parse } from "smol-toml";
+import { type Databases, parseDatabases, retentions } from "../../src/config.ts";
+import { lifecycleRules } from "../../src/plan/lifecycle.ts";
+import type { Wrangler } from "./wrangler.ts";
+
+/** What wrangler.toml says that setup and deploy need. */
+export interface Project {
+  databases: Databases;
+  bucket: string;
+}
+
+/** A file that wrangler is given by its path. */
+export interface RulesFile {
+  path: string;
+  write(text: string): Promise<void>;
+}
+
+/**
+ * Read wrangler.toml, and refuse it before anything is shipped.
+ *
+ * @throws NightjarError `CONFIG_INVALID` for a mistake in DATABASES
+ */
+export function readProject(toml: string): Project {
+  const file = parse(toml) as {
+    vars?: { DATABASES?: unknown };
+    r2_buckets?: { binding: string; bucket_name: string }[];
+  };
+  const bucket = file.r2_buckets?.find(({ binding }) => binding === "BUCKET");
+  if (bucket === undefined) throw new Error("wrangler.toml needs the R2 binding BUCKET.");
+  return { databases: parseDatabases(file.vars?.DATABASES), bucket: bucket.bucket_name };
+}
+
+/**
+ * Bring the account in line with wrangler.toml: the Worker (wrangler creates a bucket and a D1 that
+ * are missing), the catalog's tables, the bucket's lifecycle. May be repeated at will.
+ *
+ * @returns the Worker's address, where wrangler told it
+ */
+export async function deploy(
+  wrangler: Wrangler,
+  { bucket, databases }: Project,
+  file: RulesFile,
+): Promise<string | undefined> {
+  const output = await wrangler.run(["deploy"]);
+  await wrangler.run(["d1", "migrations", "apply", "DB", "--remote"]);
+  await file.write(`${JSON.stringify(lifecycleRules(retentions(databases)), undefined, 2)}\n`);
+  await wrangler.run(["r2", "bucket", "lifecycle", "set", bucket, "--file", file.path, "--force"]);
+  return /https:\/\/[\w.-]+\.workers\.dev/.exec(output)?.[0];
+}
+
+/** The secrets that the configuration needs and the deployed Worker does not have. */
+export async function missingSecrets(
+  wrangler: Wrangler,
+  { databases }: Project,
+): Promise<string[]> {
+  const { ok, output } = await wrangler.ask(["secret", "list", "--format", "json"]);
+  if (!ok) throw new Error(`wrangler secret list failed:\n${output}`);
+  // wrangler may print notices around its JSON.
+  const json = output.slice(output.indexOf("["), output.lastIndexOf("]") + 1);
+  const there = (JSON.parse(json) as { name: string }[]).map(({ name }) => name);
+  const tokens = [...databases.values()].flatMap(({ tokenSecret }) => tokenSecret ?? []);
+  return [...new Set(["ADMIN_TOKEN", "SIGNING_KEY", ...tokens])].filter(
+    (name) => !there.includes(name),
+  );
+}

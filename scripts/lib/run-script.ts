@@ -1,0 +1,32 @@
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { messageOf } from "../../src/errors.ts";
+import { ROOT } from "./paths.ts";
+import { type Project, readProject, type RulesFile } from "./provision.ts";
+import { dryWrangler, type Wrangler, wrangler } from "./wrangler.ts";
+
+interface Script {
+  wrangler: Wrangler;
+  project: Project;
+  rulesFile: RulesFile;
+  dryRun: boolean;
+}
+
+/** Read the project, run a script on it, and tell what went wrong on one line. */
+export async function runScript(script: (tools: Script) => Promise<void>): Promise<void> {
+  try {
+    const { values } = parseArgs({ options: { "dry-run": { type: "boolean", default: false } } });
+    const dryRun = values["dry-run"];
+    const project = readProject(await readFile(join(ROOT, "wrangler.toml"), "utf8"));
+    const folder = join(ROOT, ".wrangler");
+    await mkdir(folder, { recursive: true });
+    const path = join(folder, "lifecycle.json");
+    const rulesFile = { path, write: (text: string) => writeFile(path, text) };
+    const cloudflare = dryRun ? dryWrangler((line) => console.log(line)) : wrangler();
+    await script({ wrangler: cloudflare, project, rulesFile, dryRun });
+  } catch (error) {
+    console.error(messageOf(error));
+    process.exitCode = 1;
+  }
+}

@@ -1,0 +1,52 @@
+/**
+ * `npm run setup`: everything from an empty account to the first backup: deploy, then the secrets
+ * (ADMIN_TOKEN and SIGNING_KEY are made here, source tokens are asked for), then a first run of every
+ * database. May be repeated at will: what is there is kept. `--dry-run` prints the commands.
+ */
+import { randomBytes } from "node:crypto";
+import { apiClient, bodyOf } from "../src/cli/client.ts";
+import { askSecret } from "./lib/ask.ts";
+import { deploy, missingSecrets, type Project } from "./lib/provision.ts";
+import { runScript } from "./lib/run-script.ts";
+
+await runScript(async ({ wrangler, project, rulesFile, dryRun }) => {
+  if (project.databases.size === 0)
+    console.log("No database is configured yet: add one to wrangler.toml and run this again.");
+  const url = await deploy(wrangler, project, rulesFile);
+
+  let adminToken: string | undefined;
+  for (const name of await missingSecrets(wrangler, project)) {
+    const made = name === "ADMIN_TOKEN" || name === "SIGNING_KEY";
+    const value = made || dryRun ? randomBytes(32).toString("base64url") : await askSecret(name);
+    await wrangler.run(["secret", "put", name], value);
+    if (name === "ADMIN_TOKEN") adminToken = value;
+  }
+  if (dryRun) return;
+  if (adminToken !== undefined)
+    console.log(`\nADMIN_TOKEN: ${adminToken}\nKeep it safe: it is shown this once only.\n`);
+  const { NIGHTJAR_URL, NIGHTJAR_TOKEN } = process.env;
+  await firstRuns(project, NIGHTJAR_URL ?? url, adminToken ?? NIGHTJAR_TOKEN);
+});
+
+async function firstRuns(
+  { databases }: Project,
+  url: string | undefined,
+  token: string | undefined,
+): Promise<void> {
+  if (url === undefined || token === undefined) {
+    console.log(
+      "The cron makes the first backups within a minute. To make one now, set NIGHTJAR_URL to the address above and NIGHTJAR_TOKEN, and run: npm run nightjar -- backup <database>",
+    );
+    return;
+  }
+  const client = apiClient({ url, token });
+  for (const db of databases.keys()) {
+    const run = await bodyOf(
+      client.v1.databases[":db"].backups.$post({
+        param: { db },
+        json: { tier: "manual", labels: {}, name: "setup", wait: true },
+      }),
+    );
+    console.log(`${db}: ${run.state}${run.error === null ? "" : ` (${run.error.message})`}`);
+  }
+}

@@ -1,0 +1,81 @@
+/**
+ * `npm start`: Nightjar on this machine until Ctrl-C, with a libSQL server and the sample shop, and
+ * the cron fired every minute as Cloudflare would. Options go on to `wrangler dev`.
+ */
+import { existsSync } from "node:fs";
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { messageOf } from "../src/errors.ts";
+import { fireCron, migrateLocally, startWorker } from "./lib/local-worker.ts";
+import { ROOT } from "./lib/paths.ts";
+import { loadShop } from "./lib/sample-shop.ts";
+import type { ServerProcess } from "./lib/server-process.ts";
+import { startSqld } from "./lib/sqld.ts";
+
+/** For this machine only: the Worker listens on 127.0.0.1. */
+const TOKEN = "local-admin-token";
+const STATE = join(ROOT, ".wrangler");
+
+/** The options that we must know ourselves; `--port=1`, `--port 1`. */
+function option(args: string[], name: string): string | undefined {
+  const at = args.findIndex((arg) => arg === name || arg.startsWith(`${name}=`));
+  if (at === -1) return undefined;
+  const [, inline] = args[at]!.split("=", 2);
+  const value = inline ?? args[at + 1];
+  args.splice(at, inline === undefined ? 2 : 1);
+  return value;
+}
+
+const servers: ServerProcess[] = [];
+const stop = async () => {
+  await Promise.all(servers.map((server) => server.stop()));
+  process.exit(0);
+};
+process.once("SIGINT", () => void stop());
+process.once("SIGTERM", () => void stop());
+
+try {
+  const args = process.argv.slice(2);
+  const port = Number(option(args, "--port") ?? 8787);
+  const persistTo = option(args, "--persist-to") ?? join(STATE, "state");
+  await mkdir(STATE, { recursive: true });
+
+  const data = join(STATE, "sample-shop");
+  const isNew = !existsSync(data);
+  const sqld = await startSqld(data);
+  servers.push(sqld);
+  if (isNew) await loadShop(sqld.url);
+
+  await migrateLocally(persistTo);
+  const DATABASES = JSON.stringify({ shop: { url: sqld.url, badge: "public" } });
+  // Later options win, so that --var DATABASES:… names other databases.
+  const vars = { DATABASES, ADMIN_TOKEN: TOKEN, SIGNING_KEY: "local-signing-key" };
+  const worker = await startWorker({
+    port,
+    persistTo,
+    vars,
+    args,
+    onOutput: (text) => process.stdout.write(text),
+  });
+  servers.push(worker);
+  const tick = () =>
+    fireCron(worker.url).catch((error: unknown) => console.error(`cron: ${messageOf(error)}`));
+  setInterval(() => void tick(), 60_000);
+  await tick();
+
+  console.log(`
+Nightjar        ${worker.url}
+libSQL server   ${sqld.url}
+token           ${TOKEN}
+
+In another terminal:
+  export NIGHTJAR_URL=${worker.url} NIGHTJAR_TOKEN=${TOKEN}
+  npm run -s nightjar -- status
+  npm run -s nightjar -- backup shop
+  curl -fL "$(npm run -s nightjar -- url shop)" | gunzip | sqlite3 dev.db
+`);
+} catch (error) {
+  console.error(messageOf(error));
+  await Promise.all(servers.map((server) => server.stop()));
+  process.exitCode = 1;
+}

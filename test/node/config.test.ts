@@ -1,0 +1,94 @@
+import { describe, expect, it } from "vitest";
+import { loadConfig, parseDatabases } from "../../src/config.ts";
+import { DAY } from "../../src/plan/duration.ts";
+
+const SECRETS = { ADMIN_TOKEN: "a", SIGNING_KEY: "s" };
+
+/** The message with which a configuration is refused. */
+function refusal(action: () => unknown): string {
+  try {
+    action();
+  } catch (error) {
+    expect(error).toMatchObject({ code: "CONFIG_INVALID" });
+    return (error as Error).message;
+  }
+  throw new Error("it was accepted");
+}
+
+describe("the configuration", () => {
+  it("fills in every default", () => {
+    const shop = parseDatabases({ shop: { url: "libsql://shop-acme.turso.io/" } }).get("shop");
+    expect(shop).toMatchObject({
+      url: "https://shop-acme.turso.io",
+      schedule: "0 0 * * *",
+      badge: "private",
+      stallMs: 60_000,
+      attempts: 4,
+      retention: { daily: 30 * DAY, weekly: 84 * DAY, monthly: 372 * DAY, milestone: 366 * DAY },
+    });
+  });
+
+  it("is the same as a table and as JSON", () => {
+    const table = { shop: { url: "http://127.0.0.1:8080/a", retain: { daily: "7d" } } };
+    expect(parseDatabases(JSON.stringify(table))).toEqual(parseDatabases(table));
+    expect(parseDatabases(table).get("shop")!.retention).toMatchObject({
+      daily: 7 * DAY,
+      weekly: 84 * DAY,
+    });
+    expect(parseDatabases(undefined).size).toBe(0);
+  });
+
+  it.each([
+    ["DATABASES.shop.shedule: unknown key; known keys are url", { shedule: "0 0 * * *" }],
+    [
+      "DATABASES.shop.retain.dayly: unknown key; known keys are hourly",
+      { retain: { dayly: "3d" } },
+    ],
+    [
+      "DATABASES.shop.retain.daily: must be a whole number and a unit",
+      { retain: { daily: "3 days" } },
+    ],
+    ["DATABASES.shop.schedule: must be a cron expression", { schedule: "0 0 0 * * *" }],
+    ["DATABASES.shop.schedule: must be a cron expression", { schedule: "0 0 30 2 *" }],
+    ["DATABASES.shop.capture: must be", { capture: "pages" }],
+    ["DATABASES.shop.follow: the page log is not in this version", { follow: "1m" }],
+    ["DATABASES.shop.badge: must be", { badge: true }],
+    ["DATABASES.shop.attempts: must be", { attempts: 0 }],
+    ["DATABASES.shop.stall: must be", { stall: 60 }],
+    ["DATABASES.shop.url: must start with", { url: "ws://shop" }],
+    ["DATABASES.shop.url: must hold no credentials", { url: "https://shop?authToken=x" }],
+    ["DATABASES.shop.namespace: must be", { namespace: "a/b" }],
+  ])("refuses with %s", (message, entry) => {
+    expect(refusal(() => parseDatabases({ shop: { url: "http://x", ...entry } }))).toContain(
+      message,
+    );
+  });
+
+  it("refuses what is no table of databases, and names every mistake at once", () => {
+    expect(refusal(() => parseDatabases("{"))).toContain("DATABASES: must be valid JSON");
+    expect(refusal(() => parseDatabases([]))).toContain("DATABASES: must be a table");
+    expect(refusal(() => parseDatabases({ Shop: { url: "http://x" } }))).toContain(
+      "DATABASES.Shop: must be a name",
+    );
+    const both = refusal(() => parseDatabases({ a: {}, b: { url: "http://x", x: 1 } }));
+    expect(both).toContain("DATABASES.a.url: is missing");
+    expect(both).toContain("DATABASES.b.x: unknown key");
+  });
+
+  it("refuses an inline token without repeating it", () => {
+    const token = "eyJhbGciOiJFZERTQSJ9.secret";
+    const message = refusal(() => parseDatabases({ shop: { url: "http://x", token } }));
+    expect(message).toContain("DATABASES.shop.token: must be the NAME of a secret");
+    expect(message).not.toContain('secret"');
+    expect(message).not.toContain(token);
+  });
+
+  it("refuses missing secrets by the key that names them", () => {
+    const DATABASES = { shop: { url: "http://x", token: "SHOP_TOKEN" } };
+    const message = refusal(() => loadConfig({ DATABASES }));
+    for (const path of ["ADMIN_TOKEN", "SIGNING_KEY", "DATABASES.shop.token"])
+      expect(message).toContain(`${path}: there is no secret`);
+    const config = loadConfig({ DATABASES, ...SECRETS, SHOP_TOKEN: "t" });
+    expect(config.token(config.databases.get("shop")!)).toBe("t");
+  });
+});

@@ -1,0 +1,30 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { TestProject } from "vitest/node";
+import { loadShop } from "../../scripts/lib/sample-shop.ts";
+import { startSqld } from "../../scripts/lib/sqld.ts";
+import { startFaultProxy } from "./fault-proxy.ts";
+
+declare module "vitest" {
+  interface ProvidedContext {
+    /** A real libSQL server with the sample shop. */
+    shop: string;
+    /** The same server behind a proxy that spoils its dumps: see fault-proxy.ts. */
+    faults: string;
+  }
+}
+
+export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const dir = await mkdtemp(join(tmpdir(), "nightjar-test-"));
+  const sqld = await startSqld(dir);
+  await loadShop(sqld.url);
+  const proxy = await startFaultProxy(sqld.url);
+  project.provide("shop", sqld.url);
+  project.provide("faults", proxy.url);
+  return async () => {
+    await proxy.stop();
+    await sqld.stop();
+    await rm(dir, { recursive: true, force: true });
+  };
+}

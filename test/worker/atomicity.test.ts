@@ -1,0 +1,80 @@
+import { env } from "cloudflare:workers";
+import { beforeEach, describe, expect, inject, it, vi } from "vitest";
+import { listBackups } from "../../src/catalog/backups.ts";
+import { uploadsOf } from "../../src/catalog/uploads.ts";
+import { enterRun, failRun, findRun } from "../../src/catalog/runs.ts";
+import { runBackup } from "../../src/jobs/backup.ts";
+import { allKeys, backUp, inlineStep, manualRun, testContext } from "../support/context.ts";
+import { failing, KilledError } from "../support/failing.ts";
+
+const SHOP = inject("shop");
+const { BUCKET, DB } = env as unknown as { BUCKET: R2Bucket; DB: D1Database };
+
+beforeEach(() => {
+  vi.spyOn(console, "error").mockImplementation(() => {});
+  vi.spyOn(console, "info").mockImplementation(() => {});
+});
+
+/** The bucket and the catalog must tell the same: each backup whole, and nothing else. */
+async function expectConsistent(when: string): Promise<number> {
+  const { catalog } = testContext({ shop: { url: SHOP } });
+  const backups = await listBackups(catalog, "shop", 200);
+  const keys = backups.flatMap(({ manifest }) => [manifest.key, manifest.manifestKey]);
+  expect(await allKeys(), when).toEqual(keys.toSorted());
+  for (const { manifest } of backups)
+    expect((await BUCKET.head(manifest.key))!.size, when).toBe(manifest.stored.bytes);
+  return backups.length;
+}
+
+describe("an R2 or D1 that fails", () => {
+  for (const part of ["bucket", "db"] as const) {
+    it(`at any one call to the ${part}: the run is retried and makes one backup`, async () => {
+      let before = await expectConsistent("at the start");
+      for (let call = 1; ; call++) {
+        const fault = failing({ BUCKET, DB }, part, call, () => new Error("injected"));
+        const context = testContext({ shop: { url: SHOP } }, fault);
+        const run = manualRun("shop");
+        await enterRun(testContext({ shop: { url: SHOP } }).catalog, run, Date.now());
+        await runBackup(context, run.id, inlineStep).catch(() => {});
+        const when = `call ${call} of the ${part}: ${fault.what()}`;
+        const ended = (await findRun(testContext({}).catalog, run.id))!;
+        // Only the very first look at the run may end it: nothing had begun.
+        if (ended.state === "done") before++;
+        else expect(ended.state, when).toBe("failed");
+        await healNow();
+        before++;
+        expect(await expectConsistent(when), when).toBe(before);
+        if (!fault.happened()) break;
+      }
+    });
+  }
+});
+
+/** The next run heals whatever the one before has left. */
+async function healNow(): Promise<void> {
+  const context = testContext({ shop: { url: SHOP } });
+  expect(await backUp(context, manualRun("shop"))).toMatchObject({ state: "done" });
+  expect(await uploadsOf(context.catalog, "shop")).toEqual([]);
+}
+
+describe("a Worker that is killed", () => {
+  for (const part of ["bucket", "db"] as const) {
+    it(`at any call to the ${part}: all of the backup or nothing, and the next run heals`, async () => {
+      for (let call = 1; ; call++) {
+        const fault = failing({ BUCKET, DB }, part, call, () => new KilledError());
+        const context = testContext({ shop: { url: SHOP } }, fault);
+        const { catalog } = testContext({ shop: { url: SHOP } });
+        const run = manualRun("shop");
+        await enterRun(catalog, run, Date.now());
+        // Everything after the kill fails too: the process is gone, and so are its clean-ups.
+        await runBackup(context, run.id, inlineStep).catch(() => {});
+        const when = `killed at call ${call} of the ${part}: ${fault.what()}`;
+        const { code, message, hint } = { code: "RUN_LOST", message: "killed", hint: "-" } as const;
+        await failRun(catalog, run.id, { code, message, hint }, Date.now()); // as the cron does
+        await healNow();
+        await expectConsistent(when);
+        if (!fault.happened()) break;
+      }
+    });
+  }
+});

@@ -1,0 +1,37 @@
+import { cloudflareTest, readD1Migrations } from "@cloudflare/vitest-plugin";
+import { defineConfig } from "vitest/config";
+
+export default defineConfig({
+  test: {
+    silent: "passed-only",
+    reporters: ["default", "./test/support/closing-line.ts"],
+    projects: [
+      {
+        // Pure code, the command line, and the whole product from outside, in Node.
+        test: { name: "node", include: ["test/node/**/*.test.ts"], testTimeout: 120_000 },
+      },
+      {
+        // Code that talks to R2, D1 and a libSQL server, inside of workerd.
+        plugins: [
+          cloudflareTest(async () => ({
+            wrangler: { configPath: "./wrangler.toml" },
+            miniflare: {
+              bindings: {
+                TEST_MIGRATIONS: await readD1Migrations("./migrations"),
+                ADMIN_TOKEN: "test-admin-token",
+                SIGNING_KEY: "test-signing-key",
+              },
+            },
+          })),
+        ],
+        test: {
+          name: "worker",
+          include: ["test/worker/**/*.test.ts"],
+          globalSetup: "./test/support/servers.ts",
+          setupFiles: "./test/support/migrate.ts",
+          testTimeout: 60_000,
+        },
+      },
+    ],
+  },
+});
