@@ -8,7 +8,12 @@ export default defineConfig({
     projects: [
       {
         // Pure code, the command line, and the whole product from outside, in Node.
-        test: { name: "node", include: ["test/node/**/*.test.ts"], testTimeout: 120_000 },
+        test: {
+          name: "node",
+          include: ["test/node/**/*.test.ts"],
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+        },
       },
       {
         // Code that talks to R2, D1 and a libSQL server, inside of workerd.

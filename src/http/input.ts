@@ -23,6 +23,8 @@ export function input<Target extends "json" | "query", S extends Schema>(
           hint: "Send it with `content-type: application/json`.",
         });
     }
+    if (Array.isArray(value))
+      throw new NightjarError("REQUEST_INVALID", "the body: must be an object, not a list");
     const result = v.safeParse(schema, value);
     if (result.success) return result.output;
     const mistakes = result.issues.map((issue) => {

@@ -91,7 +91,7 @@ async function recorded<T>(context: Context, runId: string, attempt: () => Promi
       log.error("error-not-recorded", other, { run: runId }),
     );
     if (error.retryable) throw error;
-    throw new NonRetryableError(error.message, error.code);
+    throw new NonRetryableError(error.message); // known by its name: it must keep it
   }
 }
 

@@ -1,0 +1,158 @@
+import { env } from "cloudflare:workers";
+import { beforeEach, describe, expect, inject, it, vi } from "vitest";
+import { listBackups } from "../../src/catalog/backups.ts";
+import { lastLook } from "../../src/catalog/databases.ts";
+import { failRun, findRun } from "../../src/catalog/runs.ts";
+import { look } from "../../src/jobs/look.ts";
+import { prune } from "../../src/jobs/prune.ts";
+import { runBackup } from "../../src/jobs/backup.ts";
+import { DAY, MINUTE } from "../../src/plan/duration.ts";
+import { allKeys, backUp, inlineStep, manualRun, testContext } from "../support/context.ts";
+
+const SHOP = inject("shop");
+const { BUCKET } = env as unknown as { BUCKET: R2Bucket };
+const NIGHT = Date.parse("2026-11-01T00:00:00Z"); // a Sunday
+
+beforeEach(() => {
+  vi.spyOn(console, "info").mockImplementation(() => {});
+  vi.spyOn(console, "error").mockImplementation(() => {});
+});
+
+/** Look at a moment, and carry out what was started. */
+async function night(name: string, now: number, url = SHOP) {
+  const context = testContext({ [name]: { url, attempts: 1 } }, { now: () => now });
+  await look(context, now);
+  for (const id of context.started) await runBackup(context, id, inlineStep).catch(() => {});
+  return context;
+}
+
+describe("the cron's look", () => {
+  it("makes one backup for a moment, however often it is delivered", async () => {
+    const context = testContext({ once: { url: SHOP } }, { now: () => NIGHT });
+    await Promise.all([look(context, NIGHT), look(context, NIGHT), look(context, NIGHT)]);
+    expect(context.started).toEqual(["once-20261101T000000Z"]);
+    await runBackup(context, context.started[0]!, inlineStep);
+    await look(context, NIGHT);
+    await look(context, NIGHT + 30_000);
+    expect(context.started).toHaveLength(1);
+    expect(await listBackups(context.catalog, "once", 10)).toHaveLength(1);
+  });
+
+  it("gives tiers by the calendar, and skips no period when a night fails", async () => {
+    const tiers: (string | undefined)[] = [];
+    for (let day = 0; day < 32; day++) {
+      const dead = day === 30; // 1 December fails
+      const context = await night("gfs", NIGHT + day * DAY, dead ? "http://127.0.0.1:9" : SHOP);
+      tiers.push((await findRun(context.catalog, context.started[0]!))?.tier);
+    }
+    expect(tiers[0]).toBe("monthly");
+    expect([tiers[7], tiers[14], tiers[21], tiers[28]]).toEqual(Array(4).fill("weekly"));
+    expect([tiers[30], tiers[31]]).toEqual(["monthly", "monthly"]);
+    expect(tiers.filter((tier) => tier === "daily")).toHaveLength(25);
+  });
+
+  it("goes on after a start that was cut off", async () => {
+    const context = testContext({ cut: { url: SHOP } }, { now: () => NIGHT });
+    const { create } = context.workflows;
+    context.workflows.create = () => Promise.reject(new Error("no Workflow today"));
+    await expect(look(context, NIGHT)).rejects.toThrow("no Workflow today");
+    expect(await lastLook(context.catalog, "cut")).toBeUndefined();
+    context.workflows.create = create;
+    await look(context, NIGHT + MINUTE);
+    expect(context.started).toEqual(["cut-20261101T000000Z"]);
+  });
+
+  it("does not start beside a run that is at work, and catches up after it", async () => {
+    const context = testContext({ busy: { url: SHOP } }, { now: () => NIGHT + DAY });
+    await look(testContext({ busy: { url: SHOP } }, { now: () => NIGHT }), NIGHT);
+    context.started.push("busy-20261101T000000Z"); // still running, says its Workflow
+    await look(context, NIGHT + 5 * MINUTE);
+    await look(context, NIGHT + DAY);
+    expect(context.started).toHaveLength(2); // quiet for a day: asked after, found at work
+    const { code, message, hint } = { code: "SOURCE_ERROR", message: "-", hint: "-" } as const;
+    await failRun(context.catalog, "busy-20261101T000000Z", { code, message, hint }, NIGHT);
+  });
+
+  it("marks a run failed whose Workflow is gone", async () => {
+    await look(testContext({ lost: { url: SHOP } }, { now: () => NIGHT }), NIGHT);
+    const context = testContext({ lost: { url: SHOP } }, { now: () => NIGHT + DAY });
+    await look(context, NIGHT + DAY);
+    expect(await findRun(context.catalog, "lost-20261101T000000Z")).toMatchObject({
+      state: "failed",
+      error: { code: "RUN_LOST" },
+    });
+    expect(context.started).toEqual(["lost-20261102T000000Z"]);
+  });
+
+  it("lets one broken database not stop the others", async () => {
+    const databases = { aaa: { url: SHOP }, bbb: { url: SHOP } };
+    const context = testContext(databases, { now: () => NIGHT });
+    const { create } = context.workflows;
+    context.workflows.create = (id) =>
+      id.startsWith("aaa") ? Promise.reject(new Error("no")) : create(id);
+    await expect(look(context, NIGHT)).rejects.toThrow("no");
+    expect(context.started).toEqual(["bbb-20261101T000000Z"]);
+  });
+});
+
+describe("pruning", () => {
+  it("deletes what is past its age from bucket and catalog, and nothing else", async () => {
+    const now = Date.now();
+    const old = { aged: { url: SHOP } };
+    for (const ago of [400, 100, 31, 29])
+      await backUp(testContext(old, { now: () => now - ago * DAY }), manualRun("aged"));
+    await BUCKET.put("manual/aged/notes.txt", "not ours");
+    await BUCKET.put("daily/other/20200101T000000Z-000000000000.sql.zst", "not in the catalog");
+    const context = testContext(old);
+    const before = await allKeys();
+
+    const dry = await prune(context, now, true);
+    const own = (verdicts: typeof dry) =>
+      verdicts.filter(({ backup }) => backup.database === "aged").map(({ keep }) => keep);
+    expect(own(dry)).toEqual([true, false, false, false]);
+    expect(await allKeys()).toEqual(before);
+
+    expect(await prune(context, now, false)).toEqual(dry);
+    const left = await listBackups(context.catalog, "aged", 10);
+    expect(left).toHaveLength(1);
+    expect(await allKeys()).toEqual(
+      before.filter((key) => !/^manual\/aged\/\d/.test(key) || key.includes(left[0]!.id)),
+    );
+  });
+
+  it("keeps the newest backup for ever, and all of a database that is no longer configured", async () => {
+    const context = testContext({ last: { url: SHOP } });
+    await backUp(context, manualRun("last"));
+    const farAway = Date.now() + 5000 * DAY;
+    await prune(context, farAway, false);
+    expect(await listBackups(context.catalog, "last", 10)).toHaveLength(1);
+    await prune(testContext({}), farAway, false);
+    expect(await listBackups(context.catalog, "last", 10)).toHaveLength(1);
+  });
+
+  it("is finished by the next one when it is killed half-way", async () => {
+    const now = Date.now();
+    const databases = { half: { url: SHOP } };
+    for (const ago of [90, 60, 1])
+      await backUp(testContext(databases, { now: () => now - ago * DAY }), manualRun("half"));
+    for (let call = 1; call <= 2; call++) {
+      let calls = 0;
+      const bucket = new Proxy(BUCKET, {
+        get: (target, name) => {
+          if (name !== "delete") return Reflect.get(target, name, target);
+          return (keys: string[]) =>
+            ++calls === call ? Promise.reject(new Error("killed")) : target.delete(keys);
+        },
+      });
+      await expect(prune(testContext(databases, { bucket }), now, false)).rejects.toMatchObject({
+        code: "STORE_FAILED",
+      });
+    }
+    const context = testContext(databases);
+    await prune(context, now, false);
+    const left = await listBackups(context.catalog, "half", 10);
+    expect(left).toHaveLength(1);
+    const keys = (await allKeys()).filter((key) => key.includes("/half/"));
+    expect(keys).toHaveLength(2);
+  });
+});
