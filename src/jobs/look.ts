@@ -42,10 +42,11 @@ async function lookAt(context: Context, database: DatabaseConfig, now: number): 
   const scheduledFor = moment;
   const id = `${name}-${stamp(moment)}`;
   const others = (await activeRuns(catalog, name)).filter((run) => run.id !== id);
-  for (const run of others)
-    if (now - run.updatedAt > QUIET) await reapIfLost(context, run.id);
+  for (const run of others) {
+    const lost = now - run.updatedAt > QUIET && (await reapIfLost(context, run.id));
     // One run at a time: the moment stays due and is caught up when the other has ended.
-    else return;
+    if (!lost) return;
+  }
 
   const previous = await newestScheduled(catalog, name);
   const tier = scheduledTier(moment, previous && momentOf(previous), retention);
@@ -60,11 +61,12 @@ function momentOf(backup: { takenAt: number; manifest: { scheduledFor: string | 
   return scheduledFor === null ? backup.takenAt : Date.parse(scheduledFor);
 }
 
-/** Mark a silent run failed when its Workflow has ended without saying so. */
-async function reapIfLost(context: Context, runId: string): Promise<void> {
+/** Mark a silent run failed when its Workflow has ended without saying so; tells whether it had. */
+async function reapIfLost(context: Context, runId: string): Promise<boolean> {
   const status = await context.workflows.status(runId);
-  if (["queued", "running", "paused", "waiting", "waitingForPause"].includes(status)) return;
+  if (["queued", "running", "paused", "waiting", "waitingForPause"].includes(status)) return false;
   const error = new NightjarError("RUN_LOST", `The run's Workflow is ${status}.`);
   log.error("run-lost", error, { run: runId });
   await failRun(context.catalog, runId, error.report(), context.deps.now());
+  return true;
 }

@@ -1,23 +1,22 @@
-import { execFile, execFileSync } from "node:child_process";
-import { generateKeyPairSync, sign } from "node:crypto";
+import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { setTimeout as sleep } from "node:timers/promises";
-import { promisify } from "node:util";
 import { zstdDecompressSync } from "node:zlib";
 import { createClient } from "@libsql/client/http";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { apiClient, bodyOf } from "../../src/cli/client.ts";
 import { compareDatabases } from "../../scripts/lib/compare.ts";
 import { fireCron, migrateLocally, startWorker } from "../../scripts/lib/local-worker.ts";
-import { ROOT } from "../../scripts/lib/paths.ts";
 import { loadShop } from "../../scripts/lib/sample-shop.ts";
 import { freePort, type ServerProcess } from "../../scripts/lib/server-process.ts";
 import { startSqld } from "../../scripts/lib/sqld.ts";
 import { startFaultProxy } from "../support/fault-proxy.ts";
+import { runCli } from "../support/run-cli.ts";
+import { makeSourceToken } from "../support/source-token.ts";
 
 /**
  * The product as its users have it: `wrangler dev` with its Workflow, real libSQL servers with and
@@ -32,18 +31,6 @@ let worker: ServerProcess;
 let sourceToken: string;
 const stops: (() => Promise<void>)[] = [];
 
-/** A read-only token for a server that checks tokens, and the server's key. */
-function makeToken(): { pem: string; token: string } {
-  const { publicKey, privateKey } = generateKeyPairSync("ed25519");
-  const part = (value: object) => Buffer.from(JSON.stringify(value)).toString("base64url");
-  const body = `${part({ alg: "EdDSA", typ: "JWT" })}.${part({ exp: 4_000_000_000, a: "ro" })}`;
-  const signature = sign(null, Buffer.from(body), privateKey).toString("base64url");
-  return {
-    pem: publicKey.export({ type: "spki", format: "pem" }).toString(),
-    token: `${body}.${signature}`,
-  };
-}
-
 async function server(name: string, args: string[] = []): Promise<ServerProcess> {
   const started = await startSqld(join(dir, name), args);
   stops.push(() => started.stop());
@@ -55,7 +42,7 @@ beforeAll(async () => {
   shop = await server("shop");
   await loadShop(shop.url);
 
-  const { pem, token } = makeToken();
+  const { pem, token } = makeSourceToken();
   sourceToken = token;
   await writeFile(join(dir, "jwt.pem"), pem);
   const locked = await server("locked", ["--auth-jwt-key-file", join(dir, "jwt.pem")]);
@@ -102,21 +89,8 @@ async function ended(db: string) {
   }
 }
 
-/** The command line, as a user runs it. */
-async function nightjar(...args: string[]): Promise<{ code: number; out: string; err: string }> {
-  const env = { ...process.env, NIGHTJAR_URL: worker.url, NIGHTJAR_TOKEN: TOKEN };
-  try {
-    const command = [join(ROOT, "src/cli/main.ts"), ...args];
-    const { stdout, stderr } = await promisify(execFile)(process.execPath, command, {
-      env,
-      cwd: dir,
-    });
-    return { code: 0, out: stdout, err: stderr };
-  } catch (error) {
-    const { code, stdout, stderr } = error as { code: number; stdout: string; stderr: string };
-    return { code, out: stdout, err: stderr };
-  }
-}
+const nightjar = (...args: string[]) =>
+  runCli(args, dir, { NIGHTJAR_URL: worker.url, NIGHTJAR_TOKEN: TOKEN });
 
 describe("the nightly backup", () => {
   it("is made by the cron, once for a moment, and restores equal to its source", async () => {

@@ -62,15 +62,32 @@ describe("the cron's look", () => {
     expect(context.started).toEqual(["cut-20261101T000000Z"]);
   });
 
-  it("does not start beside a run that is at work, and catches up after it", async () => {
-    const context = testContext({ busy: { url: SHOP } }, { now: () => NIGHT + DAY });
-    await look(testContext({ busy: { url: SHOP } }, { now: () => NIGHT }), NIGHT);
-    context.started.push("busy-20261101T000000Z"); // still running, says its Workflow
-    await look(context, NIGHT + 5 * MINUTE);
+  it("does not start beside a run that is at work, and catches up once after it", async () => {
+    const databases = { busy: { url: SHOP, schedule: "* * * * *" } };
+    const at = async (now: number) => {
+      const context = testContext(databases, { now: () => now });
+      await look(context, now);
+      return context.started;
+    };
+    expect(await at(NIGHT)).toEqual(["busy-20261101T000000Z"]);
+    for (const minutes of [1, 2, 3]) expect(await at(NIGHT + minutes * MINUTE)).toEqual([]);
+    const { catalog } = testContext(databases);
+    const error = { code: "SOURCE_ERROR", message: "-", hint: "-" } as const;
+    await failRun(catalog, "busy-20261101T000000Z", error, NIGHT);
+    expect(await at(NIGHT + 4 * MINUTE + 9000)).toEqual(["busy-20261101T000400Z"]);
+    expect(await lastLook(catalog, "busy")).toBe(NIGHT + 4 * MINUTE + 9000);
+  });
+
+  it("waits on for a quiet run whose Workflow says that it is at work", async () => {
+    const databases = { slow: { url: SHOP } };
+    await look(testContext(databases, { now: () => NIGHT }), NIGHT);
+    const context = testContext(databases, { now: () => NIGHT + DAY });
+    context.started.push("slow-20261101T000000Z");
     await look(context, NIGHT + DAY);
-    expect(context.started).toHaveLength(2); // quiet for a day: asked after, found at work
-    const { code, message, hint } = { code: "SOURCE_ERROR", message: "-", hint: "-" } as const;
-    await failRun(context.catalog, "busy-20261101T000000Z", { code, message, hint }, NIGHT);
+    expect(context.started).toHaveLength(1);
+    expect(await findRun(context.catalog, "slow-20261101T000000Z")).toMatchObject({
+      state: "queued",
+    });
   });
 
   it("marks a run failed whose Workflow is gone", async () => {

@@ -1,0 +1,27 @@
+import { execFile } from "node:child_process";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { ROOT } from "../../scripts/lib/paths.ts";
+
+export interface Outcome {
+  code: number;
+  out: string;
+  err: string;
+}
+
+/** The command line in a process of its own, as a user runs it. */
+export async function runCli(
+  args: readonly string[],
+  cwd: string,
+  env: Record<string, string>,
+): Promise<Outcome> {
+  const command = [join(ROOT, "src/cli/main.ts"), ...args];
+  try {
+    const options = { cwd, env: { ...process.env, ...env } };
+    const { stdout, stderr } = await promisify(execFile)(process.execPath, command, options);
+    return { code: 0, out: stdout, err: stderr };
+  } catch (error) {
+    const { code, stdout, stderr } = error as { code: number; stdout: string; stderr: string };
+    return { code, out: stdout, err: stderr };
+  }
+}
