@@ -54,7 +54,7 @@ async function uploadParts(
   let bytes = 0;
   let sending: Promise<R2UploadedPart> | undefined;
   const send = async (part: Uint8Array): Promise<void> => {
-    if (sending !== undefined) parts.push(await sending);
+    if (sending !== undefined) parts.push(await sending); // its buffer is filled again from now on
     const number = parts.length + 1;
     bytes += part.length;
     sending = orFail("STORE_FAILED", `uploading part ${number} of ${upload.key}`, () =>
@@ -72,9 +72,13 @@ async function uploadParts(
   return { parts, bytes };
 }
 
-/** The source's bytes in pieces of `PART_BYTES`; only the last may be shorter. */
+/**
+ * The source's bytes in pieces of `PART_BYTES`; only the last may be shorter. Two buffers take turns:
+ * a piece is valid until the next but one is asked for.
+ */
 async function* partsOf(source: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
   let part = new Uint8Array(PART_BYTES);
+  let other: Uint8Array<ArrayBuffer> | undefined;
   let filled = 0;
   for await (const chunk of source) {
     for (let at = 0; at < chunk.length;) {
@@ -84,7 +88,7 @@ async function* partsOf(source: AsyncIterable<Uint8Array>): AsyncIterable<Uint8A
       filled += take;
       if (filled === PART_BYTES) {
         yield part;
-        part = new Uint8Array(PART_BYTES);
+        [part, other] = [other ?? new Uint8Array(PART_BYTES), part];
         filled = 0;
       }
     }
