@@ -4,7 +4,7 @@ import { DURATION_FORM, parseDuration } from "./plan/duration.ts";
 import { lifecycleRules, MAX_LIFECYCLE_RULES } from "./plan/lifecycle.ts";
 import { scheduleMistake } from "./plan/schedule.ts";
 import { DEFAULT_RETENTION, type Retention, TIERS } from "./plan/tier.ts";
-import { issueKeys, issueMessage } from "./schema-issue.ts";
+import { isTable, issueKeys, issueMessage } from "./schema-issue.ts";
 
 /** One database under protection, as the rest of Nightjar sees it: nothing optional is left open. */
 export interface DatabaseConfig {
@@ -50,8 +50,8 @@ const url = v.pipe(
   ),
   v.check((text) => {
     if (!URL.canParse(text)) return true;
-    const { username, password, search, hash } = new URL(text);
-    return username + password + search + hash === "";
+    const { username, password } = new URL(text);
+    return username + password === "" && !/[?#]/.test(text);
   }, "must hold no credentials, query or fragment: put the token in a secret and name it in `token`"),
   v.transform((text) => text.replace(/^libsql:/, "https:").replace(/\/+$/, "")),
 );
@@ -114,8 +114,8 @@ const ENTRIES = {
 
 const databasesSchema = v.pipe(
   v.custom<Record<string, unknown>>(
-    (input) => typeof input === "object" && input !== null && !Array.isArray(input),
-    'must be a table of databases, like { shop = { url = "libsql://…" } }',
+    isTable,
+    'must be a table of databases, like { shop = { url = "libsql://…" } }, none of them named constructor or prototype',
   ),
   v.record(
     v.pipe(

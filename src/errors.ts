@@ -90,6 +90,11 @@ const TRAITS = {
     retryable: true,
     hint: "The dump ended before its COMMIT; nothing was kept. Run the backup again.",
   },
+  DUMP_UNRESTORABLE: {
+    status: 502,
+    retryable: false,
+    hint: "Create the named index, view or trigger again without the comment at its end, then run the backup again.",
+  },
   STORE_FAILED: {
     status: 502,
     retryable: true,

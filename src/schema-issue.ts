@@ -1,5 +1,14 @@
 import type { BaseIssue } from "valibot";
 
+/** Keys that valibot's records pass over without a word. */
+const UNSAFE = new Set(["__proto__", "prototype", "constructor"]);
+
+/** Whether a value is an object with keys that a record can hold. */
+export function isTable(value: unknown): value is Record<string, unknown> {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
+  return !Object.keys(value).some((key) => UNSAFE.has(key));
+}
+
 /** The keys that lead to a value which valibot refused. */
 export function issueKeys(issue: BaseIssue<unknown>): string[] {
   return (issue.path ?? []).map((item) => String(item.key));

@@ -2,7 +2,7 @@ import { and, desc, eq, inArray, lt, or } from "drizzle-orm";
 import type { Manifest } from "../manifest.ts";
 import { isScheduledTier, TIERS } from "../plan/tier.ts";
 import { type Catalog, query } from "./open.ts";
-import { backups } from "./schema.ts";
+import { backups, runs } from "./schema.ts";
 
 export type Backup = typeof backups.$inferSelect;
 
@@ -22,6 +22,13 @@ export function enterBackup(catalog: Catalog, manifest: Manifest): Promise<unkno
 export function findBackup(catalog: Catalog, id: string): Promise<Backup | undefined> {
   return query(`reading backup ${id}`, () =>
     catalog.select().from(backups).where(eq(backups.id, id)).get(),
+  );
+}
+
+/** The backup that a run has made. */
+export function backupOfRun(catalog: Catalog, runId: string): Promise<Backup | undefined> {
+  return query(`reading the backup of run ${runId}`, () =>
+    catalog.select().from(backups).where(eq(backups.runId, runId)).get(),
   );
 }
 
@@ -89,9 +96,12 @@ export function allForPruning(catalog: Catalog) {
   );
 }
 
-/** Remove the rows of up to 100 backups. */
+/** Remove the rows of up to 100 backups, and of the runs that made them. */
 export function removeBackups(catalog: Catalog, ids: string[]): Promise<unknown> {
   return query(`removing ${ids.length} backups`, () =>
-    catalog.delete(backups).where(inArray(backups.id, ids)).run(),
+    catalog.batch([
+      catalog.delete(backups).where(inArray(backups.id, ids)),
+      catalog.delete(runs).where(inArray(runs.backupId, ids)),
+    ]),
   );
 }

@@ -64,17 +64,29 @@ type Change = Partial<
   Pick<Run, "state" | "attempt" | "rawBytes" | "storedBytes" | "error" | "backupId" | "startedAt">
 >;
 
+/**
+ * Change a run that has not ended.
+ *
+ * @param attempt only when this is still the run's attempt: one that was given up says nothing more
+ */
 export function updateRun(
   catalog: Catalog,
   id: string,
   change: Change,
   now: number,
+  attempt?: number,
 ): Promise<unknown> {
   return query(`updating run ${id}`, () =>
     catalog
       .update(runs)
       .set({ ...change, updatedAt: now })
-      .where(eq(runs.id, id))
+      .where(
+        and(
+          eq(runs.id, id),
+          inArray(runs.state, [...ACTIVE_STATES]),
+          attempt === undefined ? undefined : eq(runs.attempt, attempt),
+        ),
+      )
       .run(),
   );
 }

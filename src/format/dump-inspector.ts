@@ -1,13 +1,16 @@
 import { createHash } from "node:crypto";
 import { NightjarError } from "../errors.ts";
+import { decode, encode, startsWith } from "./bytes.ts";
 import { findMigrationTable, type MigrationTable, newestMigration } from "./migrations.ts";
 import { SqlScanner, type Statement } from "./sql-scanner.ts";
 
 /** Something that the dump says of itself and that a reader must know before restoring it. */
 export interface Warning {
-  code: "INFINITY" | "NUL_IN_TEXT";
-  table: string;
-  rows: number;
+  code: "INFINITY" | "NUL_IN_TEXT" | "COMMENT_HIDES_END";
+  /** The table, or the start of the schema statement. */
+  where: string;
+  /** How many statements it concerns. */
+  count: number;
   message: string;
 }
 
@@ -27,12 +30,19 @@ export interface DumpFacts {
   warnings: Warning[];
 }
 
-const HEAD = ascii("PRAGMA foreign_keys=OFF;\nBEGIN TRANSACTION;\n");
+const HEAD = encode("PRAGMA foreign_keys=OFF;\nBEGIN TRANSACTION;\n");
 const TAIL = "COMMIT;\n";
-const INSERT = ascii("INSERT INTO ");
-const CREATE = ascii("CREATE ");
-const COMMIT = ascii("COMMIT;");
-const ROLLBACK = ascii("ROLLBACK");
+const INSERT = encode("INSERT INTO ");
+const CREATE = encode("CREATE ");
+/**
+ * sqld puts the semicolon behind the schema's own text. Where that ends in a line comment, the
+ * semicolon is lost in it, and SQLite reads the next statement as part of this one.
+ */
+const HIDDEN_END =
+  /--[^\n]*;\n(?:CREATE |INSERT INTO |DELETE FROM sqlite_sequence|ANALYZE |PRAGMA writable_schema)/;
+const HIDDEN_COMMIT = /--[^\n]*;\n(?:PRAGMA writable_schema=OFF;\n)?COMMIT;\n$/;
+const COMMIT = encode("COMMIT;");
+const ROLLBACK = encode("ROLLBACK");
 const SCHEMA_ROW = "sqlite_schema";
 const OWN_TABLES = new Set([SCHEMA_ROW, "sqlite_sequence"]);
 
@@ -68,13 +78,18 @@ export class DumpInspector {
   /**
    * The dump has ended: is it whole?
    *
-   * @throws NightjarError `DUMP_INCOMPLETE` when it is not
+   * @throws NightjarError `DUMP_INCOMPLETE` when it is not, `DUMP_UNRESTORABLE` when its end is hidden
    */
   end(): DumpFacts {
     if (this.#length < HEAD.length)
       throw new NightjarError(
         "DUMP_INCOMPLETE",
         `The dump ended after ${this.#length} bytes, before it had begun.`,
+      );
+    if (HIDDEN_COMMIT.test(decode(this.#scanner.unfinished)))
+      throw new NightjarError(
+        "DUMP_UNRESTORABLE",
+        "The last object of the schema ends in a line comment, which hides the dump's COMMIT: it would restore nothing.",
       );
     if (!this.#scanner.complete || !this.#committed || this.#tail !== TAIL)
       throw new NightjarError(
@@ -108,7 +123,7 @@ export class DumpInspector {
   #row(statement: Statement): void {
     const { bytes } = statement;
     if (this.#current === undefined || !startsWith(bytes, this.#current.prefix)) {
-      const name = insertedTable(bytes);
+      const { name, end } = insertedTable(bytes);
       if (name === SCHEMA_ROW) {
         const row = decode(bytes);
         const table = /VALUES\('table','((?:[^']|'')*)'/.exec(row)?.[1]?.replaceAll("''", "'");
@@ -117,9 +132,8 @@ export class DumpInspector {
         return;
       }
       if (OWN_TABLES.has(name)) return;
-      const values = bytes.indexOf(40, INSERT.length + name.length); // the first ( after the name
       this.#current = {
-        prefix: bytes.slice(0, values + 1),
+        prefix: bytes.slice(0, end + 1),
         count: this.#count(name),
         migrations: this.#migration?.table.name === name,
       };
@@ -135,6 +149,7 @@ export class DumpInspector {
     if (!startsWith(bytes, CREATE)) return;
     this.#schema.update(bytes);
     const sql = decode(bytes);
+    if (HIDDEN_END.test(sql)) this.#warn("COMMENT_HIDES_END", sql.slice(0, sql.indexOf("\n")));
     const name = createdTable(sql);
     if (name === undefined) return;
     this.#count(name);
@@ -148,15 +163,17 @@ export class DumpInspector {
     return count;
   }
 
-  #warn(code: Warning["code"], table: string): void {
-    const key = `${code} ${table}`;
+  #warn(code: Warning["code"], where: string): void {
+    const key = `${code} ${where}`;
     const known = this.#warnings.get(key);
-    if (known !== undefined) known.rows++;
-    else this.#warnings.set(key, { code, table, rows: 1, message: WARNINGS[code] });
+    if (known !== undefined) known.count++;
+    else this.#warnings.set(key, { code, where, count: 1, message: WARNINGS[code] });
   }
 }
 
 const WARNINGS: Record<Warning["code"], string> = {
+  COMMENT_HIDES_END:
+    "A schema object ends in a line comment, which hides the semicolon that the server's dump puts behind it: SQLite refuses it together with the next. Create it again without the comment.",
   INFINITY:
     "The server's dump writes infinity as `inf`, which SQLite does not read: restoring stops there until these values are mended by hand (1e999).",
   NUL_IN_TEXT:
@@ -171,13 +188,16 @@ function notADump(chunk: Uint8Array): NightjarError {
   );
 }
 
-/** The table's name in `INSERT INTO name…` or `INSERT INTO "name"…`. */
-function insertedTable(bytes: Uint8Array): string {
+/** The table's name in `INSERT INTO name…` or `INSERT INTO "name"…`, and the byte at which it ends. */
+function insertedTable(bytes: Uint8Array): { name: string; end: number } {
   const start = INSERT.length;
-  if (bytes[start] === 34) return decode(bytes.subarray(start + 1, bytes.indexOf(34, start + 1)));
+  if (bytes[start] === 34) {
+    const end = bytes.indexOf(34, start + 1);
+    return { name: decode(bytes.subarray(start + 1, end)), end: end + 1 };
+  }
   let end = start;
   while (end < bytes.length && bytes[end] !== 32 && bytes[end] !== 40) end++;
-  return decode(bytes.subarray(start, end));
+  return { name: decode(bytes.subarray(start, end)), end };
 }
 
 /** The table's name in sqld's `CREATE TABLE IF NOT EXISTS <the rest of the schema's own text>`. */
@@ -195,20 +215,6 @@ function createdTable(sql: string): string | undefined {
     bracket ??
     bare
   );
-}
-
-function ascii(text: string): Uint8Array {
-  return new TextEncoder().encode(text);
-}
-
-function decode(bytes: Uint8Array): string {
-  return new TextDecoder().decode(bytes);
-}
-
-function startsWith(bytes: Uint8Array, prefix: Uint8Array): boolean {
-  if (bytes.length < prefix.length) return false;
-  for (let at = 0; at < prefix.length; at++) if (bytes[at] !== prefix[at]) return false;
-  return true;
 }
 
 function equals(bytes: Uint8Array, other: Uint8Array): boolean {

@@ -4,6 +4,8 @@
  * strings, quoted names and comments; a CREATE TRIGGER only at `;END;`.
  */
 
+import { concat } from "./bytes.ts";
+
 export interface Statement {
   /** From the first byte that is neither white space nor comment to the semicolon; at most `MAX_HELD` bytes. */
   readonly bytes: Uint8Array;
@@ -82,6 +84,11 @@ export class SqlScanner {
   /** True when every statement so far has ended: only white space and comments may be open. */
   get complete(): boolean {
     return !this.#begun && (this.#mode === CODE || this.#mode === LINE_COMMENT);
+  }
+
+  /** What is held of the statement that has not ended. */
+  get unfinished(): Uint8Array {
+    return concat(this.#held, this.#heldLength);
   }
 
   /** Scan the next bytes. Statements are handed over as they end; their bytes may share `chunk`'s memory. */
@@ -287,14 +294,4 @@ function endOfQuoted(chunk: Uint8Array, from: number, quote: number): number {
   const near = Math.min(chunk.length, from + 64);
   for (let at = from; at < near; at++) if (chunk[at] === quote) return at;
   return near === chunk.length ? near : indexOf(chunk, quote, near);
-}
-
-function concat(pieces: readonly Uint8Array[], length: number): Uint8Array {
-  const whole = new Uint8Array(length);
-  let at = 0;
-  for (const piece of pieces) {
-    whole.set(piece, at);
-    at += piece.length;
-  }
-  return whole;
 }

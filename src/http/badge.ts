@@ -16,7 +16,9 @@ export const badge = new Hono<HttpEnv>().get("/:file{[a-z0-9_-]+\\.(svg|json)}",
   if (database === undefined) throw new NightjarError("NOT_FOUND", "There is no such badge.");
   const { state, newest } = await healthOf(c.env, database);
   const face = badgeFace(state, newest?.takenAt, c.env.deps.now());
-  c.header("cache-control", "public, max-age=300, s-maxage=300");
+  const shared =
+    database.badge === "public" ? "public, max-age=300, s-maxage=300" : "private, max-age=300";
+  c.header("cache-control", shared);
   if (kind === "json") return c.json({ schemaVersion: 1, cacheSeconds: 300, ...face });
   c.header("content-type", "image/svg+xml; charset=utf-8");
   c.header("x-content-type-options", "nosniff");

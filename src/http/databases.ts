@@ -14,6 +14,7 @@ import { randomId } from "../deps.ts";
 import { NightjarError } from "../errors.ts";
 import { startRunOnce } from "../jobs/start.ts";
 import { REQUESTED_TIERS } from "../plan/tier.ts";
+import { isTable } from "../schema-issue.ts";
 import { stamp } from "../store/keys.ts";
 import type { HttpEnv } from "./hono-env.ts";
 import { input } from "./input.ts";
@@ -34,6 +35,7 @@ const newBackupSchema = v.strictObject({
   ),
   labels: v.optional(
     v.pipe(
+      v.custom<Record<string, unknown>>(isTable, "must be an object of texts"),
       v.record(text(50), text(200)),
       v.check((labels) => Object.keys(labels).length <= 20, "must be 20 at the most"),
     ),
@@ -71,15 +73,16 @@ function parseCursor(cursor: string | undefined): Cursor | undefined {
 
 /** How long a request with `wait` is held, ms, and how often it looks, ms. */
 const WAIT_AT_MOST = 10 * 60_000;
-const LOOK_EVERY = 500;
+const lookInterval = (waited: number): number => Math.min(200 + waited / 20, 3000);
 
 async function awaitRun({ catalog, deps }: Context, id: string): Promise<Run> {
-  const until = deps.now() + WAIT_AT_MOST;
+  const begun = deps.now();
   for (;;) {
     const run = await findRun(catalog, id);
     if (run === undefined) throw new NightjarError("RUN_NOT_FOUND", `There is no run ${id}.`);
-    if (run.finishedAt !== null || deps.now() > until) return run;
-    await deps.sleep(LOOK_EVERY);
+    const waited = deps.now() - begun;
+    if (run.finishedAt !== null || waited > WAIT_AT_MOST) return run;
+    await deps.sleep(lookInterval(waited));
   }
 }
 

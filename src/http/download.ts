@@ -64,7 +64,8 @@ async function sendStored(
   headers.set("accept-ranges", "bytes");
   const condition = request.headers.get("if-range");
   const applies = condition === null || condition === headers.get("etag");
-  const range = applies ? parseRange(request.headers.get("range"), stored.bytes) : "whole";
+  const asked = applies && request.method === "GET" ? request.headers.get("range") : null;
+  const range = parseRange(asked, stored.bytes);
   if (range === "unsatisfiable") {
     headers.set("content-range", `bytes */${stored.bytes}`);
     return new Response(null, { status: 416, headers });

@@ -41,7 +41,7 @@ export function linkPath(grant: Grant, key: string): string {
 export function readLink(link: string, file: string, key: string): Grant | undefined {
   const [, id, expires, signature] = LINK.exec(link) ?? [];
   const [, database, taken, backupId, format] = FILENAME.exec(file) ?? [];
-  if (id === undefined || database === undefined) return undefined;
+  if (id === undefined || database === undefined || expires!.startsWith("0")) return undefined;
   const grant: Grant = {
     id,
     expires: Number.parseInt(expires!, 36),

@@ -1,6 +1,6 @@
 import type { WorkflowStep } from "cloudflare:workers";
 import { NonRetryableError } from "cloudflare:workflows";
-import { enterBackup } from "../catalog/backups.ts";
+import { backupOfRun, enterBackup } from "../catalog/backups.ts";
 import { failRun, findRun, finishRun, updateRun } from "../catalog/runs.ts";
 import { removeUpload } from "../catalog/uploads.ts";
 import type { Context } from "../context.ts";
@@ -55,15 +55,14 @@ async function capture(context: Context, runId: string): Promise<Manifest> {
     throw new NightjarError("DATABASE_NOT_FOUND", `${run.database} is no longer configured.`);
 
   await healUploads(context, run.database, runId);
+  // A Workflow that is started again makes no second backup: one run, one backup.
+  const made = await backupOfRun(catalog, runId);
+  if (made !== undefined) return made.manifest;
   const now = deps.now();
-  const begun = { attempt: run.attempt + 1, startedAt: run.startedAt ?? now };
-  await updateRun(
-    catalog,
-    runId,
-    { ...begun, state: "capturing", rawBytes: 0, storedBytes: 0 },
-    now,
-  );
-  return captureDump(context, run, database);
+  const attempt = run.attempt + 1;
+  const begun = { attempt, startedAt: run.startedAt ?? now, rawBytes: 0, storedBytes: 0 };
+  await updateRun(catalog, runId, { ...begun, state: "capturing" }, now);
+  return captureDump(context, { ...run, attempt }, database);
 }
 
 /** Make the captured bytes a backup: the manifest, then the catalog. May be repeated. */

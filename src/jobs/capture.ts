@@ -1,8 +1,10 @@
 import { enterUpload } from "../catalog/uploads.ts";
 import { type Run, updateRun } from "../catalog/runs.ts";
+import type { RunState } from "../catalog/schema.ts";
 import type { DatabaseConfig } from "../config.ts";
 import type { Context } from "../context.ts";
 import { randomId } from "../deps.ts";
+import { asNightjarError, NightjarError } from "../errors.ts";
 import { zstdCompress } from "../format/codec.ts";
 import { type DumpFacts, DumpInspector } from "../format/dump-inspector.ts";
 import { Meter, tap } from "../format/hash.ts";
@@ -10,13 +12,16 @@ import { log } from "../log.ts";
 import type { Manifest } from "../manifest.ts";
 import { describeSource } from "../source/describe.ts";
 import { readDump } from "../source/dump.ts";
-import type { Source } from "../source/server.ts";
+import { redact, type Source } from "../source/server.ts";
 import { type BackupName, dumpKey, manifestKey } from "../store/keys.ts";
 import { writeMultipart } from "../store/multipart.ts";
 import { VERSION } from "../version.ts";
 
-/** How often a run's progress is written to the catalog, ms. */
-const PROGRESS_EVERY = 2000;
+/**
+ * How often a run's progress is written to the catalog: every 2 s, and ever more seldom the longer it
+ * takes, as D1 allows 1,000 queries to one invocation.
+ */
+const progressInterval = (elapsed: number): number => Math.max(2000, elapsed / 50);
 
 /**
  * One attempt at pulling a database's dump into the bucket, in one pass and flat memory:
@@ -30,8 +35,23 @@ export async function captureDump(
   run: Run,
   database: DatabaseConfig,
 ): Promise<Manifest> {
-  const { deps, bucket, catalog, config } = context;
-  const source: Source = { ...database, token: config.token(database) };
+  const source: Source = { ...database, token: context.config.token(database) };
+  try {
+    return await capture(context, run, database, source);
+  } catch (thrown) {
+    // Whatever the server said may repeat the token that it was sent.
+    const { code, message, hint } = asNightjarError(thrown);
+    throw new NightjarError(code, redact(message, source), { hint, cause: thrown });
+  }
+}
+
+async function capture(
+  context: Context,
+  run: Run,
+  database: DatabaseConfig,
+  source: Source,
+): Promise<Manifest> {
+  const { deps, bucket, catalog } = context;
   const takenAt = deps.now();
   const name: BackupName = { tier: run.tier, database: run.database, takenAt, id: randomId(deps) };
   const key = dumpKey(name);
@@ -41,7 +61,7 @@ export async function captureDump(
   const stored = new Meter();
   const inspector = new DumpInspector();
   let facts: DumpFacts | undefined;
-  const progress = reportProgress(context, run.id, raw, stored);
+  const progress = reportProgress(context, run, raw, stored);
 
   async function* wholeDump(): AsyncIterable<Uint8Array> {
     for await (const chunk of readDump(source, deps)) {
@@ -51,7 +71,7 @@ export async function captureDump(
       await progress();
     }
     facts = inspector.end();
-    await updateRun(catalog, run.id, { state: "storing" }, deps.now());
+    await progress("storing");
   }
 
   await writeMultipart(
@@ -100,16 +120,20 @@ export async function captureDump(
   };
 }
 
-/** Writes the bytes so far to the run, every now and then. Progress is not worth failing a backup for. */
-function reportProgress({ catalog, deps }: Context, runId: string, raw: Meter, stored: Meter) {
-  let last = deps.now();
-  return async (): Promise<void> => {
+/**
+ * Writes the bytes so far to the run, every now and then and whenever its state changes. Progress is
+ * not worth failing a backup for.
+ */
+function reportProgress({ catalog, deps }: Context, run: Run, raw: Meter, stored: Meter) {
+  const begun = deps.now();
+  let last = begun;
+  return async (state?: RunState): Promise<void> => {
     const now = deps.now();
-    if (now - last < PROGRESS_EVERY) return;
+    if (state === undefined && now - last < progressInterval(now - begun)) return;
     last = now;
-    const bytes = { rawBytes: raw.bytes, storedBytes: stored.bytes };
-    await updateRun(catalog, runId, bytes, now).catch((error: unknown) =>
-      log.error("progress-not-recorded", error, { run: runId }),
+    const change = { rawBytes: raw.bytes, storedBytes: stored.bytes, ...(state && { state }) };
+    await updateRun(catalog, run.id, change, now, run.attempt).catch((error: unknown) =>
+      log.error("progress-not-recorded", error, { run: run.id }),
     );
   };
 }

@@ -1,7 +1,7 @@
 import { enterBackup } from "../catalog/backups.ts";
 import { ACTIVE_STATES } from "../catalog/schema.ts";
 import { findRun, finishRun } from "../catalog/runs.ts";
-import { removeUpload, uploadsOf } from "../catalog/uploads.ts";
+import { removeUpload, type Upload, uploadsOf } from "../catalog/uploads.ts";
 import type { Context } from "../context.ts";
 import { log } from "../log.ts";
 import type { Manifest } from "../manifest.ts";
@@ -19,22 +19,33 @@ export async function healUploads(
   database: string,
   runId: string,
 ): Promise<void> {
-  const { catalog, bucket, deps } = context;
-  for (const upload of await uploadsOf(catalog, database)) {
-    if (upload.runId !== runId) {
-      const run = await findRun(catalog, upload.runId);
-      if (run !== undefined && ACTIVE_STATES.includes(run.state)) continue;
+  for (const upload of await uploadsOf(context.catalog, database)) {
+    try {
+      if (upload.runId === runId || !(await isActive(context, upload.runId)))
+        await healUpload(context, upload);
+    } catch (error) {
+      // One that cannot be healed now must not keep the next backup from being made.
+      log.error("heal-failed", error, { key: upload.key, run: upload.runId });
     }
-    const text = await readManifest(bucket, upload.manifestKey);
-    if (text === null) {
-      await abandonUpload(bucket, upload.key, upload.uploadId);
-      log.info("upload-abandoned", { key: upload.key, run: upload.runId });
-    } else {
-      const manifest = JSON.parse(text) as Manifest;
-      await enterBackup(catalog, manifest);
-      await finishRun(catalog, upload.runId, manifest.id, deps.now());
-      log.info("backup-recovered", { key: upload.key, run: upload.runId });
-    }
-    await removeUpload(catalog, upload.key);
   }
+}
+
+async function isActive({ catalog }: Context, runId: string): Promise<boolean> {
+  const run = await findRun(catalog, runId);
+  return run !== undefined && ACTIVE_STATES.includes(run.state);
+}
+
+async function healUpload({ catalog, bucket, deps }: Context, upload: Upload): Promise<void> {
+  const { key, manifestKey, uploadId, runId } = upload;
+  const text = await readManifest(bucket, manifestKey);
+  if (text === null) {
+    await abandonUpload(bucket, key, uploadId);
+    log.info("upload-abandoned", { key, run: runId });
+  } else {
+    const manifest = JSON.parse(text) as Manifest;
+    await enterBackup(catalog, manifest);
+    await finishRun(catalog, runId, manifest.id, deps.now());
+    log.info("backup-recovered", { key, run: runId });
+  }
+  await removeUpload(catalog, key);
 }

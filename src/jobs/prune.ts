@@ -7,6 +7,7 @@ import { log } from "../log.ts";
 import { DAY } from "../plan/duration.ts";
 import { judge, type Kept, type Verdict } from "../plan/retention.ts";
 import { dumpKey, manifestKey } from "../store/keys.ts";
+import { objectExists } from "../store/read.ts";
 import { removeObjects } from "../store/remove.ts";
 
 /** Failed runs are remembered this long, ms. */
@@ -29,8 +30,8 @@ export async function prune(
   now: number,
   dryRun: boolean,
 ): Promise<Verdict<Kept>[]> {
-  const { catalog, bucket, config } = context;
-  const verdicts = judge<Kept>(await allForPruning(catalog), retentions(config.databases), now);
+  const { catalog, bucket } = context;
+  const verdicts = await judgeExisting(context, now);
   if (dryRun) return verdicts;
 
   const doomed = verdicts.filter(({ keep }) => !keep).map(({ backup }) => backup);
@@ -47,4 +48,28 @@ export async function prune(
   await forgetExpiredLinks(catalog, now);
   log.info("pruned", { kept: verdicts.length - doomed.length, removed: doomed.length });
   return verdicts;
+}
+
+/**
+ * The verdicts, with one thing made sure of: a backup that is past its age and kept for being the
+ * newest may be gone from the bucket, as R2's lifecycle knows nothing of the newest. Then it counts as
+ * let go, and the next newest is kept.
+ */
+async function judgeExisting({ catalog, bucket, config }: Context, now: number) {
+  const policies = retentions(config.databases);
+  const gone: Verdict<Kept>[] = [];
+  let backups: Kept[] = await allForPruning(catalog);
+  for (;;) {
+    const verdicts = judge(backups, policies, now);
+    const overdue = verdicts.filter(
+      ({ keep, expiresAt }) => keep && now >= (expiresAt ?? Infinity),
+    );
+    const missing = new Set<Kept>();
+    for (const { backup } of overdue)
+      if (!(await objectExists(bucket, dumpKey(backup)))) missing.add(backup);
+    if (missing.size === 0) return [...verdicts, ...gone];
+    for (const backup of missing)
+      gone.push({ backup, keep: false, reason: "its bytes are gone from the bucket" });
+    backups = backups.filter((backup) => !missing.has(backup));
+  }
 }

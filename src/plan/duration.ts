@@ -17,10 +17,14 @@ const UNITS: Record<string, number> = {
   y: 366 * DAY,
 };
 
+/** No duration is longer: dates would end. */
+const LONGEST = 100 * 366 * DAY;
+
 export const DURATION_FORM = "a whole number and a unit: s, m, h, d, w, mo or y (like 30d or 12mo)";
 
 /** Milliseconds of a duration such as `90s`, `24h`, `30d`, `12w`, `12mo`, `1y`; undefined if it is none. */
 export function parseDuration(text: string): number | undefined {
   const match = /^([1-9][0-9]{0,5})(s|m|h|d|w|mo|y)$/.exec(text);
-  return match ? Number(match[1]) * UNITS[match[2]!]! : undefined;
+  const ms = match ? Number(match[1]) * UNITS[match[2]!]! : Infinity;
+  return ms <= LONGEST ? ms : undefined;
 }

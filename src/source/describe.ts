@@ -1,7 +1,7 @@
 import { createClient } from "@libsql/client/web";
 import type { Deps } from "../deps.ts";
 import { messageOf } from "../errors.ts";
-import { type Source, sourceHeaders } from "./server.ts";
+import { redact, type Source, sourceHeaders } from "./server.ts";
 
 /** What the server says of itself and of the database beside the dump. */
 export interface SourceFacts {
@@ -23,7 +23,7 @@ export async function describeSource(source: Source, deps: Deps): Promise<Source
     try {
       return await action(AbortSignal.timeout(Math.min(PATIENCE, source.stallMs)));
     } catch (thrown) {
-      unknown.push(`${what}: ${messageOf(thrown)}`);
+      unknown.push(redact(`${what}: ${messageOf(thrown)}`, source));
       return null;
     }
   };
@@ -43,7 +43,7 @@ async function serverVersion(source: Source, deps: Deps, signal: AbortSignal): P
   const text = (await response.text()).trim();
   if (response.status !== 200 || !/^[ -~]{1,100}$/.test(text))
     throw new Error(`GET /version answered ${response.status} with no version`);
-  return text;
+  return redact(text, source);
 }
 
 async function userVersionOf(source: Source, deps: Deps, signal: AbortSignal): Promise<number> {
@@ -56,7 +56,7 @@ async function userVersionOf(source: Source, deps: Deps, signal: AbortSignal): P
       headers.set("accept-encoding", "identity");
       const { method, url } = request;
       const body = method === "GET" ? null : await request.text();
-      return deps.fetch(url, { method, headers, body, signal });
+      return deps.fetch(url, { method, headers, body, redirect: "manual", signal });
     },
   });
   try {

@@ -29,7 +29,7 @@ export async function* readDump(source: Source, deps: Deps): AsyncIterable<Uint8
         signal: watchdog.signal,
       }),
     );
-    await refuse(response, source, watchdog);
+    await refuse(response, watchdog);
 
     const reader = response.body!.getReader({ mode: "byob" });
     let buffer = new ArrayBuffer(CHUNK);
@@ -54,7 +54,7 @@ export async function* readDump(source: Source, deps: Deps): AsyncIterable<Uint8
 }
 
 /** Everything but a 200 that can be a dump is an error. */
-async function refuse(response: Response, source: Source, watchdog: Watchdog): Promise<void> {
+async function refuse(response: Response, watchdog: Watchdog): Promise<void> {
   const { status } = response;
   if (status === 200 && response.body !== null) {
     const encoding = response.headers.get("content-encoding");
@@ -64,12 +64,7 @@ async function refuse(response: Response, source: Source, watchdog: Watchdog): P
       `The server was asked for a plain dump and sent it with content-encoding ${encoding}.`,
     );
   }
-  const said = await watchdog
-    .guard("SOURCE_CUT", () => response.text())
-    .then(
-      (text) => excerpt(text, source.token),
-      () => "",
-    );
+  const said = await watchdog.guard("SOURCE_CUT", () => response.text()).then(excerpt, () => "");
   const message = `GET /dump answered ${status}${said === "" ? "" : `: ${said}`}`;
   if (status === 401 || status === 403) throw new NightjarError("SOURCE_UNAUTHORIZED", message);
   if (status === 404 || status === 400) throw new NightjarError("SOURCE_NOT_FOUND", message);
@@ -77,10 +72,9 @@ async function refuse(response: Response, source: Source, watchdog: Watchdog): P
   throw new NightjarError("SOURCE_ERROR", message);
 }
 
-/** The start of an error page, on one line; a server that repeats the token does not spread it. */
-function excerpt(text: string, token: string | undefined): string {
-  const safe = token === undefined ? text : text.replaceAll(token, "[token]");
-  return safe.replaceAll(/\s+/g, " ").trim().slice(0, 200);
+/** The start of an error page, on one line. */
+function excerpt(text: string): string {
+  return text.replaceAll(/\s+/g, " ").trim().slice(0, 200);
 }
 
 /** Aborts the request when nothing moves for too long, and tells a stall from a broken connection. */
@@ -88,6 +82,7 @@ class Watchdog {
   readonly #ms: number;
   readonly #controller = new AbortController();
   #timer: ReturnType<typeof setTimeout>;
+  #waiting = false;
   #moved = false;
   #stalled = false;
 
@@ -103,7 +98,8 @@ class Watchdog {
   /** A timer for each read would cost more than the read: one that looks back is enough. */
   #arm(): ReturnType<typeof setTimeout> {
     return setTimeout(() => {
-      this.#stalled = !this.#moved;
+      // While nobody waits for the server it cannot be late: the reader itself is busy.
+      this.#stalled = this.#waiting && !this.#moved;
       this.#moved = false;
       if (this.#stalled) this.#controller.abort();
       else this.#timer = this.#arm();
@@ -111,10 +107,9 @@ class Watchdog {
   }
 
   async guard<T>(broken: "SOURCE_UNREACHABLE" | "SOURCE_CUT", wait: () => Promise<T>): Promise<T> {
+    this.#waiting = this.#moved = true;
     try {
-      const value = await wait();
-      this.#moved = true;
-      return value;
+      return await wait();
     } catch (thrown) {
       if (this.#stalled)
         throw new NightjarError(
@@ -123,6 +118,8 @@ class Watchdog {
         );
       const lead = broken === "SOURCE_CUT" ? "The connection broke off" : "No connection";
       throw new NightjarError(broken, `${lead}: ${messageOf(thrown)}`, { cause: thrown });
+    } finally {
+      this.#waiting = false;
     }
   }
 

@@ -10,6 +10,11 @@ export interface Source {
   readonly stallMs: number;
 }
 
+/** A text that may come from the server, without the token that was sent to it. */
+export function redact(text: string, { token }: Source): string {
+  return token === undefined ? text : text.replaceAll(token, "[token]");
+}
+
 /**
  * The headers that every request to a source carries. sqld takes the namespace from
  * `x-namespace-bin` (unpadded base64), else from the first label of the host name.

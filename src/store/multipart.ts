@@ -1,5 +1,6 @@
 import { messageOf, NightjarError, orFail } from "../errors.ts";
 import { log } from "../log.ts";
+import { objectExists } from "./read.ts";
 
 /** R2 wants parts of at least 5 MiB, all equal but the last, and at most 10,000 of them. */
 export const PART_BYTES = 8 * 1024 * 1024;
@@ -23,8 +24,8 @@ export async function writeMultipart(
   source: AsyncIterable<Uint8Array>,
   options: MultipartOptions,
 ): Promise<void> {
-  const existing = await orFail("STORE_FAILED", `looking for ${key}`, () => bucket.head(key));
-  if (existing !== null) throw new NightjarError("STORE_CONFLICT", `${key} exists already.`);
+  const existing = await objectExists(bucket, key);
+  if (existing) throw new NightjarError("STORE_CONFLICT", `${key} exists already.`);
   const upload = await orFail("STORE_FAILED", `starting the upload of ${key}`, () =>
     bucket.createMultipartUpload(key, { httpMetadata: { contentType: options.contentType } }),
   );

@@ -28,3 +28,12 @@ export async function readObject(
   }
   return object.body;
 }
+
+/** @throws NightjarError `STORE_FAILED` */
+export async function objectExists(bucket: R2Bucket, key: string): Promise<boolean> {
+  return orFail(
+    "STORE_FAILED",
+    `looking for ${key}`,
+    async () => (await bucket.head(key)) !== null,
+  );
+}

@@ -57,6 +57,8 @@ describe("the configuration", () => {
     ["DATABASES.shop.stall: must be", { stall: 60 }],
     ["DATABASES.shop.url: must start with", { url: "ws://shop" }],
     ["DATABASES.shop.url: must hold no credentials", { url: "https://shop?authToken=x" }],
+    ["DATABASES.shop.url: must hold no credentials", { url: "https://shop/#" }],
+    ["DATABASES.shop.retain.daily: must be a whole number", { retain: { daily: "999999y" } }],
     ["DATABASES.shop.namespace: must be", { namespace: "a/b" }],
   ])("refuses with %s", (message, entry) => {
     expect(refusal(() => parseDatabases({ shop: { url: "http://x", ...entry } }))).toContain(
@@ -67,6 +69,8 @@ describe("the configuration", () => {
   it("refuses what is no table of databases, and names every mistake at once", () => {
     expect(refusal(() => parseDatabases("{"))).toContain("DATABASES: must be valid JSON");
     expect(refusal(() => parseDatabases([]))).toContain("DATABASES: must be a table");
+    for (const name of ["__proto__", "prototype", "constructor"])
+      expect(refusal(() => parseDatabases(`{"${name}":{"url":"http://x"}}`))).toContain("named");
     expect(refusal(() => parseDatabases({ Shop: { url: "http://x" } }))).toContain(
       "DATABASES.Shop: must be a name",
     );

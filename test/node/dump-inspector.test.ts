@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { NightjarError } from "../../src/errors.ts";
 import { DumpInspector } from "../../src/format/dump-inspector.ts";
 import { insertedValues } from "../../src/format/sql-literal.ts";
 
@@ -58,7 +59,7 @@ describe("the dump inspector", () => {
   it("refuses every dump that something follows", () => {
     fc.assert(
       fc.property(dump, fc.string({ minLength: 1 }), ({ sql }, more) => {
-        expect(() => inspect(sql + more)).toThrow(/./);
+        expect(() => inspect(sql + more)).toThrow(NightjarError);
       }),
     );
   });
@@ -110,9 +111,33 @@ INSERT INTO a(rowid,x) VALUES(2,-inf);
 INSERT INTO a(rowid,x) VALUES(3,'a\0b');
 COMMIT;\n`;
     expect(inspect(sql).warnings).toMatchObject([
-      { code: "INFINITY", table: "a", rows: 2 },
-      { code: "NUL_IN_TEXT", table: "a", rows: 1 },
+      { code: "INFINITY", where: "a", count: 2 },
+      { code: "NUL_IN_TEXT", where: "a", count: 1 },
     ]);
+  });
+
+  it("tells of a comment that hides the end of a schema object", () => {
+    const hidden = `${HEAD}CREATE TABLE IF NOT EXISTS a(x);
+CREATE INDEX i ON a(x) -- note;
+CREATE INDEX j ON a(x);
+COMMIT;\n`;
+    expect(inspect(hidden).warnings).toMatchObject([
+      { code: "COMMENT_HIDES_END", where: "CREATE INDEX i ON a(x) -- note" },
+    ]);
+    const last = `${HEAD}CREATE TABLE IF NOT EXISTS a(x);\nCREATE INDEX i ON a(x) -- note;\nCOMMIT;\n`;
+    expect(() => inspect(last)).toThrow(/hides the dump's COMMIT/);
+    const inside = `${HEAD}CREATE TABLE IF NOT EXISTS a(x, -- one;\n y);\nCOMMIT;\n`;
+    expect(inspect(inside).warnings).toEqual([]);
+  });
+
+  it("tells tables apart whose names are not ASCII", () => {
+    const names = ["éé(a", "éé(b"];
+    const sql = names.map(
+      (name) => `CREATE TABLE IF NOT EXISTS "${name}"(x);\nINSERT INTO "${name}" VALUES(1);\n`,
+    );
+    expect(inspect(`${HEAD}${sql.join("")}COMMIT;\n`).tables).toEqual(
+      names.map((name) => ({ name, rows: 1 })),
+    );
   });
 
   it.each([

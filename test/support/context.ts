@@ -57,7 +57,7 @@ export const inlineStep = {
   async do(_name: string, ...rest: unknown[]) {
     const action = rest.at(-1) as () => Promise<unknown>;
     const { retries } = (rest.length > 1 ? rest[0] : {}) as { retries?: { limit: number } };
-    for (let left = retries?.limit ?? 0; ; left--) {
+    for (let left = retries?.limit ?? 5; ; left--) {
       try {
         return await action();
       } catch (error) {

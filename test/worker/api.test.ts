@@ -90,7 +90,9 @@ describe("who may ask", () => {
     expect(new Set(texts).size).toBe(1);
     expect((await call("/health/hidden", { token: null })).status).toBe(404);
     const { badgeUrl } = await json("/v1/databases/hidden");
-    expect((await call(badgeUrl, { token: null })).status).toBe(200);
+    const shown = await call(badgeUrl, { token: null });
+    expect(shown.status).toBe(200);
+    expect(shown.headers.get("cache-control")).toBe("private, max-age=300");
     const key = new URL(badgeUrl).search;
     expect((await call(`/badge/shop2.svg${key}`, { token: null })).status).toBe(404);
   });
@@ -181,8 +183,9 @@ describe("downloads", () => {
     expect(beyond.headers.get("content-range")).toBe(`bytes */${stored.bytes}`);
     expect((await download(url, { headers: { "if-none-match": etag } })).status).toBe(304);
 
-    const head = await download(url, { method: "HEAD" });
-    expect(head.status).toBe(200);
+    const ranged = { method: "HEAD", headers: { range: "bytes=0-9" } };
+    const head = await download(url, ranged);
+    expect(head.status).toBe(200); // a range is for GET only
     expect(await head.text()).toBe("");
   });
 
@@ -245,6 +248,8 @@ describe("links", () => {
       expect([403, 404], forged).toContain(answer.status);
       expect(await answer.text()).not.toContain(backupId);
     }
+    const padded = await download(pathname.replace(/^(\/d\/\w+\.)/, "$10"));
+    expect(padded.status).toBe(403);
     const other = await download(pathname.replace(/sql\.gz$/, "sql.zst"));
     expect(other.status).toBe(403);
   });

@@ -2,7 +2,9 @@ import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, inject, it, vi } from "vitest";
 import { newestBackup } from "../../src/catalog/backups.ts";
 import { uploadsOf } from "../../src/catalog/uploads.ts";
+import { systemDeps } from "../../src/deps.ts";
 import { zstdDecompress } from "../../src/format/codec.ts";
+import { readDump } from "../../src/source/dump.ts";
 import { allKeys, backUp, manualRun, testContext } from "../support/context.ts";
 
 const SHOP = inject("shop");
@@ -150,7 +152,35 @@ describe("a backup of a spoilt dump", () => {
     expect(await backUp(lasting, manualRun("bad"))).toMatchObject({ state: "failed", attempt: 1 });
   });
 
-  it("never repeats the token that a server echoes", async () => {
+  it("blames no server for a reader that is slow", async () => {
+    const source = { url: SHOP, token: undefined, namespace: undefined, stallMs: 200 };
+    let bytes = 0;
+    for await (const chunk of readDump(source, systemDeps)) {
+      if (bytes === 0) await systemDeps.sleep(900);
+      bytes += chunk.length;
+    }
+    expect(bytes).toBe((await sourceDump()).length);
+  });
+
+  it("repeats the token nowhere, whichever answer echoes it", async () => {
+    const databases = { bad: { url: SHOP, attempts: 1, token: "BAD_TOKEN" } };
+    const secrets = { BAD_TOKEN: "very-secret-token" };
+    const logged = vi.spyOn(console, "error").mockImplementation(() => {});
+    const echoing = testContext(databases, { secrets });
+    const { fetch } = echoing.deps;
+    echoing.deps.fetch = async (url, init) =>
+      url.includes("/dump") ? fetch(url, init) : new Response("Bearer very-secret-token");
+    expect((await backUp(echoing, manualRun("bad"))).state).toBe("done");
+    const { manifest } = (await newestBackup(echoing.catalog, "bad"))!;
+    expect(manifest.source.version).toBe("Bearer [token]");
+    const page = testContext(databases, { secrets });
+    page.deps.fetch = async () => new Response("You sent very-secret-token");
+    const run = await backUp(page, manualRun("bad"));
+    expect(run.error?.message).toContain("You sent [token]");
+    expect(JSON.stringify([manifest, run, logged.mock.calls])).not.toContain("very-secret");
+  });
+
+  it("never repeats the token that an error echoes", async () => {
     const context = testContext(
       { bad: { url: `${FAULTS}/echo/-`, attempts: 1, token: "BAD_TOKEN" } },
       { secrets: { BAD_TOKEN: "very-secret-token" } },

@@ -147,6 +147,19 @@ describe("pruning", () => {
     expect(await listBackups(context.catalog, "last", 10)).toHaveLength(1);
   });
 
+  it("passes the newest's protection on when R2's lifecycle has taken the newest", async () => {
+    const now = Date.now();
+    const databases = { ghost: { url: SHOP } };
+    for (const ago of [80, 60])
+      await backUp(testContext(databases, { now: () => now - ago * DAY }), manualRun("ghost"));
+    const context = testContext(databases);
+    const [newest, older] = await listBackups(context.catalog, "ghost", 10);
+    await BUCKET.delete(newest!.manifest.key);
+    await prune(context, now, false);
+    expect(await listBackups(context.catalog, "ghost", 10)).toEqual([older]);
+    expect(await BUCKET.head(older!.manifest.key)).not.toBeNull();
+  });
+
   it("is finished by the next one when it is killed half-way", async () => {
     const now = Date.now();
     const databases = { half: { url: SHOP } };
