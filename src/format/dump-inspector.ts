@@ -149,7 +149,8 @@ export class DumpInspector {
     if (!startsWith(bytes, CREATE)) return;
     this.#schema.update(bytes);
     const sql = decode(bytes);
-    if (HIDDEN_END.test(sql)) this.#warn("COMMENT_HIDES_END", sql.slice(0, sql.indexOf("\n")));
+    if (HIDDEN_END.test(sql))
+      this.#warn("COMMENT_HIDES_END", sql.slice(0, sql.indexOf("\n")).replace(/;$/, ""));
     const name = createdTable(sql);
     if (name === undefined) return;
     this.#count(name);
