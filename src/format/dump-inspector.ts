@@ -40,7 +40,7 @@ const CREATE = encode("CREATE ");
  */
 const HIDDEN_END =
   /--[^\n]*;\n(?:CREATE |INSERT INTO |DELETE FROM sqlite_sequence|ANALYZE |PRAGMA writable_schema)/;
-const HIDDEN_COMMIT = /--[^\n]*;\n(?:PRAGMA writable_schema=OFF;\n)?COMMIT;\n$/;
+const HIDDEN_COMMIT = /--[^\n]*;\nCOMMIT;$/;
 const COMMIT = encode("COMMIT;");
 const ROLLBACK = encode("ROLLBACK");
 const SCHEMA_ROW = "sqlite_schema";
@@ -66,7 +66,7 @@ export class DumpInspector {
   /** The table of the last row and the bytes that its rows begin with. */
   #current: { prefix: Uint8Array; count: TableCount; migrations: boolean } | undefined;
 
-  /** @throws NightjarError `DUMP_INVALID` as soon as the bytes cannot be a dump */
+  /** @throws NightjarError `DUMP_INVALID` or `DUMP_UNRESTORABLE` as soon as the bytes show it */
   push(chunk: Uint8Array): void {
     for (let at = this.#length; at < HEAD.length && at - this.#length < chunk.length; at++)
       if (chunk[at - this.#length] !== HEAD[at]) throw notADump(chunk);
@@ -78,18 +78,13 @@ export class DumpInspector {
   /**
    * The dump has ended: is it whole?
    *
-   * @throws NightjarError `DUMP_INCOMPLETE` when it is not, `DUMP_UNRESTORABLE` when its end is hidden
+   * @throws NightjarError `DUMP_INCOMPLETE` when it is not
    */
   end(): DumpFacts {
     if (this.#length < HEAD.length)
       throw new NightjarError(
         "DUMP_INCOMPLETE",
         `The dump ended after ${this.#length} bytes, before it had begun.`,
-      );
-    if (HIDDEN_COMMIT.test(decode(this.#scanner.unfinished)))
-      throw new NightjarError(
-        "DUMP_UNRESTORABLE",
-        "The last object of the schema ends in a line comment, which hides the dump's COMMIT: it would restore nothing.",
       );
     if (!this.#scanner.complete || !this.#committed || this.#tail !== TAIL)
       throw new NightjarError(
@@ -149,6 +144,11 @@ export class DumpInspector {
     if (!startsWith(bytes, CREATE)) return;
     this.#schema.update(bytes);
     const sql = decode(bytes);
+    if (HIDDEN_COMMIT.test(sql))
+      throw new NightjarError(
+        "DUMP_UNRESTORABLE",
+        `The schema's last object ends in a line comment, which hides the dump's COMMIT: ${sql.slice(0, sql.indexOf(";\n"))}`,
+      );
     if (HIDDEN_END.test(sql))
       this.#warn("COMMENT_HIDES_END", sql.slice(0, sql.indexOf("\n")).replace(/;$/, ""));
     const name = createdTable(sql);

@@ -86,11 +86,6 @@ export class SqlScanner {
     return !this.#begun && (this.#mode === CODE || this.#mode === LINE_COMMENT);
   }
 
-  /** What is held of the statement that has not ended. */
-  get unfinished(): Uint8Array {
-    return concat(this.#held, this.#heldLength);
-  }
-
   /** Scan the next bytes. Statements are handed over as they end; their bytes may share `chunk`'s memory. */
   push(chunk: Uint8Array): void {
     const end = chunk.length;
