@@ -21,7 +21,11 @@ await runScript(async ({ wrangler, project, rulesFile, dryRun }) => {
     await wrangler.run(["secret", "put", name], value);
     if (name === "ADMIN_TOKEN") adminToken = value;
   }
-  if (dryRun) return;
+  if (dryRun) {
+    for (const db of project.databases.keys())
+      console.log(`POST https://<the Worker's address>/v1/databases/${db}/backups`);
+    return;
+  }
   if (adminToken !== undefined)
     console.log(`\nADMIN_TOKEN: ${adminToken}\nKeep it safe: it is shown this once only.\n`);
   const { NIGHTJAR_URL, NIGHTJAR_TOKEN } = process.env;

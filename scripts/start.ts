@@ -9,12 +9,11 @@ import { messageOf } from "../src/errors.ts";
 import { fireCron, migrateLocally, startWorker } from "./lib/local-worker.ts";
 import { ROOT } from "./lib/paths.ts";
 import { loadShop } from "./lib/sample-shop.ts";
-import type { ServerProcess } from "./lib/server-process.ts";
+import { refuseBusyPort, type ServerProcess } from "./lib/server-process.ts";
 import { startSqld } from "./lib/sqld.ts";
 
 /** For this machine only: the Worker listens on 127.0.0.1. */
 const TOKEN = "local-admin-token";
-const STATE = join(ROOT, ".wrangler");
 
 /** The options that we must know ourselves; `--port=1`, `--port 1`. */
 function option(args: string[], name: string): string | undefined {
@@ -27,9 +26,9 @@ function option(args: string[], name: string): string | undefined {
 }
 
 const servers: ServerProcess[] = [];
-const stop = async () => {
+const stop = async (code = 0) => {
   await Promise.all(servers.map((server) => server.stop()));
-  process.exit(0);
+  process.exit(code);
 };
 process.once("SIGINT", () => void stop());
 process.once("SIGTERM", () => void stop());
@@ -37,10 +36,15 @@ process.once("SIGTERM", () => void stop());
 try {
   const args = process.argv.slice(2);
   const port = Number(option(args, "--port") ?? 8787);
-  const persistTo = option(args, "--persist-to") ?? join(STATE, "state");
-  await mkdir(STATE, { recursive: true });
+  if (!Number.isInteger(port) || port < 1 || port > 65_535)
+    throw new Error("--port must be a whole number from 1 to 65535");
+  // Two on one machine have two ports; each has its own state.
+  const state = join(ROOT, ".wrangler", `local-${port}`);
+  const persistTo = option(args, "--persist-to") ?? join(state, "cloudflare");
+  await mkdir(state, { recursive: true });
+  await refuseBusyPort(port);
 
-  const data = join(STATE, "sample-shop");
+  const data = join(state, "sample-shop");
   const isNew = !existsSync(data);
   const sqld = await startSqld(data);
   servers.push(sqld);
@@ -58,6 +62,14 @@ try {
     onOutput: (text) => process.stdout.write(text),
   });
   servers.push(worker);
+  for (const [name, server] of [
+    ["The libSQL server", sqld],
+    ["wrangler dev", worker],
+  ] as const)
+    void server.ended.then(() => {
+      console.error(`${name} has ended.`);
+      return stop(1);
+    });
   const tick = () =>
     fireCron(worker.url).catch((error: unknown) => console.error(`cron: ${messageOf(error)}`));
   setInterval(() => void tick(), 60_000);

@@ -62,6 +62,10 @@ const secretName = v.pipe(
     /^[A-Z][A-Z0-9_]{0,63}$/,
     "must be the NAME of a secret in capitals, like SHOP_TOKEN, never the token itself: run `npx wrangler secret put SHOP_TOKEN` and name it here",
   ),
+  v.check(
+    (name) => name !== "ADMIN_TOKEN" && name !== "SIGNING_KEY",
+    "must not be Nightjar's own secret: the database's server would be sent it",
+  ),
 );
 
 const schedule = v.pipe(
@@ -73,7 +77,7 @@ const schedule = v.pipe(
   ),
 );
 
-const ATTEMPTS = "must be a whole number from 1 to 20";
+const ATTEMPTS = "must be a whole number from 1 to 12";
 
 const ENTRIES = {
   url,
@@ -106,7 +110,7 @@ const ENTRIES = {
       v.number(ATTEMPTS),
       v.integer(ATTEMPTS),
       v.minValue(1, ATTEMPTS),
-      v.maxValue(20, ATTEMPTS),
+      v.maxValue(12, ATTEMPTS),
     ),
     4,
   ),
@@ -154,19 +158,26 @@ function describe(issue: v.BaseIssue<unknown>): ConfigMistake {
  * @throws NightjarError `CONFIG_INVALID` that names every mistake by its path and how to mend it
  */
 export function parseDatabases(raw: unknown): Databases {
+  const { databases, mistakes } = readDatabases(raw);
+  if (mistakes.length > 0) throw configError(mistakes);
+  return databases;
+}
+
+function readDatabases(raw: unknown): { databases: Databases; mistakes: ConfigMistake[] } {
+  const databases = new Map<string, DatabaseConfig>();
   let value: unknown = raw ?? {};
   if (typeof value === "string") {
     try {
       value = JSON.parse(value);
     } catch {
       // The parser's own message quotes the text, which may hold what should have been a secret.
-      throw configError([{ path: "DATABASES", mend: "must be valid JSON when it is a string" }]);
+      const mistakes = [{ path: "DATABASES", mend: "must be valid JSON when it is a string" }];
+      return { databases, mistakes };
     }
   }
   const result = v.safeParse(databasesSchema, value);
-  if (!result.success) throw configError(result.issues.map(describe));
+  if (!result.success) return { databases, mistakes: result.issues.map(describe) };
 
-  const databases = new Map<string, DatabaseConfig>();
   for (const [name, entry] of Object.entries(result.output)) {
     const chosen = Object.entries(entry.retain).filter(([, age]) => age !== undefined);
     databases.set(name, {
@@ -183,9 +194,9 @@ export function parseDatabases(raw: unknown): Databases {
   }
   if (lifecycleRules(retentions(databases)).rules.length > MAX_LIFECYCLE_RULES) {
     const mend = `${databases.size} databases need more than the ${MAX_LIFECYCLE_RULES} lifecycle rules that R2 allows on one bucket: spread them over two Nightjars`;
-    throw configError([{ path: "DATABASES", mend }]);
+    return { databases, mistakes: [{ path: "DATABASES", mend }] };
   }
-  return databases;
+  return { databases, mistakes: [] };
 }
 
 /** The retention of each database, for the planner. */
@@ -199,8 +210,7 @@ export function retentions(databases: Databases): ReadonlyMap<string, Retention>
  * @throws NightjarError `CONFIG_INVALID` that names every mistake by its path and how to mend it
  */
 export function loadConfig(env: Readonly<Record<string, unknown>>): Config {
-  const databases = parseDatabases(env["DATABASES"]);
-  const mistakes: ConfigMistake[] = [];
+  const { databases, mistakes } = readDatabases(env["DATABASES"]);
   const secret = (name: string, path: string): string => {
     const value = env[name];
     if (typeof value === "string" && value !== "") return value;

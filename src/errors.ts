@@ -118,7 +118,7 @@ const TRAITS = {
   CATALOG_FAILED: {
     status: 503,
     retryable: true,
-    hint: "D1 did not answer, or lacks its tables: `npx wrangler d1 migrations apply DB`.",
+    hint: "D1 did not answer, or lacks its tables: `npx wrangler d1 migrations apply DB --remote` (`--local` for wrangler dev).",
   },
   RUN_LOST: {
     status: 500,

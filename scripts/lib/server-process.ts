@@ -9,6 +9,8 @@ export interface ServerProcess {
   /** What it has printed so far, for error messages. */
   output(): string;
   stop(): Promise<void>;
+  /** Resolves when the process ends, for whatever reason. */
+  readonly ended: Promise<void>;
 }
 
 interface Options {
@@ -47,6 +49,7 @@ export async function startServer(options: Options): Promise<ServerProcess> {
   let failure: Error | undefined;
   child.on("error", (error) => (failure = error));
 
+  const exited = new Promise<void>((resolve) => child.once("exit", () => resolve()));
   const stop = () => stopGroup(child);
   const until = Date.now() + START_TIMEOUT;
   while (!(await answers(options.url))) {
@@ -59,7 +62,7 @@ export async function startServer(options: Options): Promise<ServerProcess> {
     }
     await sleep(100);
   }
-  return { url: options.url, pid: child.pid!, output: () => printed, stop };
+  return { url: options.url, pid: child.pid!, output: () => printed, stop, ended: exited };
 }
 
 async function answers(url: string): Promise<boolean> {
@@ -85,6 +88,12 @@ async function stopGroup(child: ChildProcess): Promise<void> {
     }
     await Promise.race([ended, sleep(3000)]);
   }
+}
+
+/** @throws Error when something answers on a port of this machine already */
+export async function refuseBusyPort(port: number): Promise<void> {
+  if (await answers(`http://127.0.0.1:${port}`))
+    throw new Error(`Something answers on port ${port} already: choose another with --port.`);
 }
 
 /** A TCP port on 127.0.0.1 that nothing listens on now. */

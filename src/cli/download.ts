@@ -51,7 +51,7 @@ export async function saveVerified(
         gunzip?.end();
         await hashing;
       },
-      createWriteStream(part),
+      createWriteStream(part, { flags: "wx" }),
     );
   } catch (error) {
     throw new CliError(EXIT.failed, `The download broke off: ${messageOf(error)}`, {

@@ -3,6 +3,7 @@ import { type ArgsDef, type CommandDef, defineCommand, runCommand, showUsage } f
 import { messageOf } from "../errors.ts";
 import { VERSION } from "../version.ts";
 import { CliError, EXIT, type ExitCode } from "./exit.ts";
+import { refuseMistakes } from "./refuse-mistakes.ts";
 
 // eslint-disable-next-line typescript/no-explicit-any -- each command has arguments of its own
 type Command = CommandDef<any>;
@@ -39,26 +40,12 @@ async function run(argv: string[]): Promise<ExitCode> {
         hint: "See nightjar --help.",
       });
     const command = await load();
-    refuseUnknownOptions(rest, (await command.args) as ArgsDef, name);
+    refuseMistakes(name, rest, (await command.args) as ArgsDef);
     await runCommand(command, { rawArgs: rest });
     return EXIT.ok;
   } catch (error) {
     return report(error, argv.includes("--json"));
   }
-}
-
-/** citty passes over options that it does not know; a mistyped one must not be lost. */
-function refuseUnknownOptions(argv: readonly string[], args: ArgsDef, command: string): void {
-  const known = Object.entries(args).flatMap(([name, arg]) => {
-    const aliases = "alias" in arg ? [arg.alias ?? []].flat() : [];
-    return [`--${name}`, `--no-${name}`, ...aliases.map((alias) => `-${alias}`)];
-  });
-  const options = argv.slice(0, argv.includes("--") ? argv.indexOf("--") : undefined);
-  for (const option of options.filter((text) => /^-./.test(text)))
-    if (!known.includes(option.split("=")[0]!))
-      throw new CliError(EXIT.usage, `${command} has no option ${option}.`, {
-        hint: `See nightjar ${command} --help.`,
-      });
 }
 
 /** Tell what went wrong on standard error, and what to do next. */

@@ -25,6 +25,7 @@ const text = (max: number) =>
     v.string("must be text"),
     v.minLength(1, "must not be empty"),
     v.maxLength(max, `must have at most ${max} characters`),
+    v.regex(/^\P{Cc}*$/u, "must not hold line breaks or other control characters"),
   );
 
 const newBackupSchema = v.strictObject({

@@ -31,7 +31,7 @@ export const download = new Hono<HttpEnv>().get("/:link/:filename", async (c) =>
     // The same bytes have the same tag for ever; each format has its own.
     etag: `"${backup.manifest.raw.sha256.slice(0, 32)}-${grant.format}"`,
   });
-  if (c.req.header("if-none-match") === headers.get("etag"))
+  if (["*", headers.get("etag")].includes(c.req.header("if-none-match") ?? null))
     return new Response(null, { status: 304, headers });
   return grant.format === "sql.zst"
     ? sendStored(c.env, backup, c.req.raw, headers)

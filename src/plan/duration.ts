@@ -20,7 +20,8 @@ const UNITS: Record<string, number> = {
 /** No duration is longer: dates would end. */
 const LONGEST = 100 * 366 * DAY;
 
-export const DURATION_FORM = "a whole number and a unit: s, m, h, d, w, mo or y (like 30d or 12mo)";
+export const DURATION_FORM =
+  "a whole number and a unit: s, m, h, d, w, mo or y (like 30d or 12mo), at least 1s and at most 100y";
 
 /** Milliseconds of a duration such as `90s`, `24h`, `30d`, `12w`, `12mo`, `1y`; undefined if it is none. */
 export function parseDuration(text: string): number | undefined {

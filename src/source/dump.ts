@@ -3,12 +3,12 @@ import { messageOf, NightjarError } from "../errors.ts";
 import { type Source, sourceHeaders } from "./server.ts";
 
 /**
- * A read comes back with no less than this. Workers hand a body over in pieces of 4 KiB at most
- * unless a reader waits for more; waiting for much more idles the server instead.
+ * A read comes back with no less than this, or sqld's dump, which comes in a piece for each row, would
+ * be read row by row. Waiting for more was measured to idle the server.
  */
-const READ_AT_LEAST = 16 * 1024;
+const READ_AT_LEAST = 4 * 1024;
 /** Reads are gathered into chunks of about this size. */
-const CHUNK = 256 * 1024;
+const CHUNK = 128 * 1024;
 
 /**
  * The server's SQL dump (`GET /dump`), as it comes: one read transaction, all tables, rowids kept.

@@ -85,10 +85,14 @@ describe("the configuration", () => {
     expect(message).toContain("DATABASES.shop.token: must be the NAME of a secret");
     expect(message).not.toContain('secret"');
     expect(message).not.toContain(token);
+    const own = refusal(() => parseDatabases({ shop: { url: "http://x", token: "ADMIN_TOKEN" } }));
+    expect(own).toContain("must not be Nightjar's own secret");
   });
 
   it("refuses missing secrets by the key that names them", () => {
     const DATABASES = { shop: { url: "http://x", token: "SHOP_TOKEN" } };
+    const both = refusal(() => loadConfig({ DATABASES: { shop: { url: "http://x", badge: 1 } } }));
+    expect(both).toMatch(/DATABASES\.shop\.badge: .*ADMIN_TOKEN: there is no secret/);
     const message = refusal(() => loadConfig({ DATABASES }));
     for (const path of ["ADMIN_TOKEN", "SIGNING_KEY", "DATABASES.shop.token"])
       expect(message).toContain(`${path}: there is no secret`);

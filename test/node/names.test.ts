@@ -39,7 +39,7 @@ describe("links", () => {
     backupName,
     fc.constantFrom(...FORMATS),
     fc.stringMatching(/^[0-9a-z]{12}$/),
-    fc.integer({ min: 0, max: 2 ** 40 }),
+    fc.integer({ min: 1, max: 2 ** 40 }),
   );
   const parts = (path: string) => path.split("/").slice(2) as [string, string];
 

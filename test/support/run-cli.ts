@@ -17,7 +17,8 @@ export async function runCli(
 ): Promise<Outcome> {
   const command = [join(ROOT, "src/cli/main.ts"), ...args];
   try {
-    const options = { cwd, env: { ...process.env, ...env } };
+    // npm tells where it was called; here that is not where the user stands.
+    const options = { cwd, env: { ...process.env, INIT_CWD: cwd, ...env } };
     const { stdout, stderr } = await promisify(execFile)(process.execPath, command, options);
     return { code: 0, out: stdout, err: stderr };
   } catch (error) {

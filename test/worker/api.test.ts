@@ -129,6 +129,7 @@ describe("bad input", () => {
     ["/v1/databases/shop/backups", '{"teir":"manual"}', "teir: unknown key"],
     ["/v1/databases/shop/backups", '{"tier":"daily"}', "tier: must be one of"],
     ["/v1/databases/shop/backups", '{"name":""}', "name: must not be empty"],
+    ["/v1/databases/shop/backups", '{"name":"a\\nb"}', "name: must not hold line breaks"],
     ["/v1/databases/shop/backups", "{", "Malformed JSON"],
     ["/v1/databases/shop/backups", "[]", "body"],
     ["/v1/prune", "{}", "dryRun: is missing"],

@@ -5,6 +5,7 @@ import { apiClient, bodyOf, type Client, connection } from "../client.ts";
 import { CliError, EXIT } from "../exit.ts";
 import { moment, printJson, size } from "../output.ts";
 import { Progress } from "../progress.ts";
+import { printWarnings } from "../warnings.ts";
 
 /** How often a run is looked at, ms. */
 const LOOK_EVERY = 500;
@@ -44,6 +45,7 @@ export default defineCommand({
     if (run.backupId === null) console.log(`Run ${run.id} is ${run.state}.`);
     else {
       const sizes = `${size(run.rawBytes)} of SQL in ${size(run.storedBytes)}`;
+      printWarnings(await bodyOf(client.v1.backups[":id"].$get({ param: { id: run.backupId } })));
       console.log(`Backup ${run.backupId} of ${run.database}, ${moment(run.createdAt)}: ${sizes}.`);
     }
   },

@@ -23,7 +23,7 @@ export default defineCommand({
           id,
           moment(takenAt),
           tier,
-          keep && expiresAt !== null ? `${reason} (age reached ${moment(expiresAt)})` : reason,
+          keep && expiresAt !== null ? `${reason} (age: until ${moment(expiresAt)})` : reason,
         ]),
       ]);
     console.log(

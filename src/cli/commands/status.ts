@@ -2,6 +2,7 @@ import { defineCommand } from "citty";
 import { json } from "../args.ts";
 import { apiClient, bodyOf, connection } from "../client.ts";
 import { moment, paint, printJson, printTable, size } from "../output.ts";
+import { printWarnings } from "../warnings.ts";
 
 const STYLES = { fresh: "green", late: "yellow", failed: "red", none: "dim" } as const;
 
@@ -31,6 +32,8 @@ export default defineCommand({
         next === null ? "never" : moment(next),
       ]),
     ]);
+    for (const { newestBackup } of databases)
+      if (newestBackup !== null) printWarnings(newestBackup);
     for (const { name, lastRun } of databases) {
       if (lastRun === null || lastRun.error === null) continue;
       console.log(`\n${name}: ${lastRun.error.message} [${lastRun.error.code}]`);

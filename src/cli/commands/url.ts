@@ -3,6 +3,7 @@ import { backup, database, json } from "../args.ts";
 import { apiClient, connection } from "../client.ts";
 import { findBackup, makeLink } from "../link.ts";
 import { printJson } from "../output.ts";
+import { printWarnings } from "../warnings.ts";
 
 export default defineCommand({
   meta: {
@@ -19,9 +20,10 @@ export default defineCommand({
   },
   async run({ args }) {
     const client = apiClient(connection(process.env));
-    const { id } = await findBackup(client, args.database, args.backup);
-    const link = await makeLink(client, id, args.format, args.expires);
+    const found = await findBackup(client, args.database, args.backup);
+    const link = await makeLink(client, found.id, args.format, args.expires);
     if (args.json) printJson(link);
     else console.log(link.url);
+    printWarnings(found);
   },
 });

@@ -1,0 +1,50 @@
+import { parseArgs, type ParseArgsOptionsConfig } from "node:util";
+import type { ArgsDef } from "citty";
+import { messageOf } from "../errors.ts";
+import { CliError, EXIT } from "./exit.ts";
+
+/** What names a database or a backup; anything else would change the address that is asked. */
+const NAME = /^[\w-]+$/;
+
+/**
+ * citty passes over options that it does not know, arguments too many and values that are missing.
+ * Node's strict parser reads the same line first, so that a slip is told and not half obeyed.
+ *
+ * @throws CliError `usage`
+ */
+export function refuseMistakes(command: string, argv: readonly string[], args: ArgsDef): void {
+  const hint = `See nightjar ${command} --help.`;
+  const options: ParseArgsOptionsConfig = {};
+  let places = 0;
+  for (const [name, arg] of Object.entries(args)) {
+    if (arg.type === "positional") places++;
+    else {
+      const short = "alias" in arg && typeof arg.alias === "string" ? { short: arg.alias } : {};
+      options[name] = {
+        type: arg.type === "boolean" ? "boolean" : "string",
+        multiple: true,
+        ...short,
+      };
+    }
+  }
+  const { values, positionals } = strictly(argv, options, hint);
+  if (positionals.length > places)
+    throw new CliError(EXIT.usage, `${command} does not take "${positionals[places]}".`, { hint });
+  for (const [name, given] of Object.entries(values)) {
+    if (Array.isArray(given) && given.length > 1)
+      throw new CliError(EXIT.usage, `--${name} is given more than once.`, { hint });
+    if ([given].flat().includes(""))
+      throw new CliError(EXIT.usage, `--${name} needs a value.`, { hint });
+  }
+  for (const name of [...positionals, ...[values["backup"] ?? []].flat().map(String)])
+    if (!NAME.test(name)) throw new CliError(EXIT.usage, `"${name}" is no name or id.`, { hint });
+}
+
+function strictly(argv: readonly string[], options: ParseArgsOptionsConfig, hint: string) {
+  const config = { args: [...argv], options, strict: true, allowPositionals: true } as const;
+  try {
+    return parseArgs({ ...config, allowNegative: true });
+  } catch (error) {
+    throw new CliError(EXIT.usage, messageOf(error).split("\n")[0]!, { hint });
+  }
+}

@@ -1,0 +1,43 @@
+import { tmpdir } from "node:os";
+import { expect, it } from "vitest";
+import { runCli } from "../support/run-cli.ts";
+
+/** Nobody listens there: what is refused here is refused before anything is sent. */
+const ENV = { NIGHTJAR_URL: "http://127.0.0.1:9", NIGHTJAR_TOKEN: "t" };
+const nightjar = (args: readonly string[], env: Record<string, string> = ENV) =>
+  runCli(args, tmpdir(), env);
+
+it.each([
+  ["bakup shop", "There is no command bakup"],
+  ["backup", "Missing required positional argument"],
+  ["backup shop --nmae x", "Unknown option '--nmae'"],
+  ["backup shop other", 'does not take "other"'],
+  ["backup shop --label a=1 --label b=2", "--label is given more than once"],
+  ["backup shop --label a", "--label must be like"],
+  ["prune now", 'does not take "now"'],
+  ["prune --dry-run=0", "does not take an argument"],
+  ["url shop --backup=", "--backup needs a value"],
+  ["url shop --backup ../x", '"../x" is no name or id'],
+  ["list ../shop", '"../shop" is no name or id'],
+  ["download shop -o", "argument missing"],
+  ["download shop -o /dev/null --force", "is not a plain file"],
+  ["download shop -o nowhere/x.sql", "There is no folder"],
+])("nightjar %s is refused: %s", async (line, message) => {
+  const { code, out, err } = await nightjar(line.split(" "));
+  expect(err).toContain(message);
+  expect({ code, out }).toEqual({ code: 2, out: "" });
+});
+
+it("says which variables are missing, and when nobody answers", async () => {
+  const { code, err } = await nightjar(["status"], { NIGHTJAR_URL: "", NIGHTJAR_TOKEN: "" });
+  expect(code).toBe(2);
+  expect(err).toContain("NIGHTJAR_URL and NIGHTJAR_TOKEN must be set");
+  const unreachable = await nightjar(["status", "--json"]);
+  expect(unreachable.code).toBe(4);
+  expect(JSON.parse(unreachable.err)).toMatchObject({ error: { hint: expect.any(String) } });
+});
+
+it("shows its help", async () => {
+  expect((await nightjar(["--help"])).out).toContain("backup|list|status|url|download|prune");
+  expect((await nightjar(["url", "--help"])).out).toContain("--expires");
+});
