@@ -1,8 +1,10 @@
 import { env } from "cloudflare:workers";
 import { beforeAll, describe, expect, inject, it, vi } from "vitest";
 import { newestBackup } from "../../src/catalog/backups.ts";
+import { zstdCompress } from "../../src/format/codec.ts";
 import { app } from "../../src/http/app.ts";
 import { DAY, HOUR } from "../../src/plan/duration.ts";
+import { bytesOf } from "../support/bytes-of.ts";
 import { backUp, manualRun, testContext } from "../support/context.ts";
 
 const SHOP = inject("shop");
@@ -211,6 +213,19 @@ describe("downloads", () => {
     bad[Math.floor(bad.length / 2)]! ^= 4;
     await BUCKET.put(key, bad);
     try {
+      for (const { url } of links)
+        await expect((await download(url)).arrayBuffer()).rejects.toThrow();
+      // Sound zstd of the same size, but of another text: a short frame, then one to be skipped.
+      const other = await bytesOf(zstdCompress(new Blob(["SELECT 1;"]).stream()));
+      const swapped = new Uint8Array(good.length);
+      swapped.set(other);
+      new DataView(swapped.buffer).setUint32(other.length, 0x184d2a50, true);
+      new DataView(swapped.buffer).setUint32(
+        other.length + 4,
+        good.length - other.length - 8,
+        true,
+      );
+      await BUCKET.put(key, swapped);
       for (const { url } of links)
         await expect((await download(url)).arrayBuffer()).rejects.toThrow();
       await BUCKET.put(key, good.slice(0, -1));

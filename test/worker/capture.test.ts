@@ -5,6 +5,7 @@ import { uploadsOf } from "../../src/catalog/uploads.ts";
 import { systemDeps } from "../../src/deps.ts";
 import { zstdDecompress } from "../../src/format/codec.ts";
 import { readDump } from "../../src/source/dump.ts";
+import { bytesOf } from "../support/bytes-of.ts";
 import { allKeys, backUp, manualRun, testContext } from "../support/context.ts";
 
 const SHOP = inject("shop");
@@ -21,12 +22,6 @@ async function sourceDump(): Promise<Uint8Array> {
 async function sha256(bytes: Uint8Array): Promise<string> {
   const digest = await crypto.subtle.digest("SHA-256", bytes);
   return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("");
-}
-
-async function bytesOf(source: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
-  const chunks: Uint8Array[] = [];
-  for await (const chunk of source) chunks.push(chunk.slice());
-  return new Uint8Array(await new Blob(chunks).arrayBuffer());
 }
 
 afterEach(() => vi.restoreAllMocks());
