@@ -3,11 +3,9 @@ import type { ErrorReport } from "../errors.ts";
 import type { Manifest } from "../manifest.ts";
 import type { Tier } from "../plan/tier.ts";
 
-export const TRIGGERS = ["cron", "api", "deploy"] as const;
-export type Trigger = (typeof TRIGGERS)[number];
+export type Trigger = "cron" | "api" | "deploy";
 
-export const RUN_STATES = ["queued", "capturing", "storing", "done", "failed"] as const;
-export type RunState = (typeof RUN_STATES)[number];
+export type RunState = "queued" | "capturing" | "storing" | "done" | "failed";
 export const ACTIVE_STATES: readonly RunState[] = ["queued", "capturing", "storing"];
 
 const moment = (name: string) => integer(name); // ms since the epoch

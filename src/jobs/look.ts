@@ -1,6 +1,6 @@
 import { newestScheduled } from "../catalog/backups.ts";
 import { lastLook, recordLook } from "../catalog/databases.ts";
-import { activeRuns, failRun } from "../catalog/runs.ts";
+import { activeRuns, failRun, type NewRun } from "../catalog/runs.ts";
 import type { DatabaseConfig } from "../config.ts";
 import type { Context } from "../context.ts";
 import { NightjarError } from "../errors.ts";
@@ -39,7 +39,6 @@ async function lookAt(context: Context, database: DatabaseConfig, now: number): 
   const moment = dueMoment(schedule, last, now);
   if (moment === undefined) return;
 
-  const scheduledFor = moment;
   const id = `${name}-${stamp(moment)}`;
   const others = (await activeRuns(catalog, name)).filter((run) => run.id !== id);
   for (const run of others) {
@@ -50,8 +49,16 @@ async function lookAt(context: Context, database: DatabaseConfig, now: number): 
 
   const previous = await newestScheduled(catalog, name);
   const tier = scheduledTier(moment, previous && momentOf(previous), retention);
-  const run = { id, database: name, trigger: "cron", tier, name: null, labels: {}, scheduledFor };
-  await startRun(context, run as Parameters<typeof startRun>[1]);
+  const run: NewRun = {
+    id,
+    database: name,
+    trigger: "cron",
+    tier,
+    name: null,
+    labels: {},
+    scheduledFor: moment,
+  };
+  await startRun(context, run);
   await recordLook(catalog, name, Math.max(now, last ?? 0));
 }
 

@@ -16,7 +16,6 @@ export type Tier = (typeof TIERS)[number];
 
 /** The tiers that somebody may ask for; the others belong to the schedule. */
 export const REQUESTED_TIERS = ["manual", "deploy", "milestone", "dev"] as const;
-export type RequestedTier = (typeof REQUESTED_TIERS)[number];
 
 const SCHEDULED_TIERS: readonly Tier[] = ["hourly", "daily", "weekly", "monthly", "yearly"];
 

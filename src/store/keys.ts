@@ -14,7 +14,7 @@ export interface BackupName {
   readonly id: string;
 }
 
-export const DUMP_SUFFIX = ".sql.zst";
+const DUMP_SUFFIX = ".sql.zst";
 const MANIFEST_SUFFIX = ".json";
 
 /** `20261121T000000Z`, of a moment in ms. */
