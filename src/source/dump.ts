@@ -7,6 +7,8 @@ import { type Source, sourceHeaders } from "./server.ts";
  * be read row by row. Waiting for more was measured to idle the server.
  */
 const READ_AT_LEAST = 4 * 1024;
+/** The memory that one read fills: small, as each read makes a new view that the engine accounts for whole. */
+const READ_BYTES = 16 * 1024;
 /** Reads are gathered into chunks of about this size. */
 const CHUNK = 128 * 1024;
 
@@ -32,18 +34,20 @@ export async function* readDump(source: Source, deps: Deps): AsyncIterable<Uint8
     await refuse(response, watchdog);
 
     const reader = response.body!.getReader({ mode: "byob" });
-    let buffer = new ArrayBuffer(CHUNK);
+    let buffer = new ArrayBuffer(READ_BYTES);
+    const chunk = new Uint8Array(CHUNK);
     let filled = 0;
     for (;;) {
       const { value, done } = await watchdog.guard("SOURCE_CUT", () =>
-        reader.readAtLeast(READ_AT_LEAST, new Uint8Array(buffer, filled)),
+        reader.readAtLeast(READ_AT_LEAST, new Uint8Array(buffer)),
       );
       if (value !== undefined) {
         buffer = value.buffer; // reading takes the memory away and gives it back
+        chunk.set(value, filled);
         filled += value.length;
       }
-      if (filled > 0 && (done || filled > CHUNK - READ_AT_LEAST)) {
-        yield new Uint8Array(buffer, 0, filled);
+      if (filled > 0 && (done || filled > CHUNK - READ_BYTES)) {
+        yield chunk.subarray(0, filled);
         filled = 0;
       }
       if (done) return;
