@@ -95,6 +95,36 @@ const TRAITS = {
     retryable: false,
     hint: "Create the named index, view or trigger again without the comment at its end, then run the backup again.",
   },
+  PAGES_INVALID: {
+    status: 502,
+    retryable: true,
+    hint: "The server's pages do not fit together; nothing was kept. Run the backup again, and look at the server's log if this goes on.",
+  },
+  PAGES_UNAVAILABLE: {
+    status: 502,
+    retryable: false,
+    hint: 'The server offers its pages in no way that Nightjar knows: set the database\'s `capture` to "auto" or "dump", and remove `follow`.',
+  },
+  MOMENT_UNAVAILABLE: {
+    status: 422,
+    retryable: false,
+    hint: "GET /v1/databases/:db/timeline tells which moments can be asked for.",
+  },
+  QUERY_REFUSED: {
+    status: 400,
+    retryable: false,
+    hint: "Only one SELECT, EXPLAIN or reading PRAGMA statement may be run on a backup.",
+  },
+  QUERY_FAILED: {
+    status: 422,
+    retryable: false,
+    hint: "The message is SQLite's own: mend the SQL.",
+  },
+  QUERY_LIMIT: {
+    status: 422,
+    retryable: false,
+    hint: "Ask for less (a WHERE, a LIMIT, fewer columns), or download the database and query it there.",
+  },
   STORE_FAILED: {
     status: 502,
     retryable: true,
