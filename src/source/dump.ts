@@ -1,6 +1,8 @@
 import type { Deps } from "../deps.ts";
-import { messageOf, NightjarError } from "../errors.ts";
+import { NightjarError } from "../errors.ts";
+import { refuseStatus } from "./refuse.ts";
 import { type Source, sourceHeaders } from "./server.ts";
+import { Watchdog } from "./watchdog.ts";
 
 /**
  * A read comes back with no less than this, or sqld's dump, which comes in a piece for each row, would
@@ -59,76 +61,12 @@ export async function* readDump(source: Source, deps: Deps): AsyncIterable<Uint8
 
 /** Everything but a 200 that can be a dump is an error. */
 async function refuse(response: Response, watchdog: Watchdog): Promise<void> {
-  const { status } = response;
-  if (status === 200 && response.body !== null) {
-    const encoding = response.headers.get("content-encoding");
-    if (encoding === null || encoding === "identity") return;
-    throw new NightjarError(
-      "DUMP_INVALID",
-      `The server was asked for a plain dump and sent it with content-encoding ${encoding}.`,
-    );
-  }
-  const said = await watchdog.guard("SOURCE_CUT", () => response.text()).then(excerpt, () => "");
-  const message = `GET /dump answered ${status}${said === "" ? "" : `: ${said}`}`;
-  if (status === 401 || status === 403) throw new NightjarError("SOURCE_UNAUTHORIZED", message);
-  if (status === 404 || status === 400) throw new NightjarError("SOURCE_NOT_FOUND", message);
-  if (status < 400) throw new NightjarError("DUMP_INVALID", message);
-  throw new NightjarError("SOURCE_ERROR", message);
-}
-
-/** The start of an error page, on one line. */
-function excerpt(text: string): string {
-  return text.replaceAll(/\s+/g, " ").trim().slice(0, 200);
-}
-
-/** Aborts the request when nothing moves for too long, and tells a stall from a broken connection. */
-class Watchdog {
-  readonly #ms: number;
-  readonly #controller = new AbortController();
-  #timer: ReturnType<typeof setTimeout>;
-  #waiting = false;
-  #moved = false;
-  #stalled = false;
-
-  constructor(ms: number) {
-    this.#ms = ms;
-    this.#timer = this.#arm();
-  }
-
-  get signal(): AbortSignal {
-    return this.#controller.signal;
-  }
-
-  /** A timer for each read would cost more than the read: one that looks back is enough. */
-  #arm(): ReturnType<typeof setTimeout> {
-    return setTimeout(() => {
-      // While nobody waits for the server it cannot be late: the reader itself is busy.
-      this.#stalled = this.#waiting && !this.#moved;
-      this.#moved = false;
-      if (this.#stalled) this.#controller.abort();
-      else this.#timer = this.#arm();
-    }, this.#ms);
-  }
-
-  async guard<T>(broken: "SOURCE_UNREACHABLE" | "SOURCE_CUT", wait: () => Promise<T>): Promise<T> {
-    this.#waiting = this.#moved = true;
-    try {
-      return await wait();
-    } catch (thrown) {
-      if (this.#stalled)
-        throw new NightjarError(
-          "SOURCE_STALLED",
-          `The server sent less than ${READ_AT_LEAST / 1024} KiB in ${this.#ms / 1000} s.`,
-        );
-      const lead = broken === "SOURCE_CUT" ? "The connection broke off" : "No connection";
-      throw new NightjarError(broken, `${lead}: ${messageOf(thrown)}`, { cause: thrown });
-    } finally {
-      this.#waiting = false;
-    }
-  }
-
-  end(): void {
-    clearTimeout(this.#timer);
-    this.#controller.abort();
-  }
+  if (response.status !== 200 || response.body === null)
+    await refuseStatus(response, watchdog, "GET /dump", "DUMP_INVALID");
+  const encoding = response.headers.get("content-encoding");
+  if (encoding === null || encoding === "identity") return;
+  throw new NightjarError(
+    "DUMP_INVALID",
+    `The server was asked for a plain dump and sent it with content-encoding ${encoding}.`,
+  );
 }

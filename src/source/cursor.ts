@@ -1,0 +1,185 @@
+import { BinaryReader, BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
+import type { Deps } from "../deps.ts";
+import { NightjarError } from "../errors.ts";
+import { framedBody, type FrameLength } from "./framed-body.ts";
+import { refuseStatus } from "./refuse.ts";
+import { type Source, sourceHeaders } from "./server.ts";
+import { Watchdog } from "./watchdog.ts";
+
+/** A value of SQLite as the cursor carries it; integers as bigint, so that none loses a digit. */
+export type Value = null | bigint | number | string | Uint8Array;
+
+/** One row of the answer to a statement; a blob is a view of memory that the next rows use again. */
+export interface Row {
+  /** Which statement it belongs to, from 0. */
+  statement: number;
+  values: Value[];
+}
+
+/** A read waits for as much as this; the last one does not need to. */
+const READ_AT_LEAST = 64 * 1024;
+
+/**
+ * Run statements one after the other on one connection over Hrana's cursor in Protobuf
+ * (`POST /v3-protobuf/cursor`; messages in hrana/src/proto of tursodatabase/libsql), which streams
+ * rows without a limit. Yields the rows as they come, many at a time.
+ *
+ * @throws NightjarError `SOURCE_NOT_FOUND` where the server has no such address, `SOURCE_ERROR` with
+ * the server's words when a statement fails, `SOURCE_CUT` when not all statements were answered
+ */
+export async function* readRows(
+  source: Source,
+  deps: Deps,
+  statements: readonly string[],
+): AsyncIterable<Row[]> {
+  const watchdog = new Watchdog(source.stallMs);
+  try {
+    const response = await watchdog.guard("SOURCE_UNREACHABLE", () =>
+      deps.fetch(`${source.url}/v3-protobuf/cursor`, {
+        method: "POST",
+        headers: {
+          ...sourceHeaders(source),
+          "content-type": "application/x-protobuf",
+          "accept-encoding": "identity",
+        },
+        body: encodeRequest(statements),
+        redirect: "manual",
+        signal: watchdog.signal,
+      }),
+    );
+    if (response.status !== 200 || response.body === null)
+      await refuseStatus(response, watchdog, "POST /v3-protobuf/cursor");
+
+    let started = false;
+    let statement = -1;
+    let ended = 0;
+    for await (const frames of framedBody(response.body!, watchdog, frameLength, READ_AT_LEAST)) {
+      const rows: Row[] = [];
+      for (const frame of frames) {
+        if (!started) {
+          started = true; // the first message is the answer's head: a baton, which is not needed
+          continue;
+        }
+        const entry = decodeEntry(frame);
+        if (entry.begin !== undefined) statement = entry.begin;
+        else if (entry.ended) ended++;
+        else if (entry.row !== undefined) rows.push({ statement, values: entry.row });
+      }
+      if (rows.length > 0) yield rows;
+    }
+    if (ended !== statements.length)
+      throw new NightjarError("SOURCE_CUT", "The server's answer ended before its last statement.");
+  } finally {
+    watchdog.end();
+  }
+}
+
+/** The one row of a small answer; undefined where there is none. */
+export async function readRow(
+  source: Source,
+  deps: Deps,
+  statement: string,
+): Promise<Value[] | undefined> {
+  let first: Value[] | undefined;
+  for await (const rows of readRows(source, deps, [statement])) first ??= rows[0]!.values;
+  return first;
+}
+
+/** A varint of the length, and the message. */
+const frameLength: FrameLength = (bytes, at, end) => {
+  let length = 0;
+  for (let i = 0; i < 5 && at + i < end; i++) {
+    const byte = bytes[at + i]!;
+    length += (byte & 0x7f) * 2 ** (7 * i);
+    if (byte < 0x80) return i + 1 + length;
+  }
+  return undefined;
+};
+
+/** CursorReqBody { batch = 2 }; Batch { steps = 1 }; BatchStep { stmt = 2 }; Stmt { sql = 1, want_rows = 5 } */
+function encodeRequest(statements: readonly string[]): Uint8Array {
+  const request = new BinaryWriter().tag(2, WireType.LengthDelimited).fork();
+  for (const sql of statements) {
+    request.tag(1, WireType.LengthDelimited).fork().tag(2, WireType.LengthDelimited).fork();
+    request.tag(1, WireType.LengthDelimited).string(sql).tag(5, WireType.Varint).bool(true);
+    request.join().join();
+  }
+  return request.join().finish();
+}
+
+interface Entry {
+  begin?: number;
+  ended?: boolean;
+  row?: Value[];
+}
+
+/** CursorEntry { step_begin = 1, step_end = 2, step_error = 3, row = 4, error = 5 } */
+function decodeEntry(frame: Uint8Array): Entry {
+  try {
+    const reader = new BinaryReader(frame);
+    reader.uint32(); // the frame's own length
+    const [field, type] = reader.tag();
+    const bytes = type === WireType.LengthDelimited ? reader.bytes() : new Uint8Array();
+    if (field === 1) return { begin: stepOf(bytes) };
+    if (field === 2) return { ended: true };
+    if (field === 4) return { row: decodeRow(bytes) };
+    if (field === 3 || field === 5)
+      throw new NightjarError("SOURCE_ERROR", `The server refused a statement: ${wordsOf(bytes)}`);
+    return {};
+  } catch (thrown) {
+    if (thrown instanceof NightjarError) throw thrown;
+    throw new NightjarError("PAGES_INVALID", "The server's answer to a cursor makes no sense.", {
+      cause: thrown,
+    });
+  }
+}
+
+/** StepBeginEntry { step = 1 } */
+function stepOf(bytes: Uint8Array): number {
+  const reader = new BinaryReader(bytes);
+  while (reader.pos < reader.len) {
+    const [field, type] = reader.tag();
+    if (field === 1) return reader.uint32();
+    reader.skip(type);
+  }
+  return 0;
+}
+
+/** RowEntry { row = 1 }, or the row itself: Row { values = 1 } */
+function decodeRow(bytes: Uint8Array): Value[] {
+  const values: Value[] = [];
+  const reader = new BinaryReader(bytes);
+  while (reader.pos < reader.len) {
+    const [field, type] = reader.tag();
+    if (field === 1) values.push(decodeValue(reader.bytes()));
+    else reader.skip(type);
+  }
+  return values;
+}
+
+/** Value { null = 1, integer (sint64) = 2, float = 3, text = 4, blob = 5 } */
+function decodeValue(bytes: Uint8Array): Value {
+  const reader = new BinaryReader(bytes);
+  let value: Value = null;
+  while (reader.pos < reader.len) {
+    const [field, type] = reader.tag();
+    if (field === 2) value = BigInt(reader.sint64());
+    else if (field === 3) value = reader.double();
+    else if (field === 4) value = reader.string();
+    else if (field === 5) value = reader.bytes();
+    else reader.skip(type);
+  }
+  return value;
+}
+
+/** StepErrorEntry { step = 1, error = 2 }; Error { message = 1, code = 2 } */
+function wordsOf(bytes: Uint8Array): string {
+  const reader = new BinaryReader(bytes);
+  while (reader.pos < reader.len) {
+    const [field, type] = reader.tag();
+    if (type !== WireType.LengthDelimited) reader.skip(type);
+    else if (field === 2) return wordsOf(reader.bytes());
+    else return reader.string();
+  }
+  return "no reason given";
+}

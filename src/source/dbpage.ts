@@ -1,0 +1,69 @@
+import type { Deps } from "../deps.ts";
+import { NightjarError } from "../errors.ts";
+import type { Page } from "../format/page.ts";
+import { readRow, readRows } from "./cursor.ts";
+import type { PageEvent, PageSource } from "./pages.ts";
+import type { Source } from "./server.ts";
+
+/** Whether the server was built with SQLite's table of pages (https://sqlite.org/dbpage.html). */
+export async function offersImage(source: Source, deps: Deps): Promise<boolean> {
+  const sql = "SELECT 1 FROM pragma_module_list WHERE name = 'sqlite_dbpage'";
+  return (await readRow(source, deps, sql)) !== undefined;
+}
+
+/** Whole images by `sqlite_dbpage`, each in one read transaction; nothing to go on from. */
+export function imageSource(source: Source, deps: Deps): PageSource {
+  return {
+    protocol: "dbpage",
+    pull: () => readImage(source, deps, "the server offers whole images only"),
+  };
+}
+
+/**
+ * All pages of the database in one read transaction: a base event, the pages in ascending order, a
+ * commit event. The server's WAL cannot be checkpointed past it meanwhile, but writers go on.
+ *
+ * @throws NightjarError as `readRows`; `PAGES_INVALID` for a page that is missing or of a wrong size
+ */
+export async function* readImage(
+  source: Source,
+  deps: Deps,
+  why: string,
+): AsyncIterable<PageEvent> {
+  // BEGIN waits for its first read, so that size and pages are of the same moment.
+  const statements = [
+    "BEGIN",
+    "SELECT page_count, page_size FROM pragma_page_count, pragma_page_size",
+    "SELECT pgno, data FROM sqlite_dbpage",
+    "COMMIT",
+  ];
+  let size: { pageCount: number; pageSize: number } | undefined;
+  let next = 1;
+  for await (const rows of readRows(source, deps, statements)) {
+    const pages: Page[] = [];
+    for (const { statement, values } of rows) {
+      const [first, second] = values;
+      if (statement === 1) {
+        size = { pageCount: Number(first), pageSize: Number(second) };
+        yield { kind: "base", why, pageSize: size.pageSize, ascending: true };
+      } else {
+        if (!(second instanceof Uint8Array) || second.length !== size?.pageSize)
+          throw new NightjarError("PAGES_INVALID", `Page ${String(first)} has a wrong size.`);
+        if (Number(first) !== next)
+          throw new NightjarError(
+            "PAGES_INVALID",
+            `The server sent page ${String(first)} where page ${next} should come.`,
+          );
+        pages.push({ pgno: next++, data: second });
+      }
+    }
+    if (pages.length > 0) yield { kind: "pages", pages };
+  }
+  if (size === undefined || next - 1 !== size.pageCount)
+    throw new NightjarError(
+      "PAGES_INVALID",
+      `The server sent ${next - 1} of ${size?.pageCount} pages.`,
+    );
+  const cursor = { protocol: "dbpage" } as const;
+  yield { kind: "commit", pageCount: size.pageCount, at: null, commits: 1, cursor };
+}

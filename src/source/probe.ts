@@ -1,0 +1,71 @@
+import type { Deps } from "../deps.ts";
+import { asNightjarError, messageOf, NightjarError } from "../errors.ts";
+import { imageSource, offersImage } from "./dbpage.ts";
+import type { PageSource } from "./pages.ts";
+import { named, replicaSource, sayHello } from "./replica.ts";
+import type { Source } from "./server.ts";
+import { probeSync, syncSource } from "./sync.ts";
+
+/** How a server's data is read. */
+export interface Method {
+  protocol: "sync" | "replica" | "dbpage" | "dump";
+  /** Whether whole databases are read through `sqlite_dbpage`. */
+  image: boolean;
+  /** What was found out on the way, for people. */
+  why: string;
+}
+
+/**
+ * Find out the best way that a server offers: Turso's sync protocol, libSQL's replication, whole
+ * images, or the dump, which every libSQL server has.
+ *
+ * @throws NightjarError when the server cannot be reached or refuses the token: nothing is known then
+ */
+export async function probe(source: Source, deps: Deps): Promise<Method> {
+  const found: string[] = [];
+  const offers = async (what: string, ask: () => Promise<boolean>): Promise<boolean> => {
+    try {
+      if (await ask()) return true;
+      found.push(`no ${what}`);
+    } catch (thrown) {
+      const { code } = asNightjarError(named(thrown));
+      const unknown = code === "SOURCE_NOT_FOUND" || code === "PAGES_INVALID";
+      if (!unknown) throw named(thrown);
+      found.push(`no ${what} (${messageOf(thrown).slice(0, 120)})`);
+    }
+    return false;
+  };
+  const because = (last: string) => [...found, last].join("; ");
+
+  if (await offers("sync protocol", () => probeSync(source, deps)))
+    return { protocol: "sync", image: false, why: because("Turso's sync protocol is offered") };
+  const image = await offers("sqlite_dbpage", () => offersImage(source, deps));
+  const replica = await offers("replication", async () => {
+    await sayHello(source, deps);
+    return true;
+  });
+  if (replica) {
+    const base = image ? "sqlite_dbpage gives its base" : "its log gives the base too";
+    return { protocol: "replica", image, why: because(`replication is offered, ${base}`) };
+  }
+  if (image) return { protocol: "dbpage", image, why: because("sqlite_dbpage is offered") };
+  return { protocol: "dump", image, why: because("the dump is left") };
+}
+
+/**
+ * The source of pages that a probe found.
+ *
+ * @throws NightjarError `PAGES_UNAVAILABLE` where only the dump is left
+ */
+export function pageSource({ protocol, image, why }: Method, source: Source, deps: Deps): PageSource {
+  switch (protocol) {
+    case "sync":
+      return syncSource(source, deps);
+    case "replica":
+      return replicaSource(source, deps, image);
+    case "dbpage":
+      return imageSource(source, deps);
+    case "dump":
+      throw new NightjarError("PAGES_UNAVAILABLE", `The server offers no pages: ${why}.`);
+  }
+}
