@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import { NightjarError } from "./errors.ts";
-import { DURATION_FORM, parseDuration } from "./plan/duration.ts";
+import { DAY, DURATION_FORM, parseDuration } from "./plan/duration.ts";
 import { lifecycleRules, MAX_LIFECYCLE_RULES } from "./plan/lifecycle.ts";
 import { scheduleMistake } from "./plan/schedule.ts";
 import { DEFAULT_RETENTION, type Retention, TIERS } from "./plan/tier.ts";
@@ -23,6 +23,12 @@ export interface DatabaseConfig {
   readonly stallMs: number;
   /** How often a run tries before it fails. */
   readonly attempts: number;
+  /** `auto`: pages wherever the server offers them, else the dump. */
+  readonly capture: "auto" | "pages" | "dump";
+  /** How often the page log follows the source, ms; undefined where only backups pull. */
+  readonly followMs: number | undefined;
+  /** How far back the page log reaches, ms. */
+  readonly logMs: number;
 }
 
 export type Databases = ReadonlyMap<string, DatabaseConfig>;
@@ -79,6 +85,12 @@ const schedule = v.pipe(
 
 const ATTEMPTS = "must be a whole number from 1 to 12";
 
+/** An alarm more often than this would cost more than it gives, ms. */
+const SHORTEST_FOLLOW = 10_000;
+const FOLLOW = 'must be a duration of at least 10s, like "1m"';
+/** How far back the page log reaches unless `retain.log` says otherwise. */
+const DEFAULT_LOG = 7 * DAY;
+
 const ENTRIES = {
   url,
   token: v.optional(secretName),
@@ -91,17 +103,20 @@ const ENTRIES = {
   schedule: v.optional(schedule, "0 0 * * *"),
   retain: v.optional(
     v.strictObject(
-      v.entriesFromList(TIERS, v.optional(duration())),
-      `must be a table of tiers and ages, like { daily = "30d" }; tiers: ${TIERS.join(", ")}`,
+      v.entriesFromList([...TIERS, "log"], v.optional(duration())),
+      `must be a table of tiers and ages, like { daily = "30d" }; tiers: ${TIERS.join(", ")}, and log`,
     ),
     {},
   ),
   capture: v.optional(
-    v.picklist(
-      ["auto", "dump"],
-      'must be "auto" or "dump": this version captures the server\'s SQL dump only',
-    ),
+    v.picklist(["auto", "pages", "dump"], 'must be "auto", "pages" or "dump"'),
     "auto",
+  ),
+  follow: v.optional(
+    v.pipe(
+      duration(FOLLOW),
+      v.check((ms) => ms >= SHORTEST_FOLLOW, FOLLOW),
+    ),
   ),
   badge: v.optional(v.picklist(["public", "private"], 'must be "public" or "private"'), "private"),
   stall: v.optional(duration(), "60s"),
@@ -147,9 +162,8 @@ function configError(mistakes: readonly ConfigMistake[]): NightjarError {
 function describe(issue: v.BaseIssue<unknown>): ConfigMistake {
   const keys = issueKeys(issue);
   const path = ["DATABASES", ...keys].join(".");
-  if (issue.expected === "never" && keys.at(-1) === "follow")
-    return { path, mend: "the page log is not in this version: remove the key" };
-  return { path, mend: issueMessage(issue, keys.length > 2 ? TIERS : Object.keys(ENTRIES)) };
+  const known = keys.length > 2 ? [...TIERS, "log"] : Object.keys(ENTRIES);
+  return { path, mend: issueMessage(issue, known) };
 }
 
 /**
@@ -179,7 +193,13 @@ function readDatabases(raw: unknown): { databases: Databases; mistakes: ConfigMi
   if (!result.success) return { databases, mistakes: result.issues.map(describe) };
 
   for (const [name, entry] of Object.entries(result.output)) {
-    const chosen = Object.entries(entry.retain).filter(([, age]) => age !== undefined);
+    if (entry.follow !== undefined && entry.capture === "dump") {
+      const path = `DATABASES.${name}.follow`;
+      const mend = 'needs pages: set `capture` to "auto" or "pages", or remove `follow`';
+      return { databases, mistakes: [{ path, mend }] };
+    }
+    const { log = DEFAULT_LOG, ...ages } = entry.retain;
+    const chosen = Object.entries(ages).filter(([, age]) => age !== undefined);
     databases.set(name, {
       name,
       url: entry.url,
@@ -190,6 +210,9 @@ function readDatabases(raw: unknown): { databases: Databases; mistakes: ConfigMi
       badge: entry.badge,
       stallMs: entry.stall,
       attempts: entry.attempts,
+      capture: entry.capture,
+      followMs: entry.follow,
+      logMs: log,
     });
   }
   if (lifecycleRules(retentions(databases)).rules.length > MAX_LIFECYCLE_RULES) {

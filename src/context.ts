@@ -9,11 +9,37 @@ export interface BackupWorkflows {
   status(runId: string): Promise<InstanceStatus["status"] | "missing">;
 }
 
+/** Where a database's page log stands. */
+export interface LogPosition {
+  lineage: string;
+  txid: number;
+}
+
+/** The one writer of each database's page log. */
+export interface Followers {
+  /**
+   * Pull what is new into the log. Null where there is no log yet and a whole image is had faster:
+   * then `seed` begins the log from it.
+   *
+   * @throws NightjarError
+   */
+  pull(database: string): Promise<LogPosition | null>;
+  /**
+   * Begin the log of a backup's database with that backup, unless it has one.
+   *
+   * @throws NightjarError
+   */
+  seed(database: string, backupId: string): Promise<void>;
+  /** See to it that the database is followed from now on, at the pace that is configured. */
+  follow(database: string): Promise<void>;
+}
+
 /** Everything that a job or a route works with. Made once per request from the Worker's bindings. */
 export interface Context {
   readonly config: Config;
   readonly catalog: Catalog;
   readonly bucket: R2Bucket;
   readonly workflows: BackupWorkflows;
+  readonly followers: Followers;
   readonly deps: Deps;
 }

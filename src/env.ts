@@ -1,3 +1,5 @@
+import type { Follower } from "./index.ts";
+
 /**
  * What Cloudflare gives the Worker. Only `index.ts` sees it; everything else gets a `Context`.
  * Source tokens are further string members, named by the configuration.
@@ -6,6 +8,7 @@ export interface Env {
   DB: D1Database;
   BUCKET: R2Bucket;
   BACKUP: Workflow<{ runId: string }>;
+  FOLLOWER: DurableObjectNamespace<Follower>;
   ADMIN_TOKEN?: string;
   SIGNING_KEY?: string;
   DATABASES?: unknown;

@@ -1,14 +1,15 @@
-import { WorkflowEntrypoint, type WorkflowEvent, type WorkflowStep } from "cloudflare:workers";
+import { DurableObject, WorkflowEntrypoint, type WorkflowEvent, type WorkflowStep } from "cloudflare:workers";
 import { openCatalog } from "./catalog/open.ts";
 import { loadConfig } from "./config.ts";
-import type { BackupWorkflows, Context } from "./context.ts";
+import type { BackupWorkflows, Context, Followers, LogPosition } from "./context.ts";
 import { systemDeps } from "./deps.ts";
 import type { Env } from "./env.ts";
-import { asNightjarError, messageOf, NightjarError } from "./errors.ts";
+import { asNightjarError, type ErrorReport, messageOf, NightjarError } from "./errors.ts";
 import { app } from "./http/app.ts";
 import { bearerIs } from "./http/auth.ts";
 import { problem } from "./http/problem.ts";
 import { runBackup } from "./jobs/backup.ts";
+import { LogFollower } from "./jobs/follow.ts";
 import { look } from "./jobs/look.ts";
 import { prune } from "./jobs/prune.ts";
 import { log } from "./log.ts";
@@ -22,6 +23,7 @@ function contextOf(env: Env): Context {
     catalog: openCatalog(env.DB),
     bucket: env.BUCKET,
     workflows: workflowsOf(env.BACKUP),
+    followers: followersOf(env.FOLLOWER),
     deps: systemDeps,
   };
 }
@@ -41,6 +43,34 @@ function workflowsOf(binding: Env["BACKUP"]): BackupWorkflows {
       }
     },
   };
+}
+
+function followersOf(namespace: Env["FOLLOWER"]): Followers {
+  const of = (database: string) => namespace.get(namespace.idFromName(database));
+  return {
+    pull: async (database) => opened(await of(database).pull(database)),
+    seed: async (database, backupId) => {
+      opened(await of(database).seed(database, backupId));
+    },
+    follow: async (database) => of(database).follow(database),
+  };
+}
+
+/** Errors lose their code on the way out of a Durable Object, so that they go as values. */
+type Outcome<T> = { value: T } | { error: ErrorReport };
+
+async function outcomeOf<T>(action: () => Promise<T>): Promise<Outcome<T>> {
+  try {
+    return { value: await action() };
+  } catch (thrown) {
+    return { error: asNightjarError(thrown).report() };
+  }
+}
+
+function opened<T>(outcome: Outcome<T>): T {
+  if ("value" in outcome) return outcome.value;
+  const { code, message, hint } = outcome.error;
+  throw new NightjarError(code, message, { hint });
 }
 
 /** A refused configuration answers everything; only the admin reads what is wrong with it. */
@@ -80,5 +110,35 @@ export default {
 export class BackupWorkflow extends WorkflowEntrypoint<Env, { runId: string }> {
   override async run(event: WorkflowEvent<{ runId: string }>, step: WorkflowStep): Promise<void> {
     await runBackup(contextOf(this.env), event.payload.runId, step);
+  }
+}
+
+/** The one writer of a database's page log; its name is the database's. */
+export class Follower extends DurableObject<Env> {
+  readonly #follower = new LogFollower();
+
+  async pull(database: string): Promise<Outcome<LogPosition | null>> {
+    return outcomeOf(() => this.#follower.pull(contextOf(this.env), database));
+  }
+
+  async seed(database: string, backupId: string): Promise<Outcome<null>> {
+    return outcomeOf(async () => {
+      await this.#follower.seed(contextOf(this.env), database, backupId);
+      return null;
+    });
+  }
+
+  /** Wake by alarm from now on, unless it does already. An alarm does not know its object's name. */
+  async follow(database: string): Promise<void> {
+    await this.ctx.storage.put("database", database);
+    if ((await this.ctx.storage.getAlarm()) === null) await this.ctx.storage.setAlarm(Date.now());
+  }
+
+  override async alarm(): Promise<void> {
+    const database = await this.ctx.storage.get<string>("database");
+    if (database === undefined) return;
+    // A wake reports its own failures; what else fails, Cloudflare tries again.
+    const pause = await this.#follower.wake(contextOf(this.env), database);
+    if (pause !== undefined) await this.ctx.storage.setAlarm(Date.now() + pause);
   }
 }

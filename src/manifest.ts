@@ -1,6 +1,66 @@
 import type { TableCount, Warning } from "./format/dump-inspector.ts";
 import type { Tier } from "./plan/tier.ts";
 
+/** How a server's data is read. */
+export interface Method {
+  protocol: "sync" | "replica" | "dbpage" | "dump";
+  /** Whether whole databases are read through `sqlite_dbpage`. */
+  image: boolean;
+  /** What was found out on the way, for people. */
+  why: string;
+}
+
+/**
+ * Where in a server's history a pull of pages ended; the next one starts there. Plain JSON: it is
+ * kept beside the pages that led to it.
+ */
+export type PageCursor = ReplicaCursor | SyncCursor | ImageCursor;
+
+/** A place in the replication log of sqld. */
+export interface ReplicaCursor {
+  protocol: "replica";
+  /** Changes when the server lost its log: then the numbers start again. */
+  logId: string;
+  /** The last frame that was read; -1 for none. */
+  frame: number;
+  /** Its rolling checksum, 16 hexadecimal digits, where it is known. */
+  checksum: string | null;
+  /**
+   * What was read so far mixes in pages of frames up to this one: only a commit at or after it is
+   * a consistent state.
+   */
+  atLeast: number;
+}
+
+/** A place in Turso Cloud's sync protocol. */
+export interface SyncCursor {
+  protocol: "sync";
+  generation: number;
+  /** The last frame that was read; 0 for the generation's start. */
+  frame: number;
+}
+
+/** A whole image: the server has no log to go on from. */
+export interface ImageCursor {
+  protocol: "dbpage";
+}
+
+/** What the manifest of a snapshot says beyond that of a dump. */
+export interface SnapshotFacts {
+  /** How the pages were read, and why so. */
+  method: Method;
+  pageSize: number;
+  pageCount: number;
+  /** The moment that the snapshot stands for: its last commit, as far as the server tells. */
+  committedAt: string;
+  /** The place in the page log that it was made from; null when it was read whole. */
+  log: { lineage: string; txid: number } | null;
+  /** Where the source's history goes on from a snapshot that was read whole. */
+  cursor: PageCursor | null;
+  /** The journal mode of the source; the stored file is always in the rollback modes. */
+  journal: "wal" | "rollback";
+}
+
 /**
  * The JSON beside a backup, written once and last; without it the backup does not exist.
  * Moments are ISO 8601 in UTC, hashes SHA-256 in hexadecimal. Described in docs/format.md.
@@ -19,15 +79,15 @@ export interface Manifest {
   trigger: string;
   /** The scheduled moment, for runs of the cron. */
   scheduledFor: string | null;
-  /** When the capture began; the dump shows the database as it was then or a moment later. */
+  /** When the capture began; a dump shows the database as it was then or a moment later. */
   takenAt: string;
   finishedAt: string;
   manifestKey: string;
   key: string;
-  kind: "dump";
-  /** The dump's SQL text. */
+  kind: "dump" | "snapshot";
+  /** The dump's SQL text, or the database file. */
   raw: { bytes: number; sha256: string };
-  /** What lies in the bucket: the text as one zstd frame. */
+  /** What lies in the bucket: the text as one zstd frame, or the file as many with a seek table. */
   stored: { bytes: number; sha256: string };
   source: {
     url: string;
@@ -37,8 +97,10 @@ export interface Manifest {
     /** What could not be asked of the server, and why. */
     unknown: string[];
   };
+  /** Of snapshots only. */
+  snapshot: SnapshotFacts | null;
   schema: {
-    /** SHA-256 of the dump's schema statements. */
+    /** SHA-256 of the schema's statements: of the dump's, or of the snapshot's `sqlite_schema`. */
     hash: string;
     userVersion: number | null;
     /** The newest row of a migrations table that is known: drizzle, prisma, knex, rails. */

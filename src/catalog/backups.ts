@@ -1,4 +1,4 @@
-import { and, desc, eq, inArray, lt, or } from "drizzle-orm";
+import { and, desc, eq, inArray, lt, or, sql } from "drizzle-orm";
 import type { Manifest } from "../manifest.ts";
 import { isScheduledTier, TIERS } from "../plan/tier.ts";
 import { type Catalog, query } from "./open.ts";
@@ -88,11 +88,19 @@ export function listBackups(
   );
 }
 
-/** What the retention policy needs of every backup there is. */
-export function allForPruning(catalog: Catalog) {
-  const { id, database, tier, takenAt } = backups;
+/** What pruning needs of a backup. */
+export type Prunable = Pick<Backup, "id" | "database" | "tier" | "takenAt"> & {
+  kind: Manifest["kind"];
+};
+
+export function allForPruning(catalog: Catalog): Promise<Prunable[]> {
+  const { id, database, tier, takenAt, manifest } = backups;
+  const kind = sql<Manifest["kind"]>`json_extract(${manifest}, '$.kind')`;
   return query("listing all backups", () =>
-    catalog.select({ id, database, tier, takenAt }).from(backups).orderBy(database, desc(takenAt)),
+    catalog
+      .select({ id, database, tier, takenAt, kind })
+      .from(backups)
+      .orderBy(database, desc(takenAt)),
   );
 }
 

@@ -1,6 +1,6 @@
 import { index, integer, sqliteTable, text } from "drizzle-orm/sqlite-core";
 import type { ErrorReport } from "../errors.ts";
-import type { Manifest } from "../manifest.ts";
+import type { Manifest, Method, PageCursor } from "../manifest.ts";
 import type { Tier } from "../plan/tier.ts";
 
 export type Trigger = "cron" | "api" | "deploy";
@@ -16,6 +16,81 @@ export const databases = sqliteTable("databases", {
   /** When the cron last looked at it: every scheduled moment up to then is dealt with. */
   lastLookAt: moment("last_look_at").notNull(),
 });
+
+/** How each database is read, as its server was last asked. */
+export const methods = sqliteTable("methods", {
+  database: text().primaryKey(),
+  /** The address that was asked: another one is asked anew. */
+  url: text().notNull(),
+  method: text({ mode: "json" }).$type<Method>().notNull(),
+  probedAt: moment("probed_at").notNull(),
+});
+
+/** How following a database goes. */
+export const follows = sqliteTable("follows", {
+  database: text().primaryKey(),
+  /** When it was last tried. */
+  triedAt: moment("tried_at").notNull(),
+  /** Tries that failed since the last one that did not. */
+  failures: integer().notNull(),
+  /** Tries in a row that found nothing new. */
+  idle: integer().notNull(),
+  /** Why the last try failed. */
+  error: text({ mode: "json" }).$type<ErrorReport>(),
+});
+
+/** The page log of a database: its unbroken histories, the newest of them open. */
+export const lineages = sqliteTable(
+  "lineages",
+  {
+    /** `<yyyymmddThhmmssZ>-<id>`: the part of its segments' keys. */
+    id: text().primaryKey(),
+    database: text().notNull(),
+    /** Why it was begun. */
+    why: text().notNull(),
+    pageSize: integer("page_size").notNull(),
+    /** Pages of the database after the last segment. */
+    pageCount: integer("page_count").notNull(),
+    /** Where the source is read on. */
+    cursor: text({ mode: "json" }).$type<PageCursor>().notNull(),
+    /** The newest transaction in the log. */
+    txid: integer().notNull(),
+    beganAt: moment("began_at").notNull(),
+    /** The newest commit. */
+    committedAt: moment("committed_at").notNull(),
+    /** When the source was last asked: nothing was committed between the newest commit and then. */
+    checkedAt: moment("checked_at").notNull(),
+    /** When another lineage took its place. */
+    endedAt: moment("ended_at"),
+  },
+  (table) => [index("lineages_by_database").on(table.database, table.beganAt)],
+);
+
+/** The files of the log: one row for each LTX object in the bucket. */
+export const segments = sqliteTable(
+  "segments",
+  {
+    key: text().primaryKey(),
+    lineage: text().notNull(),
+    database: text().notNull(),
+    /** 0 as pulled, 1 an hour, 2 a day, 9 a whole database. */
+    level: integer().notNull(),
+    minTxid: integer("min_txid").notNull(),
+    maxTxid: integer("max_txid").notNull(),
+    /** The newest commit in it. */
+    at: moment("at").notNull(),
+    /** Pages of the database after it. */
+    pageCount: integer("page_count").notNull(),
+    /** Pages in it. */
+    pages: integer().notNull(),
+    bytes: integer().notNull(),
+    createdAt: moment("created_at").notNull(),
+  },
+  (table) => [
+    index("segments_by_lineage").on(table.lineage, table.level, table.minTxid),
+    index("segments_by_database").on(table.database, table.at),
+  ],
+);
 
 /** Attempts to make a backup. */
 export const runs = sqliteTable(

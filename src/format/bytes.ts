@@ -24,3 +24,14 @@ export function concat(pieces: readonly Uint8Array[], length: number): Uint8Arra
   }
   return whole;
 }
+
+/** All that a source yields, in one array; its chunks may use their memory again. */
+export async function gather(source: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
+  const pieces: Uint8Array[] = [];
+  let length = 0;
+  for await (const piece of source) {
+    pieces.push(piece.slice());
+    length += piece.length;
+  }
+  return concat(pieces, length);
+}

@@ -8,7 +8,7 @@ import { asNightjarError, NightjarError } from "../errors.ts";
 import { log } from "../log.ts";
 import type { Manifest } from "../manifest.ts";
 import { writeManifest } from "../store/manifest.ts";
-import { captureDump } from "./capture.ts";
+import { capture } from "./capture.ts";
 import { healUploads } from "./heal.ts";
 
 /** Long enough for any dump that a Worker's CPU time allows; a stalled source is found much sooner. */
@@ -29,11 +29,13 @@ export async function runBackup(
     const retries = { limit: attempts - 1, delay: "5 seconds", backoff: "exponential" } as const;
     const options = { retries, timeout: CAPTURE_TIMEOUT } as const;
     const manifest = await step.do("capture", options, () =>
-      recorded(context, runId, () => capture(context, runId)),
+      recorded(context, runId, () => attempt(context, runId)),
     );
     await step.do("publish", { retries: PUBLISH_RETRIES }, () =>
       recorded(context, runId, () => publish(context, manifest)),
     );
+    if (manifest.snapshot?.cursor != null && manifest.snapshot.method.protocol === "replica")
+      await step.do("seed", () => seed(context, manifest));
   } catch (thrown) {
     await step.do("fail", { retries: PUBLISH_RETRIES }, () => fail(context, runId, thrown));
     throw thrown;
@@ -45,7 +47,7 @@ async function attemptsOf(context: Context, runId: string): Promise<number> {
   return context.config.databases.get(run?.database ?? "")?.attempts ?? 1;
 }
 
-async function capture(context: Context, runId: string): Promise<Manifest> {
+async function attempt(context: Context, runId: string): Promise<Manifest> {
   const { catalog, config, deps } = context;
   const run = await findRun(catalog, runId);
   if (run === undefined)
@@ -59,10 +61,10 @@ async function capture(context: Context, runId: string): Promise<Manifest> {
   const made = await backupOfRun(catalog, runId);
   if (made !== undefined) return made.manifest;
   const now = deps.now();
-  const attempt = run.attempt + 1;
-  const begun = { attempt, startedAt: run.startedAt ?? now, rawBytes: 0, storedBytes: 0 };
+  const number = run.attempt + 1;
+  const begun = { attempt: number, startedAt: run.startedAt ?? now, rawBytes: 0, storedBytes: 0 };
   await updateRun(catalog, runId, { ...begun, state: "capturing" }, now);
-  return captureDump(context, { ...run, attempt }, database);
+  return capture(context, { ...run, attempt: number }, database);
 }
 
 /** Make the captured bytes a backup: the manifest, then the catalog. May be repeated. */
@@ -78,10 +80,22 @@ async function publish(context: Context, manifest: Manifest): Promise<void> {
   log.info("backup-done", { run: runId, key: manifest.key, ...bytes });
 }
 
-/** Errors lose their code between steps, so each attempt writes its own to the run. */
-async function recorded<T>(context: Context, runId: string, attempt: () => Promise<T>): Promise<T> {
+/**
+ * Begin the page log with the backup, so that the next one need only ask for what has changed. The
+ * backup is made: that this fails is told, and the next backup reads the whole again.
+ */
+async function seed({ followers }: Context, { database, id }: Manifest): Promise<void> {
   try {
-    return await attempt();
+    await followers.seed(database, id);
+  } catch (thrown) {
+    log.error("log-not-seeded", thrown, { database, backup: id });
+  }
+}
+
+/** Errors lose their code between steps, so each attempt writes its own to the run. */
+async function recorded<T>(context: Context, runId: string, action: () => Promise<T>): Promise<T> {
+  try {
+    return await action();
   } catch (thrown) {
     const error = asNightjarError(thrown);
     log.error("attempt-failed", error, { run: runId });

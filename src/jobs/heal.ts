@@ -20,6 +20,7 @@ export async function healUploads(
   runId: string,
 ): Promise<void> {
   for (const upload of await uploadsOf(context.catalog, database)) {
+    if (upload.key.startsWith("log/")) continue; // the Follower's
     try {
       if (upload.runId === runId || !(await isActive(context, upload.runId)))
         await healUpload(context, upload);

@@ -1,4 +1,5 @@
 import { newestScheduled } from "../catalog/backups.ts";
+import { followOf } from "../catalog/follows.ts";
 import { lastLook, recordLook } from "../catalog/databases.ts";
 import { activeRuns, failRun, type NewRun } from "../catalog/runs.ts";
 import type { DatabaseConfig } from "../config.ts";
@@ -6,11 +7,14 @@ import type { Context } from "../context.ts";
 import { NightjarError } from "../errors.ts";
 import { log } from "../log.ts";
 import { MINUTE } from "../plan/duration.ts";
+import { followPause } from "../plan/follow-pace.ts";
 import { dueMoment } from "../plan/schedule.ts";
 import { scheduledTier } from "../plan/tier.ts";
 import { stamp } from "../store/keys.ts";
 import { startRun } from "./start.ts";
 
+/** A follower that is so late is asked after, ms. */
+const SILENCE = 2 * MINUTE;
 /** A run that has not moved for so long is asked after, ms. */
 const QUIET = 15 * MINUTE;
 
@@ -35,6 +39,7 @@ export async function look(context: Context, now: number): Promise<void> {
 async function lookAt(context: Context, database: DatabaseConfig, now: number): Promise<void> {
   const { catalog } = context;
   const { name, schedule, retention } = database;
+  await keepFollowing(context, database, now);
   const last = await lastLook(catalog, name);
   const moment = dueMoment(schedule, last, now);
   if (moment === undefined) return;
@@ -60,6 +65,18 @@ async function lookAt(context: Context, database: DatabaseConfig, now: number): 
   };
   await startRun(context, run);
   await recordLook(catalog, name, Math.max(now, last ?? 0));
+}
+
+/** A follower wakes itself; one that never did, or has fallen silent, is woken. */
+async function keepFollowing(
+  { catalog, followers }: Context,
+  { name, followMs }: DatabaseConfig,
+  now: number,
+): Promise<void> {
+  if (followMs === undefined) return;
+  const follow = await followOf(catalog, name);
+  const pause = follow && followPause(followMs, follow.idle, follow.failures);
+  if (follow === undefined || now > follow.triedAt + pause! + SILENCE) await followers.follow(name);
 }
 
 /** The scheduled moment that a backup was made for; a late one counts for the period it was due in. */

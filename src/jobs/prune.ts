@@ -1,12 +1,12 @@
-import { allForPruning, removeBackups } from "../catalog/backups.ts";
+import { allForPruning, type Prunable, removeBackups } from "../catalog/backups.ts";
 import { forgetExpiredLinks } from "../catalog/links.ts";
 import { forgetFailedRuns } from "../catalog/runs.ts";
 import { retentions } from "../config.ts";
 import type { Context } from "../context.ts";
 import { log } from "../log.ts";
 import { DAY } from "../plan/duration.ts";
-import { judge, type Kept, type Verdict } from "../plan/retention.ts";
-import { dumpKey, manifestKey } from "../store/keys.ts";
+import { judge, type Verdict } from "../plan/retention.ts";
+import { bytesKey, manifestKey } from "../store/keys.ts";
 import { objectExists } from "../store/read.ts";
 import { removeObjects } from "../store/remove.ts";
 
@@ -29,7 +29,7 @@ export async function prune(
   context: Context,
   now: number,
   dryRun: boolean,
-): Promise<Verdict<Kept>[]> {
+): Promise<Verdict<Prunable>[]> {
   const { catalog, bucket } = context;
   const verdicts = await judgeExisting(context, now);
   if (dryRun) return verdicts;
@@ -38,7 +38,7 @@ export async function prune(
   for (let at = 0; at < doomed.length; at += BATCH) {
     const batch = doomed.slice(at, at + BATCH);
     await removeObjects(bucket, batch.map(manifestKey));
-    await removeObjects(bucket, batch.map(dumpKey));
+    await removeObjects(bucket, batch.map((backup) => bytesKey(backup, backup.kind)));
     await removeBackups(
       catalog,
       batch.map(({ id }) => id),
@@ -57,16 +57,16 @@ export async function prune(
  */
 async function judgeExisting({ catalog, bucket, config }: Context, now: number) {
   const policies = retentions(config.databases);
-  const gone: Verdict<Kept>[] = [];
-  let backups: Kept[] = await allForPruning(catalog);
+  const gone: Verdict<Prunable>[] = [];
+  let backups: Prunable[] = await allForPruning(catalog);
   for (;;) {
     const verdicts = judge(backups, policies, now);
     const overdue = verdicts.filter(
       ({ keep, expiresAt }) => keep && now >= (expiresAt ?? Infinity),
     );
-    const missing = new Set<Kept>();
+    const missing = new Set<Prunable>();
     for (const { backup } of overdue)
-      if (!(await objectExists(bucket, dumpKey(backup)))) missing.add(backup);
+      if (!(await objectExists(bucket, bytesKey(backup, backup.kind)))) missing.add(backup);
     if (missing.size === 0) return [...verdicts, ...gone];
     for (const backup of missing)
       gone.push({ backup, keep: false, reason: "its bytes are gone from the bucket" });

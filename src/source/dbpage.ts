@@ -45,7 +45,7 @@ export async function* readImage(
       const [first, second] = values;
       if (statement === 1) {
         size = { pageCount: Number(first), pageSize: Number(second) };
-        yield { kind: "base", why, pageSize: size.pageSize, ascending: true };
+        yield { kind: "base", why, ascending: true, ...size };
       } else {
         if (!(second instanceof Uint8Array) || second.length !== size?.pageSize)
           throw new NightjarError("PAGES_INVALID", `Page ${String(first)} has a wrong size.`);

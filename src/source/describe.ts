@@ -18,20 +18,39 @@ const PATIENCE = 10_000;
 
 /** Ask the server for what the dump leaves out. Does not throw: what fails is named in `unknown`. */
 export async function describeSource(source: Source, deps: Deps): Promise<SourceFacts> {
-  const unknown: string[] = [];
-  const ask = async <T>(what: string, action: (signal: AbortSignal) => Promise<T>) => {
-    try {
-      return await action(AbortSignal.timeout(Math.min(PATIENCE, source.stallMs)));
-    } catch (thrown) {
-      unknown.push(redact(`${what}: ${messageOf(thrown)}`, source));
-      return null;
-    }
-  };
-  const [version, userVersion] = await Promise.all([
-    ask("server version", (signal) => serverVersion(source, deps, signal)),
-    ask("user_version", (signal) => userVersionOf(source, deps, signal)),
+  const [server, user] = await Promise.all([
+    describeServer(source, deps),
+    ask(source, "user_version", (signal) => userVersionOf(source, deps, signal)),
   ]);
-  return { version, userVersion, unknown };
+  return {
+    version: server.version,
+    userVersion: user.answer,
+    unknown: [...server.unknown, ...user.unknown],
+  };
+}
+
+/** Ask the server for its version. Does not throw either. */
+export async function describeServer(
+  source: Source,
+  deps: Deps,
+): Promise<Pick<SourceFacts, "version" | "unknown">> {
+  const { answer, unknown } = await ask(source, "server version", (signal) =>
+    serverVersion(source, deps, signal),
+  );
+  return { version: answer, unknown };
+}
+
+async function ask<T>(
+  source: Source,
+  what: string,
+  action: (signal: AbortSignal) => Promise<T>,
+): Promise<{ answer: T | null; unknown: string[] }> {
+  try {
+    const signal = AbortSignal.timeout(Math.min(PATIENCE, source.stallMs));
+    return { answer: await action(signal), unknown: [] };
+  } catch (thrown) {
+    return { answer: null, unknown: [redact(`${what}: ${messageOf(thrown)}`, source)] };
+  }
 }
 
 async function serverVersion(source: Source, deps: Deps, signal: AbortSignal): Promise<string> {

@@ -1,19 +1,11 @@
 import type { Deps } from "../deps.ts";
 import { asNightjarError, messageOf, NightjarError } from "../errors.ts";
+import type { Method } from "../manifest.ts";
 import { imageSource, offersImage } from "./dbpage.ts";
 import type { PageSource } from "./pages.ts";
 import { named, replicaSource, sayHello } from "./replica.ts";
 import type { Source } from "./server.ts";
 import { probeSync, syncSource } from "./sync.ts";
-
-/** How a server's data is read. */
-export interface Method {
-  protocol: "sync" | "replica" | "dbpage" | "dump";
-  /** Whether whole databases are read through `sqlite_dbpage`. */
-  image: boolean;
-  /** What was found out on the way, for people. */
-  why: string;
-}
 
 /**
  * Find out the best way that a server offers: Turso's sync protocol, libSQL's replication, whole

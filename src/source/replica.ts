@@ -1,9 +1,10 @@
 import type { Deps } from "../deps.ts";
 import { NightjarError } from "../errors.ts";
 import type { Page } from "../format/page.ts";
+import type { PageCursor, ReplicaCursor } from "../manifest.ts";
 import { readImage } from "./dbpage.ts";
 import { GrpcError, grpcCall, grpcUnary } from "./grpc-web.ts";
-import type { Cursor, PageEvent, PageSource, ReplicaCursor } from "./pages.ts";
+import type { PageEvent, PageSource } from "./pages.ts";
 import { frameChecksum } from "./replica-checksum.ts";
 import {
   decodeFrame,
@@ -57,7 +58,7 @@ class ReplicaPull {
     this.#withImage = withImage;
   }
 
-  async *events(cursor: Cursor | null): AsyncIterable<PageEvent> {
+  async *events(cursor: PageCursor | null): AsyncIterable<PageEvent> {
     try {
       const hello = await sayHello(this.#source, this.#deps);
       this.#hello = hello;
@@ -235,7 +236,7 @@ class ReplicaPull {
 }
 
 /** Why a pull cannot go on from `cursor`; undefined if it can. */
-function whyNotFrom(cursor: Cursor | null, { logId, index }: Hello): string | undefined {
+function whyNotFrom(cursor: PageCursor | null, { logId, index }: Hello): string | undefined {
   if (cursor === null) return "the first capture";
   if (cursor.protocol !== "replica") return "the capture before it used another protocol";
   if (cursor.logId !== logId) return "the server began a new log";

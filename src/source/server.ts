@@ -26,3 +26,12 @@ export function sourceHeaders({ token, namespace }: Source): Record<string, stri
     headers["x-namespace-bin"] = Buffer.from(namespace).toString("base64").replace(/=+$/, "");
   return headers;
 }
+
+/** The source of a configured database. */
+export function sourceOf(
+  database: Omit<Source, "token">,
+  token: string | undefined,
+): Source {
+  const { url, namespace, stallMs } = database;
+  return { url, namespace, stallMs, token };
+}

@@ -3,7 +3,8 @@ import { type Tier, TIERS } from "../plan/tier.ts";
 /**
  * The grammar of keys in the bucket (docs/format.md):
  *
- *     <tier>/<database>/<yyyymmddThhmmssZ>-<id>.sql.zst     the bytes
+ *     <tier>/<database>/<yyyymmddThhmmssZ>-<id>.sql.zst     the bytes of a dump
+ *     <tier>/<database>/<yyyymmddThhmmssZ>-<id>.db.zst      the bytes of a snapshot
  *     <tier>/<database>/<yyyymmddThhmmssZ>-<id>.json        the manifest
  */
 export interface BackupName {
@@ -14,7 +15,7 @@ export interface BackupName {
   readonly id: string;
 }
 
-const DUMP_SUFFIX = ".sql.zst";
+const SUFFIXES = { dump: ".sql.zst", snapshot: ".db.zst" } as const;
 const MANIFEST_SUFFIX = ".json";
 
 /** `20261121T000000Z`, of a moment in ms. */
@@ -26,8 +27,8 @@ function stem({ tier, database, takenAt, id }: BackupName): string {
   return `${tier}/${database}/${stamp(takenAt)}-${id}`;
 }
 
-export function dumpKey(name: BackupName): string {
-  return stem(name) + DUMP_SUFFIX;
+export function bytesKey(name: BackupName, kind: keyof typeof SUFFIXES): string {
+  return stem(name) + SUFFIXES[kind];
 }
 
 export function manifestKey(name: BackupName): string {
@@ -35,7 +36,7 @@ export function manifestKey(name: BackupName): string {
 }
 
 const KEY =
-  /^([a-z]+)\/([a-z0-9][a-z0-9_-]{0,49})\/(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z-([0-9a-z]{12})\.(?:sql\.zst|json)$/;
+  /^([a-z]+)\/([a-z0-9][a-z0-9_-]{0,49})\/(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z-([0-9a-z]{12})\.(?:sql\.zst|db\.zst|json)$/;
 
 /** What a key of ours names, or undefined for any other key. */
 export function parseKey(key: string): BackupName | undefined {

@@ -1,0 +1,22 @@
+import { eq } from "drizzle-orm";
+import { type Catalog, query } from "./open.ts";
+import { follows } from "./schema.ts";
+
+export type Follow = typeof follows.$inferSelect;
+
+/** How following a database goes; undefined when it was never tried. */
+export function followOf(catalog: Catalog, database: string): Promise<Follow | undefined> {
+  return query(`reading how ${database} is followed`, () =>
+    catalog.select().from(follows).where(eq(follows.database, database)).get(),
+  );
+}
+
+export function recordFollow(catalog: Catalog, follow: Follow): Promise<unknown> {
+  return query(`recording how ${follow.database} is followed`, () =>
+    catalog
+      .insert(follows)
+      .values(follow)
+      .onConflictDoUpdate({ target: follows.database, set: follow })
+      .run(),
+  );
+}

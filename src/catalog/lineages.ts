@@ -1,0 +1,125 @@
+import { and, asc, desc, eq, isNull, lte } from "drizzle-orm";
+import type { PageCursor } from "../manifest.ts";
+import { type Catalog, query } from "./open.ts";
+import { lineages, segments } from "./schema.ts";
+
+export type Lineage = typeof lineages.$inferSelect;
+export type Segment = typeof segments.$inferSelect;
+
+/** The lineage that a database's log goes on in. */
+export function openLineage(catalog: Catalog, database: string): Promise<Lineage | undefined> {
+  return query(`reading the log of ${database}`, () =>
+    catalog
+      .select()
+      .from(lineages)
+      .where(and(eq(lineages.database, database), isNull(lineages.endedAt)))
+      .orderBy(desc(lineages.beganAt))
+      .limit(1)
+      .get(),
+  );
+}
+
+/** All lineages of a database, oldest first. */
+export function lineagesOf(catalog: Catalog, database: string): Promise<Lineage[]> {
+  return query(`listing the log of ${database}`, () =>
+    catalog
+      .select()
+      .from(lineages)
+      .where(eq(lineages.database, database))
+      .orderBy(asc(lineages.beganAt)),
+  );
+}
+
+/** Begin a lineage with its base, and end the one before: both or neither. */
+export function beginLineage(catalog: Catalog, lineage: Lineage, base: Segment): Promise<unknown> {
+  const { database, beganAt } = lineage;
+  return query(`beginning a lineage of ${database}`, () =>
+    catalog.batch([
+      catalog
+        .update(lineages)
+        .set({ endedAt: beganAt })
+        .where(and(eq(lineages.database, database), isNull(lineages.endedAt))),
+      catalog.insert(lineages).values(lineage),
+      catalog.insert(segments).values(base),
+    ]),
+  );
+}
+
+/** Enter a segment and move its lineage on to it: both or neither. Entering it again changes nothing. */
+export function advanceLineage(
+  catalog: Catalog,
+  segment: Segment,
+  { cursor, checkedAt }: { cursor: PageCursor; checkedAt: number },
+): Promise<unknown> {
+  const { lineage, maxTxid, pageCount, at } = segment;
+  return query(`entering segment ${segment.key}`, () =>
+    catalog.batch([
+      catalog.insert(segments).values(segment).onConflictDoNothing({ target: segments.key }),
+      catalog
+        .update(lineages)
+        .set({ cursor, txid: maxTxid, pageCount, committedAt: at, checkedAt })
+        .where(and(eq(lineages.id, lineage), lte(lineages.txid, maxTxid))),
+    ]),
+  );
+}
+
+/** Enter a segment that repeats what the log holds in another form. */
+export function enterSegment(catalog: Catalog, segment: Segment): Promise<unknown> {
+  return query(`entering segment ${segment.key}`, () =>
+    catalog.insert(segments).values(segment).onConflictDoNothing({ target: segments.key }).run(),
+  );
+}
+
+/** Nothing new up to `checkedAt`; the cursor may have moved over what held nothing. */
+export function recordCheck(
+  catalog: Catalog,
+  lineage: string,
+  checkedAt: number,
+): Promise<unknown> {
+  return query("recording a look at the log", () =>
+    catalog.update(lineages).set({ checkedAt }).where(eq(lineages.id, lineage)).run(),
+  );
+}
+
+export function segmentsOf(catalog: Catalog, lineage: string): Promise<Segment[]> {
+  return query(`listing the segments of ${lineage}`, () =>
+    catalog
+      .select()
+      .from(segments)
+      .where(eq(segments.lineage, lineage))
+      .orderBy(asc(segments.minTxid), asc(segments.level)),
+  );
+}
+
+/** The segment whose last commit is the newest at or before a moment (ms), compacted ones left aside. */
+export function segmentAt(
+  catalog: Catalog,
+  database: string,
+  moment: number,
+): Promise<Segment | undefined> {
+  return query(`looking for a moment of ${database}`, () =>
+    catalog
+      .select()
+      .from(segments)
+      .where(and(eq(segments.database, database), lte(segments.at, moment)))
+      .orderBy(desc(segments.at), desc(segments.createdAt), desc(segments.maxTxid))
+      .limit(1)
+      .get(),
+  );
+}
+
+/** Remove the rows of segments, and of the lineage when it has none left. */
+export function removeSegments(
+  catalog: Catalog,
+  keys: readonly string[],
+): Promise<unknown> {
+  return query(`removing ${keys.length} segments`, async () => {
+    for (const key of keys) await catalog.delete(segments).where(eq(segments.key, key)).run();
+  });
+}
+
+export function removeLineage(catalog: Catalog, lineage: string): Promise<unknown> {
+  return query(`removing lineage ${lineage}`, () =>
+    catalog.delete(lineages).where(eq(lineages.id, lineage)).run(),
+  );
+}

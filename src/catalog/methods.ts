@@ -1,0 +1,33 @@
+import { eq } from "drizzle-orm";
+import type { Method } from "../manifest.ts";
+import { type Catalog, query } from "./open.ts";
+import { methods } from "./schema.ts";
+
+/** How a database's server was found to be read, unless it was another address that was asked. */
+export function knownMethod(
+  catalog: Catalog,
+  database: string,
+  url: string,
+): Promise<{ method: Method; probedAt: number } | undefined> {
+  return query(`reading how ${database} is read`, async () => {
+    const row = await catalog.select().from(methods).where(eq(methods.database, database)).get();
+    return row?.url === url ? row : undefined;
+  });
+}
+
+export function recordMethod(
+  catalog: Catalog,
+  database: string,
+  url: string,
+  method: Method,
+  probedAt: number,
+): Promise<unknown> {
+  const row = { url, method, probedAt };
+  return query(`recording how ${database} is read`, () =>
+    catalog
+      .insert(methods)
+      .values({ database, ...row })
+      .onConflictDoUpdate({ target: methods.database, set: row })
+      .run(),
+  );
+}

@@ -1,0 +1,61 @@
+import { NightjarError } from "../errors.ts";
+import { type DatabaseHeader, readDatabaseHeader, withJournal } from "./database-header.ts";
+import { lockPage, type Page } from "./page.ts";
+
+/**
+ * Pages as they stand in a database file of their own: every page in its place, the lock page (which
+ * logs leave out) empty, and the header such that the file opens anywhere without a WAL.
+ *
+ * @param pages in ascending order
+ * @returns the pages, and the journal mode that the source had, once the first one has passed
+ * @throws NightjarError `PAGES_INVALID` while reading: a page is missing, or the header is another's
+ */
+export function databasePages(
+  pages: AsyncIterable<readonly Page[]>,
+  pageSize: number,
+  pageCount: number,
+): { pages: AsyncIterable<readonly Page[]>; journal(): DatabaseHeader["journal"] } {
+  let journal: DatabaseHeader["journal"] = "rollback";
+  const lock = lockPage(pageSize);
+
+  async function* inPlace(): AsyncIterable<readonly Page[]> {
+    let next = 1;
+    const empty = (): Page => ({ pgno: lock, data: new Uint8Array(pageSize) });
+    for await (const batch of pages) {
+      const placed: Page[] = [];
+      for (const page of batch) {
+        if (page.pgno === lock) continue;
+        if (next === lock) {
+          placed.push(empty());
+          next++;
+        }
+        if (page.pgno !== next) throw missing(next);
+        if (next++ === 1) {
+          journal = checkHeader(page.data, pageSize, pageCount).journal;
+          placed.push({ pgno: 1, data: withJournal(page.data, "rollback") });
+        } else placed.push(page);
+      }
+      yield placed;
+    }
+    if (next === lock && next <= pageCount) {
+      yield [empty()];
+      next++;
+    }
+    if (next !== pageCount + 1) throw missing(next);
+  }
+  return { pages: inPlace(), journal: () => journal };
+}
+
+function checkHeader(page: Uint8Array, pageSize: number, pageCount: number): DatabaseHeader {
+  const header = readDatabaseHeader(page);
+  if (header.pageSize !== pageSize || (header.pageCount ?? pageCount) !== pageCount)
+    throw new NightjarError(
+      "PAGES_INVALID",
+      `The database's header tells of ${header.pageCount} pages of ${header.pageSize} bytes, not of ${pageCount} of ${pageSize}.`,
+    );
+  return header;
+}
+
+function missing(pgno: number): NightjarError {
+  return new NightjarError("PAGES_INVALID", `Page ${pgno} of the database is missing.`);
+}

@@ -1,0 +1,118 @@
+import { type Run, updateRun } from "../catalog/runs.ts";
+import type { RunState } from "../catalog/schema.ts";
+import { enterUpload } from "../catalog/uploads.ts";
+import type { DatabaseConfig } from "../config.ts";
+import type { Context } from "../context.ts";
+import { randomId } from "../deps.ts";
+import type { Meter } from "../format/hash.ts";
+import { log } from "../log.ts";
+import type { Manifest } from "../manifest.ts";
+import { type BackupName, bytesKey, manifestKey } from "../store/keys.ts";
+import { writeMultipart } from "../store/multipart.ts";
+import { VERSION } from "../version.ts";
+
+/**
+ * How often a run's progress is written to the catalog: every 2 s, and ever more seldom the longer it
+ * takes, as D1 allows 1,000 queries to one invocation.
+ */
+const progressInterval = (elapsed: number): number => Math.max(2000, elapsed / 50);
+
+/** What a capture has found out; the rest of the manifest is known from the run. */
+type Findings = Pick<Manifest, "snapshot" | "schema" | "tables" | "warnings"> & {
+  raw: Meter;
+  stored: Meter;
+  version: string | null;
+  unknown: string[];
+};
+
+/** A backup while it is being made: where it goes, how far it is, and at last its manifest. */
+export class BackupDraft {
+  readonly #context: Context;
+  readonly #run: Run;
+  readonly #database: DatabaseConfig;
+  readonly #kind: Manifest["kind"];
+  readonly #name: BackupName;
+  /** ms */
+  readonly takenAt: number;
+
+  constructor(context: Context, run: Run, database: DatabaseConfig, kind: Manifest["kind"]) {
+    this.#context = context;
+    this.#run = run;
+    this.#database = database;
+    this.#kind = kind;
+    this.takenAt = context.deps.now();
+    const id = randomId(context.deps);
+    this.#name = { tier: run.tier, database: run.database, takenAt: this.takenAt, id };
+  }
+
+  get key(): string {
+    return bytesKey(this.#name, this.#kind);
+  }
+
+  /**
+   * Store the bytes; the catalog knows of the upload before there is one.
+   *
+   * @throws NightjarError as `writeMultipart`, and whatever `bytes` throws
+   */
+  async write(bytes: AsyncIterable<Uint8Array>): Promise<void> {
+    const { bucket, catalog } = this.#context;
+    const { id: runId, database } = this.#run;
+    const { key } = this;
+    await writeMultipart(bucket, key, bytes, {
+      contentType: "application/zstd",
+      onUpload: async (uploadId) => {
+        const upload = { key, manifestKey: manifestKey(this.#name), uploadId, runId, database };
+        await enterUpload(catalog, upload);
+      },
+    });
+  }
+
+  /**
+   * Writes the bytes so far to the run, every now and then and whenever its state changes. Progress is
+   * not worth failing a backup for.
+   */
+  progress(raw: Meter, stored: Meter): (state?: RunState) => Promise<void> {
+    const { catalog, deps } = this.#context;
+    const { id, attempt } = this.#run;
+    const begun = deps.now();
+    let last = begun;
+    return async (state) => {
+      const now = deps.now();
+      if (state === undefined && now - last < progressInterval(now - begun)) return;
+      last = now;
+      const change = { rawBytes: raw.bytes, storedBytes: stored.bytes, ...(state && { state }) };
+      await updateRun(catalog, id, change, now, attempt).catch((error: unknown) =>
+        log.error("progress-not-recorded", error, { run: id }),
+      );
+    };
+  }
+
+  /** The whole manifest; ends the meters. */
+  manifest({ raw, stored, version, unknown, tables, ...found }: Findings): Manifest {
+    const { id: runId, database, tier, name, labels, trigger, scheduledFor } = this.#run;
+    const { url, namespace } = this.#database;
+    return {
+      format: 1,
+      nightjar: VERSION,
+      id: this.#name.id,
+      database,
+      tier,
+      name,
+      labels,
+      runId,
+      trigger,
+      scheduledFor: scheduledFor === null ? null : new Date(scheduledFor).toISOString(),
+      takenAt: new Date(this.takenAt).toISOString(),
+      finishedAt: new Date(this.#context.deps.now()).toISOString(),
+      manifestKey: manifestKey(this.#name),
+      key: this.key,
+      kind: this.#kind,
+      raw: { bytes: raw.bytes, sha256: raw.digest() },
+      stored: { bytes: stored.bytes, sha256: stored.digest() },
+      source: { url, namespace: namespace ?? null, version, unknown },
+      tables,
+      rows: tables.reduce((sum, { rows }) => sum + (rows ?? 0), 0),
+      ...found,
+    };
+  }
+}

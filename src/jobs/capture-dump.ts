@@ -1,0 +1,53 @@
+import type { Run } from "../catalog/runs.ts";
+import type { DatabaseConfig } from "../config.ts";
+import type { Context } from "../context.ts";
+import { zstdCompress } from "../format/codec.ts";
+import { type DumpFacts, DumpInspector } from "../format/dump-inspector.ts";
+import { Meter, tap } from "../format/hash.ts";
+import type { Manifest } from "../manifest.ts";
+import { describeSource } from "../source/describe.ts";
+import { readDump } from "../source/dump.ts";
+import type { Source } from "../source/server.ts";
+import { BackupDraft } from "./backup-draft.ts";
+
+/** Pull the server's dump in one pass and flat memory: source → inspect and hash → zstd → hash → R2. */
+export async function captureDump(
+  context: Context,
+  run: Run,
+  database: DatabaseConfig,
+  source: Source,
+): Promise<Manifest> {
+  const { deps } = context;
+  const draft = new BackupDraft(context, run, database, "dump");
+  const described = describeSource(source, deps);
+  const raw = new Meter();
+  const stored = new Meter();
+  const inspector = new DumpInspector();
+  let facts: DumpFacts | undefined;
+  const progress = draft.progress(raw, stored);
+
+  async function* wholeDump(): AsyncIterable<Uint8Array> {
+    for await (const chunk of readDump(source, deps)) {
+      inspector.push(chunk);
+      raw.update(chunk);
+      yield chunk;
+      await progress();
+    }
+    facts = inspector.end();
+    await progress("storing");
+  }
+
+  await draft.write(tap(zstdCompress(wholeDump()), (chunk) => stored.update(chunk)));
+  const { version, userVersion, unknown } = await described;
+  const { tables, schemaHash, migration, warnings } = facts!;
+  return draft.manifest({
+    raw,
+    stored,
+    version,
+    unknown,
+    snapshot: null,
+    schema: { hash: schemaHash, userVersion, migration },
+    tables,
+    warnings,
+  });
+}

@@ -1,0 +1,160 @@
+import type { Run } from "../catalog/runs.ts";
+import type { DatabaseConfig } from "../config.ts";
+import type { Context } from "../context.ts";
+import { NightjarError } from "../errors.ts";
+import { databasePages } from "../format/database-file.ts";
+import { Meter, tap } from "../format/hash.ts";
+import type { Page } from "../format/page.ts";
+import { PageCensus } from "../format/page-census.ts";
+import { seekableCompress } from "../format/seekable.ts";
+import type { Manifest, Method, SnapshotFacts } from "../manifest.ts";
+import { describeServer } from "../source/describe.ts";
+import { readImage } from "../source/dbpage.ts";
+import { pageSource } from "../source/probe.ts";
+import type { Source } from "../source/server.ts";
+import { type ImageFacts, imageFacts } from "../sqlite/facts.ts";
+import { openImage } from "../sqlite/open.ts";
+import { removeObjects } from "../store/remove.ts";
+import { openSnapshot } from "../store/snapshot-reader.ts";
+import { BackupDraft } from "./backup-draft.ts";
+import { momentOf, pagesOf } from "./log-moment.ts";
+import { untilCommit } from "./log-pull.ts";
+
+/** Pages to store, and what is known of the moment that they make. */
+interface Origin {
+  pageSize: number;
+  pageCount: number;
+  pages: AsyncIterable<readonly Page[]>;
+  /** Known once the pages have been read. */
+  facts(): Pick<SnapshotFacts, "committedAt" | "log" | "cursor">;
+}
+
+/**
+ * Store a database's pages as a file of its own. Where there is a page log, the source only sends what
+ * is new to it, and the rest comes out of the bucket; else the whole image is read.
+ */
+export async function captureSnapshot(
+  context: Context,
+  run: Run,
+  database: DatabaseConfig,
+  source: Source,
+  method: Method,
+): Promise<Manifest> {
+  const { bucket, deps, followers } = context;
+  const draft = new BackupDraft(context, run, database, "snapshot");
+  const described = describeServer(source, deps);
+  const logged = method.protocol === "dbpage" ? null : await followers.pull(database.name);
+  const origin = logged === null
+    ? await fromSource(context, draft.takenAt, source, method)
+    : await fromLog(context, database.name, logged.lineage, logged.txid);
+
+  const raw = new Meter();
+  const stored = new Meter();
+  const progress = draft.progress(raw, stored);
+  const census = new PageCensus(origin.pageCount);
+  const file = databasePages(origin.pages, origin.pageSize, origin.pageCount);
+  const compressed = seekableCompress(counted(file.pages, census), async (content) => {
+    raw.update(content);
+    await progress();
+  });
+  await draft.write(tap(compressed, (chunk) => stored.update(chunk)));
+  await progress("storing");
+
+  const facts = await readBack(bucket, draft.key, raw.bytes, stored.bytes);
+  const { version, unknown } = await described;
+  const { pageSize, pageCount } = origin;
+  return draft.manifest({
+    raw,
+    stored,
+    version,
+    unknown,
+    snapshot: { method, pageSize, pageCount, journal: file.journal(), ...origin.facts() },
+    schema: { hash: facts.schemaHash, userVersion: facts.userVersion, migration: facts.migration },
+    tables: facts.tables.map(({ name, rootpage }) => ({
+      name,
+      rows: rootpage === 0 ? null : census.rowsUnder(rootpage),
+    })),
+    warnings: [],
+  });
+}
+
+/** The newest state that the log holds. */
+async function fromLog(
+  context: Context,
+  database: string,
+  lineage: string,
+  txid: number,
+): Promise<Origin> {
+  const moment = await momentOf(context, database, lineage, txid);
+  const committedAt = new Date(moment.committedAt).toISOString();
+  const { pageSize, pageCount } = moment;
+  return {
+    pageSize,
+    pageCount,
+    pages: pagesOf(context.bucket, moment),
+    facts: () => ({ committedAt, log: { lineage, txid }, cursor: null }),
+  };
+}
+
+/** The whole database, as the source sends it in ascending order. */
+async function fromSource(
+  { deps }: Context,
+  takenAt: number,
+  source: Source,
+  method: Method,
+): Promise<Origin> {
+  const events = pageSource(method, source, deps).pull(null)[Symbol.asyncIterator]();
+  const { value: base } = await events.next();
+  if (base?.kind !== "base" || !base.ascending)
+    throw new NightjarError("PAGES_INVALID", "The server sent no whole image.");
+  const { pages, end } = untilCommit(events, base.pageSize);
+  async function* wholeImage(): AsyncIterable<readonly Page[]> {
+    try {
+      yield* pages;
+    } finally {
+      await events.return?.(); // what follows the image is for the log
+    }
+  }
+  const committedAt = new Date(takenAt).toISOString();
+  return {
+    pageSize: base.pageSize,
+    pageCount: base.pageCount,
+    pages: wholeImage(),
+    facts: () => ({ committedAt, log: null, cursor: end().cursor }),
+  };
+}
+
+async function* counted(
+  pages: AsyncIterable<readonly Page[]>,
+  census: PageCensus,
+): AsyncIterable<readonly Page[]> {
+  for await (const batch of pages) {
+    for (const { pgno, data } of batch) census.add(pgno, data);
+    yield batch;
+  }
+}
+
+/** What SQLite says of the stored file; a file that it cannot open is no backup. */
+async function readBack(
+  bucket: R2Bucket,
+  key: string,
+  rawBytes: number,
+  storedBytes: number,
+): Promise<ImageFacts> {
+  try {
+    const pages = await openSnapshot(bucket, {
+      key,
+      raw: { bytes: rawBytes },
+      stored: { bytes: storedBytes },
+    });
+    const image = await openImage(pages);
+    try {
+      return await imageFacts(image);
+    } finally {
+      image.close();
+    }
+  } catch (thrown) {
+    await removeObjects(bucket, [key]).catch(() => {}); // else the next run's healing removes it
+    throw thrown;
+  }
+}

@@ -1,0 +1,141 @@
+import { findBackup } from "../catalog/backups.ts";
+import { followOf, recordFollow } from "../catalog/follows.ts";
+import { openLineage } from "../catalog/lineages.ts";
+import type { DatabaseConfig } from "../config.ts";
+import type { Context, LogPosition } from "../context.ts";
+import { asNightjarError, NightjarError } from "../errors.ts";
+import { withJournal } from "../format/database-header.ts";
+import type { Page } from "../format/page.ts";
+import { log } from "../log.ts";
+import type { Manifest } from "../manifest.ts";
+import { followPause } from "../plan/follow-pace.ts";
+import { redact, sourceOf } from "../source/server.ts";
+import { openSnapshot } from "../store/snapshot-reader.ts";
+import { compactLog } from "./log-compact.ts";
+import { pullLog, recoverLog } from "./log-pull.ts";
+import { LogWriter, skipLockPage } from "./log-writer.ts";
+import { methodFor } from "./method.ts";
+
+const BATCH = 64;
+
+/**
+ * The one writer of a database's log. Its calls take turns. It keeps no state of its own but whether
+ * its last pull ended well: where the log stands is in the catalog, and behind that in the bucket.
+ */
+export class LogFollower {
+  #turn: Promise<unknown> = Promise.resolve();
+  #sound = false;
+
+  /** @throws NightjarError */
+  pull(context: Context, name: string): Promise<LogPosition | null> {
+    return this.#next(context, name, (database) => this.#pull(context, database, true));
+  }
+
+  /** Begin the log with a backup that was read whole, unless there is a log. */
+  seed(context: Context, name: string, backupId: string): Promise<void> {
+    return this.#next(context, name, async (database) => {
+      const backup = await findBackup(context.catalog, backupId);
+      if (backup?.manifest.snapshot?.cursor == null) return;
+      if ((await recoverLog(context, name)) !== undefined) return;
+      await seedFrom(context, database, backup.manifest);
+    });
+  }
+
+  /**
+   * One wake of a database that is followed.
+   *
+   * @returns ms until the next; undefined when it is not followed any more
+   */
+  async wake(context: Context, name: string): Promise<number | undefined> {
+    const pace = context.config.databases.get(name)?.followMs;
+    if (pace === undefined) return undefined;
+    const { catalog, deps } = context;
+    const before = await followOf(catalog, name);
+    const known = await openLineage(catalog, name);
+    const follow = { database: name, triedAt: deps.now(), failures: 0, idle: 0, error: null };
+    try {
+      const reached = await this.#next(context, name, (database) =>
+        this.#pull(context, database, false),
+      );
+      const idle = reached?.lineage === known?.id && reached?.txid === known?.txid;
+      await recordFollow(catalog, { ...follow, idle: idle ? (before?.idle ?? 0) + 1 : 0 });
+      return followPause(pace, idle ? (before?.idle ?? 0) + 1 : 0, 0);
+    } catch (thrown) {
+      const error = asNightjarError(thrown);
+      const failures = (before?.failures ?? 0) + 1;
+      log.error("follow-failed", error, { database: name, failures });
+      await recordFollow(catalog, { ...follow, failures, error: error.report() }).catch(
+        (other: unknown) => log.error("error-not-recorded", other, { database: name }),
+      );
+      return followPause(pace, 0, failures);
+    }
+  }
+
+  async #pull(
+    context: Context,
+    database: DatabaseConfig,
+    imageIsFaster: boolean,
+  ): Promise<LogPosition | null> {
+    const method = await methodFor(context, database);
+    if (method.protocol === "dump" || method.protocol === "dbpage")
+      throw new NightjarError(
+        "PAGES_UNAVAILABLE",
+        `The server has no log of pages to follow: ${method.why}.`,
+      );
+    if (imageIsFaster && method.image && (await openLineage(context.catalog, database.name)) === undefined)
+      return null;
+    const sound = this.#sound;
+    this.#sound = false;
+    const { id, txid } = await pullLog(context, database, method, sound);
+    this.#sound = true;
+    await compactLog(context, database);
+    return { lineage: id, txid };
+  }
+
+  #next<T>(
+    context: Context,
+    name: string,
+    action: (database: DatabaseConfig) => Promise<T>,
+  ): Promise<T> {
+    const turn = this.#turn.then(async () => {
+      const database = context.config.databases.get(name);
+      if (database === undefined)
+        throw new NightjarError("DATABASE_NOT_FOUND", `${name} is no longer configured.`);
+      try {
+        return await action(database);
+      } catch (thrown) {
+        const { code, message, hint } = asNightjarError(thrown);
+        const source = sourceOf(database, context.config.token(database));
+        throw new NightjarError(code, redact(message, source), { hint, cause: thrown });
+      }
+    });
+    this.#turn = turn.catch(() => undefined);
+    return turn;
+  }
+}
+
+/** The log's base out of a stored snapshot: the source is not asked again. */
+async function seedFrom(
+  context: Context,
+  { name }: DatabaseConfig,
+  manifest: Manifest,
+): Promise<void> {
+  const { pageSize, pageCount, committedAt, cursor, journal } = manifest.snapshot!;
+  const reader = await openSnapshot(context.bucket, manifest);
+  async function* pages(): AsyncIterable<readonly Page[]> {
+    for (let first = 1; first <= pageCount; first += BATCH) {
+      const batch: Page[] = [];
+      for (let pgno = first; pgno < first + BATCH && pgno <= pageCount; pgno++) {
+        const data = await reader.readPage(pgno);
+        batch.push({ pgno, data: pgno === 1 ? withJournal(data, journal) : data });
+      }
+      yield batch;
+    }
+  }
+  const writer = new LogWriter(context, name, undefined);
+  const base = { why: "the first capture", pageSize, at: Date.parse(committedAt) };
+  await writer.beginFrom(base, pageCount, skipLockPage(pages(), pageSize), () => ({
+    cursor: cursor!,
+  }));
+  log.info("log-seeded", { database: name, lineage: writer.lineage?.id, backup: manifest.id });
+}

@@ -1,0 +1,102 @@
+import { lineagesOf, type Segment, segmentAt, segmentsOf } from "../catalog/lineages.ts";
+import type { Context } from "../context.ts";
+import { NightjarError } from "../errors.ts";
+import { mergePages } from "../format/merge-pages.ts";
+import type { Page } from "../format/page.ts";
+import { chainTo } from "../plan/log-chain.ts";
+import { readSegment } from "./log-writer.ts";
+
+/** A state of a database that its log can give back. */
+export interface Moment {
+  database: string;
+  lineage: string;
+  txid: number;
+  /** Its last commit, ms. */
+  committedAt: number;
+  pageSize: number;
+  pageCount: number;
+  /** The segments that make it, in the order in which they are laid over one another. */
+  chain: Segment[];
+}
+
+/** Memory for reading all segments of a chain at once, and the least that is worth a read. */
+const READ_BYTES = 24 * 1024 * 1024;
+const SMALLEST_SPAN = 16 * 1024;
+const LARGEST_SPAN = 2 * 1024 * 1024;
+
+/**
+ * The database as of the last commit in its log at or before `at` (ms).
+ *
+ * @throws NightjarError `MOMENT_UNAVAILABLE` that names the window which can be asked for
+ */
+export async function momentAt(context: Context, database: string, at: number): Promise<Moment> {
+  const { catalog } = context;
+  const lineages = await lineagesOf(catalog, database);
+  const first = lineages[0];
+  const last = lineages.at(-1);
+  if (first === undefined || last === undefined)
+    throw new NightjarError("MOMENT_UNAVAILABLE", `${database} has no page log.`);
+  const segment = at <= last.checkedAt ? await segmentAt(catalog, database, at) : undefined;
+  const asked = lineages.find(({ id }) => id === segment?.lineage)?.checkedAt ?? 0;
+  if (segment !== undefined && at > asked)
+    throw new NightjarError(
+      "MOMENT_UNAVAILABLE",
+      `Nobody saw what ${database} was at ${iso(at)}: its server lost its history between ${iso(asked)} and the next capture.`,
+    );
+  if (segment === undefined) {
+    const oldest = await oldestMoment(context, first.id);
+    throw new NightjarError(
+      "MOMENT_UNAVAILABLE",
+      `The log of ${database} reaches from ${iso(oldest)} to ${iso(last.checkedAt)}; ${iso(at)} is outside of it.`,
+    );
+  }
+  return momentOf(context, database, segment.lineage, segment.maxTxid);
+}
+
+/** The first moment that a lineage can give back, ms. */
+async function oldestMoment({ catalog }: Context, lineage: string): Promise<number> {
+  const bases = (await segmentsOf(catalog, lineage)).filter(({ minTxid }) => minTxid === 1);
+  return Math.min(...bases.map(({ at }) => at));
+}
+
+/**
+ * A transaction of a lineage.
+ *
+ * @throws NightjarError `MOMENT_UNAVAILABLE` when the log no longer reaches there
+ */
+export async function momentOf(
+  { catalog }: Context,
+  database: string,
+  lineage: string,
+  txid: number,
+): Promise<Moment> {
+  const rows = await segmentsOf(catalog, lineage);
+  const row = (await lineagesOf(catalog, database)).find(({ id }) => id === lineage);
+  const chain = chainTo(rows, txid);
+  if (chain === undefined || row === undefined)
+    throw new NightjarError(
+      "MOMENT_UNAVAILABLE",
+      `The log of ${database} no longer holds transaction ${txid} of ${lineage}.`,
+    );
+  const { at: committedAt, pageCount } = chain.at(-1)!;
+  return { database, lineage, txid, committedAt, pageSize: row.pageSize, pageCount, chain };
+}
+
+/** The pages of a moment in ascending order, without the lock page; each segment is checked whole. */
+export function pagesOf(bucket: R2Bucket, { chain, pageCount }: Moment): AsyncIterable<readonly Page[]> {
+  const span = spanFor(chain.length);
+  return mergePages(
+    chain.map(({ key, bytes }) => readSegment(bucket, key, bytes, span)),
+    pageCount,
+  );
+}
+
+/** Two spans of each segment are held at a time. */
+function spanFor(segments: number): number {
+  const share = Math.floor(READ_BYTES / segments / 2);
+  return Math.max(SMALLEST_SPAN, Math.min(LARGEST_SPAN, share));
+}
+
+function iso(moment: number): string {
+  return new Date(moment).toISOString();
+}

@@ -1,0 +1,170 @@
+import {
+  advanceLineage,
+  type Lineage,
+  openLineage,
+  recordCheck,
+  type Segment,
+  segmentsOf,
+} from "../catalog/lineages.ts";
+import { removeUpload, uploadsOf } from "../catalog/uploads.ts";
+import type { DatabaseConfig } from "../config.ts";
+import type { Context } from "../context.ts";
+import { NightjarError } from "../errors.ts";
+import type { Page } from "../format/page.ts";
+import { log } from "../log.ts";
+import type { Method, PageCursor } from "../manifest.ts";
+import type { PageEvent, PageSource } from "../source/pages.ts";
+import { pageSource } from "../source/probe.ts";
+import { sourceOf } from "../source/server.ts";
+import { abandonUpload } from "../store/multipart.ts";
+import { removeObjects } from "../store/remove.ts";
+import { listKeys } from "../store/list.ts";
+import { spillPrefix } from "../store/segment-keys.ts";
+import { segmentsAfter } from "../store/segments.ts";
+import { type Base, LogWriter, skipLockPage } from "./log-writer.ts";
+
+/**
+ * Pull what is new at a database's source into its log. Only one pull of a database may run at a
+ * time: the Follower sees to it.
+ *
+ * @param sound whether the last pull is known to have ended well: nothing needs to be put in order
+ * @returns where the log then stands
+ * @throws NightjarError of the source, the store or the catalog; what was written until then stays
+ */
+export async function pullLog(
+  context: Context,
+  database: DatabaseConfig,
+  method: Method,
+  sound: boolean,
+): Promise<Lineage> {
+  const { catalog, deps, config } = context;
+  const lineage = sound
+    ? await openLineage(catalog, database.name)
+    : await recoverLog(context, database.name);
+  const source = pageSource(method, sourceOf(database, config.token(database)), deps);
+  const writer = new LogWriter(context, database.name, lineage);
+  const begun = deps.now();
+  await copyEvents(context, source, lineage?.cursor ?? null, writer);
+  await writer.flush();
+  const reached = writer.lineage;
+  if (reached === undefined)
+    throw new NightjarError("PAGES_INVALID", "The server sent no complete transaction.");
+  const checkedAt = Math.max(begun, reached.committedAt);
+  await recordCheck(catalog, reached.id, checkedAt);
+  if (reached.txid !== lineage?.txid || reached.id !== lineage.id)
+    log.info("log-pulled", { database: database.name, lineage: reached.id, txid: reached.txid });
+  return { ...reached, checkedAt };
+}
+
+async function copyEvents(
+  { deps }: Context,
+  source: PageSource,
+  cursor: PageCursor | null,
+  writer: LogWriter,
+): Promise<void> {
+  const events = source.pull(cursor)[Symbol.asyncIterator]();
+  let base: Base | undefined;
+  let pageSize = writer.lineage?.pageSize;
+  try {
+    for (;;) {
+      const { value: event, done } = await events.next();
+      if (done === true) return;
+      if (event.kind === "base") {
+        pageSize = event.pageSize;
+        base = { why: event.why, pageSize, at: deps.now() };
+        if (event.ascending) {
+          const { pages, end } = untilCommit(events, pageSize);
+          await writer.beginFrom(base, event.pageCount, pages, end);
+          base = undefined;
+        }
+      } else if (event.kind === "pages") await writer.add(event.pages, pageSize!);
+      else {
+        // Where the server does not tell, a commit is as old as its discovery.
+        const at = Math.min(event.at ?? Infinity, deps.now());
+        await writer.commit({ ...event, at }, base && { ...base, at });
+        base = undefined;
+      }
+    }
+  } finally {
+    await events.return?.();
+  }
+}
+
+/** The pages of events up to their commit, which `end` gives afterwards. */
+export function untilCommit(
+  events: AsyncIterator<PageEvent>,
+  pageSize: number,
+): {
+  pages: AsyncIterable<readonly Page[]>;
+  end: () => Extract<PageEvent, { kind: "commit" }>;
+} {
+  let commit: Extract<PageEvent, { kind: "commit" }> | undefined;
+  async function* pages(): AsyncIterable<readonly Page[]> {
+    for (;;) {
+      const { value: event, done } = await events.next();
+      if (done === true || event.kind === "base")
+        throw new NightjarError("PAGES_INVALID", "The server's image ended without a commit.");
+      if (event.kind === "commit") {
+        commit = event;
+        return;
+      }
+      yield event.pages;
+    }
+  }
+  return { pages: skipLockPage(pages(), pageSize), end: () => commit! };
+}
+
+/**
+ * Put the log in order after a pull that died: what it left half-written is removed, and a segment
+ * that it wrote without telling the catalog is entered.
+ *
+ * @returns the lineage to go on in
+ */
+export async function recoverLog(context: Context, database: string): Promise<Lineage | undefined> {
+  const { catalog, bucket } = context;
+  for (const upload of await uploadsOf(catalog, database)) {
+    if (!upload.key.startsWith("log/")) continue; // a backup's: its own run sees to it
+    const lineage = await openLineage(catalog, database);
+    // A catalogued lineage vouches for its base and for every segment up to its newest transaction.
+    const entered = await isEntered(context, lineage, upload.key);
+    if (!entered) await abandonUpload(bucket, upload.key, upload.uploadId);
+    await removeUpload(catalog, upload.key);
+    log.info("log-upload-healed", { key: upload.key, entered });
+  }
+  const spilled = await listKeys(bucket, spillPrefix(database));
+  if (spilled.length > 0) await removeObjects(bucket, spilled);
+
+  let lineage = await openLineage(catalog, database);
+  while (lineage !== undefined) {
+    const next = await adoptNext(context, lineage);
+    if (next === undefined) break;
+    lineage = next;
+  }
+  return lineage;
+}
+
+async function isEntered(
+  { catalog }: Context,
+  lineage: Lineage | undefined,
+  key: string,
+): Promise<boolean> {
+  if (lineage === undefined) return false;
+  return (await segmentsOf(catalog, lineage.id)).some((segment) => segment.key === key);
+}
+
+/** Enter the segment that follows the newest one known, if there is one in the bucket. */
+async function adoptNext({ catalog, bucket }: Context, lineage: Lineage): Promise<Lineage | undefined> {
+  const found = await segmentsAfter(bucket, lineage.database, lineage.id, 0, lineage.txid);
+  for (const { key, size, note } of found) {
+    if (note["segment"] === undefined || note["cursor"] === undefined) continue;
+    const segment = JSON.parse(note["segment"]) as Segment;
+    if (segment.minTxid !== lineage.txid + 1) continue;
+    const cursor = JSON.parse(note["cursor"]) as PageCursor;
+    const row = { ...segment, key, bytes: size };
+    await advanceLineage(catalog, row, { cursor, checkedAt: segment.at });
+    log.info("segment-adopted", { key });
+    const { maxTxid: txid, pageCount, at } = segment;
+    return { ...lineage, cursor, txid, pageCount, committedAt: at, checkedAt: at };
+  }
+  return undefined;
+}

@@ -1,0 +1,317 @@
+import { advanceLineage, beginLineage, type Lineage, type Segment } from "../catalog/lineages.ts";
+import { enterUpload, removeUpload } from "../catalog/uploads.ts";
+import type { Context } from "../context.ts";
+import { randomId } from "../deps.ts";
+import { NightjarError } from "../errors.ts";
+import { gather } from "../format/bytes.ts";
+import { decodeLtx, encodeLtx, type LtxHeader } from "../format/ltx.ts";
+import { mergePages } from "../format/merge-pages.ts";
+import { lockPage, type Page } from "../format/page.ts";
+import type { PageCursor } from "../manifest.ts";
+import { SNAPSHOT_LEVEL } from "../plan/log-chain.ts";
+import { stamp } from "../store/keys.ts";
+import { writeMultipart } from "../store/multipart.ts";
+import { readInSpans } from "../store/range-reader.ts";
+import { removeObjects } from "../store/remove.ts";
+import { segmentKey, spillKey } from "../store/segment-keys.ts";
+import { putSegment } from "../store/segments.ts";
+import { inBatches, PageBuffer } from "./page-buffer.ts";
+
+/** Pages held in memory at the most, and complete ones that are worth a segment of their own. */
+const HOLD_BYTES = 24 * 1024 * 1024;
+const SEGMENT_BYTES = 12 * 1024 * 1024;
+/** Read at a time from each of several objects that are merged. */
+const SPILL_SPAN = 256 * 1024;
+
+/** A commit, as it goes into the log. */
+export interface Commit {
+  pageCount: number;
+  /** ms */
+  at: number;
+  commits: number;
+  cursor: PageCursor;
+}
+
+/** A whole database that starts a lineage. */
+export interface Base {
+  why: string;
+  pageSize: number;
+  /** ms */
+  at: number;
+}
+
+/**
+ * Writes what is pulled into the log of one database. A segment is in the bucket before the catalog
+ * and the cursor move on to it, so that whatever dies in between is read again.
+ */
+export class LogWriter {
+  readonly #context: Context;
+  readonly #database: string;
+  readonly #buffer = new PageBuffer();
+  #lineage: Lineage | undefined;
+  /** What the buffer's complete transactions come to. */
+  #pending: Commit | undefined;
+  #spilled: { key: string; bytes: number }[] = [];
+
+  constructor(context: Context, database: string, lineage: Lineage | undefined) {
+    this.#context = context;
+    this.#database = database;
+    this.#lineage = lineage;
+  }
+
+  get lineage(): Lineage | undefined {
+    return this.#lineage;
+  }
+
+  /** Begin a lineage with a base whose pages come in ascending order. */
+  async beginFrom(
+    base: Base,
+    pageCount: number,
+    pages: AsyncIterable<readonly Page[]>,
+    end: () => { cursor: PageCursor },
+  ): Promise<void> {
+    const { pageSize, at } = base;
+    const id = `${stamp(this.#context.deps.now())}-${randomId(this.#context.deps)}`;
+    const header = { pageSize, commit: pageCount, minTxid: 1, maxTxid: 1, timestamp: at };
+    const written = await this.#writeLarge(id, SNAPSHOT_LEVEL, header, pages);
+    const { cursor } = end();
+    const lineage: Lineage = {
+      id,
+      database: this.#database,
+      why: base.why,
+      pageSize,
+      pageCount,
+      cursor,
+      txid: 1,
+      beganAt: this.#context.deps.now(),
+      committedAt: at,
+      checkedAt: at,
+      endedAt: null,
+    };
+    await beginLineage(this.#context.catalog, lineage, written);
+    await removeUpload(this.#context.catalog, written.key);
+    this.#lineage = lineage;
+  }
+
+  /** Pages of the transaction that is being read. */
+  async add(pages: readonly Page[], pageSize: number): Promise<void> {
+    this.#buffer.add(pages);
+    if (this.#buffer.heldPages * pageSize < HOLD_BYTES) return;
+    await this.flush();
+    await this.#spill(pageSize);
+  }
+
+  /** The transaction is complete. In a base from the log, `base` says so: it begins a lineage. */
+  async commit(commit: Commit, base: Base | undefined): Promise<void> {
+    this.#buffer.commit();
+    if (base !== undefined) {
+      const pages = this.#takeMerged(commit.pageCount, base.pageSize);
+      await this.beginFrom(base, commit.pageCount, pages, () => commit);
+      await this.#dropSpilled();
+      return;
+    }
+    const before = this.#pending;
+    const { committedAt, pageSize } = this.#lineage!;
+    this.#pending = {
+      ...commit,
+      at: Math.max(commit.at, before?.at ?? committedAt), // clocks may go backwards; the log does not
+      commits: commit.commits + (before?.commits ?? 0),
+    };
+    if (this.#spilled.length > 0 || this.#buffer.committedPages * pageSize >= SEGMENT_BYTES)
+      await this.flush();
+  }
+
+  /** Write the complete transactions so far as one segment. */
+  async flush(): Promise<void> {
+    const commit = this.#pending;
+    if (commit === undefined) return;
+    const { id, txid, pageSize, pageCount } = this.#lineage!;
+    const header: LtxHeader = {
+      pageSize,
+      commit: commit.pageCount,
+      minTxid: txid + 1,
+      maxTxid: txid + commit.commits,
+      timestamp: commit.at,
+    };
+    const pages = withoutGap(
+      this.#takeMerged(commit.pageCount, pageSize),
+      pageCount,
+      commit.pageCount,
+      pageSize,
+    );
+    const spilled = this.#spilled.length > 0;
+    const segment = spilled
+      ? await this.#writeLarge(id, 0, header, pages)
+      : await this.#writeSmall(id, header, pages, commit.cursor);
+    const checkedAt = commit.at;
+    await advanceLineage(this.#context.catalog, segment, { cursor: commit.cursor, checkedAt });
+    if (spilled) await removeUpload(this.#context.catalog, segment.key);
+    this.#lineage = {
+      ...this.#lineage!,
+      cursor: commit.cursor,
+      txid: header.maxTxid,
+      pageCount: commit.pageCount,
+      committedAt: commit.at,
+      checkedAt,
+    };
+    this.#pending = undefined;
+    await this.#dropSpilled();
+  }
+
+  /** The complete transactions' pages, from memory and from where they were spilled to. */
+  #takeMerged(pageCount: number, pageSize: number): AsyncIterable<readonly Page[]> {
+    const inMemory = inBatches(this.#buffer.takeCommitted());
+    const { bucket } = this.#context;
+    const spilled = this.#spilled.map(({ key, bytes }) => readSegment(bucket, key, bytes, SPILL_SPAN));
+    return skipLockPage(mergePages([...spilled, inMemory], pageCount), pageSize);
+  }
+
+  /** Too much for the memory: the open transaction's pages so far go to the bucket, in order. */
+  async #spill(pageSize: number): Promise<void> {
+    const pages = this.#buffer.takeOpen();
+    const last = pages.at(-1);
+    if (last === undefined) return;
+    const header = { pageSize, commit: last.pgno, minTxid: 2, maxTxid: 2, timestamp: 0 };
+    const bytes = await gather(encodeLtx(header, skipLockPage(inBatches(pages), pageSize)));
+    const key = spillKey(this.#database, this.#spilled.length);
+    await putSegment(this.#context.bucket, key, bytes, {});
+    this.#spilled.push({ key, bytes: bytes.length });
+  }
+
+  async #dropSpilled(): Promise<void> {
+    if (this.#spilled.length === 0) return;
+    await removeObjects(
+      this.#context.bucket,
+      this.#spilled.map(({ key }) => key),
+    );
+    this.#spilled = [];
+  }
+
+  /** A segment of unknown length; the catalog knows of it first, so that a half-written one is removed. */
+  async #writeLarge(
+    lineage: string,
+    level: number,
+    header: LtxHeader,
+    pages: AsyncIterable<readonly Page[]>,
+  ): Promise<Segment> {
+    const { catalog, bucket } = this.#context;
+    const key = segmentKey({ database: this.#database, lineage, level, ...header });
+    const count = { pages: 0, bytes: 0 };
+    await writeMultipart(bucket, key, counted(encodeLtx(header, countPages(pages, count)), count), {
+      contentType: "application/octet-stream",
+      onUpload: async (uploadId) => {
+        const database = this.#database;
+        await enterUpload(catalog, { key, manifestKey: key, uploadId, runId: lineage, database });
+      },
+    });
+    return this.#row(key, lineage, level, header, count);
+  }
+
+  async #writeSmall(
+    lineage: string,
+    header: LtxHeader,
+    pages: AsyncIterable<readonly Page[]>,
+    cursor: PageCursor,
+  ): Promise<Segment> {
+    const key = segmentKey({ database: this.#database, lineage, level: 0, ...header });
+    const count = { pages: 0, bytes: 0 };
+    const bytes = await gather(encodeLtx(header, countPages(pages, count)));
+    count.bytes = bytes.length;
+    const segment = this.#row(key, lineage, 0, header, count);
+    await putSegment(this.#context.bucket, key, bytes, {
+      segment: JSON.stringify(segment),
+      cursor: JSON.stringify(cursor),
+    });
+    return segment;
+  }
+
+  #row(
+    key: string,
+    lineage: string,
+    level: number,
+    header: LtxHeader,
+    count: { pages: number; bytes: number },
+  ): Segment {
+    return {
+      key,
+      lineage,
+      database: this.#database,
+      level,
+      minTxid: header.minTxid,
+      maxTxid: header.maxTxid,
+      at: header.timestamp,
+      pageCount: header.commit,
+      ...count,
+      createdAt: this.#context.deps.now(),
+    };
+  }
+}
+
+/** A stored segment's pages, checked to the last byte. */
+export async function* readSegment(
+  bucket: R2Bucket,
+  key: string,
+  bytes: number,
+  spanBytes: number,
+): AsyncIterable<readonly Page[]> {
+  const { pages } = await decodeLtx(readInSpans(bucket, key, bytes, spanBytes));
+  yield* pages;
+}
+
+async function* countPages(
+  pages: AsyncIterable<readonly Page[]>,
+  count: { pages: number },
+): AsyncIterable<readonly Page[]> {
+  for await (const batch of pages) {
+    count.pages += batch.length;
+    yield batch;
+  }
+}
+
+async function* counted(
+  source: AsyncIterable<Uint8Array>,
+  count: { bytes: number },
+): AsyncIterable<Uint8Array> {
+  for await (const chunk of source) {
+    count.bytes += chunk.length;
+    yield chunk;
+  }
+}
+
+/** LTX leaves the lock page out; servers send it, empty, with databases of over 1 GiB. */
+export async function* skipLockPage(
+  pages: AsyncIterable<readonly Page[]>,
+  pageSize: number,
+): AsyncIterable<readonly Page[]> {
+  const lock = lockPage(pageSize);
+  for await (const batch of pages)
+    yield batch.some(({ pgno }) => pgno === lock)
+      ? batch.filter(({ pgno }) => pgno !== lock)
+      : batch;
+}
+
+/** A database that grows must bring every new page: what is missing was lost on the way. */
+async function* withoutGap(
+  pages: AsyncIterable<readonly Page[]>,
+  before: number,
+  after: number,
+  pageSize: number,
+): AsyncIterable<readonly Page[]> {
+  const lock = lockPage(pageSize);
+  let next = before + 1;
+  for await (const batch of pages) {
+    for (const { pgno } of batch) {
+      if (next === lock) next++;
+      if (pgno < next) continue;
+      if (pgno > next) break;
+      next++;
+    }
+    yield batch;
+  }
+  if (next === lock) next++;
+  if (next <= after)
+    throw new NightjarError(
+      "PAGES_INVALID",
+      `The database grew from ${before} to ${after} pages, but page ${next} never came.`,
+    );
+}

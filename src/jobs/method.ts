@@ -1,0 +1,36 @@
+import { knownMethod, recordMethod } from "../catalog/methods.ts";
+import type { DatabaseConfig } from "../config.ts";
+import type { Context } from "../context.ts";
+import { NightjarError } from "../errors.ts";
+import { log } from "../log.ts";
+import type { Method } from "../manifest.ts";
+import { DAY } from "../plan/duration.ts";
+import { probe } from "../source/probe.ts";
+import { sourceOf } from "../source/server.ts";
+
+/** A server may learn a better way with its next version: it is asked again after so long, ms. */
+const REMEMBER = 7 * DAY;
+
+/**
+ * How a database is read: as configured, or as its server offers. The answer is remembered.
+ *
+ * @throws NightjarError when the server cannot be asked; `PAGES_UNAVAILABLE` where pages are
+ * configured and none are offered
+ */
+export async function methodFor(context: Context, database: DatabaseConfig): Promise<Method> {
+  const { catalog, config, deps } = context;
+  const { name, url, capture } = database;
+  if (capture === "dump")
+    return { protocol: "dump", image: false, why: "the configuration asks for the dump" };
+  const now = deps.now();
+  const known = await knownMethod(catalog, name, url);
+  let method = known?.method;
+  if (known === undefined || method === undefined || now - known.probedAt > REMEMBER) {
+    method = await probe(sourceOf(database, config.token(database)), deps);
+    await recordMethod(catalog, name, url, method, now);
+    log.info("source-probed", { database: name, ...method });
+  }
+  if (capture === "pages" && method.protocol === "dump")
+    throw new NightjarError("PAGES_UNAVAILABLE", `The server offers no pages: ${method.why}.`);
+  return method;
+}

@@ -1,0 +1,43 @@
+/** What planning needs of a segment of the page log. */
+export interface ChainLink {
+  readonly level: number;
+  readonly minTxid: number;
+  readonly maxTxid: number;
+  /** Its newest commit, ms. */
+  readonly at: number;
+}
+
+/** The level of segments that hold a whole database. */
+export const SNAPSHOT_LEVEL = 9;
+
+/**
+ * The fewest segments whose pages, laid over one another in this order, make the database as of a
+ * transaction: the newest whole database up to it, and then always the segment that reaches furthest.
+ * Undefined where there is a gap.
+ *
+ * @param segments of one lineage, in any order
+ */
+export function chainTo<S extends ChainLink>(
+  segments: readonly S[],
+  txid: number,
+): S[] | undefined {
+  const usable = segments.filter(({ maxTxid }) => maxTxid <= txid);
+  const base = usable
+    .filter(({ minTxid }) => minTxid === 1)
+    .reduce<S | undefined>((best, one) => (best && best.maxTxid >= one.maxTxid ? best : one), undefined);
+  if (base === undefined) return undefined;
+  const chain = [base];
+  const sorted = usable.toSorted((a, b) => a.minTxid - b.minTxid);
+  let reached = base.maxTxid;
+  for (let next = 0; reached < txid;) {
+    let furthest: S | undefined;
+    for (; next < sorted.length && sorted[next]!.minTxid <= reached + 1; next++) {
+      const candidate = sorted[next]!;
+      if (candidate.maxTxid > (furthest?.maxTxid ?? reached)) furthest = candidate;
+    }
+    if (furthest === undefined) return undefined;
+    chain.push(furthest);
+    reached = furthest.maxTxid;
+  }
+  return chain;
+}

@@ -1,0 +1,70 @@
+import { NightjarError } from "../errors.ts";
+import { decodeLtxPage, type LtxIndex, ltxTailBytes, readLtxIndex } from "../format/ltx.ts";
+import { lockPage, type PageReader } from "../format/page.ts";
+import { type BlockCache, sharedBlocks } from "./block-cache.ts";
+import { readSpan } from "./range-reader.ts";
+
+/** A segment as it is read: its key and its length. */
+interface StoredSegment {
+  readonly key: string;
+  readonly bytes: number;
+}
+
+const BLOCK = 256 * 1024;
+/** Most indexes fit into this much of a segment's end. */
+const FIRST_LOOK = 64 * 1024;
+
+/**
+ * The pages of a database as a chain of segments makes it, each read from the newest segment that has
+ * it, through the segments' own page indexes.
+ *
+ * @param chain oldest first
+ * @throws NightjarError `OBJECT_MISSING`, `OBJECT_CORRUPT`, `STORE_FAILED`
+ */
+export async function openLog(
+  bucket: R2Bucket,
+  chain: readonly StoredSegment[],
+  { pageSize, pageCount }: { pageSize: number; pageCount: number },
+  cache: BlockCache = sharedBlocks,
+): Promise<PageReader> {
+  const newestFirst: { segment: StoredSegment; index: LtxIndex }[] = [];
+  for (const segment of chain) newestFirst.unshift({ segment, index: await readIndex(bucket, segment) });
+
+  const read = async ({ key, bytes }: StoredSegment, offset: number, length: number) => {
+    const whole = new Uint8Array(length);
+    for (let at = offset; at < offset + length;) {
+      const start = Math.floor(at / BLOCK) * BLOCK;
+      const size = Math.min(BLOCK, bytes - start);
+      const block = await cache.get(`${key}#${start}`, () => readSpan(bucket, key, start, size, bytes));
+      const part = block.subarray(at - start, Math.min(size, offset + length - start));
+      whole.set(part, at - offset);
+      at += part.length;
+    }
+    return whole;
+  };
+
+  return {
+    pageSize,
+    pageCount,
+    async readPage(pgno) {
+      if (pgno === lockPage(pageSize)) return new Uint8Array(pageSize);
+      for (const { segment, index } of newestFirst) {
+        const place = index.find(pgno);
+        if (place === undefined) continue;
+        const page = decodeLtxPage(await read(segment, place.offset, place.size), pageSize);
+        if (page.pgno === pgno) return page.data;
+        throw new NightjarError("OBJECT_CORRUPT", `${segment.key} has page ${page.pgno} for ${pgno}.`);
+      }
+      throw new NightjarError("OBJECT_CORRUPT", `No segment of the log has page ${pgno}.`);
+    },
+  };
+}
+
+async function readIndex(bucket: R2Bucket, { key, bytes }: StoredSegment): Promise<LtxIndex> {
+  const look = async (length: number) => readSpan(bucket, key, bytes - length, length, bytes);
+  let tail = await look(Math.min(FIRST_LOOK, bytes));
+  const needed = ltxTailBytes(tail);
+  if (needed > bytes) throw new NightjarError("OBJECT_CORRUPT", `${key} is too short for its index.`);
+  if (needed > tail.length) tail = await look(needed);
+  return readLtxIndex(tail, bytes);
+}

@@ -1,0 +1,48 @@
+import { NightjarError, orFail } from "../errors.ts";
+
+/**
+ * An object's bytes, read in spans of `spanBytes`, each of them whole before the next but one is asked
+ * for: however slowly it is read, no connection to R2 stays open, of which a Worker has six.
+ *
+ * @throws NightjarError `OBJECT_MISSING`, `OBJECT_CORRUPT` for another size, or `STORE_FAILED`
+ */
+export async function* readInSpans(
+  bucket: R2Bucket,
+  key: string,
+  size: number,
+  spanBytes: number,
+): AsyncIterable<Uint8Array> {
+  const read = (offset: number) =>
+    readSpan(bucket, key, offset, Math.min(spanBytes, size - offset), size);
+  let ahead: Promise<Uint8Array> | undefined = size > 0 ? read(0) : undefined;
+  for (let at = 0; ahead !== undefined;) {
+    const span = await ahead;
+    at += span.length;
+    ahead = at < size ? read(at) : undefined;
+    ahead?.catch(() => {}); // reported where it is awaited
+    yield span;
+  }
+}
+
+/**
+ * `length` bytes of an object from `offset`.
+ *
+ * @param size how many bytes the whole object must have
+ * @throws NightjarError `OBJECT_MISSING`, `OBJECT_CORRUPT`, `STORE_FAILED`
+ */
+export async function readSpan(
+  bucket: R2Bucket,
+  key: string,
+  offset: number,
+  length: number,
+  size: number,
+): Promise<Uint8Array> {
+  const { object, bytes } = await orFail("STORE_FAILED", `reading ${key}`, async () => {
+    const found = await bucket.get(key, { range: { offset, length } });
+    return { object: found, bytes: new Uint8Array((await found?.arrayBuffer()) ?? []) };
+  });
+  if (object === null) throw new NightjarError("OBJECT_MISSING", `${key} is not in the bucket.`);
+  if (object.size !== size || bytes.length !== length)
+    throw new NightjarError("OBJECT_CORRUPT", `${key} has ${object.size} bytes, not ${size}.`);
+  return bytes;
+}

@@ -1,0 +1,50 @@
+/**
+ * Keys of the page log, in Litestream's layout (docs/format.md):
+ *
+ *     log/<database>/<lineage>/ltx/<level>/<min16>-<max16>.ltx
+ */
+export interface SegmentName {
+  readonly database: string;
+  readonly lineage: string;
+  readonly level: number;
+  readonly minTxid: number;
+  readonly maxTxid: number;
+}
+
+export function segmentKey({ database, lineage, level, minTxid, maxTxid }: SegmentName): string {
+  return `${levelPrefix(database, lineage, level)}${hex16(minTxid)}-${hex16(maxTxid)}.ltx`;
+}
+
+/** What every segment of a level starts with; its segments sort by their first transaction. */
+export function levelPrefix(database: string, lineage: string, level: number): string {
+  return `log/${database}/${lineage}/ltx/${level}/`;
+}
+
+/** Pages of a pull that are too many for the memory wait here, sorted, to be merged into a segment. */
+export function spillPrefix(database: string): string {
+  return `log/${database}/spill/`;
+}
+
+export function spillKey(database: string, number: number): string {
+  return `${spillPrefix(database)}${hex16(number)}.ltx`;
+}
+
+const KEY =
+  /^log\/([a-z0-9][a-z0-9_-]{0,49})\/(\d{8}T\d{6}Z-[0-9a-z]{12})\/ltx\/(\d)\/([0-9a-f]{16})-([0-9a-f]{16})\.ltx$/;
+
+/** What a key of the log names, or undefined for any other key. */
+export function parseSegmentKey(key: string): SegmentName | undefined {
+  const [, database, lineage, level, min, max] = KEY.exec(key) ?? [];
+  if (database === undefined) return undefined;
+  return {
+    database,
+    lineage: lineage!,
+    level: Number(level),
+    minTxid: Number.parseInt(min!, 16),
+    maxTxid: Number.parseInt(max!, 16),
+  };
+}
+
+function hex16(number: number): string {
+  return number.toString(16).padStart(16, "0");
+}

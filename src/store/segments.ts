@@ -1,0 +1,44 @@
+import { NightjarError, orFail } from "../errors.ts";
+import { levelPrefix } from "./segment-keys.ts";
+
+/** What a segment's object says of itself beside its bytes: the log can go on from it alone. */
+export type SegmentNote = Record<string, string>;
+
+/**
+ * Write a segment at once; never over another.
+ *
+ * @throws NightjarError `STORE_CONFLICT` when there is one already, `STORE_FAILED`
+ */
+export async function putSegment(
+  bucket: R2Bucket,
+  key: string,
+  bytes: Uint8Array,
+  note: SegmentNote,
+): Promise<void> {
+  const written = await orFail("STORE_FAILED", `writing ${key}`, () =>
+    bucket.put(key, bytes, { onlyIf: { etagDoesNotMatch: "*" }, customMetadata: note }),
+  );
+  if (written === null) throw new NightjarError("STORE_CONFLICT", `${key} exists already.`);
+  if (written.size !== bytes.length)
+    throw new NightjarError("STORE_FAILED", `R2 holds ${written.size} bytes of ${key}.`);
+}
+
+/**
+ * The segments of a level whose first transaction comes after `txid`, with their notes.
+ *
+ * @throws NightjarError `STORE_FAILED`
+ */
+export async function segmentsAfter(
+  bucket: R2Bucket,
+  database: string,
+  lineage: string,
+  level: number,
+  txid: number,
+): Promise<{ key: string; size: number; note: SegmentNote }[]> {
+  const prefix = levelPrefix(database, lineage, level);
+  const startAfter = `${prefix}${(txid + 1).toString(16).padStart(16, "0")}`;
+  const { objects } = await orFail("STORE_FAILED", `listing ${prefix}`, () =>
+    bucket.list({ prefix, startAfter, include: ["customMetadata"] }),
+  );
+  return objects.map(({ key, size, customMetadata }) => ({ key, size, note: customMetadata ?? {} }));
+}
