@@ -1,0 +1,24 @@
+/**
+ * `generator`, whose `return` calls `close` too. A generator that was never asked for anything runs
+ * none of its code when it is left, and so cannot clean up itself.
+ */
+export function closable<T>(
+  generator: AsyncGenerator<T>,
+  close: () => Promise<void>,
+): AsyncIterable<T> {
+  const iterator: AsyncIterator<T> = {
+    async next() {
+      try {
+        return await generator.next();
+      } catch (thrown) {
+        await close().catch(() => undefined);
+        throw thrown;
+      }
+    },
+    async return() {
+      await close();
+      return generator.return(undefined);
+    },
+  };
+  return { [Symbol.asyncIterator]: () => iterator };
+}

@@ -1,0 +1,53 @@
+import { type ErrorCode, NightjarError } from "../../errors.ts";
+import { lockPage } from "../page.ts";
+import { isSnapshot, type LtxHeader } from "./header.ts";
+
+/**
+ * Checks that the pages of one LTX file ascend, that the database has them, and that none of a
+ * snapshot is missing.
+ */
+export class PageOrder {
+  readonly #header: LtxHeader;
+  readonly #code: ErrorCode;
+  readonly #lockPage: number;
+  readonly #snapshot: boolean;
+  #last = 0;
+
+  /** @param code what is thrown */
+  constructor(header: LtxHeader, code: ErrorCode) {
+    this.#header = header;
+    this.#code = code;
+    this.#lockPage = lockPage(header.pageSize);
+    this.#snapshot = isSnapshot(header);
+  }
+
+  /** The next page is `pgno`. */
+  accept(pgno: number): void {
+    const { commit } = this.#header;
+    if (pgno <= this.#last)
+      throw this.#error(`Page ${pgno} comes after page ${this.#last}: pages must ascend.`);
+    if (pgno > commit)
+      throw this.#error(`Page ${pgno} lies beyond the database's end at page ${commit}.`);
+    if (pgno === this.#lockPage)
+      throw this.#error(`Page ${pgno} is the lock page, which never holds data.`);
+    if (this.#snapshot && pgno !== this.#next()) throw this.#missing();
+    this.#last = pgno;
+  }
+
+  /** There are no more pages. */
+  end(): void {
+    if (this.#snapshot && this.#next() <= this.#header.commit) throw this.#missing();
+  }
+
+  #next(): number {
+    return this.#last + 1 === this.#lockPage ? this.#last + 2 : this.#last + 1;
+  }
+
+  #missing(): NightjarError {
+    return this.#error(`Page ${this.#next()} is missing, and a snapshot has every page.`);
+  }
+
+  #error(message: string): NightjarError {
+    return new NightjarError(this.#code, message);
+  }
+}
