@@ -9,7 +9,6 @@ import { PageCensus } from "../format/page-census.ts";
 import { seekableCompress } from "../format/seekable.ts";
 import type { Manifest, Method, SnapshotFacts } from "../manifest.ts";
 import { describeServer } from "../source/describe.ts";
-import { readImage } from "../source/dbpage.ts";
 import { pageSource } from "../source/probe.ts";
 import type { Source } from "../source/server.ts";
 import { type ImageFacts, imageFacts } from "../sqlite/facts.ts";

@@ -8,6 +8,7 @@ import { withJournal } from "../format/database-header.ts";
 import type { Page } from "../format/page.ts";
 import { log } from "../log.ts";
 import type { Manifest } from "../manifest.ts";
+import { HOUR } from "../plan/duration.ts";
 import { followPause } from "../plan/follow-pace.ts";
 import { redact, sourceOf } from "../source/server.ts";
 import { openSnapshot } from "../store/snapshot-reader.ts";
@@ -25,6 +26,8 @@ const BATCH = 64;
 export class LogFollower {
   #turn: Promise<unknown> = Promise.resolve();
   #sound = false;
+  /** The hour (since the epoch) in which the log was last compacted. */
+  #compactedIn = 0;
 
   /** @throws NightjarError */
   pull(context: Context, name: string): Promise<LogPosition | null> {
@@ -88,8 +91,21 @@ export class LogFollower {
     this.#sound = false;
     const { id, txid } = await pullLog(context, database, method, sound);
     this.#sound = true;
-    await compactLog(context, database);
+    await this.#compact(context, database);
     return { lineage: id, txid };
+  }
+
+  /** Once an hour. A pull is not worth failing for it. */
+  async #compact(context: Context, database: DatabaseConfig): Promise<void> {
+    const hour = Math.floor(context.deps.now() / HOUR);
+    if (hour === this.#compactedIn) return;
+    try {
+      await compactLog(context, database);
+      this.#compactedIn = hour;
+    } catch (thrown) {
+      log.error("log-not-compacted", thrown, { database: database.name });
+      this.#sound = false; // it may have left an upload
+    }
   }
 
   #next<T>(

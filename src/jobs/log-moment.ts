@@ -16,7 +16,7 @@ export interface Moment {
   pageSize: number;
   pageCount: number;
   /** The segments that make it, in the order in which they are laid over one another. */
-  chain: Segment[];
+  chain: readonly Segment[];
 }
 
 /** Memory for reading all segments of a chain at once, and the least that is worth a read. */
@@ -83,7 +83,7 @@ export async function momentOf(
 }
 
 /** The pages of a moment in ascending order, without the lock page; each segment is checked whole. */
-export function pagesOf(bucket: R2Bucket, { chain, pageCount }: Moment): AsyncIterable<readonly Page[]> {
+export function pagesOf(bucket: R2Bucket, { chain, pageCount }: Pick<Moment, "chain" | "pageCount">): AsyncIterable<readonly Page[]> {
   const span = spanFor(chain.length);
   return mergePages(
     chain.map(({ key, bytes }) => readSegment(bucket, key, bytes, span)),

@@ -4,7 +4,10 @@ import type { Context } from "../context.ts";
 import { randomId } from "../deps.ts";
 import { NightjarError } from "../errors.ts";
 import { gather } from "../format/bytes.ts";
-import { decodeLtx, encodeLtx, type LtxHeader } from "../format/ltx.ts";
+import { tap } from "../format/hash.ts";
+import { decodeLtx } from "../format/ltx/decode.ts";
+import { encodeLtx } from "../format/ltx/encode.ts";
+import type { LtxHeader } from "../format/ltx/header.ts";
 import { mergePages } from "../format/merge-pages.ts";
 import { lockPage, type Page } from "../format/page.ts";
 import type { PageCursor } from "../manifest.ts";
@@ -73,24 +76,25 @@ export class LogWriter {
     const { pageSize, at } = base;
     const id = `${stamp(this.#context.deps.now())}-${randomId(this.#context.deps)}`;
     const header = { pageSize, commit: pageCount, minTxid: 1, maxTxid: 1, timestamp: at };
-    const written = await this.#writeLarge(id, SNAPSHOT_LEVEL, header, pages);
-    const { cursor } = end();
-    const lineage: Lineage = {
-      id,
-      database: this.#database,
-      why: base.why,
-      pageSize,
-      pageCount,
-      cursor,
-      txid: 1,
-      beganAt: this.#context.deps.now(),
-      committedAt: at,
-      checkedAt: at,
-      endedAt: null,
+    const enter = async (segment: Segment) => {
+      const lineage: Lineage = {
+        id,
+        database: this.#database,
+        why: base.why,
+        pageSize,
+        pageCount,
+        cursor: end().cursor,
+        txid: 1,
+        beganAt: this.#context.deps.now(),
+        committedAt: at,
+        checkedAt: at,
+        endedAt: null,
+      };
+      await beginLineage(this.#context.catalog, lineage, segment);
+      this.#lineage = lineage;
     };
-    await beginLineage(this.#context.catalog, lineage, written);
-    await removeUpload(this.#context.catalog, written.key);
-    this.#lineage = lineage;
+    const database = this.#database;
+    await writeLargeSegment(this.#context, database, id, SNAPSHOT_LEVEL, header, pages, enter);
   }
 
   /** Pages of the transaction that is being read. */
@@ -139,19 +143,19 @@ export class LogWriter {
       commit.pageCount,
       pageSize,
     );
-    const spilled = this.#spilled.length > 0;
-    const segment = spilled
-      ? await this.#writeLarge(id, 0, header, pages)
-      : await this.#writeSmall(id, header, pages, commit.cursor);
-    const checkedAt = commit.at;
-    await advanceLineage(this.#context.catalog, segment, { cursor: commit.cursor, checkedAt });
-    if (spilled) await removeUpload(this.#context.catalog, segment.key);
+    const { cursor, at: checkedAt } = commit;
+    const enter = async (segment: Segment) => {
+      await advanceLineage(this.#context.catalog, segment, { cursor, checkedAt });
+    };
+    if (this.#spilled.length > 0)
+      await writeLargeSegment(this.#context, this.#database, id, 0, header, pages, enter);
+    else await this.#writeSmall(id, header, pages, cursor, enter);
     this.#lineage = {
       ...this.#lineage!,
-      cursor: commit.cursor,
+      cursor,
       txid: header.maxTxid,
       pageCount: commit.pageCount,
-      committedAt: commit.at,
+      committedAt: checkedAt,
       checkedAt,
     };
     this.#pending = undefined;
@@ -187,64 +191,69 @@ export class LogWriter {
     this.#spilled = [];
   }
 
-  /** A segment of unknown length; the catalog knows of it first, so that a half-written one is removed. */
-  async #writeLarge(
-    lineage: string,
-    level: number,
-    header: LtxHeader,
-    pages: AsyncIterable<readonly Page[]>,
-  ): Promise<Segment> {
-    const { catalog, bucket } = this.#context;
-    const key = segmentKey({ database: this.#database, lineage, level, ...header });
-    const count = { pages: 0, bytes: 0 };
-    await writeMultipart(bucket, key, counted(encodeLtx(header, countPages(pages, count)), count), {
-      contentType: "application/octet-stream",
-      onUpload: async (uploadId) => {
-        const database = this.#database;
-        await enterUpload(catalog, { key, manifestKey: key, uploadId, runId: lineage, database });
-      },
-    });
-    return this.#row(key, lineage, level, header, count);
-  }
-
+  /** At once, with a note beside it from which the log goes on if nobody lives to enter it. */
   async #writeSmall(
     lineage: string,
     header: LtxHeader,
     pages: AsyncIterable<readonly Page[]>,
     cursor: PageCursor,
-  ): Promise<Segment> {
-    const key = segmentKey({ database: this.#database, lineage, level: 0, ...header });
+    enter: (segment: Segment) => Promise<void>,
+  ): Promise<void> {
+    const { bucket, deps } = this.#context;
     const count = { pages: 0, bytes: 0 };
     const bytes = await gather(encodeLtx(header, countPages(pages, count)));
     count.bytes = bytes.length;
-    const segment = this.#row(key, lineage, 0, header, count);
-    await putSegment(this.#context.bucket, key, bytes, {
+    const segment = rowOf(this.#database, lineage, 0, header, count, deps.now());
+    await putSegment(bucket, segment.key, bytes, {
       segment: JSON.stringify(segment),
       cursor: JSON.stringify(cursor),
     });
-    return segment;
+    await enter(segment);
   }
+}
 
-  #row(
-    key: string,
-    lineage: string,
-    level: number,
-    header: LtxHeader,
-    count: { pages: number; bytes: number },
-  ): Segment {
-    return {
-      key,
-      lineage,
-      database: this.#database,
-      level,
-      minTxid: header.minTxid,
-      maxTxid: header.maxTxid,
-      at: header.timestamp,
-      pageCount: header.commit,
-      ...count,
-      createdAt: this.#context.deps.now(),
-    };
-  }
+/**
+ * Write a segment of any length. The catalog knows of the upload first, so that one which is not
+ * entered is removed later.
+ *
+ * @param enter makes the segment count
+ * @throws NightjarError `STORE_FAILED`, `CATALOG_FAILED`, and whatever the pages throw
+ */
+export async function writeLargeSegment(
+  { catalog, bucket, deps }: Context,
+  database: string,
+  lineage: string,
+  level: number,
+  header: LtxHeader,
+  pages: AsyncIterable<readonly Page[]>,
+  enter: (segment: Segment) => Promise<void>,
+): Promise<void> {
+  const key = segmentKey({ database, lineage, level, ...header });
+  const count = { pages: 0, bytes: 0 };
+  const bytes = tap(encodeLtx(header, countPages(pages, count)), (chunk) => {
+    count.bytes += chunk.length;
+  });
+  await writeMultipart(bucket, key, bytes, {
+    contentType: "application/octet-stream",
+    onUpload: async (uploadId) => {
+      await enterUpload(catalog, { key, manifestKey: key, uploadId, runId: lineage, database });
+    },
+  });
+  await enter(rowOf(database, lineage, level, header, count, deps.now()));
+  await removeUpload(catalog, key);
+}
+
+function rowOf(
+  database: string,
+  lineage: string,
+  level: number,
+  header: LtxHeader,
+  count: { pages: number; bytes: number },
+  createdAt: number,
+): Segment {
+  const { minTxid, maxTxid, timestamp: at, commit: pageCount } = header;
+  const key = segmentKey({ database, lineage, level, minTxid, maxTxid });
+  return { key, lineage, database, level, minTxid, maxTxid, at, pageCount, createdAt, ...count };
 }
 
 /** A stored segment's pages, checked to the last byte. */
@@ -265,16 +274,6 @@ async function* countPages(
   for await (const batch of pages) {
     count.pages += batch.length;
     yield batch;
-  }
-}
-
-async function* counted(
-  source: AsyncIterable<Uint8Array>,
-  count: { bytes: number },
-): AsyncIterable<Uint8Array> {
-  for await (const chunk of source) {
-    count.bytes += chunk.length;
-    yield chunk;
   }
 }
 

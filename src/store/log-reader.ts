@@ -1,5 +1,6 @@
 import { NightjarError } from "../errors.ts";
-import { decodeLtxPage, type LtxIndex, ltxTailBytes, readLtxIndex } from "../format/ltx.ts";
+import { decodeLtxPage } from "../format/ltx/decode.ts";
+import { type LtxIndex, ltxTailSize, readLtxIndex } from "../format/ltx/index-tail.ts";
 import { lockPage, type PageReader } from "../format/page.ts";
 import { type BlockCache, sharedBlocks } from "./block-cache.ts";
 import { readSpan } from "./range-reader.ts";
@@ -63,7 +64,7 @@ export async function openLog(
 async function readIndex(bucket: R2Bucket, { key, bytes }: StoredSegment): Promise<LtxIndex> {
   const look = async (length: number) => readSpan(bucket, key, bytes - length, length, bytes);
   let tail = await look(Math.min(FIRST_LOOK, bytes));
-  const needed = ltxTailBytes(tail);
+  const needed = ltxTailSize(tail, bytes);
   if (needed > bytes) throw new NightjarError("OBJECT_CORRUPT", `${key} is too short for its index.`);
   if (needed > tail.length) tail = await look(needed);
   return readLtxIndex(tail, bytes);

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { parseRange } from "../../src/http/range.ts";
 import { FORMATS, grantFor, linkPath, readLink } from "../../src/http/link-url.ts";
 import { TIERS } from "../../src/plan/tier.ts";
-import { dumpKey, manifestKey, parseKey } from "../../src/store/keys.ts";
+import { bytesKey, manifestKey, parseKey } from "../../src/store/keys.ts";
 
 const backupName = fc.record({
   tier: fc.constantFrom(...TIERS),
@@ -16,7 +16,8 @@ describe("keys", () => {
   it("come back from what they were made of", () => {
     fc.assert(
       fc.property(backupName, (name) => {
-        expect(parseKey(dumpKey(name))).toEqual(name);
+        expect(parseKey(bytesKey(name, "dump"))).toEqual(name);
+        expect(parseKey(bytesKey(name, "snapshot"))).toEqual(name);
         expect(parseKey(manifestKey(name))).toEqual(name);
       }),
     );

@@ -4,10 +4,11 @@ import { NonRetryableError } from "cloudflare:workflows";
 import { openCatalog } from "../../src/catalog/open.ts";
 import { enterRun, findRun, type NewRun, type Run } from "../../src/catalog/runs.ts";
 import { loadConfig } from "../../src/config.ts";
-import type { Context } from "../../src/context.ts";
+import type { Context, Followers } from "../../src/context.ts";
 import { systemDeps } from "../../src/deps.ts";
 import type { Env } from "../../src/env.ts";
 import { runBackup } from "../../src/jobs/backup.ts";
+import { LogFollower } from "../../src/jobs/follow.ts";
 
 const bindings = env as unknown as Env;
 
@@ -24,7 +25,7 @@ export function testContext(
   { bucket, db, now, secrets }: Overrides = {},
 ): Context & { started: string[] } {
   const started: string[] = [];
-  return {
+  const context: Context & { started: string[] } = {
     config: loadConfig({ ...env, ...secrets, DATABASES: databases }),
     catalog: openCatalog(db ?? bindings.DB),
     bucket: bucket ?? bindings.BUCKET,
@@ -34,8 +35,27 @@ export function testContext(
       },
       status: async (runId) => (started.includes(runId) ? "running" : "missing"),
     },
+    followers: followersOf(() => context),
     deps: { ...systemDeps, ...(now === undefined ? {} : { now }) },
     started,
+  };
+  return context;
+}
+
+/** The followers of one context, in this isolate. */
+function followersOf(context: () => Context): Followers {
+  const followers = new Map<string, LogFollower>();
+  const of = (name: string) => {
+    const follower = followers.get(name) ?? new LogFollower();
+    followers.set(name, follower);
+    return follower;
+  };
+  return {
+    pull: (database) => of(database).pull(context(), database),
+    seed: (database, backupId) => of(database).seed(context(), database, backupId),
+    follow: async (database) => {
+      await of(database).wake(context(), database);
+    },
   };
 }
 
