@@ -1,6 +1,7 @@
 import type { Deps } from "../deps.ts";
-import { messageOf, NightjarError } from "../errors.ts";
+import { NightjarError } from "../errors.ts";
 import { type Source, sourceHeaders } from "./server.ts";
+import { Watchdog } from "./watchdog.ts";
 
 /**
  * A read comes back with no less than this, or sqld's dump, which comes in a piece for each row, would
@@ -21,7 +22,7 @@ const CHUNK = 128 * 1024;
  * `SOURCE_ERROR`, `DUMP_INVALID` for a refusal, `SOURCE_STALLED` or `SOURCE_CUT` later on
  */
 export async function* readDump(source: Source, deps: Deps): AsyncIterable<Uint8Array> {
-  const watchdog = new Watchdog(source.stallMs);
+  const watchdog = new Watchdog(source.stallMs, READ_AT_LEAST);
   try {
     const response = await watchdog.guard("SOURCE_UNREACHABLE", () =>
       deps.fetch(`${source.url}/dump?preserve_row_ids=true`, {
@@ -79,56 +80,4 @@ async function refuse(response: Response, watchdog: Watchdog): Promise<void> {
 /** The start of an error page, on one line. */
 function excerpt(text: string): string {
   return text.replaceAll(/\s+/g, " ").trim().slice(0, 200);
-}
-
-/** Aborts the request when nothing moves for too long, and tells a stall from a broken connection. */
-class Watchdog {
-  readonly #ms: number;
-  readonly #controller = new AbortController();
-  #timer: ReturnType<typeof setTimeout>;
-  #waiting = false;
-  #moved = false;
-  #stalled = false;
-
-  constructor(ms: number) {
-    this.#ms = ms;
-    this.#timer = this.#arm();
-  }
-
-  get signal(): AbortSignal {
-    return this.#controller.signal;
-  }
-
-  /** A timer for each read would cost more than the read: one that looks back is enough. */
-  #arm(): ReturnType<typeof setTimeout> {
-    return setTimeout(() => {
-      // While nobody waits for the server it cannot be late: the reader itself is busy.
-      this.#stalled = this.#waiting && !this.#moved;
-      this.#moved = false;
-      if (this.#stalled) this.#controller.abort();
-      else this.#timer = this.#arm();
-    }, this.#ms);
-  }
-
-  async guard<T>(broken: "SOURCE_UNREACHABLE" | "SOURCE_CUT", wait: () => Promise<T>): Promise<T> {
-    this.#waiting = this.#moved = true;
-    try {
-      return await wait();
-    } catch (thrown) {
-      if (this.#stalled)
-        throw new NightjarError(
-          "SOURCE_STALLED",
-          `The server sent less than ${READ_AT_LEAST / 1024} KiB in ${this.#ms / 1000} s.`,
-        );
-      const lead = broken === "SOURCE_CUT" ? "The connection broke off" : "No connection";
-      throw new NightjarError(broken, `${lead}: ${messageOf(thrown)}`, { cause: thrown });
-    } finally {
-      this.#waiting = false;
-    }
-  }
-
-  end(): void {
-    clearTimeout(this.#timer);
-    this.#controller.abort();
-  }
 }
