@@ -1,29 +1,43 @@
 import { NightjarError } from "../errors.ts";
+import { encode, startsWith } from "./bytes.ts";
 
-/** What the first page of a database says (https://sqlite.org/fileformat2.html#the_database_header). */
+/** What the first 100 bytes of an SQLite database say (https://sqlite.org/fileformat2.html#the_database_header). */
 export interface DatabaseHeader {
-  pageSize: number;
-  /** Pages of the database; null where the header does not vouch for its own number. */
-  pageCount: number | null;
-  journal: "wal" | "rollback";
+  /** Bytes. */
+  readonly pageSize: number;
+  /** Pages of the database; null where the field is stale, as only the file's length counts then. */
+  readonly pageCount: number | null;
+  readonly journal: "wal" | "rollback";
 }
 
-const MAGIC = "SQLite format 3\0";
+const MAGIC = encode("SQLite format 3\0");
 const WRITE_VERSION = 18;
 const READ_VERSION = 19;
 const ROLLBACK = 1;
 const WAL = 2;
 
-/** @throws NightjarError `PAGES_INVALID` when the page is not the first one of a database */
+/**
+ * Read the header at the start of `page`.
+ *
+ * @throws NightjarError `PAGES_INVALID` when this is no SQLite database
+ */
 export function readDatabaseHeader(page: Uint8Array): DatabaseHeader {
+  if (page.length < 100 || !startsWith(page, MAGIC))
+    throw new NightjarError("PAGES_INVALID", "What the server sent is no SQLite database.");
   const view = new DataView(page.buffer, page.byteOffset, page.length);
-  if (page.length < 100 || String.fromCharCode(...page.subarray(0, 16)) !== MAGIC)
-    throw new NightjarError("PAGES_INVALID", "The first page is not the start of a database.");
-  const size = view.getUint16(16);
-  const vouched = view.getUint32(24) === view.getUint32(92);
+  const field = view.getUint16(16);
+  const pageSize = field === 1 ? 65_536 : field;
+  if (pageSize < 512 || (pageSize & (pageSize - 1)) !== 0)
+    throw new NightjarError(
+      "PAGES_INVALID",
+      `The database's header gives a page size of ${field}.`,
+    );
+  const changeCounter = view.getUint32(24);
+  const versionValidFor = view.getUint32(92);
+  const count = view.getUint32(28);
   return {
-    pageSize: size === 1 ? 65_536 : size,
-    pageCount: vouched ? view.getUint32(28) : null,
+    pageSize,
+    pageCount: versionValidFor === changeCounter && count > 0 ? count : null,
     journal: page[READ_VERSION] === WAL ? "wal" : "rollback",
   };
 }

@@ -5,6 +5,7 @@ import type { TestProject } from "vitest/node";
 import { loadShop } from "../../scripts/lib/sample-shop.ts";
 import { startSqld } from "../../scripts/lib/sqld.ts";
 import { startFaultProxy } from "./fault-proxy.ts";
+import { startSyncStandIn } from "./sync-stand-in.ts";
 
 declare module "vitest" {
   interface ProvidedContext {
@@ -12,6 +13,8 @@ declare module "vitest" {
     shop: string;
     /** The same server behind a proxy that spoils its dumps: see fault-proxy.ts. */
     faults: string;
+    /** A stand-in for Turso Cloud's sync service: see sync-stand-in.ts. */
+    sync: string;
   }
 }
 
@@ -21,8 +24,11 @@ export default async function setup(project: TestProject): Promise<() => Promise
   await loadShop(sqld.url);
   const proxy = await startFaultProxy(sqld.url);
   project.provide("shop", sqld.url);
+  const sync = await startSyncStandIn(await mkdtemp(join(dir, "sync-")));
   project.provide("faults", proxy.url);
+  project.provide("sync", sync.url);
   return async () => {
+    await sync.stop();
     await proxy.stop();
     await sqld.stop();
     await rm(dir, { recursive: true, force: true });

@@ -1,0 +1,109 @@
+import type { Deps } from "../deps.ts";
+import { NightjarError } from "../errors.ts";
+import { readDatabaseHeader } from "../format/database-header.ts";
+import { lockPage, type Page } from "../format/page.ts";
+import type { PageEvent } from "./pages.ts";
+import type { Source } from "./server.ts";
+import { currentGeneration, PAGE_SIZE, type SyncPlace } from "./sync-protocol.ts";
+import { type Answer, ask, refusal } from "./sync-request.ts";
+
+/** Pages of the file that are read at once. */
+const PIECE = 64;
+
+/**
+ * The database as it was at the start of the server's current generation, and the place where that is:
+ * a generation's first frame follows its export. Null when there was none to get because the server
+ * checkpointed meanwhile.
+ *
+ * @throws NightjarError as PageSource's `pull`
+ */
+export async function* exportedBase(
+  source: Source,
+  deps: Deps,
+  why: string,
+): AsyncGenerator<PageEvent, SyncPlace | null> {
+  const generation = await currentGeneration(source, deps);
+  const path = `/export/${generation}`;
+  const answer = await ask(source, deps, path);
+  try {
+    if (answer.status !== 200) {
+      const refused = await refusal(source, path, answer);
+      if (refused.code === "SOURCE_UNAUTHORIZED") throw refused;
+      if ((await currentGeneration(source, deps)) === generation) throw refused;
+      return null;
+    }
+    const pageCount = yield* readFile(answer, why);
+    if (pageCount > 0)
+      yield {
+        kind: "commit",
+        pageCount,
+        at: null,
+        commits: 1,
+        cursor: { protocol: "sync", generation, frame: 0 },
+      };
+    return { generation, frame: 0, pageCount, newest: generation };
+  } finally {
+    answer.end();
+  }
+}
+
+/**
+ * The file's pages; returns how many there are. A file without any is a database that was never
+ * checkpointed: then all its pages must be in frames, and the base has no commit before theirs.
+ */
+async function* readFile(answer: Answer, why: string): AsyncGenerator<PageEvent, number> {
+  let buffer = new ArrayBuffer(PIECE * PAGE_SIZE);
+  let stated: number | null = null;
+  let read = 0; // bytes
+  for (;;) {
+    const piece = await answer.read(buffer);
+    if (read === 0) {
+      if (piece.length > 0) stated = statedCount(piece, answer);
+      const base = { kind: "base", why, pageSize: PAGE_SIZE } as const;
+      if (stated === null) yield { ...base, ascending: false };
+      else yield { ...base, ascending: true, pageCount: stated };
+    }
+    const first = read / PAGE_SIZE + 1;
+    read += piece.length;
+    const ended = piece.length < buffer.byteLength || piece.length === 0;
+    if (read % PAGE_SIZE !== 0) throw wrongLength(read, stated);
+    if (stated !== null && (ended ? read !== stated * PAGE_SIZE : read > stated * PAGE_SIZE))
+      throw wrongLength(read, stated);
+    const pages = pagesOf(piece, first);
+    if (pages.length > 0) yield { kind: "pages", pages };
+    if (ended) return read / PAGE_SIZE;
+    buffer = piece.buffer;
+  }
+}
+
+/** How many pages the file must have, by its own header. */
+function statedCount(start: Uint8Array, answer: Answer): number {
+  const { pageSize, pageCount } = readDatabaseHeader(start);
+  if (pageSize !== PAGE_SIZE)
+    throw new NightjarError(
+      "PAGES_INVALID",
+      `The export has pages of ${pageSize} bytes; the server's frames have ${PAGE_SIZE}.`,
+    );
+  const count = pageCount ?? (answer.length === null ? null : answer.length / PAGE_SIZE);
+  if (count !== null) return count;
+  // Cut between two pages, such a file would look whole.
+  throw new NightjarError("PAGES_INVALID", "Neither the export nor its headers tell its length.");
+}
+
+function pagesOf(piece: Uint8Array, first: number): Page[] {
+  const pages: Page[] = [];
+  for (let at = 0; at < piece.length; at += PAGE_SIZE) {
+    const pgno = first + at / PAGE_SIZE;
+    if (pgno !== lockPage(PAGE_SIZE))
+      pages.push({ pgno, data: piece.subarray(at, at + PAGE_SIZE) });
+  }
+  return pages;
+}
+
+function wrongLength(read: number, stated: number | null): NightjarError {
+  const wanted = stated === null ? "" : `, of ${stated} pages`;
+  return new NightjarError(
+    "PAGES_INVALID",
+    `The export ended or went on at byte ${read}${wanted}: it is no whole database.`,
+  );
+}

@@ -1,0 +1,170 @@
+import type { Deps } from "../deps.ts";
+import { NightjarError } from "../errors.ts";
+import { readDatabaseHeader } from "../format/database-header.ts";
+import { lockPage, type Page } from "../format/page.ts";
+import { FRAME_HEADER, WalChain, type WalFrame, walFrames } from "../format/wal.ts";
+import type { PageEvent } from "./pages.ts";
+import type { Source } from "./server.ts";
+import {
+  currentGeneration,
+  type HistoryEnd,
+  historyEnd,
+  PAGE_SIZE,
+  type SyncPlace,
+} from "./sync-protocol.ts";
+import { ask, refusalOf } from "./sync-request.ts";
+
+/** Frames of one request: what the vendor's clients ask for. */
+const BATCH = 128;
+
+/**
+ * The transactions after `place`, which moves along, up to where the server's history ends; returns why
+ * there is no way on from `place`, or null.
+ *
+ * @throws NightjarError as PageSource's `pull`
+ */
+export async function* walkHistory(
+  source: Source,
+  deps: Deps,
+  place: SyncPlace,
+): AsyncGenerator<PageEvent, string | null> {
+  let buffer = new ArrayBuffer((BATCH + 1) * (FRAME_HEADER + PAGE_SIZE)); // one more, so that it shows
+  let next = place.frame + 1;
+  let chain = new WalChain();
+  const transaction = new Transaction();
+  for (;;) {
+    const got = await frames(source, deps, place.generation, next, buffer);
+    if (got === null) return `The server no longer has generation ${place.generation}.`;
+    if (!(got instanceof Uint8Array)) {
+      const step = onward(place, next, got);
+      if (step !== "next generation") return step;
+      // Its start is the state after the last frame of the old one.
+      place.generation += 1;
+      place.frame = 0;
+      next = 1;
+      chain = new WalChain();
+      continue;
+    }
+
+    const batch = walFrames(got, PAGE_SIZE);
+    if (batch.length === 0 || batch.length > BATCH)
+      throw new NightjarError(
+        "PAGES_INVALID",
+        batch.length === 0
+          ? "The server sent frames without any frame."
+          : `The server was asked for ${BATCH} frames and sent more.`,
+      );
+    chain.follow(batch);
+    let pages: Page[] = [];
+    for (const frame of batch) {
+      transaction.add(frame, place.pageCount);
+      pages.push({ pgno: frame.pgno, data: frame.data });
+      if (frame.sizeAfter > 0) {
+        transaction.end(frame.sizeAfter, place.pageCount);
+        place.pageCount = frame.sizeAfter;
+        place.frame = next;
+        yield { kind: "pages", pages };
+        yield {
+          kind: "commit",
+          pageCount: frame.sizeAfter,
+          at: null,
+          commits: 1,
+          cursor: { protocol: "sync", generation: place.generation, frame: next },
+        };
+        pages = [];
+      }
+      next += 1;
+    }
+    if (pages.length > 0) yield { kind: "pages", pages };
+    // An older generation ends so too, but history goes on behind it.
+    if (batch.length < BATCH && place.generation >= place.newest) return null;
+    buffer = got.buffer;
+  }
+}
+
+/**
+ * Up to a batch of frames from `next` on, in `buffer`'s memory, or that there are none; null when the
+ * server no longer knows an old generation.
+ */
+async function frames(
+  source: Source,
+  deps: Deps,
+  generation: number,
+  next: number,
+  buffer: ArrayBuffer,
+): Promise<Uint8Array<ArrayBuffer> | HistoryEnd | null> {
+  const path = `/sync/${generation}/${next}/${next + BATCH}`;
+  const answer = await ask(source, deps, path);
+  try {
+    if (answer.status === 200) return await answer.read(buffer);
+    const text = await answer.text();
+    const end = historyEnd(text);
+    if (end !== null && answer.status === 400) return end;
+    // The server is known to answer so where nothing was ever written; elsewhere it is an error.
+    const empty = end?.generation === generation && end.maxFrame === 0 && next === 1;
+    if (end !== null && answer.status === 500 && empty) return end;
+    const refused = refusalOf(source, path, answer.status, text);
+    if (refused.code !== "SOURCE_NOT_FOUND") throw refused;
+    if ((await currentGeneration(source, deps)) === generation) throw refused;
+    return null;
+  } finally {
+    answer.end();
+  }
+}
+
+/** Where history goes on when the server has no frame `next`: nowhere (null), or why not from `place`. */
+function onward(place: SyncPlace, next: number, end: HistoryEnd): string | null {
+  const { generation, frame } = place;
+  const ours = `generation ${generation}, frame ${frame}`;
+  if (end.generation < generation)
+    return `The server went back to generation ${end.generation} from ${ours}.`;
+  if (end.generation === generation) {
+    if (end.maxFrame < frame) return `The server went back to frame ${end.maxFrame} from ${ours}.`;
+    return end.maxFrame < next ? null : `The server no longer has the frames after ${ours}.`;
+  }
+  // Pages of a transaction that did not end are not in the next generation's start: no way back from them.
+  const complete = end.maxFrame === frame && next === frame + 1;
+  if (complete) return "next generation";
+  return `The server checkpointed at frame ${end.maxFrame}; what was read ends at ${ours}.`;
+}
+
+/** What must hold for the frames of one transaction. */
+class Transaction {
+  #highest = 0;
+  /** Pages that the database did not have before. */
+  readonly #added = new Set<number>();
+
+  /** @throws NightjarError `PAGES_INVALID` */
+  add({ pgno, data }: WalFrame, pageCount: number | null): void {
+    if (pgno === 0 || pgno === lockPage(PAGE_SIZE))
+      throw new NightjarError("PAGES_INVALID", `The server sent page ${pgno}, which cannot be.`);
+    if (pgno === 1 && readDatabaseHeader(data).pageSize !== PAGE_SIZE)
+      throw new NightjarError("PAGES_INVALID", "The database's page size changed.");
+    this.#highest = Math.max(this.#highest, pgno);
+    if (pageCount !== null && pgno > pageCount) this.#added.add(pgno);
+  }
+
+  /**
+   * The transaction leaves `sizeAfter` pages of `pageCount` before: each page more must be among it.
+   *
+   * @throws NightjarError `PAGES_INVALID`
+   */
+  end(sizeAfter: number, pageCount: number | null): void {
+    if (this.#highest > sizeAfter)
+      throw new NightjarError(
+        "PAGES_INVALID",
+        `A transaction wrote page ${this.#highest} of a database of ${sizeAfter} pages.`,
+      );
+    if (pageCount !== null && sizeAfter > pageCount) {
+      const lock = lockPage(PAGE_SIZE);
+      const never = pageCount < lock && lock <= sizeAfter ? 1 : 0;
+      if (this.#added.size !== sizeAfter - pageCount - never)
+        throw new NightjarError(
+          "PAGES_INVALID",
+          `A transaction grew the database from ${pageCount} to ${sizeAfter} pages and lacks some.`,
+        );
+    }
+    this.#highest = 0;
+    this.#added.clear();
+  }
+}

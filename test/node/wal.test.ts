@@ -1,0 +1,121 @@
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { describe, expect, it } from "vitest";
+import { readDatabaseHeader } from "../../src/format/database-header.ts";
+import { WalChain, walFrames } from "../../src/format/wal.ts";
+import { redirectTarget } from "../../src/source/sync-request.ts";
+
+/** The frames of a real WAL with some transactions, and what the database's header says. */
+function realWal(): { frames: Uint8Array; start: Uint8Array } {
+  const dir = mkdtempSync(join(tmpdir(), "nightjar-wal-"));
+  const db = new DatabaseSync(join(dir, "a.db"));
+  db.exec("PRAGMA journal_mode = WAL; CREATE TABLE t(x)");
+  for (let row = 0; row < 20; row++) db.exec("INSERT INTO t VALUES (randomblob(9000))");
+  const frames = new Uint8Array(readFileSync(join(dir, "a.db-wal")).subarray(32));
+  const start = new Uint8Array(readFileSync(join(dir, "a.db")));
+  db.close();
+  rmSync(dir, { recursive: true });
+  return { frames, start };
+}
+
+/** Writes each frame's checksum as a machine of the other byte order would. */
+function bigEndian(bytes: Uint8Array): Uint8Array {
+  const buffer = Buffer.from(bytes);
+  const sums = new Uint32Array([7, 8]);
+  for (let frame = 0; frame < buffer.length; frame += 4120) {
+    const words = Buffer.concat([
+      buffer.subarray(frame, frame + 8),
+      buffer.subarray(frame + 24, frame + 4120),
+    ]);
+    for (let at = 0; at < words.length; at += 8) {
+      sums[0]! += words.readUInt32BE(at) + sums[1]!;
+      sums[1]! += words.readUInt32BE(at + 4) + sums[0]!;
+    }
+    buffer.writeUInt32BE(sums[0]!, frame + 16);
+    buffer.writeUInt32BE(sums[1]!, frame + 20);
+  }
+  return new Uint8Array(buffer); // a Buffer's slice would share its memory
+}
+
+describe("WAL frames", () => {
+  it("are told from a real WAL", () => {
+    const { frames: bytes } = realWal();
+    const frames = walFrames(bytes, 4096);
+    expect(frames.length).toBe(bytes.length / 4120);
+    expect(frames[0]).toMatchObject({ pgno: 1 });
+    expect(readDatabaseHeader(frames[0]!.data).pageSize).toBe(4096);
+    expect(frames.filter(({ sizeAfter }) => sizeAfter > 0).length).toBe(21);
+    expect(() => walFrames(bytes.subarray(1), 4096)).toThrow("no whole number");
+  });
+
+  it("chain, in either byte order, and a flipped bit breaks the chain", () => {
+    for (const order of [(bytes: Uint8Array) => bytes, bigEndian]) {
+      const bytes = order(realWal().frames);
+      new WalChain().follow(walFrames(bytes, 4096));
+      for (let at = 4120; at < bytes.length; at += 997) {
+        const spoilt = bytes.slice();
+        spoilt[at]! ^= 1;
+        const inSalts = at % 4120 >= 8 && at % 4120 < 16;
+        const check = () => new WalChain().follow(walFrames(spoilt, 4096));
+        if (!inSalts) expect(check, `byte ${at}`).toThrow("checksum");
+      }
+    }
+  });
+
+  it("chain over batches, however they are cut", () => {
+    const frames = walFrames(realWal().frames, 4096);
+    const spoilt = frames.map((frame, index) => (index === 9 ? { ...frame, pgno: 3000 } : frame));
+    const whole = new WalChain();
+    for (const frame of frames) whole.follow([frame]);
+    const chain = new WalChain();
+    chain.follow(spoilt.slice(0, 9));
+    expect(() => chain.follow(spoilt.slice(9))).toThrow("checksum");
+  });
+
+  it("do not chain where no checksum was ever kept up, nor from one WAL to the next", () => {
+    const [one, other] = [realWal().frames, realWal().frames];
+    const frames = walFrames(one, 4096);
+    new WalChain().follow(frames.map((frame) => ({ ...frame, checksum: [0, 0] as const })));
+    new WalChain().follow([...frames, ...walFrames(other, 4096)]);
+  });
+});
+
+describe("a database's header", () => {
+  it("tells the page count only while it is kept up", () => {
+    const { start } = realWal();
+    expect(readDatabaseHeader(start)).toEqual({ pageSize: 4096, pageCount: 1 });
+    start[95]! ^= 1;
+    expect(readDatabaseHeader(start).pageCount).toBeNull();
+    start[0]! ^= 1;
+    expect(() => readDatabaseHeader(start)).toThrow("no SQLite database");
+    expect(() => readDatabaseHeader(start.subarray(0, 50))).toThrow("no SQLite database");
+  });
+});
+
+describe("a redirect that takes the token along", () => {
+  const from = "https://db-me.turso.io/info";
+  it.each([
+    ["/v2/info", "https://db-me.turso.io/v2/info"],
+    ["https://db-me.turso.io/x", "https://db-me.turso.io/x"],
+    ["https://eu.db-me.turso.io/x", "https://eu.db-me.turso.io/x"],
+    ["https://db-me.aws-eu.turso.io/x", "https://db-me.aws-eu.turso.io/x"],
+    ["http://db-me.turso.io/x", null],
+    ["https://db-me.turso.io:444/x", null],
+    ["https://turso.io.evil.example/x", null],
+    ["https://evilturso.io/x", null],
+    ["https://evil-db-me.example/x", null],
+    ["//evil.example/x", null],
+    ["https://", null],
+    [null, null],
+  ])("to %s leads to %s", (location, target) => {
+    expect(redirectTarget(from, location)).toBe(target);
+  });
+
+  it("leads from another's host to no stranger of the same site", () => {
+    expect(redirectTarget("https://a.example.com/", "https://b.example.com/")).toBeNull();
+    expect(redirectTarget("https://example.com/", "https://b.example.com/")).not.toBeNull();
+    expect(redirectTarget("https://a.example.com/", "https://b.turso.io/")).toBeNull();
+  });
+});
