@@ -16,6 +16,10 @@ const FOOTER = 9;
 /** Bytes of content in each frame, but the last: 64 pages of the usual size. */
 export const FRAME_CONTENT = 256 * 1024;
 
+/** No frame of so much content is longer: zstd's bound, and some. */
+const LONGEST_FRAME = FRAME_CONTENT + 4096;
+const OUTPUT_BUFFER = 2 * 1024 * 1024;
+
 /** Bytes that the seek table takes at the end of a file of `contentBytes`. */
 export function seekTableBytes(contentBytes: number): number {
   return SKIPPABLE_HEADER + Math.ceil(contentBytes / FRAME_CONTENT) * ENTRY + FOOTER;
@@ -57,41 +61,56 @@ export async function* seekableCompress(
   yield encodeSeekTable(table);
 }
 
-/** One compressor for all frames: ending a frame is a way of flushing it. */
+/**
+ * One compressor for many frames. workerd's fails with "unexpected end of file" when what ends a frame
+ * does not fit into what is left of its output buffer, so that it is replaced before that can be.
+ */
 class FrameCompressor {
-  readonly #stream = createZstdCompress({
-    chunkSize: FRAME_CONTENT,
-    params: {
-      [constants.ZSTD_c_compressionLevel]: 1,
-      [constants.ZSTD_c_checksumFlag]: 1,
-    },
-  });
+  #stream = newStream();
   #pieces: Uint8Array[] = [];
-
-  constructor() {
-    this.#stream.on("data", (piece: Uint8Array) => this.#pieces.push(piece));
-  }
+  #room = OUTPUT_BUFFER;
 
   async frame(content: Uint8Array): Promise<Uint8Array[]> {
-    await new Promise<void>((resolve, reject) => {
-      this.#stream.once("error", reject);
-      this.#stream.write(content, (error) => {
-        if (error) reject(error);
-        else
-          this.#stream.flush(constants.ZSTD_e_end, () => {
-            this.#stream.off("error", reject);
+    if (this.#room < LONGEST_FRAME) {
+      this.end();
+      this.#stream = newStream();
+      this.#room = OUTPUT_BUFFER;
+    }
+    const stream = this.#stream;
+    const take = (piece: Uint8Array) => this.#pieces.push(piece);
+    stream.on("data", take);
+    try {
+      await new Promise<void>((resolve, reject) => {
+        stream.once("error", reject);
+        stream.write(content, () => {
+          stream.flush(constants.ZSTD_e_end, () => {
+            stream.off("error", reject);
             resolve();
           });
+        });
       });
-    });
+    } finally {
+      stream.off("data", take);
+    }
     const pieces = this.#pieces;
     this.#pieces = [];
+    this.#room -= lengthOf(pieces);
     return pieces;
   }
 
   end(): void {
     this.#stream.destroy();
   }
+}
+
+function newStream() {
+  return createZstdCompress({
+    chunkSize: OUTPUT_BUFFER,
+    params: {
+      [constants.ZSTD_c_compressionLevel]: 1,
+      [constants.ZSTD_c_checksumFlag]: 1,
+    },
+  });
 }
 
 function lengthOf(pieces: readonly Uint8Array[]): number {

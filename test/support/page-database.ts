@@ -1,0 +1,56 @@
+import { Buffer } from "node:buffer";
+import { type Client, createClient } from "@libsql/client/web";
+import { inject } from "vitest";
+
+/** A new database on the libSQL server of the tests, and a client of it. */
+export class PageDatabase {
+  readonly namespace = `t${crypto.randomUUID().replaceAll("-", "")}`;
+  readonly client: Client;
+  /** As it stands in Nightjar's configuration. */
+  readonly config: { url: string; namespace: string };
+
+  private constructor() {
+    const { url } = inject("pages");
+    this.config = { url, namespace: this.namespace };
+    const namespace = Buffer.from(this.namespace).toString("base64").replace(/=+$/, "");
+    this.client = createClient({
+      url,
+      fetch: async (request: Request) => {
+        const headers = new Headers(request.headers);
+        headers.set("x-namespace-bin", namespace);
+        const { method } = request;
+        return fetch(request.url, { method, headers, body: await request.text() });
+      },
+    });
+  }
+
+  static async create(schema = ""): Promise<PageDatabase> {
+    const database = new PageDatabase();
+    const response = await fetch(
+      `${inject("pages").adminUrl}/v1/namespaces/${database.namespace}/create`,
+      { method: "POST", headers: { "content-type": "application/json" }, body: "{}" },
+    );
+    if (!response.ok) throw new Error(`creating a namespace: ${await response.text()}`);
+    if (schema !== "") await database.exec(schema);
+    return database;
+  }
+
+  async exec(sql: string): Promise<void> {
+    await this.client.executeMultiple(sql);
+  }
+
+  /** `rows` rows of about 400 bytes in table `name`, in one transaction. */
+  async fill(name: string, rows: number): Promise<void> {
+    await this.exec(`CREATE TABLE IF NOT EXISTS ${name} (id INTEGER PRIMARY KEY, pad TEXT);
+      WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${rows})
+      INSERT INTO ${name} (pad) SELECT hex(randomblob(190)) FROM n;`);
+  }
+
+  /** Every row of a table as text, types and rowids included. */
+  async rows(table: string): Promise<string[]> {
+    const { rows } = await this.client.execute(
+      `SELECT rowid || ' ' || quote(id) || ' ' || quote(pad) FROM ${table} ORDER BY rowid`,
+    );
+    return rows.map((row) => String(row[0]));
+  }
+}

@@ -1,0 +1,80 @@
+import { describe, expect, it } from "vitest";
+import { zstdDecompress } from "../../src/format/codec.ts";
+import type { Page } from "../../src/format/page.ts";
+import {
+  decodeFrameContent,
+  decodeSeekTable,
+  FRAME_CONTENT,
+  seekableCompress,
+  seekTableBytes,
+} from "../../src/format/seekable.ts";
+import { bytesOf } from "../support/bytes-of.ts";
+
+/** Pages of which the first `noise` of every 16 bytes are random: 0 compresses best, 16 not at all. */
+function pagesOf(count: number, noise: (pgno: number) => number): Page[] {
+  return Array.from({ length: count }, (_, index) => {
+    const data = new Uint8Array(4096).fill(index & 0xff);
+    for (let at = 0; at < 4096; at += 16)
+      crypto.getRandomValues(data.subarray(at, at + noise(index + 1)));
+    return { pgno: index + 1, data };
+  });
+}
+
+async function compressed(pages: Page[]): Promise<Uint8Array> {
+  async function* batches() {
+    for (let at = 0; at < pages.length; at += 50) yield pages.slice(at, at + 50);
+  }
+  return bytesOf(seekableCompress(batches(), () => {}));
+}
+
+const joined = (pages: Page[]) => bytesOf((async function* () { for (const { data } of pages) yield data; })());
+
+describe("the seekable form of a snapshot", () => {
+  it.each([
+    ["nothing", 0, () => 0],
+    ["one page", 1, () => 8],
+    ["a whole frame", 64, () => 8],
+    ["zeros", 3000, () => 0],
+    ["noise", 3000, () => 16],
+    ["text, and noise", 3001, (pgno: number) => (pgno * 7) % 17],
+    ["every density in turn", 4000, (pgno: number) => Math.floor(pgno / 64) % 17],
+  ])("is one zstd file of independent frames: %s", async (_what, count, noise) => {
+    const pages = pagesOf(count, noise);
+    const file = await compressed(pages);
+    const raw = await joined(pages);
+    if (count > 0) expect(await bytesOf(zstdDecompress(new Blob([file]).stream()))).toEqual(raw);
+
+    const tail = file.subarray(file.length - seekTableBytes(raw.length));
+    const { offsets, contentBytes } = decodeSeekTable(tail, file.length);
+    expect(contentBytes).toBe(raw.length);
+    expect(offsets.length).toBe(Math.ceil(raw.length / FRAME_CONTENT) + 1);
+    for (let frame = 0; frame + 1 < offsets.length; frame++) {
+      const expected = raw.subarray(frame * FRAME_CONTENT, (frame + 1) * FRAME_CONTENT);
+      const bytes = file.subarray(offsets[frame], offsets[frame + 1]);
+      expect(decodeFrameContent(bytes, expected.length)).toEqual(new Uint8Array(expected));
+    }
+  });
+
+  it("tells a flipped bit in a frame, and a seek table that is not its own", async () => {
+    const file = await compressed(pagesOf(200, () => 8));
+    const size = seekTableBytes(200 * 4096);
+    const tail = file.slice(file.length - size);
+    const { offsets } = decodeSeekTable(tail, file.length);
+    const frame = file.slice(offsets[1], offsets[2]);
+    for (let at = 0; at < frame.length; at += 997) {
+      frame[at]! ^= 4;
+      expect(() => decodeFrameContent(frame, FRAME_CONTENT)).toThrow(
+        expect.objectContaining({ code: "OBJECT_CORRUPT" }),
+      );
+      frame[at]! ^= 4;
+    }
+    for (let at = 0; at < size; at++) {
+      tail[at]! ^= 1;
+      expect(() => decodeSeekTable(tail, file.length), `byte ${at}`).toThrow(
+        expect.objectContaining({ code: "OBJECT_CORRUPT" }),
+      );
+      tail[at]! ^= 1;
+    }
+    expect(() => decodeSeekTable(tail, file.length + 1)).toThrow();
+  });
+});
