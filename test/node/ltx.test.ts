@@ -193,6 +193,12 @@ describe("an altered file", () => {
     await expect(decoded(Buffer.concat([bytes, bytes]))).rejects.toThrow(corrupt);
   });
 
+  it("is detected for a wrong size of the index, on which random access relies", async () => {
+    const changed = bytes.slice();
+    changed[bytes.length - 17]! ^= 1;
+    await expect(decoded(changed)).rejects.toThrow(/misstates the size of its index/);
+  });
+
   it("is detected when it lacks the pages of a snapshot, all else being sound", async () => {
     const short = await encoded(header({ minTxid: 2 }), snapshot.pages.slice(0, 4));
     new DataView(short.buffer).setBigUint64(16, 1n);
@@ -223,6 +229,12 @@ describe("an altered file", () => {
       changed[at]! ^= 1;
       expect(() => readLtxIndex(changed, changed.length)).toThrow();
     }
+    const endless = bytes.slice();
+    endless[bytes.length - 20] = 1;
+    expect(() => ltxTailSize(endless, bytes.length)).toThrow(corrupt);
+    const unsigned = bytes.slice();
+    unsigned[bytes.length - 8]! &= 0x7f;
+    expect(() => ltxTailSize(unsigned, bytes.length)).toThrow(corrupt);
   });
 
   it("is detected in a frame that is read by itself", () => {
@@ -230,7 +242,9 @@ describe("an altered file", () => {
     const frame = bytes.subarray(offset, offset + size);
     expect(decodeLtxPage(frame, 512)).toEqual(page(3));
     expect(() => decodeLtxPage(frame, 1024)).toThrow(corrupt);
-    expect(() => decodeLtxPage(frame.subarray(0, -1), 512)).toThrow(corrupt);
+    const longer = bytes.subarray(offset, offset + size + 1);
+    for (const wrong of [frame.subarray(0, -1), longer])
+      expect(() => decodeLtxPage(wrong, 512)).toThrow(/misstates the size of page 3/);
     expect(() => decodeLtxPage(frame.subarray(0, 9), 512)).toThrow(corrupt);
     expect(() => decodeLtxPage(bytes.subarray(offset + 1, offset + size), 512)).toThrow(corrupt);
   });
