@@ -44,3 +44,25 @@ export async function decoded(bytes: Uint8Array, chunk?: number) {
   const { header, pages } = await decodeLtx(chunksOf(bytes, chunk));
   return { header, pages: await allPages(pages) };
 }
+
+/** A header with these changes. */
+export function header(changes: Partial<LtxHeader> = {}): LtxHeader {
+  const timestamp = Date.UTC(2026, 0, 2, 3, 4, 5, 678);
+  return { pageSize: 512, commit: 5, minTxid: 2, maxTxid: 3, timestamp, ...changes };
+}
+
+/** A page that is partly noise and partly repetition, always the same. */
+export function page(pgno: number, pageSize = 512, seed = 1): Page {
+  let state = Math.imul(pgno, 0x9e3779b1) ^ seed;
+  const data = Uint8Array.from({ length: pageSize }, (_, at) => {
+    state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0;
+    return at % 64 < 10 ? state >>> 24 : pgno;
+  });
+  return { pgno, data };
+}
+
+/** The file in test/golden. */
+export const snapshot = {
+  header: header({ minTxid: 1 }),
+  pages: [1, 2, 3, 4, 5].map((n) => page(n)),
+};
