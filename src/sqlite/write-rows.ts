@@ -75,17 +75,18 @@ export async function* writeRows(
         while (output.length < CHUNK) {
           const step = statement.step();
           if (!(typeof step === "boolean" ? step : await step)) return false;
-          output.write(open ? ",\n(" : `${insert}\n(`);
+          if (open) output.ascii(",\n(");
+          else output.write(`${insert}\n(`);
           open = true;
           for (let at = 0; at < columns.length; at++) {
-            if (at > 0) output.write(",");
+            if (at > 0) output.ascii(",");
             output.value(statement, at);
           }
-          output.write(")");
+          output.ascii(")");
         }
         return true;
       });
-      if (open) output.write(";\n");
+      if (open) output.ascii(";\n");
       open = false;
       if (output.length > 0) yield output.take();
     }

@@ -44,6 +44,7 @@ export async function* writeSql(
   for (const table of tables)
     if (table.kind === "table" || table.kind === "without-rowid")
       yield* writeTable(image, table, target);
+  if (tables.some(({ kind }) => kind === "shadow")) yield encode(DEFENSIVE);
   for (const table of tables)
     if (table.kind === "virtual") yield* writeVirtual(image, table, tables);
   yield* writeSequence(image, tables);
@@ -90,6 +91,10 @@ async function* writeVirtual(
     yield* writeRows(image, shadow.name, await planRows(image, shadow));
   }
 }
+
+/** With this option SQLite lets nobody write what a virtual table keeps its content in. */
+const DEFENSIVE =
+  "-- What follows needs a connection without SQLITE_DBCONFIG_DEFENSIVE; in node:sqlite that is { defensive: false }.\n";
 
 const SEQUENCE: RowPlan = { columns: ["rowid", "name", "seq"], hiddenRowids: false };
 /** A name that is free in all likelihood, for a table that is dropped at once. */

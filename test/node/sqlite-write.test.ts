@@ -123,6 +123,20 @@ describe("a stock SQLite database", () => {
   });
 });
 
+test("schema text that ends inside a comment does not swallow what follows", async () => {
+  const file = newFile();
+  const db = new DatabaseSync(file);
+  db.exec("CREATE TABLE t(a); CREATE INDEX one ON t(a) -- line");
+  db.exec("CREATE INDEX two ON t(a) /* never closed");
+  db.exec("CREATE VIEW v AS SELECT 1");
+  db.close();
+  const sql = await sqlOf(await openImageWith(wasm, pagesOf(readFileSync(file))), "sqlite");
+  const restored = new DatabaseSync(":memory:");
+  restored.exec(sql.toString());
+  const names = restored.prepare("SELECT name FROM sqlite_schema").all();
+  expect(names.map(({ name }) => name)).toEqual(["t", "one", "two", "v"]);
+});
+
 describe("a libSQL database", () => {
   let source: Uint8Array;
   let image: Image;
