@@ -27,9 +27,9 @@ describe("a backup by pages", () => {
     expect(file.length).toBe(manifest.raw.bytes);
 
     const image = await openImage(await openSnapshot(BUCKET, manifest));
-    const rows = await image.rows("SELECT rowid || ' ' || quote(id) || ' ' || quote(pad) FROM items ORDER BY rowid", (row) => String(row.value(0)));
+    const rows = await image.rows("SELECT rowid || ' ' || quote(id) || ' ' || quote(pad) FROM items ORDER BY rowid", (row) => row.text(0));
     expect(rows).toEqual(await database.rows("items"));
-    const check = await image.rows("PRAGMA integrity_check", (row) => row.value(0));
+    const check = await image.rows("PRAGMA integrity_check", (row) => row.text(0));
     expect(check).toEqual(["ok"]);
     image.close();
 

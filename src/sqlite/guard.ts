@@ -1,0 +1,79 @@
+/**
+ * What a question to a backup may do, as SQLite's authorizer asks it while preparing a statement
+ * (https://sqlite.org/c3ref/c_alter_table.html has the action codes). The image cannot be changed in
+ * any case; this keeps out what would change the connection, and says so plainly.
+ */
+const PRAGMA = 19;
+const READ = 20;
+const SELECT = 21;
+const ATTACH = 24;
+const DETACH = 25;
+const FUNCTION = 31;
+const RECURSIVE = 33;
+
+/** Pragmas that only read, with any argument (https://sqlite.org/pragma.html). */
+const READING = new Set([
+  "collation_list",
+  "compile_options",
+  "database_list",
+  "foreign_key_check",
+  "foreign_key_list",
+  "function_list",
+  "index_info",
+  "index_list",
+  "index_xinfo",
+  "integrity_check",
+  "module_list",
+  "pragma_list",
+  "quick_check",
+  "table_info",
+  "table_list",
+  "table_xinfo",
+]);
+
+/** Pragmas that read without an argument and set something with one. */
+const READING_BARE = new Set([
+  "application_id",
+  "auto_vacuum",
+  "data_version", // FTS5 asks for it
+  "encoding",
+  "freelist_count",
+  "page_count",
+  "page_size",
+  "schema_version",
+  "user_version",
+]);
+
+/** Functions that reach beyond their arguments, in any build of SQLite. */
+const REFUSED_FUNCTIONS = new Set([
+  "edit",
+  "fts3_tokenizer",
+  "load_extension",
+  "readfile",
+  "sqlite_log",
+  "writefile",
+]);
+
+/** Why the action is refused; undefined when it is allowed. */
+export function refusal(action: number, first: string, second: string | null): string | undefined {
+  switch (action) {
+    case SELECT:
+    case READ:
+    case RECURSIVE:
+      return undefined;
+    case FUNCTION:
+      return REFUSED_FUNCTIONS.has((second ?? "").toLowerCase())
+        ? `The function ${second}() may not be called.`
+        : undefined;
+    case PRAGMA: {
+      const name = first.toLowerCase();
+      if (READING.has(name) || (READING_BARE.has(name) && second === null)) return undefined;
+      return `PRAGMA ${first} may not be ${second === null ? "run" : "set"}.`;
+    }
+    case ATTACH:
+    case DETACH:
+      return "Other databases may not be attached or detached.";
+    default:
+      return "The statement does more than read.";
+  }
+}

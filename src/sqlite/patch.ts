@@ -1,0 +1,91 @@
+import { encode } from "../format/bytes.ts";
+import type { Engine } from "./engine.ts";
+import { allRows } from "./rows.ts";
+import { quoteName } from "./sql-text.ts";
+
+interface SchemaRow {
+  readonly rowid: bigint;
+  readonly type: string;
+  readonly name: string;
+  readonly table: string;
+  readonly sql: string;
+}
+
+/**
+ * Open the database so that stock SQLite understands a schema that libSQL wrote. Two things it does not:
+ *
+ * - `CREATE TABLE … RANDOM ROWID` is a syntax error to it, and then no table can be read.
+ * - `CREATE INDEX … (libsql_vector_idx(…))` it takes for an ordinary index, and would answer
+ *   `count(*)` from it; but its b-tree is empty, as libSQL keeps the vectors in a table of their own.
+ *
+ * Such rows of sqlite_schema are rewritten, in memory: the option goes, and the index becomes a partial
+ * one that no query can use. A query of sqlite_schema shows the rewritten text.
+ *
+ * @returns the original text of each rewritten object, by name
+ */
+export async function patchSchema(engine: Engine): Promise<ReadonlyMap<string, string>> {
+  await engine.open(false);
+  // ON makes SQLite go on behind a schema row that it cannot parse; RESET parses all of it again.
+  await run(engine, "PRAGMA writable_schema=ON");
+  const rows = await allRows(
+    engine,
+    "SELECT rowid, type, name, tbl_name, sql FROM sqlite_schema WHERE sql LIKE '%random%rowid%' OR sql LIKE '%libsql_vector_idx%'",
+    (row): SchemaRow => ({
+      rowid: BigInt(row.integer(0)),
+      type: row.text(1) ?? "",
+      name: row.text(2) ?? "",
+      table: row.text(3) ?? "",
+      sql: row.text(4) ?? "",
+    }),
+  );
+  const patches = rows.flatMap((row) => {
+    const sql = patched(row);
+    return sql === undefined ? [] : [{ ...row, patched: sql }];
+  });
+  if (patches.length === 0) {
+    await run(engine, "PRAGMA writable_schema=RESET");
+    return new Map();
+  }
+  await engine.close();
+  await engine.open(true);
+  await run(engine, "PRAGMA writable_schema=ON");
+  await run(engine, "PRAGMA journal_mode=OFF");
+  for (const patch of patches)
+    await allRows(engine, "UPDATE sqlite_schema SET sql = ?1 WHERE rowid = ?2", () => undefined, [
+      { text: encode(patch.patched) },
+      patch.rowid,
+    ]);
+  await engine.close();
+  await engine.open(false);
+  return new Map(patches.map(({ name, sql }) => [name, sql]));
+}
+
+/** What stock SQLite reads instead of the row's text; undefined when it understands it. */
+function patched({ type, name, table, sql }: SchemaRow): string | undefined {
+  if (type === "index" && isVectorIndex(sql))
+    return `CREATE INDEX ${quoteName(name)} ON ${quoteName(table)}(1) WHERE 0`;
+  if (type === "table" && isRandomRowid(sql)) return withoutRandomRowid(sql);
+  return undefined;
+}
+
+/** A libSQL vector index: `CREATE INDEX … ON t (libsql_vector_idx(…))`. */
+export function isVectorIndex(sql: string): boolean {
+  return /\(\s*libsql_vector_idx\s*\(/i.test(sql);
+}
+
+export function isRandomRowid(sql: string): boolean {
+  return /\)[^()]*\brandom\s+rowid[^()]*$/i.test(sql);
+}
+
+/** The statement without the table option; options stand behind the last parenthesis, with commas between. */
+export function withoutRandomRowid(sql: string): string {
+  const end = sql.lastIndexOf(")") + 1;
+  const options = sql.slice(end).split(",");
+  return (
+    sql.slice(0, end) + options.filter((option) => !/\brandom\s+rowid\b/i.test(option)).join(",")
+  );
+}
+
+async function run(engine: Engine, sql: string): Promise<void> {
+  await allRows(engine, sql, () => undefined);
+}

@@ -1,0 +1,202 @@
+import { NightjarError } from "../errors.ts";
+import { encode } from "../format/bytes.ts";
+import { CODE, type Engine, SqliteError, STEPS_PER_TICK } from "./engine.ts";
+import { refusal } from "./guard.ts";
+import type { Image } from "./image.ts";
+import { Statement } from "./statement.ts";
+import { type JsonValue, readValue, toBound } from "./value.ts";
+
+export interface Question {
+  /** One statement. */
+  readonly sql: string;
+  /** The values of its `?` parameters, in order, in the forms that value.ts lists. */
+  readonly args?: readonly unknown[];
+}
+
+export interface QueryLimits {
+  /** Wall time in ms. In workerd the clock stands still between two reads of pages, hence `steps`. */
+  readonly ms: number;
+  /** Steps of SQLite's virtual machine; about 25 million take a second. */
+  readonly steps: number;
+  readonly rows: number;
+  /** Bytes of the rows as JSON, roughly. */
+  readonly bytes: number;
+}
+
+export const DEFAULT_LIMITS: QueryLimits = {
+  ms: 20_000,
+  steps: 500_000_000,
+  rows: 10_000,
+  bytes: 8 * 1024 * 1024,
+};
+
+export interface Answer {
+  readonly columns: readonly string[];
+  readonly rows: readonly (readonly JsonValue[])[];
+  /** Always: an answer that would be longer than the limits is an error, never a part. */
+  readonly truncated: false;
+  /** Steps of SQLite's virtual machine, in thousands of them. */
+  readonly steps: number;
+  /** Pages that were read for it. */
+  readonly pages: number;
+}
+
+/** SQL longer than this is not looked at; bytes. */
+const MAX_SQL = 100_000;
+
+/**
+ * Ask the image one question.
+ *
+ * @throws NightjarError `QUERY_REFUSED` when it is not one reading statement, `QUERY_FAILED` with
+ *   SQLite's own words, `QUERY_LIMIT` naming the limit, `OBJECT_CORRUPT`; the page reader's own
+ */
+export function query(
+  image: Image,
+  question: Question,
+  limits: QueryLimits = DEFAULT_LIMITS,
+  now: () => number = Date.now,
+): Promise<Answer> {
+  return image.exclusive(async (engine) => {
+    const watch = new Watch(engine, limits, now);
+    try {
+      return await ask(engine, question, watch);
+    } catch (thrown) {
+      throw watch.explain(thrown);
+    } finally {
+      watch.end();
+    }
+  });
+}
+
+async function ask(engine: Engine, { sql, args = [] }: Question, watch: Watch): Promise<Answer> {
+  const bound = args.map(toBound);
+  const readsBefore = engine.file.reads;
+  const statement = await prepareOnly(engine, sql);
+  try {
+    if (!statement.readOnly) throw refused("The statement does more than read.");
+    if (statement.parameters !== bound.length)
+      throw refused(
+        `The statement has ${statement.parameters} parameters, and ${bound.length} arguments came with it.`,
+      );
+    bound.forEach((value, at) => statement.bind(at + 1, value));
+    const columns = Array.from({ length: statement.columns }, (_, at) => statement.name(at));
+    const rows: JsonValue[][] = [];
+    for (;;) {
+      const more = statement.step();
+      if (!(typeof more === "boolean" ? more : await more)) break;
+      rows.push(
+        columns.map((_, at) => {
+          const { value, bytes } = readValue(statement, at);
+          watch.addBytes(bytes);
+          return value;
+        }),
+      );
+      watch.addRow();
+    }
+    return {
+      columns,
+      rows,
+      truncated: false,
+      steps: watch.steps,
+      pages: engine.file.reads - readsBefore,
+    };
+  } finally {
+    await statement.finalize();
+  }
+}
+
+/** Prepare `sql`, which must be one statement and no more. */
+async function prepareOnly(engine: Engine, sql: string): Promise<Statement> {
+  const bytes = encode(sql);
+  if (bytes.length > MAX_SQL)
+    throw refused(`The SQL has ${bytes.length} bytes; at most ${MAX_SQL} are looked at.`);
+  if (bytes.includes(0))
+    throw refused("The SQL has a NUL byte, at which SQLite would stop reading.");
+  const { statement, rest } = await Statement.prepare(engine, bytes);
+  if (statement === undefined) throw refused("There is no statement.");
+  try {
+    const next = await Statement.prepare(engine, rest).catch((thrown: unknown) => {
+      if (!(thrown instanceof SqliteError)) throw thrown;
+      throw refused("There is more than one statement.");
+    });
+    if (next.statement !== undefined) {
+      await next.statement.finalize();
+      throw refused("There is more than one statement.");
+    }
+  } catch (thrown) {
+    await statement.finalize();
+    throw thrown;
+  }
+  return statement;
+}
+
+/** Holds a running question to its limits, and remembers which of them it met. */
+class Watch {
+  steps = 0;
+  readonly #engine: Engine;
+  readonly #limits: QueryLimits;
+  readonly #now: () => number;
+  readonly #begun: number;
+  #rows = 0;
+  #bytes = 0;
+  #refused: string | undefined;
+  #met: NightjarError | undefined;
+
+  constructor(engine: Engine, limits: QueryLimits, now: () => number) {
+    this.#engine = engine;
+    this.#limits = limits;
+    this.#now = now;
+    this.#begun = now();
+    engine.guard = (action, first, second) => {
+      this.#refused ??= refusal(action, first, second);
+      return this.#refused === undefined;
+    };
+    engine.tick = () => {
+      this.steps += STEPS_PER_TICK;
+      this.#check();
+      return this.#met !== undefined;
+    };
+  }
+
+  end(): void {
+    this.#engine.guard = undefined;
+    this.#engine.tick = undefined;
+  }
+
+  addRow(): void {
+    this.#rows++;
+    if (this.#rows > this.#limits.rows) throw limit(`more than ${this.#limits.rows} rows`);
+    this.#check();
+    if (this.#met !== undefined) throw this.#met;
+  }
+
+  addBytes(bytes: number): void {
+    this.#bytes += bytes;
+    if (this.#bytes > this.#limits.bytes)
+      throw limit(`more than ${this.#limits.bytes} bytes of rows`);
+  }
+
+  /** What to tell for what SQLite threw. */
+  explain(thrown: unknown): unknown {
+    if (!(thrown instanceof SqliteError)) return thrown;
+    if (thrown.code === CODE.INTERRUPT && this.#met !== undefined) return this.#met;
+    // A pragma read as a table is only prepared, and refused, while its rows are read: no SQLITE_AUTH.
+    if (this.#refused !== undefined) return refused(this.#refused);
+    return thrown;
+  }
+
+  #check(): void {
+    if (this.steps > this.#limits.steps)
+      this.#met = limit(`more than ${this.#limits.steps} steps of SQLite's machine`);
+    else if (this.#now() - this.#begun > this.#limits.ms)
+      this.#met = limit(`more than ${this.#limits.ms} ms`);
+  }
+}
+
+function limit(what: string): NightjarError {
+  return new NightjarError("QUERY_LIMIT", `The query took ${what}, which is its limit.`);
+}
+
+function refused(message: string): NightjarError {
+  return new NightjarError("QUERY_REFUSED", message);
+}

@@ -1,0 +1,151 @@
+import { CODE, type Engine } from "./engine.ts";
+
+/** SQLite's storage classes (https://sqlite.org/c3ref/c_blob.html). */
+export const TYPE = { INTEGER: 1, REAL: 2, TEXT: 3, BLOB: 4, NULL: 5 } as const;
+
+/** SQLITE_TRANSIENT: SQLite copies what it is given. */
+const TRANSIENT = -1;
+
+/** What can be bound: a number is a REAL, a bigint an INTEGER. */
+export type Bound = null | number | bigint | { readonly text: Uint8Array } | Uint8Array;
+
+/** One prepared statement. It must be finalized, or its memory stays taken until the image is closed. */
+export class Statement {
+  readonly columns: number;
+  readonly #engine: Engine;
+  readonly #pointer: number;
+
+  constructor(engine: Engine, pointer: number) {
+    this.#engine = engine;
+    this.#pointer = pointer;
+    this.columns = engine.module._sqlite3_column_count(pointer);
+  }
+
+  /**
+   * Prepare the first statement of `sql`.
+   *
+   * @returns the statement (none for mere comments) and the bytes behind it
+   * @throws SqliteError; whatever the page reader threw
+   */
+  static async prepare(
+    engine: Engine,
+    sql: Uint8Array,
+  ): Promise<{ statement: Statement | undefined; rest: Uint8Array }> {
+    const { module } = engine;
+    const text = engine.bytes(sql);
+    const out = module._malloc(8);
+    try {
+      const code = await engine.call(
+        "sqlite3_prepare_v2",
+        engine.db,
+        text,
+        sql.length + 1,
+        out,
+        out + 4,
+      );
+      if (code !== CODE.OK) throw engine.error(code);
+      const pointer = module.getValue(out, "*");
+      const rest = sql.subarray(module.getValue(out + 4, "*") - text);
+      return { statement: pointer === 0 ? undefined : new Statement(engine, pointer), rest };
+    } finally {
+      module._free(text);
+      module._free(out);
+    }
+  }
+
+  /** True when there is a row, at once or later: see Engine.call. */
+  step(): boolean | Promise<boolean> {
+    const code = this.#engine.call("sqlite3_step", this.#pointer);
+    return typeof code === "number"
+      ? this.#stepped(code)
+      : code.then((late) => this.#stepped(late));
+  }
+
+  #stepped(code: number): boolean {
+    if (code === CODE.ROW) return true;
+    if (code === CODE.DONE) return false;
+    throw this.#engine.error(code);
+  }
+
+  async finalize(): Promise<void> {
+    await this.#engine.call("sqlite3_finalize", this.#pointer);
+  }
+
+  get readOnly(): boolean {
+    return this.#engine.module._sqlite3_stmt_readonly(this.#pointer) !== 0;
+  }
+
+  get parameters(): number {
+    return this.#engine.module._sqlite3_bind_parameter_count(this.#pointer);
+  }
+
+  /** Bind the parameter at `at`, from 1. */
+  bind(at: number, value: Bound): void {
+    const { module } = this.#engine;
+    const code =
+      value === null
+        ? module._sqlite3_bind_null(this.#pointer, at)
+        : typeof value === "number"
+          ? module._sqlite3_bind_double(this.#pointer, at, value)
+          : typeof value === "bigint"
+            ? module._sqlite3_bind_int64(
+                this.#pointer,
+                at,
+                Number(BigInt.asIntN(32, value)),
+                Number(BigInt.asIntN(32, value >> 32n)),
+              )
+            : this.#bindBytes(at, value);
+    if (code !== CODE.OK) throw this.#engine.error(code);
+  }
+
+  #bindBytes(at: number, value: { readonly text: Uint8Array } | Uint8Array): number {
+    const { module } = this.#engine;
+    const bytes = value instanceof Uint8Array ? value : value.text;
+    const bind = value instanceof Uint8Array ? "_sqlite3_bind_blob" : "_sqlite3_bind_text";
+    const copy = this.#engine.bytes(bytes);
+    try {
+      return module[bind](this.#pointer, at, copy, bytes.length, TRANSIENT);
+    } finally {
+      module._free(copy);
+    }
+  }
+
+  /** The column's name, from 0. */
+  name(at: number): string {
+    const { module } = this.#engine;
+    return module.UTF8ToString(module._sqlite3_column_name(this.#pointer, at));
+  }
+
+  type(at: number): number {
+    return this.#engine.module._sqlite3_column_type(this.#pointer, at);
+  }
+
+  real(at: number): number {
+    return this.#engine.module._sqlite3_column_double(this.#pointer, at);
+  }
+
+  integer(at: number): number | bigint {
+    const low = this.#engine.module._sqlite3_column_int64(this.#pointer, at);
+    const high = this.#engine.module.getTempRet0();
+    const near = high * 0x1_0000_0000 + (low >>> 0);
+    return Number.isSafeInteger(near) ? near : (BigInt(high) << 32n) | BigInt(low >>> 0);
+  }
+
+  /** The bytes of TEXT (UTF-8) or of a BLOB: a view that holds only until the next call. */
+  view(at: number): Uint8Array {
+    const { module } = this.#engine;
+    const from =
+      this.type(at) === TYPE.BLOB
+        ? module._sqlite3_column_blob(this.#pointer, at)
+        : module._sqlite3_column_text(this.#pointer, at);
+    const length = module._sqlite3_column_bytes(this.#pointer, at);
+    return module.HEAPU8.subarray(from, from + length);
+  }
+
+  /** The column as text, or null. */
+  text(at: number): string | null {
+    return this.type(at) === TYPE.NULL
+      ? null
+      : new TextDecoder("utf-8", { fatal: false, ignoreBOM: true }).decode(this.view(at));
+  }
+}

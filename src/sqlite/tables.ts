@@ -1,0 +1,120 @@
+import type { Image } from "./image.ts";
+import { isRandomRowid, isVectorIndex } from "./patch.ts";
+
+/** A row of sqlite_schema, as the database has it. */
+export interface SchemaObject {
+  readonly type: "table" | "index" | "view" | "trigger";
+  readonly name: string;
+  readonly table: string;
+  /** 0 for what has no b-tree of its own. */
+  readonly rootpage: number;
+  /** null for the indexes that SQLite makes by itself. */
+  readonly sql: string | null;
+}
+
+export type TableKind =
+  | "table"
+  | "without-rowid"
+  /** Made with CREATE VIRTUAL TABLE; its rows stand in its shadow tables. */
+  | "virtual"
+  /** Holds the content of a virtual table. */
+  | "shadow"
+  /** Holds what libSQL derives for its vector indexes. */
+  | "vector-shadow"
+  /** SQLite's own: sqlite_sequence, sqlite_stat1, … */
+  | "internal";
+
+export interface Table extends SchemaObject {
+  readonly kind: TableKind;
+  readonly withoutRowid: boolean;
+  /** Its rowids are drawn at random, which libSQL alone does. */
+  readonly randomRowid: boolean;
+  /** The virtual table that a shadow table belongs to. */
+  readonly owner: string | null;
+}
+
+/** Tables that each module keeps its content in: `<name>_<suffix>`. */
+const SHADOWS: Readonly<Record<string, readonly string[]>> = {
+  fts3: ["content", "segments", "segdir", "docsize", "stat"],
+  fts4: ["content", "segments", "segdir", "docsize", "stat"],
+  fts5: ["data", "idx", "content", "docsize", "config"],
+  geopoly: ["node", "rowid", "parent"],
+  rtree: ["node", "rowid", "parent"],
+  rtree_i32: ["node", "rowid", "parent"],
+};
+
+const USING =
+  /^CREATE\s+VIRTUAL\s+TABLE\s+(?:"(?:[^"]|"")*"|'(?:[^']|'')*'|`(?:[^`]|``)*`|\[[^\]]*\]|[^\s"'`[(]+)\s*USING\s+["'`[]?(\w+)/i;
+
+/** Every object of the schema, in the order in which it was made. */
+export function readSchema(image: Image): Promise<SchemaObject[]> {
+  return image.rows(
+    "SELECT type, name, tbl_name, rootpage, sql FROM sqlite_schema ORDER BY rowid",
+    (row) => {
+      const name = row.text(1) ?? "";
+      return {
+        type: row.text(0) as SchemaObject["type"],
+        name,
+        table: row.text(2) ?? "",
+        rootpage: Number(row.integer(3)),
+        sql: image.originals.get(name) ?? row.text(4),
+      };
+    },
+  );
+}
+
+/** The tables of a schema, and what each of them is. */
+export async function readTables(image: Image, schema: readonly SchemaObject[]): Promise<Table[]> {
+  const withoutRowid = new Set(
+    await image.rows(
+      "SELECT name FROM pragma_table_list WHERE schema = 'main' AND wr = 1",
+      (row) => row.text(0) ?? "",
+    ),
+  );
+  const owners = shadowOwners(schema);
+  const vectorShadows = new Set(
+    schema
+      .filter(({ type, sql }) => type === "index" && isVectorIndex(sql ?? ""))
+      .map(({ name }) => `${name}_shadow`.toLowerCase()),
+  );
+  if (vectorShadows.size > 0) vectorShadows.add("libsql_vector_meta_shadow");
+  return schema
+    .filter(({ type }) => type === "table")
+    .map((table) => {
+      const lower = table.name.toLowerCase();
+      const owner = owners.get(lower) ?? null;
+      const kind: TableKind = lower.startsWith("sqlite_")
+        ? "internal"
+        : isVirtual(table)
+          ? "virtual"
+          : owner !== null
+            ? "shadow"
+            : vectorShadows.has(lower)
+              ? "vector-shadow"
+              : withoutRowid.has(table.name)
+                ? "without-rowid"
+                : "table";
+      return {
+        ...table,
+        kind,
+        owner,
+        withoutRowid: withoutRowid.has(table.name),
+        randomRowid: isRandomRowid(table.sql ?? ""),
+      };
+    });
+}
+
+function isVirtual({ sql, rootpage }: SchemaObject): boolean {
+  return rootpage === 0 && USING.test(sql ?? "");
+}
+
+/** The virtual table of each possible shadow table, by the shadow's name in lower case. */
+function shadowOwners(schema: readonly SchemaObject[]): Map<string, string> {
+  const owners = new Map<string, string>();
+  for (const { name, sql } of schema) {
+    const module = USING.exec(sql ?? "")?.[1]?.toLowerCase();
+    for (const suffix of SHADOWS[module ?? ""] ?? [])
+      owners.set(`${name}_${suffix}`.toLowerCase(), name);
+  }
+  return owners;
+}

@@ -1,0 +1,81 @@
+import type { Image } from "../../src/sqlite/image.ts";
+import { quoteName } from "../../src/sqlite/sql-text.ts";
+import { type Statement, TYPE } from "../../src/sqlite/statement.ts";
+import type { PageReader } from "../../src/format/page.ts";
+
+/** A database file in memory as pages. */
+export function pagesOf(bytes: Uint8Array): PageReader & { reads: number } {
+  const stored = (bytes[16]! << 8) | bytes[17]!;
+  const pageSize = stored === 1 ? 65_536 : stored;
+  return {
+    pageSize,
+    pageCount: bytes.length / pageSize,
+    reads: 0,
+    async readPage(pgno) {
+      this.reads++;
+      return bytes.subarray((pgno - 1) * pageSize, pgno * pageSize);
+    },
+  };
+}
+
+/**
+ * All that a database holds, one line each: the schema's text, pragmas, and every row of every table that
+ * has a b-tree with its rowid, types, bits and bytes. Independent of how writeSql reads them.
+ */
+export async function describeImage(image: Image): Promise<string[]> {
+  const lines: string[] = [];
+  for (const pragma of ["user_version", "application_id", "encoding"])
+    lines.push(`${pragma} ${String(await image.rows(`PRAGMA ${pragma}`, (row) => row.text(0)))}`);
+  const schema = await image.rows(
+    "SELECT type, name, tbl_name, sql, rootpage FROM sqlite_schema ORDER BY type, name",
+    (row) => [0, 1, 2, 3, 4].map((at) => row.text(at)),
+  );
+  for (const [type, name, table, sql, root] of schema) {
+    // An index's text that ends in a line comment gets the line break that ends the comment.
+    const text = (image.originals.get(name!) ?? sql)?.trimEnd() ?? null;
+    lines.push(`${type} ${JSON.stringify(name)} ${JSON.stringify(table)} ${JSON.stringify(text)}`);
+    if (type !== "table" || root === "0") continue;
+    lines.push(...(await rowsOf(image, name!)));
+  }
+  return lines;
+}
+
+async function rowsOf(image: Image, table: string): Promise<string[]> {
+  const columns = await image.rows(
+    `SELECT lower(name) FROM pragma_table_xinfo(${literal(table)})`,
+    (row) => row.text(0)!,
+  );
+  const [keyed] = await image.rows(
+    `SELECT wr FROM pragma_table_list WHERE schema = 'main' AND name = ${literal(table)}`,
+    (row) => row.text(0) === "1",
+  );
+  const rowid = ["rowid", "_rowid_", "oid"].find((alias) => !columns.includes(alias));
+  const list = keyed === true || rowid === undefined ? "*" : `${rowid}, *`;
+  const rows = await image.rows(`SELECT ${list} FROM ${quoteName(table)} NOT INDEXED`, (row) =>
+    Array.from({ length: row.columns }, (_, at) => bits(row, at)).join(" "),
+  );
+  return rows.map((row) => `  ${table}: ${row}`);
+}
+
+const literal = (text: string): string => `'${text.replaceAll("'", "''")}'`;
+
+function bits(row: Statement, at: number): string {
+  switch (row.type(at)) {
+    case TYPE.INTEGER:
+      return `i${row.integer(at)}`;
+    case TYPE.REAL: {
+      const view = new DataView(new ArrayBuffer(8));
+      view.setFloat64(0, row.real(at));
+      return `r${view.getBigUint64(0).toString(16)}`;
+    }
+    case TYPE.TEXT:
+      return `t${hex(row.view(at))}`;
+    case TYPE.BLOB:
+      return `b${hex(row.view(at))}`;
+    default:
+      return "null";
+  }
+}
+
+const hex = (bytes: Uint8Array): string =>
+  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("hex");
