@@ -1,4 +1,9 @@
-import { DurableObject, WorkflowEntrypoint, type WorkflowEvent, type WorkflowStep } from "cloudflare:workers";
+import {
+  DurableObject,
+  WorkflowEntrypoint,
+  type WorkflowEvent,
+  type WorkflowStep,
+} from "cloudflare:workers";
 import { openCatalog } from "./catalog/open.ts";
 import { loadConfig } from "./config.ts";
 import type { BackupWorkflows, Context, Followers, LogPosition } from "./context.ts";

@@ -109,10 +109,7 @@ export function segmentAt(
 }
 
 /** Remove the rows of segments, and of the lineage when it has none left. */
-export function removeSegments(
-  catalog: Catalog,
-  keys: readonly string[],
-): Promise<unknown> {
+export function removeSegments(catalog: Catalog, keys: readonly string[]): Promise<unknown> {
   return query(`removing ${keys.length} segments`, async () => {
     for (const key of keys) await catalog.delete(segments).where(eq(segments.key, key)).run();
   });

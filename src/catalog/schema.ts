@@ -152,7 +152,8 @@ export const uploads = sqliteTable(
 /** Download links that were handed out. The link itself is signed; the row lets it be revoked. */
 export const links = sqliteTable("links", {
   id: text().primaryKey(),
-  backupId: text("backup_id").notNull(),
+  /** What it opens: a backup by its id, or a moment of a log: `log/<database>/<lineage>/<txid>`. */
+  subject: text("backup_id").notNull(),
   format: text().notNull(),
   createdAt: moment("created_at").notNull(),
   expiresAt: moment("expires_at").notNull(),

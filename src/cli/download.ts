@@ -9,21 +9,44 @@ import { CliError, EXIT } from "./exit.ts";
 import { size } from "./output.ts";
 import { Progress } from "./progress.ts";
 
-interface Digests {
+/** What the catalog knows of a backup's bytes. */
+interface Hashed {
+  kind: "dump" | "snapshot";
   raw: { sha256: string };
   stored: { sha256: string };
 }
 
+/** The hash that a download must have, and whether it is that of the text inside of a gzip. */
+export interface Digest {
+  sha256: string;
+  gzipped: boolean;
+}
+
+/** What a download of a backup must hash to; undefined for SQL that is made from pages on the way. */
+export function digestIn({ kind, raw, stored }: Hashed, format: string): Digest | undefined {
+  const storedFormat = kind === "dump" ? "sql.zst" : "db.zst";
+  if (format === storedFormat) return { sha256: stored.sha256, gzipped: false };
+  if (kind === "snapshot" && format !== "db") return undefined;
+  return { sha256: raw.sha256, gzipped: format === "sql.gz" };
+}
+
+/** How a download was checked, for people. */
+export function checked(backup: Hashed, format: string): string {
+  return digestIn(backup, format) === undefined
+    ? "written from the backup's checked pages"
+    : "checked against the backup's hash";
+}
+
 /**
- * Download a link into `part`, check it against the backup's hash, and only then name it `file`.
+ * Download a link into `part`, check it against its hash where there is one, and only then name it
+ * `file`. A download that is made on the way breaks off when anything is wrong.
  *
  * @returns the bytes written
- * @throws CliError `failed` when the bytes are cut or not those that were stored
+ * @throws CliError `failed` when the bytes are cut or not those that they should be
  */
 export async function saveVerified(
   url: string,
-  format: string,
-  expected: Digests,
+  expected: Digest | undefined,
   file: string,
   part: string,
   quiet: boolean,
@@ -32,8 +55,7 @@ export async function saveVerified(
   if (!response.ok || response.body === null) throw await refusal(response);
 
   const hash = createHash("sha256");
-  // What is hashed is what the manifest knows: the stored bytes, or the SQL text inside of the gzip.
-  const gunzip = format === "sql.gz" ? createGunzip() : undefined;
+  const gunzip = expected?.gzipped === true ? createGunzip() : undefined;
   const progress = new Progress(quiet);
   let bytes = 0;
   try {
@@ -60,8 +82,8 @@ export async function saveVerified(
   } finally {
     progress.end();
   }
-  const wanted = format === "sql.zst" ? expected.stored.sha256 : expected.raw.sha256;
-  if (hash.digest("hex") !== wanted)
+  const found = hash.digest("hex");
+  if (expected !== undefined && found !== expected.sha256)
     throw new CliError(EXIT.failed, "The bytes that came are not those of the backup.", {
       hint: "Run the command again; if it stays so, choose another backup.",
     });

@@ -14,6 +14,9 @@ const commands: Record<string, () => Promise<Command>> = {
   status: () => import("./commands/status.ts").then((module) => module.default),
   url: () => import("./commands/url.ts").then((module) => module.default),
   download: () => import("./commands/download.ts").then((module) => module.default),
+  pull: () => import("./commands/pull.ts").then((module) => module.default),
+  query: () => import("./commands/query.ts").then((module) => module.default),
+  timeline: () => import("./commands/timeline.ts").then((module) => module.default),
   prune: () => import("./commands/prune.ts").then((module) => module.default),
 };
 

@@ -196,5 +196,8 @@ export function decodeFrameContent(frame: Uint8Array, contentBytes: number): Uin
 }
 
 function corrupt(what: string): NightjarError {
-  return new NightjarError("OBJECT_CORRUPT", `The stored snapshot is not what was written: ${what}.`);
+  return new NightjarError(
+    "OBJECT_CORRUPT",
+    `The stored snapshot is not what was written: ${what}.`,
+  );
 }

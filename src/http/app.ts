@@ -11,6 +11,7 @@ import { download } from "./download.ts";
 import type { HttpEnv } from "./hono-env.ts";
 import { health } from "./health.ts";
 import { links } from "./links.ts";
+import { moments } from "./moments.ts";
 import { problem } from "./problem.ts";
 import { prune } from "./prune.ts";
 import { runs } from "./runs.ts";
@@ -18,6 +19,7 @@ import { runs } from "./runs.ts";
 const v1 = new Hono<HttpEnv>()
   .use(requireAdmin)
   .route("/databases", databases)
+  .route("/databases", moments)
   .route("/backups", backups)
   .route("/runs", runs)
   .route("/links", links)

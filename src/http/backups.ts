@@ -1,30 +1,20 @@
 import { Hono } from "hono";
 import * as v from "valibot";
 import { findBackup } from "../catalog/backups.ts";
-import { enterLink } from "../catalog/links.ts";
-import { randomId } from "../deps.ts";
 import { NightjarError } from "../errors.ts";
-import { DAY, parseDuration } from "../plan/duration.ts";
+import { askBackup } from "../jobs/ask.ts";
+import { unavailable } from "../jobs/derive.ts";
+import { type Format, formatsOf } from "../plan/formats.ts";
 import type { HttpEnv } from "./hono-env.ts";
 import { input } from "./input.ts";
-import { type Format, FORMATS, grantFor, linkPath } from "./link-url.ts";
+import { grantFor } from "./link-url.ts";
+import { expiresInField, formatField, makeLink } from "./make-link.ts";
+import { querySchema } from "./query-input.ts";
 import { backupView } from "./views.ts";
 
-const LONGEST = 7 * DAY;
-const EXPIRES_IN = "must be a duration of at most 7 days, like 90s, 1h or 7d";
+const newLinkSchema = v.strictObject({ format: formatField, expiresIn: expiresInField });
 
-const newLinkSchema = v.strictObject({
-  format: v.optional(v.string("must be text"), "sql.gz"),
-  expiresIn: v.optional(
-    v.pipe(
-      v.string(EXPIRES_IN),
-      v.check((text) => (parseDuration(text) ?? Infinity) <= LONGEST, EXPIRES_IN),
-    ),
-    "1h",
-  ),
-});
-
-/** `/v1/backups`: one backup by its id, and links to it. */
+/** `/v1/backups`: one backup by its id, links to it, and questions in SQL. */
 export const backups = new Hono<HttpEnv>()
   .get("/:id", async (c) => {
     const backup = await findBackup(c.env.catalog, c.req.param("id"));
@@ -33,22 +23,21 @@ export const backups = new Hono<HttpEnv>()
   })
 
   .post("/:id/links", input("json", newLinkSchema), async (c) => {
-    const { catalog, config, deps } = c.env;
-    const backup = await findBackup(catalog, c.req.param("id"));
+    const backup = await findBackup(c.env.catalog, c.req.param("id"));
     if (backup === undefined) throw noSuchBackup(c.req.param("id"));
+    const { kind } = backup.manifest;
     const { format, expiresIn } = c.req.valid("json");
-    if (!FORMATS.includes(format as Format))
-      throw new NightjarError(
-        "FORMAT_UNAVAILABLE",
-        `A dump can be downloaded as ${FORMATS.join(", ")}, not as ${format.slice(0, 20)}.`,
-      );
-    const createdAt = deps.now();
-    const expires = Math.floor((createdAt + parseDuration(expiresIn)!) / 1000);
-    const expiresAt = expires * 1000;
-    const grant = grantFor(backup, format as Format, randomId(deps), expires);
-    await enterLink(catalog, { id: grant.id, backupId: backup.id, format, createdAt, expiresAt });
-    const url = new URL(c.req.url).origin + linkPath(grant, config.signingKey);
-    return c.json({ id: grant.id, url, format, expiresAt: new Date(expiresAt).toISOString() }, 201);
+    if (!formatsOf(kind).includes(format as Format)) throw unavailable(kind, format);
+    const link = await makeLink(c.env, backup.id, format as Format, expiresIn, (id, expires) =>
+      grantFor(backup, format as Format, id, expires),
+    );
+    return c.json({ ...link, url: new URL(c.req.url).origin + link.path }, 201);
+  })
+
+  .post("/:id/query", input("json", querySchema), async (c) => {
+    const backup = await findBackup(c.env.catalog, c.req.param("id"));
+    if (backup === undefined) throw noSuchBackup(c.req.param("id"));
+    return c.json(await askBackup(c.env, backup.manifest, c.req.valid("json")));
   });
 
 function noSuchBackup(id: string): NightjarError {

@@ -8,7 +8,6 @@ import {
   newestBackup,
 } from "../catalog/backups.ts";
 import { findRun, type NewRun, type Run } from "../catalog/runs.ts";
-import type { DatabaseConfig } from "../config.ts";
 import type { Context } from "../context.ts";
 import { randomId } from "../deps.ts";
 import { NightjarError } from "../errors.ts";
@@ -16,6 +15,7 @@ import { startRunOnce } from "../jobs/start.ts";
 import { REQUESTED_TIERS } from "../plan/tier.ts";
 import { isTable } from "../schema-issue.ts";
 import { stamp } from "../store/keys.ts";
+import { configured } from "./configured.ts";
 import type { HttpEnv } from "./hono-env.ts";
 import { input } from "./input.ts";
 import { backupSummary, backupView, databaseView, runView } from "./views.ts";
@@ -58,13 +58,6 @@ const pageSchema = v.strictObject({
     v.pipe(v.string(), v.regex(/^\d{1,15}-[0-9a-z]{12}$/, "must be the `next` of the page before")),
   ),
 });
-
-function configured(context: Context, name: string): DatabaseConfig {
-  const database = context.config.databases.get(name);
-  if (database === undefined)
-    throw new NightjarError("DATABASE_NOT_FOUND", `No database ${name} is configured.`);
-  return database;
-}
 
 function parseCursor(cursor: string | undefined): Cursor | undefined {
   if (cursor === undefined) return undefined;

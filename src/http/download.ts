@@ -3,54 +3,72 @@ import { type Backup, findBackup } from "../catalog/backups.ts";
 import { findLink } from "../catalog/links.ts";
 import type { Context } from "../context.ts";
 import { NightjarError } from "../errors.ts";
-import { gzipCompress, zstdDecompress } from "../format/codec.ts";
-import { verified } from "../format/hash.ts";
+import { type Derived, deriveBackup, deriveMoment } from "../jobs/derive.ts";
+import { type Moment, momentOf } from "../jobs/log-moment.ts";
 import { log } from "../log.ts";
+import { type Format, formatsOf } from "../plan/formats.ts";
 import { readObject } from "../store/read.ts";
 import type { HttpEnv } from "./hono-env.ts";
-import { type Format, type Grant, readLink } from "./link-url.ts";
+import { type Grant, readLink } from "./link-url.ts";
 import { parseRange } from "./range.ts";
 
 const CONTENT_TYPES: Record<Format, string> = {
-  "sql.zst": "application/zstd",
-  "sql.gz": "application/gzip",
+  db: "application/vnd.sqlite3",
+  "db.zst": "application/zstd",
   sql: "application/sql",
+  "sql.gz": "application/gzip",
+  "sql.zst": "application/zstd",
 };
+
+/** What a link opens. */
+type Target = { backup: Backup } | { moment: Moment };
 
 /** `/d/:link/:filename`: the download. The link is the only credential. */
 export const download = new Hono<HttpEnv>().get("/:link/:filename", async (c) => {
   const { link, filename } = c.req.param();
   const grant = readLink(link, filename, c.env.config.signingKey);
   if (grant === undefined) throw new NightjarError("LINK_INVALID", "This link is not valid.");
-  const backup = await granted(c.env, grant);
+  const target = await granted(c.env, grant);
+  const { format } = grant;
   const headers = new Headers({
-    "content-type": CONTENT_TYPES[grant.format],
+    "content-type": CONTENT_TYPES[format],
     "content-disposition": `attachment; filename="${filename}"`,
     "cache-control": "private, no-store, no-transform",
     "x-content-type-options": "nosniff",
     // The same bytes have the same tag for ever; each format has its own.
-    etag: `"${backup.manifest.raw.sha256.slice(0, 32)}-${grant.format}"`,
+    etag: `"${contentOf(target)}-${format}"`,
   });
   if (["*", headers.get("etag")].includes(c.req.header("if-none-match") ?? null))
     return new Response(null, { status: 304, headers });
-  return grant.format === "sql.zst"
-    ? sendStored(c.env, backup, c.req.raw, headers)
-    : sendTranscoded(c.env, backup, grant.format, c.req.raw, headers);
+  if ("moment" in target)
+    return sendDerived(() => deriveMoment(c.env, target.moment, format), c.req.raw, headers);
+  const { manifest } = target.backup;
+  return format === formatsOf(manifest.kind)[0]
+    ? sendStored(c.env, target.backup, c.req.raw, headers)
+    : sendDerived(() => deriveBackup(c.env, manifest, format), c.req.raw, headers);
 });
 
-/** The backup that a signed link still opens. */
-async function granted({ catalog, deps }: Context, grant: Grant): Promise<Backup> {
+/** What a signed link still opens. */
+async function granted(context: Context, grant: Grant): Promise<Target> {
+  const { catalog, deps } = context;
   if (deps.now() >= grant.expires * 1000)
     throw new NightjarError("LINK_INVALID", "This link has expired.");
-  const [link, backup] = await Promise.all([
-    findLink(catalog, grant.id),
-    findBackup(catalog, grant.backupId),
-  ]);
+  const link = await findLink(catalog, grant.id);
   if (link === undefined || link.revokedAt !== null)
     throw new NightjarError("LINK_INVALID", "This link was revoked.");
+  const [kind, database, lineage, txid] = link.subject.split("/");
+  if (kind === "log") return { moment: await momentOf(context, database!, lineage!, Number(txid)) };
+  const backup = await findBackup(catalog, link.subject);
   if (backup === undefined)
     throw new NightjarError("BACKUP_NOT_FOUND", "The backup of this link is no longer kept.");
-  return backup;
+  return { backup };
+}
+
+/** A name for the content of a target: the same for the same content only. */
+function contentOf(target: Target): string {
+  return "moment" in target
+    ? `${target.moment.lineage}-${target.moment.txid}`
+    : target.backup.manifest.raw.sha256.slice(0, 32);
 }
 
 /** The stored bytes as they are, whole or a range of them. */
@@ -82,28 +100,25 @@ async function sendStored(
   return new Response(body, { status, headers });
 }
 
-/** The dump as SQL text, plain or gzipped, checked against its hash before the last byte goes out. */
-async function sendTranscoded(
-  { bucket }: Context,
-  backup: Backup,
-  format: Exclude<Format, "sql.zst">,
+/** Bytes that are made while they are sent. */
+async function sendDerived(
+  derive: () => Promise<Derived>,
   request: Request,
   headers: Headers,
 ): Promise<Response> {
-  const { key, raw, stored } = backup.manifest;
   headers.set("accept-ranges", "none");
-  if (format === "sql") headers.set("content-length", String(raw.bytes));
-  if (request.method === "HEAD") return new Response(null, { headers });
-
-  const bytes = await readObject(bucket, key, undefined, stored.bytes);
-  const sql = verified(zstdDecompress(bytes), raw, key);
-  const coded = format === "sql" ? sql : gzipCompress(sql);
+  const { bytes, length } = await derive();
+  if (length !== undefined) headers.set("content-length", String(length));
+  if (request.method === "HEAD") {
+    await bytes[Symbol.asyncIterator]().return?.();
+    return new Response(null, { headers });
+  }
   // An error in the middle breaks the connection, so that no client takes a part for the whole.
   const { readable, writable } =
-    format === "sql" ? new FixedLengthStream(raw.bytes) : new IdentityTransformStream();
-  streamOf(coded)
+    length === undefined ? new IdentityTransformStream() : new FixedLengthStream(length);
+  streamOf(bytes)
     .pipeTo(writable)
-    .catch((error: unknown) => log.error("download-broken", error, { key, format }));
+    .catch((error: unknown) => log.error("download-broken", error, { etag: headers.get("etag") }));
   return new Response(readable, { headers, encodeBody: "manual" });
 }
 

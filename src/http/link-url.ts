@@ -1,9 +1,7 @@
+import type { Moment } from "../jobs/log-moment.ts";
+import { type Format, FORMATS } from "../plan/formats.ts";
 import { stamp } from "../store/keys.ts";
 import { sign, signatureHolds } from "./signature.ts";
-
-/** What a stored dump can be downloaded as. */
-export const FORMATS = ["sql.zst", "sql.gz", "sql"] as const;
-export type Format = (typeof FORMATS)[number];
 
 /** What a download link grants. */
 export interface Grant {
@@ -12,18 +10,20 @@ export interface Grant {
   /** Seconds since the epoch. */
   readonly expires: number;
   readonly database: string;
-  /** When the backup was taken, as in its key. */
+  /** When the backup was taken, as in its key; for a moment its last commit. */
   readonly stamp: string;
-  readonly backupId: string;
+  /** The backup's id; for a moment its lineage's and its transaction. */
+  readonly subject: string;
   readonly format: Format;
 }
 
 const LINK = /^([0-9a-z]{12})\.([0-9a-z]{1,9})\.([\w-]{43})$/;
-const FILENAME = /^([a-z0-9][a-z0-9_-]*)-(\d{8}T\d{6}Z)-([0-9a-z]{12})\.(sql\.zst|sql\.gz|sql)$/;
+const FILENAME =
+  /^([a-z0-9][a-z0-9_-]*)-(\d{8}T\d{6}Z)-([0-9a-z]{12}(?:-\d{1,16})?)\.([a-z]+(?:\.[a-z]+)?)$/;
 
 /** The name that a download is saved under: `shop-20261121T000000Z-<id>.sql.gz`. */
 function filename(grant: Omit<Grant, "id" | "expires">): string {
-  return `${grant.database}-${grant.stamp}-${grant.backupId}.${grant.format}`;
+  return `${grant.database}-${grant.stamp}-${grant.subject}.${grant.format}`;
 }
 
 /** Everything that a link says is signed; nothing of it can be changed. */
@@ -40,20 +40,21 @@ export function linkPath(grant: Grant, key: string): string {
 /** What a link's two path parts grant, or undefined when we never signed such a link. */
 export function readLink(link: string, file: string, key: string): Grant | undefined {
   const [, id, expires, signature] = LINK.exec(link) ?? [];
-  const [, database, taken, backupId, format] = FILENAME.exec(file) ?? [];
+  const [, database, taken, subject, format] = FILENAME.exec(file) ?? [];
   if (id === undefined || database === undefined || expires!.startsWith("0")) return undefined;
+  if (!FORMATS.includes(format as Format)) return undefined;
   const grant: Grant = {
     id,
     expires: Number.parseInt(expires!, 36),
     database,
     stamp: taken!,
-    backupId: backupId!,
+    subject: subject!,
     format: format as Format,
   };
   return signatureHolds(signature!, key, "link", fields(grant)) ? grant : undefined;
 }
 
-/** The link's view of a backup. */
+/** What a link to a backup says. */
 export function grantFor(
   backup: { id: string; database: string; takenAt: number },
   format: Format,
@@ -61,5 +62,16 @@ export function grantFor(
   expires: number,
 ): Grant {
   const { database, takenAt } = backup;
-  return { id, expires, database, stamp: stamp(takenAt), backupId: backup.id, format };
+  return { id, expires, database, stamp: stamp(takenAt), subject: backup.id, format };
+}
+
+/** What a link to a moment of the log says. */
+export function grantForMoment(
+  { database, lineage, txid, committedAt }: Moment,
+  format: Format,
+  id: string,
+  expires: number,
+): Grant {
+  const subject = `${lineage.split("-")[1]}-${txid}`;
+  return { id, expires, database, stamp: stamp(committedAt), subject, format };
 }

@@ -3,10 +3,10 @@ import { newestBackup } from "../catalog/backups.ts";
 import { lastFinishedRun, newestRuns, type Run } from "../catalog/runs.ts";
 import type { DatabaseConfig } from "../config.ts";
 import type { Context } from "../context.ts";
+import { formatsOf } from "../plan/formats.ts";
 import { type Freshness, freshness } from "../plan/freshness.ts";
 import { nextMoment } from "../plan/schedule.ts";
 import { badgePath } from "./badge-access.ts";
-import { FORMATS } from "./link-url.ts";
 
 /** How the catalog's rows look outside: moments in ISO 8601, sizes in bytes. */
 
@@ -26,7 +26,7 @@ export function runView(run: Run) {
 }
 
 export function backupView(backup: Backup) {
-  return { ...backup.manifest, formats: [...FORMATS] };
+  return { ...backup.manifest, formats: [...formatsOf(backup.manifest.kind)] };
 }
 
 /** A backup without its list of tables, for lists. */

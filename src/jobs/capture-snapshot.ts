@@ -43,9 +43,10 @@ export async function captureSnapshot(
   const draft = new BackupDraft(context, run, database, "snapshot");
   const described = describeServer(source, deps);
   const logged = method.protocol === "dbpage" ? null : await followers.pull(database.name);
-  const origin = logged === null
-    ? await fromSource(context, draft.takenAt, source, method)
-    : await fromLog(context, database.name, logged.lineage, logged.txid);
+  const origin =
+    logged === null
+      ? await fromSource(context, draft.takenAt, source, method)
+      : await fromLog(context, database.name, logged.lineage, logged.txid);
 
   const raw = new Meter();
   const stored = new Meter();

@@ -85,7 +85,11 @@ export class LogFollower {
         "PAGES_UNAVAILABLE",
         `The server has no log of pages to follow: ${method.why}.`,
       );
-    if (imageIsFaster && method.image && (await openLineage(context.catalog, database.name)) === undefined)
+    if (
+      imageIsFaster &&
+      method.image &&
+      (await openLineage(context.catalog, database.name)) === undefined
+    )
       return null;
     const sound = this.#sound;
     this.#sound = false;

@@ -40,11 +40,19 @@ async function carryOut(
     timestamp: last.at,
   };
   const pages = pagesOf(context.bucket, { chain: inputs, pageCount: last.pageCount });
-  await writeLargeSegment(context, lineage.database, lineage.id, level, header, pages, async (row) => {
-    for await (const batch of readSegment(context.bucket, row.key, row.bytes, READ_BACK_SPAN))
-      void batch; // reading to the end is what checks it
-    await enterSegment(context.catalog, row);
-  });
+  await writeLargeSegment(
+    context,
+    lineage.database,
+    lineage.id,
+    level,
+    header,
+    pages,
+    async (row) => {
+      for await (const batch of readSegment(context.bucket, row.key, row.bytes, READ_BACK_SPAN))
+        void batch; // reading to the end is what checks it
+      await enterSegment(context.catalog, row);
+    },
+  );
   log.info("log-compacted", { database: lineage.database, level, segments: inputs.length });
 }
 
@@ -59,7 +67,9 @@ async function renewIdleBase(
 ): Promise<void> {
   const { catalog, bucket, deps } = context;
   const rows = await segmentsOf(catalog, lineage.id);
-  const newest = Math.max(...rows.filter(({ minTxid }) => minTxid === 1).map((row) => row.createdAt));
+  const newest = Math.max(
+    ...rows.filter(({ minTxid }) => minTxid === 1).map((row) => row.createdAt),
+  );
   if (deps.now() - newest <= logMs) return;
   const moment = await momentOf(context, name, lineage.id, lineage.txid);
   const { pageSize, committedAt: at, cursor } = lineage;

@@ -1,4 +1,10 @@
-import { lineagesOf, type Segment, segmentAt, segmentsOf } from "../catalog/lineages.ts";
+import {
+  type Lineage,
+  lineagesOf,
+  type Segment,
+  segmentAt,
+  segmentsOf,
+} from "../catalog/lineages.ts";
 import type { Context } from "../context.ts";
 import { NightjarError } from "../errors.ts";
 import { mergePages } from "../format/merge-pages.ts";
@@ -25,31 +31,41 @@ const SMALLEST_SPAN = 16 * 1024;
 const LARGEST_SPAN = 2 * 1024 * 1024;
 
 /**
+ * From when to when the log of a database can be asked, ms.
+ *
+ * @throws NightjarError `MOMENT_UNAVAILABLE` where there is no log
+ */
+export async function windowOf(
+  context: Context,
+  database: string,
+): Promise<{ from: number; to: number; lineages: Lineage[] }> {
+  const lineages = await lineagesOf(context.catalog, database);
+  const first = lineages[0];
+  const last = lineages.at(-1);
+  if (first === undefined || last === undefined)
+    throw new NightjarError("MOMENT_UNAVAILABLE", `${database} has no page log.`);
+  return { from: await oldestMoment(context, first.id), to: last.checkedAt, lineages };
+}
+
+/**
  * The database as of the last commit in its log at or before `at` (ms).
  *
  * @throws NightjarError `MOMENT_UNAVAILABLE` that names the window which can be asked for
  */
 export async function momentAt(context: Context, database: string, at: number): Promise<Moment> {
-  const { catalog } = context;
-  const lineages = await lineagesOf(catalog, database);
-  const first = lineages[0];
-  const last = lineages.at(-1);
-  if (first === undefined || last === undefined)
-    throw new NightjarError("MOMENT_UNAVAILABLE", `${database} has no page log.`);
-  const segment = at <= last.checkedAt ? await segmentAt(catalog, database, at) : undefined;
-  const asked = lineages.find(({ id }) => id === segment?.lineage)?.checkedAt ?? 0;
-  if (segment !== undefined && at > asked)
+  const { from, to, lineages } = await windowOf(context, database);
+  const segment = at <= to ? await segmentAt(context.catalog, database, at) : undefined;
+  if (segment === undefined || at < from)
+    throw new NightjarError(
+      "MOMENT_UNAVAILABLE",
+      `The log of ${database} reaches from ${iso(from)} to ${iso(to)}; ${iso(at)} is outside of it.`,
+    );
+  const asked = lineages.find(({ id }) => id === segment.lineage)?.checkedAt ?? 0;
+  if (at > asked)
     throw new NightjarError(
       "MOMENT_UNAVAILABLE",
       `Nobody saw what ${database} was at ${iso(at)}: its server lost its history between ${iso(asked)} and the next capture.`,
     );
-  if (segment === undefined) {
-    const oldest = await oldestMoment(context, first.id);
-    throw new NightjarError(
-      "MOMENT_UNAVAILABLE",
-      `The log of ${database} reaches from ${iso(oldest)} to ${iso(last.checkedAt)}; ${iso(at)} is outside of it.`,
-    );
-  }
   return momentOf(context, database, segment.lineage, segment.maxTxid);
 }
 
@@ -83,7 +99,10 @@ export async function momentOf(
 }
 
 /** The pages of a moment in ascending order, without the lock page; each segment is checked whole. */
-export function pagesOf(bucket: R2Bucket, { chain, pageCount }: Pick<Moment, "chain" | "pageCount">): AsyncIterable<readonly Page[]> {
+export function pagesOf(
+  bucket: R2Bucket,
+  { chain, pageCount }: Pick<Moment, "chain" | "pageCount">,
+): AsyncIterable<readonly Page[]> {
   const span = spanFor(chain.length);
   return mergePages(
     chain.map(({ key, bytes }) => readSegment(bucket, key, bytes, span)),

@@ -153,7 +153,10 @@ async function isEntered(
 }
 
 /** Enter the segment that follows the newest one known, if there is one in the bucket. */
-async function adoptNext({ catalog, bucket }: Context, lineage: Lineage): Promise<Lineage | undefined> {
+async function adoptNext(
+  { catalog, bucket }: Context,
+  lineage: Lineage,
+): Promise<Lineage | undefined> {
   const found = await segmentsAfter(bucket, lineage.database, lineage.id, 0, lineage.txid);
   for (const { key, size, note } of found) {
     if (note["segment"] === undefined || note["cursor"] === undefined) continue;

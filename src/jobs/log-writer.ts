@@ -166,7 +166,9 @@ export class LogWriter {
   #takeMerged(pageCount: number, pageSize: number): AsyncIterable<readonly Page[]> {
     const inMemory = inBatches(this.#buffer.takeCommitted());
     const { bucket } = this.#context;
-    const spilled = this.#spilled.map(({ key, bytes }) => readSegment(bucket, key, bytes, SPILL_SPAN));
+    const spilled = this.#spilled.map(({ key, bytes }) =>
+      readSegment(bucket, key, bytes, SPILL_SPAN),
+    );
     return skipLockPage(mergePages([...spilled, inMemory], pageCount), pageSize);
   }
 

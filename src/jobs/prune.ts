@@ -38,7 +38,10 @@ export async function prune(
   for (let at = 0; at < doomed.length; at += BATCH) {
     const batch = doomed.slice(at, at + BATCH);
     await removeObjects(bucket, batch.map(manifestKey));
-    await removeObjects(bucket, batch.map((backup) => bytesKey(backup, backup.kind)));
+    await removeObjects(
+      bucket,
+      batch.map((backup) => bytesKey(backup, backup.kind)),
+    );
     await removeBackups(
       catalog,
       batch.map(({ id }) => id),

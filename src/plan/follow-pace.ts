@@ -15,6 +15,7 @@ const LONGEST_PAUSE = 15 * MINUTE;
  * @param failures tries in a row that failed
  */
 export function followPause(pace: number, idle: number, failures: number): number {
-  if (failures > 0) return Math.max(pace, Math.min(pace * 2 ** Math.min(failures, 20), LONGEST_PAUSE));
+  if (failures > 0)
+    return Math.max(pace, Math.min(pace * 2 ** Math.min(failures, 20), LONGEST_PAUSE));
   return pace * Math.min(1 + Math.floor(idle / PATIENCE), SLOWEST);
 }

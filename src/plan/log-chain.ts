@@ -24,7 +24,10 @@ export function chainTo<S extends ChainLink>(
   const usable = segments.filter(({ maxTxid }) => maxTxid <= txid);
   const base = usable
     .filter(({ minTxid }) => minTxid === 1)
-    .reduce<S | undefined>((best, one) => (best && best.maxTxid >= one.maxTxid ? best : one), undefined);
+    .reduce<S | undefined>(
+      (best, one) => (best && best.maxTxid >= one.maxTxid ? best : one),
+      undefined,
+    );
   if (base === undefined) return undefined;
   const chain = [base];
   const sorted = usable.toSorted((a, b) => a.minTxid - b.minTxid);

@@ -41,7 +41,10 @@ export async function* framedBody(
     let length: number | undefined;
     while ((length = frameLength(bytes, start, end)) !== undefined) {
       if (length > MAX_FRAME)
-        throw new NightjarError("PAGES_INVALID", `The server announced a frame of ${length} bytes.`);
+        throw new NightjarError(
+          "PAGES_INVALID",
+          `The server announced a frame of ${length} bytes.`,
+        );
       if (start + length > end) break;
       frames.push(bytes.subarray(start, start + length));
       start += length;

@@ -23,9 +23,7 @@ const frameLength: FrameLength = (bytes, at, end) =>
   end < at + HEADER ? undefined : HEADER + bigEndian32(bytes, at + 1);
 
 function bigEndian32(bytes: Uint8Array, at: number): number {
-  return (
-    bytes[at]! * 2 ** 24 + ((bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!)
-  );
+  return bytes[at]! * 2 ** 24 + ((bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!);
 }
 
 /**

@@ -49,7 +49,11 @@ export async function probe(source: Source, deps: Deps): Promise<Method> {
  *
  * @throws NightjarError `PAGES_UNAVAILABLE` where only the dump is left
  */
-export function pageSource({ protocol, image, why }: Method, source: Source, deps: Deps): PageSource {
+export function pageSource(
+  { protocol, image, why }: Method,
+  source: Source,
+  deps: Deps,
+): PageSource {
   switch (protocol) {
     case "sync":
       return syncSource(source, deps);

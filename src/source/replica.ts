@@ -95,7 +95,10 @@ class ReplicaPull {
   async #indexNow(): Promise<number> {
     const hello = await sayHello(this.#source, this.#deps);
     if (hello.logId !== this.#hello!.logId)
-      throw new NightjarError("SOURCE_ERROR", "The server began a new log while it was being read.");
+      throw new NightjarError(
+        "SOURCE_ERROR",
+        "The server began a new log while it was being read.",
+      );
     return hello.index ?? -1;
   }
 
@@ -230,7 +233,10 @@ class ReplicaPull {
   async #renewSession(): Promise<void> {
     const hello = await sayHello(this.#source, this.#deps);
     if (hello.logId !== this.#hello!.logId)
-      throw new NightjarError("SOURCE_ERROR", "The server began a new log while it was being read.");
+      throw new NightjarError(
+        "SOURCE_ERROR",
+        "The server began a new log while it was being read.",
+      );
     this.#hello = hello;
   }
 }

@@ -28,10 +28,7 @@ export function sourceHeaders({ token, namespace }: Source): Record<string, stri
 }
 
 /** The source of a configured database. */
-export function sourceOf(
-  database: Omit<Source, "token">,
-  token: string | undefined,
-): Source {
+export function sourceOf(database: Omit<Source, "token">, token: string | undefined): Source {
   const { url, namespace, stallMs } = database;
   return { url, namespace, stallMs, token };
 }

@@ -19,7 +19,11 @@ export function syncSource(source: Source, deps: Deps): PageSource {
   return { protocol: "sync", pull: (cursor) => pull(source, deps, cursor) };
 }
 
-async function* pull(source: Source, deps: Deps, cursor: PageCursor | null): AsyncIterable<PageEvent> {
+async function* pull(
+  source: Source,
+  deps: Deps,
+  cursor: PageCursor | null,
+): AsyncIterable<PageEvent> {
   let place: SyncPlace | null = null;
   let why = "This is the first pull.";
   if (cursor !== null && cursor.protocol !== "sync")

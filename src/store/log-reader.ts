@@ -29,14 +29,17 @@ export async function openLog(
   cache: BlockCache = sharedBlocks,
 ): Promise<PageReader> {
   const newestFirst: { segment: StoredSegment; index: LtxIndex }[] = [];
-  for (const segment of chain) newestFirst.unshift({ segment, index: await readIndex(bucket, segment) });
+  for (const segment of chain)
+    newestFirst.unshift({ segment, index: await readIndex(bucket, segment) });
 
   const read = async ({ key, bytes }: StoredSegment, offset: number, length: number) => {
     const whole = new Uint8Array(length);
     for (let at = offset; at < offset + length;) {
       const start = Math.floor(at / BLOCK) * BLOCK;
       const size = Math.min(BLOCK, bytes - start);
-      const block = await cache.get(`${key}#${start}`, () => readSpan(bucket, key, start, size, bytes));
+      const block = await cache.get(`${key}#${start}`, () =>
+        readSpan(bucket, key, start, size, bytes),
+      );
       const part = block.subarray(at - start, Math.min(size, offset + length - start));
       whole.set(part, at - offset);
       at += part.length;
@@ -54,7 +57,10 @@ export async function openLog(
         if (place === undefined) continue;
         const page = decodeLtxPage(await read(segment, place.offset, place.size), pageSize);
         if (page.pgno === pgno) return page.data;
-        throw new NightjarError("OBJECT_CORRUPT", `${segment.key} has page ${page.pgno} for ${pgno}.`);
+        throw new NightjarError(
+          "OBJECT_CORRUPT",
+          `${segment.key} has page ${page.pgno} for ${pgno}.`,
+        );
       }
       throw new NightjarError("OBJECT_CORRUPT", `No segment of the log has page ${pgno}.`);
     },
@@ -65,7 +71,8 @@ async function readIndex(bucket: R2Bucket, { key, bytes }: StoredSegment): Promi
   const look = async (length: number) => readSpan(bucket, key, bytes - length, length, bytes);
   let tail = await look(Math.min(FIRST_LOOK, bytes));
   const needed = ltxTailSize(tail, bytes);
-  if (needed > bytes) throw new NightjarError("OBJECT_CORRUPT", `${key} is too short for its index.`);
+  if (needed > bytes)
+    throw new NightjarError("OBJECT_CORRUPT", `${key} is too short for its index.`);
   if (needed > tail.length) tail = await look(needed);
   return readLtxIndex(tail, bytes);
 }

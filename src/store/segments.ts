@@ -40,5 +40,9 @@ export async function segmentsAfter(
   const { objects } = await orFail("STORE_FAILED", `listing ${prefix}`, () =>
     bucket.list({ prefix, startAfter, include: ["customMetadata"] }),
   );
-  return objects.map(({ key, size, customMetadata }) => ({ key, size, note: customMetadata ?? {} }));
+  return objects.map(({ key, size, customMetadata }) => ({
+    key,
+    size,
+    note: customMetadata ?? {},
+  }));
 }

@@ -30,7 +30,10 @@ export async function openSnapshot(
   );
   const { offsets, frameContent, contentBytes } = decodeSeekTable(tail, stored.bytes);
   if (contentBytes !== raw.bytes)
-    throw new NightjarError("OBJECT_CORRUPT", `${key} holds ${contentBytes} of ${raw.bytes} bytes.`);
+    throw new NightjarError(
+      "OBJECT_CORRUPT",
+      `${key} holds ${contentBytes} of ${raw.bytes} bytes.`,
+    );
 
   const frame = (number: number): Promise<Uint8Array> =>
     cache.get(`${key}#${number}`, async () => {

@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { parseRange } from "../../src/http/range.ts";
-import { FORMATS, grantFor, linkPath, readLink } from "../../src/http/link-url.ts";
+import { grantFor, linkPath, readLink } from "../../src/http/link-url.ts";
+import { FORMATS } from "../../src/plan/formats.ts";
 import { TIERS } from "../../src/plan/tier.ts";
 import { bytesKey, manifestKey, parseKey } from "../../src/store/keys.ts";
 

@@ -28,7 +28,12 @@ async function compressed(pages: Page[]): Promise<Uint8Array> {
   return bytesOf(seekableCompress(batches(), () => {}));
 }
 
-const joined = (pages: Page[]) => bytesOf((async function* () { for (const { data } of pages) yield data; })());
+const joined = (pages: Page[]) =>
+  bytesOf(
+    (async function* () {
+      for (const { data } of pages) yield data;
+    })(),
+  );
 
 describe("the seekable form of a snapshot", () => {
   it.each([

@@ -6,7 +6,7 @@ import { zstdDecompress } from "../../src/format/codec.ts";
 import { openImage } from "../../src/sqlite/open.ts";
 import { openSnapshot } from "../../src/store/snapshot-reader.ts";
 import { bytesOf } from "../support/bytes-of.ts";
-import { allKeys, backUp, manualRun, testContext } from "../support/context.ts";
+import { backUp, manualRun, testContext } from "../support/context.ts";
 import { PageDatabase } from "../support/page-database.ts";
 
 const { BUCKET } = env as unknown as { BUCKET: R2Bucket };
@@ -21,13 +21,19 @@ describe("a backup by pages", () => {
 
     const { manifest } = (await newestBackup(context.catalog, "shop"))!;
     expect(manifest).toMatchObject({ kind: "snapshot", tables: [{ name: "items", rows: 5000 }] });
-    expect(manifest.snapshot).toMatchObject({ method: { protocol: "replica", image: true }, log: null });
+    expect(manifest.snapshot).toMatchObject({
+      method: { protocol: "replica", image: true },
+      log: null,
+    });
     const stored = await BUCKET.get(manifest.key);
     const file = await bytesOf(zstdDecompress(stored!.body));
     expect(file.length).toBe(manifest.raw.bytes);
 
     const image = await openImage(await openSnapshot(BUCKET, manifest));
-    const rows = await image.rows("SELECT rowid || ' ' || quote(id) || ' ' || quote(pad) FROM items ORDER BY rowid", (row) => row.text(0));
+    const rows = await image.rows(
+      "SELECT rowid || ' ' || quote(id) || ' ' || quote(pad) FROM items ORDER BY rowid",
+      (row) => row.text(0),
+    );
     expect(rows).toEqual(await database.rows("items"));
     const check = await image.rows("PRAGMA integrity_check", (row) => row.text(0));
     expect(check).toEqual(["ok"]);
@@ -44,6 +50,5 @@ describe("a backup by pages", () => {
       [9, manifest.snapshot!.pageCount],
       [0, expect.toSatisfy((n: number) => n < 5)],
     ]);
-    console.log(await allKeys());
   });
 });

@@ -1,0 +1,42 @@
+import { defineCommand } from "citty";
+import { backup, database, json } from "../args.ts";
+import { apiClient, bodyOf, connection } from "../client.ts";
+import { CliError, EXIT } from "../exit.ts";
+import { findBackup } from "../link.ts";
+import { printJson, printTable } from "../output.ts";
+
+export default defineCommand({
+  meta: { name: "query", description: "Ask a backup, or a moment of the page log, in SQL" },
+  args: {
+    database,
+    sql: { type: "positional", description: "One reading statement", required: true },
+    backup,
+    at: { type: "string", description: "A moment in ISO 8601: ask the page log instead" },
+    json,
+  },
+  async run({ args }) {
+    const client = apiClient(connection(process.env));
+    const { database: db, sql, at } = args;
+    if (at !== undefined && args.backup !== "latest")
+      throw new CliError(EXIT.usage, "--at and --backup exclude each other.");
+    const answer =
+      at === undefined
+        ? await bodyOf(
+            client.v1.backups[":id"].query.$post({
+              param: { id: (await findBackup(client, db, args.backup)).id },
+              json: { sql },
+            }),
+          )
+        : await bodyOf(
+            client.v1.databases[":db"].query.$post({ param: { db }, json: { sql, at } }),
+          );
+    if (args.json) printJson(answer);
+    else printTable([answer.columns, ...answer.rows.map((row) => row.map(shown))]);
+  },
+});
+
+/** A value for people; what JSON has no form for is shown as the API sends it. */
+function shown(value: unknown): string {
+  if (value === null) return "NULL";
+  return typeof value === "object" ? JSON.stringify(value) : String(value);
+}

@@ -1,0 +1,38 @@
+import { defineCommand } from "citty";
+import { database, json } from "../args.ts";
+import { apiClient, bodyOf, connection } from "../client.ts";
+import { moment, printJson, printTable, size } from "../output.ts";
+
+export default defineCommand({
+  meta: { name: "timeline", description: "Which moments can be had, and what changed when" },
+  args: {
+    database,
+    limit: { type: "string", description: "Changes at the most, up to 1000", default: "20" },
+    json,
+  },
+  async run({ args }) {
+    const client = apiClient(connection(process.env));
+    const timeline = await bodyOf(
+      client.v1.databases[":db"].timeline.$get({
+        param: { db: args.database },
+        query: { limit: args.limit },
+      }),
+    );
+    if (args.json) {
+      printJson(timeline);
+      return;
+    }
+    const { window, changes } = timeline;
+    console.log(`Any moment from ${moment(window.from)} to ${moment(window.to)}.`);
+    printTable([
+      ["at", "commits", "pages", "stored", ""],
+      ...changes.map(({ at, commits, pages, bytes, whole }) => [
+        at,
+        String(commits),
+        String(pages),
+        size(bytes),
+        whole ? "whole database" : "",
+      ]),
+    ]);
+  },
+});

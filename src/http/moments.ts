@@ -1,0 +1,89 @@
+import { Hono } from "hono";
+import * as v from "valibot";
+import { timelineOf } from "../catalog/timeline.ts";
+import { askMoment } from "../jobs/ask.ts";
+import { unavailable } from "../jobs/derive.ts";
+import { momentAt, windowOf } from "../jobs/log-moment.ts";
+import { type Format, formatsOf } from "../plan/formats.ts";
+import { configured } from "./configured.ts";
+import type { HttpEnv } from "./hono-env.ts";
+import { input } from "./input.ts";
+import { grantForMoment } from "./link-url.ts";
+import { expiresInField, formatField, makeLink } from "./make-link.ts";
+import { querySchema } from "./query-input.ts";
+
+const AT = "must be a moment in ISO 8601 with its offset, like 2026-11-20T14:03:00Z";
+
+const at = v.pipe(
+  v.string(AT),
+  v.check(
+    (text) =>
+      /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)$/.test(text) &&
+      !Number.isNaN(Date.parse(text)),
+    AT,
+  ),
+  v.transform((text) => Date.parse(text)),
+);
+
+const newLinkSchema = v.strictObject({ at, format: formatField, expiresIn: expiresInField });
+const questionSchema = v.strictObject({ at: v.optional(at), ...querySchema.entries });
+const timelineSchema = v.strictObject({
+  limit: v.optional(
+    v.pipe(
+      v.string(),
+      v.regex(/^([1-9]\d{0,2}|1000)$/, "must be a whole number from 1 to 1000"),
+      v.transform(Number),
+    ),
+    "100",
+  ),
+  before: v.optional(at),
+});
+
+const iso = (moment: number) => new Date(moment).toISOString();
+
+/** `/v1/databases/:db/…`: what the page log gives: any moment, and what happened when. */
+export const moments = new Hono<HttpEnv>()
+  .get("/:db/timeline", input("query", timelineSchema), async (c) => {
+    const { name } = configured(c.env, c.req.param("db"));
+    const { limit, before } = c.req.valid("query");
+    const { from, to } = await windowOf(c.env, name);
+    const found = await timelineOf(c.env.catalog, name, limit, before);
+    const changes = found.map((segment) => ({
+      at: iso(segment.at),
+      lineage: segment.lineage,
+      txid: segment.maxTxid,
+      commits: segment.maxTxid - segment.minTxid + 1,
+      pages: segment.pages,
+      bytes: segment.bytes,
+      pageCount: segment.pageCount,
+      whole: segment.minTxid === 1,
+    }));
+    return c.json({ database: name, window: { from: iso(from), to: iso(to) }, changes });
+  })
+
+  .post("/:db/links", input("json", newLinkSchema), async (c) => {
+    const { name } = configured(c.env, c.req.param("db"));
+    const { at: wanted, format, expiresIn } = c.req.valid("json");
+    if (!formatsOf("snapshot").includes(format as Format)) throw unavailable("snapshot", format);
+    const moment = await momentAt(c.env, name, wanted);
+    const { lineage, txid, committedAt, pageCount, pageSize } = moment;
+    const link = await makeLink(
+      c.env,
+      `log/${name}/${lineage}/${txid}`,
+      format as Format,
+      expiresIn,
+      (id, expires) => grantForMoment(moment, format as Format, id, expires),
+    );
+    const url = new URL(c.req.url).origin + link.path;
+    const about = { committedAt: iso(committedAt), lineage, txid, bytes: pageCount * pageSize };
+    return c.json({ ...link, url, moment: about }, 201);
+  })
+
+  .post("/:db/query", input("json", questionSchema), async (c) => {
+    const { name } = configured(c.env, c.req.param("db"));
+    const { at: wanted, ...question } = c.req.valid("json");
+    const moment = await momentAt(c.env, name, wanted ?? (await windowOf(c.env, name)).to);
+    const answer = await askMoment(c.env, moment, question);
+    const { lineage, txid, committedAt } = moment;
+    return c.json({ ...answer, moment: { committedAt: iso(committedAt), lineage, txid } });
+  });

@@ -1,0 +1,88 @@
+import type { Context } from "../context.ts";
+import { NightjarError } from "../errors.ts";
+import { gzipCompress, zstdCompress, zstdDecompress } from "../format/codec.ts";
+import { databasePages } from "../format/database-file.ts";
+import { verified } from "../format/hash.ts";
+import type { PageReader } from "../format/page.ts";
+import { seekableCompress } from "../format/seekable.ts";
+import type { Manifest } from "../manifest.ts";
+import { type Format, formatsOf } from "../plan/formats.ts";
+import { openImage } from "../sqlite/open.ts";
+import { writeSql } from "../sqlite/write-sql.ts";
+import { openLog } from "../store/log-reader.ts";
+import { readObject } from "../store/read.ts";
+import { openSnapshot } from "../store/snapshot-reader.ts";
+import { type Moment, pagesOf } from "./log-moment.ts";
+
+/** Bytes made for a download, and how many there will be, where that is known. */
+export interface Derived {
+  bytes: AsyncIterable<Uint8Array>;
+  length: number | undefined;
+}
+
+/**
+ * A stored backup in another form. What is wrong with the stored bytes shows before the last of them
+ * is given.
+ *
+ * @throws NightjarError here or while reading: `OBJECT_MISSING`, `OBJECT_CORRUPT`, `STORE_FAILED`
+ */
+export async function deriveBackup(
+  { bucket }: Context,
+  manifest: Manifest,
+  format: Format,
+): Promise<Derived> {
+  const { kind, key, raw, stored } = manifest;
+  if (!formatsOf(kind).includes(format)) throw unavailable(kind, format);
+  if (kind === "snapshot" && format.startsWith("sql"))
+    return { bytes: coded(sqlOf(await openSnapshot(bucket, manifest)), format), length: undefined };
+  const bytes = await readObject(bucket, key, undefined, stored.bytes);
+  const plain = verified(zstdDecompress(bytes), raw, key);
+  const whole = format === "db" || format === "sql";
+  return { bytes: coded(plain, format), length: whole ? raw.bytes : undefined };
+}
+
+/**
+ * A moment of the log in any form.
+ *
+ * @throws NightjarError here or while reading: `OBJECT_MISSING`, `OBJECT_CORRUPT`, `STORE_FAILED`
+ */
+export async function deriveMoment(
+  { bucket }: Context,
+  moment: Moment,
+  format: Format,
+): Promise<Derived> {
+  const { pageSize, pageCount } = moment;
+  if (format.startsWith("sql")) {
+    const pages = await openLog(bucket, moment.chain, moment);
+    return { bytes: coded(sqlOf(pages), format), length: undefined };
+  }
+  const { pages } = databasePages(pagesOf(bucket, moment), pageSize, pageCount);
+  if (format === "db.zst") return { bytes: seekableCompress(pages, () => {}), length: undefined };
+  async function* file(): AsyncIterable<Uint8Array> {
+    for await (const batch of pages) for (const { data } of batch) yield data;
+  }
+  return { bytes: file(), length: pageSize * pageCount };
+}
+
+async function* sqlOf(pages: PageReader): AsyncIterable<Uint8Array> {
+  const image = await openImage(pages);
+  try {
+    yield* writeSql(image);
+  } finally {
+    image.close();
+  }
+}
+
+function coded(bytes: AsyncIterable<Uint8Array>, format: Format): AsyncIterable<Uint8Array> {
+  if (format.endsWith(".gz")) return gzipCompress(bytes);
+  return format.endsWith(".zst") ? zstdCompress(bytes) : bytes;
+}
+
+/** What cannot be made of a dump: pages. */
+export function unavailable(kind: Manifest["kind"], format: string): NightjarError {
+  const known = formatsOf(kind).join(", ");
+  return new NightjarError(
+    "FORMAT_UNAVAILABLE",
+    `A ${kind} can be downloaded as ${known}, not as ${format.slice(0, 20)}.`,
+  );
+}
