@@ -22,7 +22,6 @@ const at = v.pipe(
       !Number.isNaN(Date.parse(text)),
     AT,
   ),
-  v.transform((text) => Date.parse(text)),
 );
 
 const newLinkSchema = v.strictObject({ at, format: formatField, expiresIn: expiresInField });
@@ -47,7 +46,8 @@ export const moments = new Hono<HttpEnv>()
     const { name } = configured(c.env, c.req.param("db"));
     const { limit, before } = c.req.valid("query");
     const { from, to } = await windowOf(c.env, name);
-    const found = await timelineOf(c.env.catalog, name, limit, before);
+    const until = before === undefined ? undefined : Date.parse(before);
+    const found = await timelineOf(c.env.catalog, name, limit, until);
     const changes = found.map((segment) => ({
       at: iso(segment.at),
       lineage: segment.lineage,
@@ -65,7 +65,7 @@ export const moments = new Hono<HttpEnv>()
     const { name } = configured(c.env, c.req.param("db"));
     const { at: wanted, format, expiresIn } = c.req.valid("json");
     if (!formatsOf("snapshot").includes(format as Format)) throw unavailable("snapshot", format);
-    const moment = await momentAt(c.env, name, wanted);
+    const moment = await momentAt(c.env, name, Date.parse(wanted));
     const { lineage, txid, committedAt, pageCount, pageSize } = moment;
     const link = await makeLink(
       c.env,
@@ -82,7 +82,8 @@ export const moments = new Hono<HttpEnv>()
   .post("/:db/query", input("json", questionSchema), async (c) => {
     const { name } = configured(c.env, c.req.param("db"));
     const { at: wanted, ...question } = c.req.valid("json");
-    const moment = await momentAt(c.env, name, wanted ?? (await windowOf(c.env, name)).to);
+    const newest = async () => (await windowOf(c.env, name)).to;
+    const moment = await momentAt(c.env, name, wanted ? Date.parse(wanted) : await newest());
     const answer = await askMoment(c.env, moment, question);
     const { lineage, txid, committedAt } = moment;
     return c.json({ ...answer, moment: { committedAt: iso(committedAt), lineage, txid } });

@@ -11,7 +11,7 @@ const SHOP = inject("shop");
 const { BUCKET } = env as unknown as { BUCKET: R2Bucket };
 const DATABASES = {
   shop: { url: SHOP, badge: "public" },
-  hidden: { url: SHOP },
+  hidden: { url: SHOP, capture: "dump" },
 };
 const ORIGIN = "https://nightjar.example";
 
@@ -286,7 +286,9 @@ describe("badges and health", () => {
   });
 
   it("turn to failed with the last run, and back with the next good one", async () => {
-    const spoilt = testContext({ shop: { url: "http://127.0.0.1:9", attempts: 1 } });
+    const spoilt = testContext({
+      shop: { url: "http://127.0.0.1:9", attempts: 1, capture: "dump" },
+    });
     await backUp(spoilt, manualRun("shop"));
     expect(await json("/badge/shop.json", { token: null })).toMatchObject({ message: "failed" });
     expect(await json("/v1/databases/shop")).toMatchObject({

@@ -17,7 +17,7 @@ beforeEach(() => {
 
 /** The bucket and the catalog must tell the same: each backup whole, and nothing else. */
 async function expectConsistent(when: string): Promise<number> {
-  const { catalog } = testContext({ shop: { url: SHOP } });
+  const { catalog } = testContext({ shop: { url: SHOP, capture: "dump" } });
   const backups = await listBackups(catalog, "shop", 200);
   const keys = backups.flatMap(({ manifest }) => [manifest.key, manifest.manifestKey]);
   expect(await allKeys(), when).toEqual(keys.toSorted());
@@ -32,9 +32,13 @@ describe("an R2 or D1 that fails", () => {
       let before = await expectConsistent("at the start");
       for (let call = 1; ; call++) {
         const fault = failing({ BUCKET, DB }, part, call, () => new Error("injected"));
-        const context = testContext({ shop: { url: SHOP } }, fault);
+        const context = testContext({ shop: { url: SHOP, capture: "dump" } }, fault);
         const run = manualRun("shop");
-        await enterRun(testContext({ shop: { url: SHOP } }).catalog, run, Date.now());
+        await enterRun(
+          testContext({ shop: { url: SHOP, capture: "dump" } }).catalog,
+          run,
+          Date.now(),
+        );
         await runBackup(context, run.id, inlineStep).catch(() => {});
         const when = `call ${call} of the ${part}: ${fault.what()}`;
         expect(await findRun(testContext({}).catalog, run.id), when).toMatchObject({
@@ -52,7 +56,7 @@ describe("an R2 or D1 that fails", () => {
 
 /** The next run heals whatever the one before has left. */
 async function healNow(): Promise<void> {
-  const context = testContext({ shop: { url: SHOP } });
+  const context = testContext({ shop: { url: SHOP, capture: "dump" } });
   expect(await backUp(context, manualRun("shop"))).toMatchObject({ state: "done" });
   expect(await uploadsOf(context.catalog, "shop")).toEqual([]);
 }
@@ -62,8 +66,8 @@ describe("a Worker that is killed", () => {
     it(`at any call to the ${part}: all of the backup or nothing, and the next run heals`, async () => {
       for (let call = 1; ; call++) {
         const fault = failing({ BUCKET, DB }, part, call, () => new KilledError());
-        const context = testContext({ shop: { url: SHOP } }, fault);
-        const { catalog } = testContext({ shop: { url: SHOP } });
+        const context = testContext({ shop: { url: SHOP, capture: "dump" } }, fault);
+        const { catalog } = testContext({ shop: { url: SHOP, capture: "dump" } });
         const run = manualRun("shop");
         await enterRun(catalog, run, Date.now());
         // Everything after the kill fails too: the process is gone, and so are its clean-ups.
@@ -81,7 +85,7 @@ describe("a Worker that is killed", () => {
 
 describe("a Workflow that is started again", () => {
   it("makes no second backup, whether its run had failed or was done", async () => {
-    const { catalog } = testContext({ again: { url: SHOP } });
+    const { catalog } = testContext({ again: { url: SHOP, capture: "dump" } });
     const run = manualRun("again");
     // D1 dies once the manifest is written, for longer than any retry.
     const db = new Proxy(DB, {
@@ -94,12 +98,14 @@ describe("a Workflow that is started again", () => {
         };
       },
     });
-    expect(await backUp(testContext({ again: { url: SHOP } }, { db }), run)).toMatchObject({
+    expect(
+      await backUp(testContext({ again: { url: SHOP, capture: "dump" } }, { db }), run),
+    ).toMatchObject({
       state: "failed",
       error: { code: "CATALOG_FAILED", message: expect.not.stringContaining("sha256") },
     });
     for (let count = 0; count < 2; count++) {
-      await runBackup(testContext({ again: { url: SHOP } }), run.id, inlineStep);
+      await runBackup(testContext({ again: { url: SHOP, capture: "dump" } }), run.id, inlineStep);
       expect(await findRun(catalog, run.id)).toMatchObject({ state: "done" });
       expect(await listBackups(catalog, "again", 10)).toHaveLength(1);
       expect((await allKeys()).filter((key) => key.includes("/again/"))).toHaveLength(2);
@@ -107,8 +113,11 @@ describe("a Workflow that is started again", () => {
   });
 
   it("says nothing more for an attempt that was given up", async () => {
-    const { catalog } = testContext({ late: { url: SHOP } });
-    const run = await backUp(testContext({ late: { url: SHOP } }), manualRun("late"));
+    const { catalog } = testContext({ late: { url: SHOP, capture: "dump" } });
+    const run = await backUp(
+      testContext({ late: { url: SHOP, capture: "dump" } }),
+      manualRun("late"),
+    );
     expect(run.state).toBe("done");
     await updateRun(catalog, run.id, { state: "storing" }, Date.now());
     expect(await findRun(catalog, run.id)).toMatchObject({ state: "done" });
@@ -116,7 +125,7 @@ describe("a Workflow that is started again", () => {
 });
 
 it("one upload that cannot be healed does not keep the next backup from being made", async () => {
-  const context = testContext({ stuck: { url: SHOP } });
+  const context = testContext({ stuck: { url: SHOP, capture: "dump" } });
   await BUCKET.put("manual/stuck/x.json", "no JSON");
   await enterUpload(context.catalog, {
     key: "manual/stuck/x.sql.zst",

@@ -28,7 +28,7 @@ afterEach(() => vi.restoreAllMocks());
 
 describe("a backup of a healthy server", () => {
   it("holds the server's dump byte for byte, under the key and manifest of the design", async () => {
-    const context = testContext({ shop: { url: SHOP } });
+    const context = testContext({ shop: { url: SHOP, capture: "dump" } });
     const run = await backUp(context, { ...manualRun("shop"), name: "before", labels: { a: "b" } });
     expect(run).toMatchObject({ state: "done", attempt: 1, error: null });
 
@@ -60,7 +60,7 @@ describe("a backup of a healthy server", () => {
   });
 
   it("is complete without the facts that only Hrana tells, and says which are missing", async () => {
-    const context = testContext({ shop: { url: SHOP } });
+    const context = testContext({ shop: { url: SHOP, capture: "dump" } });
     const { fetch } = context.deps;
     context.deps.fetch = async (url, init) =>
       url.endsWith("/dump?preserve_row_ids=true")
@@ -78,7 +78,9 @@ describe("a backup of a healthy server", () => {
 async function expectFailure(fault: string, code: string, options: object = {}): Promise<string> {
   const before = await allKeys();
   const logged = vi.spyOn(console, "error").mockImplementation(() => {});
-  const context = testContext({ bad: { url: `${FAULTS}/${fault}`, attempts: 1, ...options } });
+  const context = testContext({
+    bad: { capture: "dump", url: `${FAULTS}/${fault}`, attempts: 1, ...options },
+  });
   const run = await backUp(context, manualRun("bad"));
   expect.soft(run.state, fault).toBe("failed");
   expect.soft(run.error?.code, fault).toBe(code);
@@ -135,15 +137,21 @@ describe("a backup of a spoilt dump", () => {
   });
 
   it("fails when nobody listens", async () => {
-    const context = testContext({ gone: { url: "http://127.0.0.1:9", attempts: 1 } });
+    const context = testContext({
+      gone: { url: "http://127.0.0.1:9", attempts: 1, capture: "dump" },
+    });
     const run = await backUp(context, manualRun("gone"));
     expect(run.error?.code).toBe("SOURCE_UNREACHABLE");
   });
 
   it("tries again what may pass, and at once gives up what will not", async () => {
-    const passing = testContext({ bad: { url: `${FAULTS}/status/500`, attempts: 3 } });
+    const passing = testContext({
+      bad: { capture: "dump", url: `${FAULTS}/status/500`, attempts: 3 },
+    });
     expect(await backUp(passing, manualRun("bad"))).toMatchObject({ state: "failed", attempt: 3 });
-    const lasting = testContext({ bad: { url: `${FAULTS}/status/401`, attempts: 3 } });
+    const lasting = testContext({
+      bad: { capture: "dump", url: `${FAULTS}/status/401`, attempts: 3 },
+    });
     expect(await backUp(lasting, manualRun("bad"))).toMatchObject({ state: "failed", attempt: 1 });
   });
 
@@ -177,7 +185,7 @@ describe("a backup of a spoilt dump", () => {
 
   it("never repeats the token that an error echoes", async () => {
     const context = testContext(
-      { bad: { url: `${FAULTS}/echo/-`, attempts: 1, token: "BAD_TOKEN" } },
+      { bad: { capture: "dump", url: `${FAULTS}/echo/-`, attempts: 1, token: "BAD_TOKEN" } },
       { secrets: { BAD_TOKEN: "very-secret-token" } },
     );
     const logged = vi.spyOn(console, "error").mockImplementation(() => {});

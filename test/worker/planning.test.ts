@@ -20,7 +20,10 @@ beforeEach(() => {
 
 /** Look at a moment, and carry out what was started. */
 async function night(name: string, now: number, url = SHOP) {
-  const context = testContext({ [name]: { url, attempts: 1 } }, { now: () => now });
+  const context = testContext(
+    { [name]: { url, attempts: 1, capture: "dump" } },
+    { now: () => now },
+  );
   await look(context, now);
   for (const id of context.started) await runBackup(context, id, inlineStep).catch(() => {});
   return context;
@@ -28,7 +31,7 @@ async function night(name: string, now: number, url = SHOP) {
 
 describe("the cron's look", () => {
   it("makes one backup for a moment, however often it is delivered", async () => {
-    const context = testContext({ once: { url: SHOP } }, { now: () => NIGHT });
+    const context = testContext({ once: { url: SHOP, capture: "dump" } }, { now: () => NIGHT });
     await Promise.all([look(context, NIGHT), look(context, NIGHT), look(context, NIGHT)]);
     expect(context.started).toEqual(["once-20261101T000000Z"]);
     await runBackup(context, context.started[0]!, inlineStep);
@@ -52,7 +55,7 @@ describe("the cron's look", () => {
   });
 
   it("goes on after a start that was cut off", async () => {
-    const context = testContext({ cut: { url: SHOP } }, { now: () => NIGHT });
+    const context = testContext({ cut: { url: SHOP, capture: "dump" } }, { now: () => NIGHT });
     const { create } = context.workflows;
     context.workflows.create = () => Promise.reject(new Error("no Workflow today"));
     await expect(look(context, NIGHT)).rejects.toThrow("no Workflow today");
@@ -79,7 +82,7 @@ describe("the cron's look", () => {
   });
 
   it("waits on for a quiet run whose Workflow says that it is at work", async () => {
-    const databases = { slow: { url: SHOP } };
+    const databases = { slow: { url: SHOP, capture: "dump" } };
     await look(testContext(databases, { now: () => NIGHT }), NIGHT);
     const context = testContext(databases, { now: () => NIGHT + DAY });
     context.started.push("slow-20261101T000000Z");
@@ -91,8 +94,11 @@ describe("the cron's look", () => {
   });
 
   it("marks a run failed whose Workflow is gone", async () => {
-    await look(testContext({ lost: { url: SHOP } }, { now: () => NIGHT }), NIGHT);
-    const context = testContext({ lost: { url: SHOP } }, { now: () => NIGHT + DAY });
+    await look(testContext({ lost: { url: SHOP, capture: "dump" } }, { now: () => NIGHT }), NIGHT);
+    const context = testContext(
+      { lost: { url: SHOP, capture: "dump" } },
+      { now: () => NIGHT + DAY },
+    );
     await look(context, NIGHT + DAY);
     expect(await findRun(context.catalog, "lost-20261101T000000Z")).toMatchObject({
       state: "failed",
@@ -102,7 +108,7 @@ describe("the cron's look", () => {
   });
 
   it("lets one broken database not stop the others", async () => {
-    const databases = { aaa: { url: SHOP }, bbb: { url: SHOP } };
+    const databases = { aaa: { url: SHOP, capture: "dump" }, bbb: { url: SHOP, capture: "dump" } };
     const context = testContext(databases, { now: () => NIGHT });
     const { create } = context.workflows;
     context.workflows.create = (id) =>
@@ -115,7 +121,7 @@ describe("the cron's look", () => {
 describe("pruning", () => {
   it("deletes what is past its age from bucket and catalog, and nothing else", async () => {
     const now = Date.now();
-    const old = { aged: { url: SHOP } };
+    const old = { aged: { url: SHOP, capture: "dump" } };
     for (const ago of [400, 100, 31, 29])
       await backUp(testContext(old, { now: () => now - ago * DAY }), manualRun("aged"));
     await BUCKET.put("manual/aged/notes.txt", "not ours");
@@ -138,7 +144,7 @@ describe("pruning", () => {
   });
 
   it("keeps the newest backup for ever, and all of a database that is no longer configured", async () => {
-    const context = testContext({ last: { url: SHOP } });
+    const context = testContext({ last: { url: SHOP, capture: "dump" } });
     await backUp(context, manualRun("last"));
     const farAway = Date.now() + 5000 * DAY;
     await prune(context, farAway, false);
@@ -149,7 +155,7 @@ describe("pruning", () => {
 
   it("passes the newest's protection on when R2's lifecycle has taken the newest", async () => {
     const now = Date.now();
-    const databases = { ghost: { url: SHOP } };
+    const databases = { ghost: { url: SHOP, capture: "dump" } };
     for (const ago of [80, 60])
       await backUp(testContext(databases, { now: () => now - ago * DAY }), manualRun("ghost"));
     const context = testContext(databases);
@@ -162,7 +168,7 @@ describe("pruning", () => {
 
   it("is finished by the next one when it is killed half-way", async () => {
     const now = Date.now();
-    const databases = { half: { url: SHOP } };
+    const databases = { half: { url: SHOP, capture: "dump" } };
     for (const ago of [90, 60, 1])
       await backUp(testContext(databases, { now: () => now - ago * DAY }), manualRun("half"));
     for (let call = 1; call <= 2; call++) {

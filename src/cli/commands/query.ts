@@ -24,11 +24,11 @@ export default defineCommand({
         ? await bodyOf(
             client.v1.backups[":id"].query.$post({
               param: { id: (await findBackup(client, db, args.backup)).id },
-              json: { sql },
+              json: { sql, args: [] },
             }),
           )
         : await bodyOf(
-            client.v1.databases[":db"].query.$post({ param: { db }, json: { sql, at } }),
+            client.v1.databases[":db"].query.$post({ param: { db }, json: { sql, args: [], at } }),
           );
     if (args.json) printJson(answer);
     else printTable([answer.columns, ...answer.rows.map((row) => row.map(shown))]);

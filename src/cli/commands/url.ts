@@ -14,7 +14,11 @@ export default defineCommand({
   args: {
     database,
     backup,
-    format: { type: "string", description: "sql.gz, sql, sql.zst, db or db.zst", default: "sql.gz" },
+    format: {
+      type: "string",
+      description: "sql.gz, sql, sql.zst, db or db.zst",
+      default: "sql.gz",
+    },
     expires: { type: "string", description: "For how long it works, up to 7d", default: "1h" },
     json,
   },
