@@ -93,7 +93,7 @@ function asImageError(thrown: unknown): unknown {
   if (code === CODE.NOMEM)
     return new NightjarError(
       "QUERY_LIMIT",
-      "The query needs more memory than a Worker has for it.",
+      "SQLite needs more memory for this than a Worker has.",
       {
         cause: thrown,
       },

@@ -4,7 +4,7 @@ import { CODE, type Engine, SqliteError, STEPS_PER_TICK } from "./engine.ts";
 import { refusal } from "./guard.ts";
 import type { Image } from "./image.ts";
 import { Statement } from "./statement.ts";
-import { type JsonValue, readValue, toBound } from "./value.ts";
+import { type JsonValue, readValue, toBound, valueSize } from "./value.ts";
 
 export interface Question {
   /** One statement. */
@@ -86,9 +86,8 @@ async function ask(engine: Engine, { sql, args = [] }: Question, watch: Watch): 
       if (!(typeof more === "boolean" ? more : await more)) break;
       rows.push(
         columns.map((_, at) => {
-          const { value, bytes } = readValue(statement, at);
-          watch.addBytes(bytes);
-          return value;
+          watch.addBytes(valueSize(statement, at));
+          return readValue(statement, at);
         }),
       );
       watch.addRow();

@@ -1,9 +1,4 @@
-/** Names and texts as SQL writes them. */
-
+/** A name as SQL writes it, whatever it is made of. */
 export function quoteName(name: string): string {
   return `"${name.replaceAll('"', '""')}"`;
-}
-
-export function quoteText(text: string): string {
-  return `'${text.replaceAll("'", "''")}'`;
 }

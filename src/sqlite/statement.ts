@@ -131,6 +131,11 @@ export class Statement {
     return Number.isSafeInteger(near) ? near : (BigInt(high) << 32n) | BigInt(low >>> 0);
   }
 
+  /** How many bytes a TEXT or a BLOB has. */
+  size(at: number): number {
+    return this.#engine.module._sqlite3_column_bytes(this.#pointer, at);
+  }
+
   /** The bytes of TEXT (UTF-8) or of a BLOB: a view that holds only until the next call. */
   view(at: number): Uint8Array {
     const { module } = this.#engine;
@@ -138,7 +143,10 @@ export class Statement {
       this.type(at) === TYPE.BLOB
         ? module._sqlite3_column_blob(this.#pointer, at)
         : module._sqlite3_column_text(this.#pointer, at);
-    const length = module._sqlite3_column_bytes(this.#pointer, at);
+    // No memory for a copy looks like an empty value otherwise.
+    if (from === 0 && (module._sqlite3_extended_errcode(this.#engine.db) & 0xff) === CODE.NOMEM)
+      throw this.#engine.error(CODE.NOMEM);
+    const length = this.size(at);
     return module.HEAPU8.subarray(from, from + length);
   }
 

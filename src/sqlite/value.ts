@@ -30,36 +30,44 @@ export type JsonValue =
 
 const UTF8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/** The column at `at` of the current row, and about how many bytes of JSON it makes. */
-export function readValue(row: Statement, at: number): { value: JsonValue; bytes: number } {
+/** About how many bytes of JSON the column at `at` makes, told before any of them is made. */
+export function valueSize(row: Statement, at: number): number {
+  switch (row.type(at)) {
+    case TYPE.TEXT:
+      return row.size(at) + 2;
+    case TYPE.BLOB:
+      return Math.ceil(row.size(at) * 1.34) + 12;
+    case TYPE.NULL:
+      return 4;
+    default:
+      return 16;
+  }
+}
+
+/** The column at `at` of the current row. */
+export function readValue(row: Statement, at: number): JsonValue {
   switch (row.type(at)) {
     case TYPE.INTEGER: {
       const value = row.integer(at);
-      return typeof value === "number"
-        ? { value, bytes: 8 }
-        : { value: { integer: String(value) }, bytes: 34 };
+      return typeof value === "number" ? value : { integer: String(value) };
     }
     case TYPE.REAL: {
       const value = row.real(at);
-      if (Object.is(value, -0)) return { value: { real: "-0.0" }, bytes: 15 };
-      return Number.isFinite(value)
-        ? { value, bytes: 16 }
-        : { value: { real: String(value) }, bytes: 21 };
+      if (Object.is(value, -0)) return { real: "-0.0" };
+      return Number.isFinite(value) ? value : { real: String(value) };
     }
     case TYPE.TEXT: {
       const view = row.view(at);
       try {
-        return { value: UTF8.decode(view), bytes: view.length + 2 };
+        return UTF8.decode(view);
       } catch {
-        return { value: { text: base64(view) }, bytes: view.length * 1.34 + 12 };
+        return { text: base64(view) };
       }
     }
-    case TYPE.BLOB: {
-      const view = row.view(at);
-      return { value: { blob: base64(view) }, bytes: view.length * 1.34 + 12 };
-    }
+    case TYPE.BLOB:
+      return { blob: base64(row.view(at)) };
     default:
-      return { value: null, bytes: 4 };
+      return null;
   }
 }
 
@@ -79,7 +87,7 @@ export function toBound(value: unknown, at: number): Bound {
     "QUERY_REFUSED",
     `Argument ${at + 1} is neither null, a number, a string nor one of {"integer"}, {"real"}, {"text"}, {"blob"} with its text.`,
     {
-      hint: 'Write it as GET /docs shows: {"integer":"9223372036854775807"}, {"blob":"<base64>"}.',
+      hint: 'For example {"integer":"9223372036854775807"}, {"blob":"<base64>"}.',
     },
   );
 }

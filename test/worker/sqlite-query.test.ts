@@ -115,6 +115,7 @@ describe("a question", () => {
     "PRAGMA writable_schema = ON",
     "PRAGMA query_only = OFF",
     "PRAGMA user_version = 3",
+    "PRAGMA encoding = 'UTF-16le'",
     "PRAGMA temp_store_directory = '/'",
     "PRAGMA hard_heap_limit = 0",
     "PRAGMA wal_checkpoint",
@@ -274,6 +275,7 @@ describe("the pages of an image", () => {
     };
     const [one, two] = await Promise.all([open(late(shop)), open(late(fidelity))]);
     const answers = await Promise.all([
+      ask(two, "SELECT rowid FROM docs WHERE docs MATCH 'dusk'"),
       ask(one, "SELECT count(*) FROM orders"),
       ask(two, "SELECT count(*) FROM gaps"),
       ask(one, "SELECT count(*) FROM reviews"),
@@ -282,6 +284,7 @@ describe("the pages of an image", () => {
       ask(one, "SELECT max(id) FROM customers"),
     ]);
     expect(answers.map((answer) => ("rows" in answer ? answer.rows : answer.code))).toEqual([
+      [[3]],
       [[14_000]],
       [[4]],
       [[3000]],
