@@ -10,7 +10,7 @@ import { backUp, manualRun, testContext } from "../support/context.ts";
 const SHOP = inject("shop");
 const { BUCKET } = env as unknown as { BUCKET: R2Bucket };
 const DATABASES = {
-  shop: { url: SHOP, badge: "public" },
+  shop: { url: SHOP, capture: "dump", badge: "public" },
   hidden: { url: SHOP, capture: "dump" },
 };
 const ORIGIN = "https://nightjar.example";

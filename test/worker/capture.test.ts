@@ -166,7 +166,7 @@ describe("a backup of a spoilt dump", () => {
   });
 
   it("repeats the token nowhere, whichever answer echoes it", async () => {
-    const databases = { bad: { url: SHOP, attempts: 1, token: "BAD_TOKEN" } };
+    const databases = { bad: { url: SHOP, capture: "dump", attempts: 1, token: "BAD_TOKEN" } };
     const secrets = { BAD_TOKEN: "very-secret-token" };
     const logged = vi.spyOn(console, "error").mockImplementation(() => {});
     const echoing = testContext(databases, { secrets });

@@ -51,7 +51,10 @@ async function find(
     return { url, digest: digestIn(backup, format), asOf };
   }
   const link = await bodyOf(
-    client.v1.databases[":db"].links.$post({ param: { db }, json: { at, format, expiresIn: "1h" } }),
+    client.v1.databases[":db"].links.$post({
+      param: { db },
+      json: { at, format, expiresIn: "1h" },
+    }),
   );
   return { url: link.url, digest: undefined, asOf: link.moment.committedAt };
 }

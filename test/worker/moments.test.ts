@@ -1,0 +1,159 @@
+import { Buffer } from "node:buffer";
+import { gunzipSync } from "node:zlib";
+import { beforeAll, describe, expect, it, vi } from "vitest";
+import { newestBackup } from "../../src/catalog/backups.ts";
+import { zstdDecompress } from "../../src/format/codec.ts";
+import { apiOf } from "../support/api.ts";
+import { bytesOf } from "../support/bytes-of.ts";
+import { backUp, manualRun, testContext } from "../support/context.ts";
+import { askFile } from "../support/open-file.ts";
+import { PageDatabase } from "../support/page-database.ts";
+
+const PATH = "/v1/databases/shop";
+const ROWS = "SELECT rowid || ' ' || quote(id) || ' ' || quote(pad) FROM items ORDER BY rowid";
+
+let context: ReturnType<typeof testContext>;
+let api: ReturnType<typeof apiOf>;
+let backupId: string;
+/** What the table held after each pull, and when that was known. */
+const history: { at: string; rows: string[] }[] = [];
+
+async function pulled(database: PageDatabase): Promise<void> {
+  const rows = await database.rows("items");
+  await context.followers.pull("shop");
+  // Nobody else writes: the window's end is a moment at which the table held just that.
+  const { window } = await api.json(`${PATH}/timeline`);
+  history.push({ at: window.to, rows });
+  await new Promise((resolve) => setTimeout(resolve, 20));
+}
+
+beforeAll(async () => {
+  vi.spyOn(console, "info").mockImplementation(() => {});
+  const database = await PageDatabase.create();
+  await database.fill("items", 3000);
+  context = testContext({ shop: database.config, dumped: { ...database.config, capture: "dump" } });
+  api = apiOf(context);
+  await backUp(context, manualRun("shop"));
+  backupId = (await newestBackup(context.catalog, "shop"))!.id;
+  await pulled(database);
+  await database.exec("UPDATE items SET pad = 'two' WHERE id % 100 = 0");
+  await pulled(database);
+  await database.exec("DELETE FROM items WHERE id > 100");
+  await pulled(database);
+  await database.fill("items", 2000);
+  await pulled(database);
+});
+
+async function download(path: string, body: object): Promise<Uint8Array> {
+  const { url } = await api.json(path, body);
+  return api.bytes(url);
+}
+
+describe("downloads of a snapshot", () => {
+  it("give the file, the stored file and SQL that holds the same rows", async () => {
+    const links = `/v1/backups/${backupId}/links`;
+    const file = await download(links, { format: "db" });
+    const stored = await download(links, { format: "db.zst" });
+    expect(Buffer.compare(await bytesOf(zstdDecompress(new Blob([stored]).stream())), file)).toBe(
+      0,
+    );
+    const [rows, check] = await askFile(file, ROWS, "PRAGMA integrity_check");
+    expect(rows).toEqual(history[0]!.rows);
+    expect(check).toEqual(["ok"]);
+
+    const sql = Buffer.from(await download(links, { format: "sql" })).toString();
+    expect(sql).toMatch(/^PRAGMA foreign_keys=OFF;\nBEGIN TRANSACTION;\n/);
+    expect(sql).toMatch(/COMMIT;\n$/);
+    expect(gunzipSync(await download(links, { format: "sql.gz" })).toString()).toBe(sql);
+    const zst = await download(links, { format: "sql.zst" });
+    const unpacked = await bytesOf(zstdDecompress(new Blob([zst]).stream()));
+    expect(Buffer.from(unpacked).toString()).toBe(sql);
+  });
+
+  it("are refused in a form that there is not", async () => {
+    const answer = await api.json(`/v1/backups/${backupId}/links`, { format: "csv" }, 422);
+    expect(answer["detail"]).toContain("db.zst, db, sql.gz");
+  });
+});
+
+describe("a moment of the log", () => {
+  it("is the database as it was, in every form", async () => {
+    for (const { at, rows } of history) {
+      const file = await download(`${PATH}/links`, { at, format: "db" });
+      const [found, check] = await askFile(file, ROWS, "PRAGMA integrity_check");
+      expect(found).toEqual(rows);
+      expect(check).toEqual(["ok"]);
+    }
+    const { at } = history[1]!;
+    const file = await download(`${PATH}/links`, { at, format: "db" });
+    const zst = await download(`${PATH}/links`, { at, format: "db.zst" });
+    expect(Buffer.compare(await bytesOf(zstdDecompress(new Blob([zst]).stream())), file)).toBe(0);
+    const sql = Buffer.from(await download(`${PATH}/links`, { at, format: "sql" })).toString();
+    expect(sql).toContain("'two'");
+    expect(sql).toMatch(/COMMIT;\n$/);
+  });
+
+  it("outside of the window is refused by naming the window", async () => {
+    const { window } = await api.json(`${PATH}/timeline`);
+    for (const at of ["2001-01-01T00:00:00Z", "2999-01-01T00:00:00+02:00"]) {
+      const answer = await api.json(`${PATH}/links`, { at, format: "db" }, 422);
+      expect(answer).toMatchObject({ code: "MOMENT_UNAVAILABLE" });
+      expect(answer["detail"]).toContain(window.from);
+      expect(answer["detail"]).toContain(window.to);
+    }
+    expect(await api.json("/v1/databases/dumped/timeline", undefined, 422)).toMatchObject({
+      code: "MOMENT_UNAVAILABLE",
+    });
+    expect(await api.json(`${PATH}/links`, { at: "yesterday" }, 400)).toMatchObject({
+      code: "REQUEST_INVALID",
+    });
+  });
+
+  it("stands in the timeline with what changed", async () => {
+    const { window, changes } = await api.json(`${PATH}/timeline`);
+    expect(changes.map((change: any) => [change.txid, change.commits])).toEqual([
+      [4, 1],
+      [3, 1],
+      [2, 1],
+      [1, 1],
+    ]);
+    expect(changes.at(-1)).toMatchObject({ whole: true, commits: 1 });
+    expect(Date.parse(window.from)).toBe(Date.parse(changes.at(-1).at));
+    expect(Date.parse(window.to)).toBeGreaterThanOrEqual(Date.parse(changes[0].at));
+  });
+});
+
+describe("a question in SQL", () => {
+  it("is answered from the stored snapshot, and from any moment", async () => {
+    const sql = "SELECT count(*), min(id), max(id) FROM items WHERE id > ?";
+    const answer = await api.json(`/v1/backups/${backupId}/query`, { sql, args: [5] }, 200);
+    expect(answer).toMatchObject({
+      columns: ["count(*)", "min(id)", "max(id)"],
+      rows: [[2995, 6, 3000]],
+    });
+    const counts = [];
+    for (const { at } of history)
+      counts.push(
+        (await api.json(`${PATH}/query`, { sql: "SELECT count(*) FROM items", at }, 200))[
+          "rows"
+        ][0][0],
+      );
+    expect(counts).toEqual(history.map(({ rows }) => rows.length));
+  });
+
+  it("is refused when it does more than read, and told SQLite's own words when it fails", async () => {
+    const ask = (sql: string, status: number) =>
+      api.json(`/v1/backups/${backupId}/query`, { sql }, status);
+    for (const sql of [
+      "DELETE FROM items",
+      "ATTACH 'x' AS y",
+      "SELECT 1; SELECT 2",
+      "PRAGMA journal_mode = WAL",
+    ])
+      expect(await ask(sql, 400)).toMatchObject({ code: "QUERY_REFUSED" });
+    expect(await ask("SELECT nowhere FROM items", 422)).toMatchObject({
+      code: "QUERY_FAILED",
+      detail: "no such column: nowhere",
+    });
+  });
+});
