@@ -34,7 +34,7 @@ export async function benchCapture(mb: number): Promise<Line[]> {
     const persistTo = join(dir, "cloudflare");
     await migrateLocally(persistTo);
     const vars = {
-      DATABASES: JSON.stringify({ bench: { url: sqld.url } }),
+      DATABASES: JSON.stringify({ bench: { url: sqld.url, capture: "dump" } }),
       ADMIN_TOKEN: "bench",
       SIGNING_KEY: "bench",
     };

@@ -1,6 +1,9 @@
 /**
- * `npm run bench -- --mb 300`: what a capture costs. One run on one server; only the ratios mean
- * anything on another machine. Prints a table and JSON, and keeps the JSON in bench/results/.
+ * `npm run bench -- --mb 300`: what a capture by dump costs.
+ * `npm run bench -- pages --mb 300 --segments 1,100,1000`: what captures by pages and the page log cost.
+ *
+ * One run on one server; only the ratios mean anything on another machine. Prints a table and JSON, and
+ * keeps the JSON in bench/results/.
  */
 import { mkdir, writeFile } from "node:fs/promises";
 import { cpus } from "node:os";
@@ -9,32 +12,51 @@ import { parseArgs } from "node:util";
 import { printTable } from "../src/cli/output.ts";
 import { VERSION } from "../src/version.ts";
 import { benchCapture } from "./capture.ts";
+import { benchPages } from "./pages.ts";
 
-const { values } = parseArgs({ options: { mb: { type: "string", default: "300" } } });
+const { values, positionals } = parseArgs({
+  options: {
+    mb: { type: "string", default: "300" },
+    segments: { type: "string", default: "1,100,1000" },
+  },
+  allowPositionals: true,
+});
 const mb = Number(values.mb);
 if (!Number.isInteger(mb) || mb < 1) throw new Error("--mb must be a whole number of megabytes");
-
-const lines = await benchCapture(mb);
-const number = (value: number | undefined, digits = 1) => value?.toFixed(digits) ?? "";
-printTable([
-  ["", "seconds", "MB/s", "× curl", "CPU s", "peak MB", "grew MB", "stored MB"],
-  ...lines.map((line) => [
-    line.what,
-    number(line.seconds),
-    number(line.mbPerSecond),
-    number(line.ratio, 2),
-    number(line.cpuSeconds),
-    number(line.peakMb, 0),
-    number(line.grewMb, 0),
-    number(line.storedMb),
-  ]),
-]);
+const [what = "capture"] = positionals;
+if (what !== "capture" && what !== "pages") throw new Error(`there is no bench ${what}`);
 
 const at = new Date().toISOString();
 const machine = `${cpus().length} × ${cpus()[0]?.model}`;
+const lines = what === "pages" ? await pages() : await capture();
 const result = { at, nightjar: VERSION, machine, mb, lines };
 const folder = join(import.meta.dirname, "results");
-const file = join(folder, `capture-${mb}mb-${at.slice(0, 10)}.json`);
+const file = join(folder, `${what}-${mb}mb-${at.slice(0, 10)}.json`);
 await mkdir(folder, { recursive: true });
 await writeFile(file, `${JSON.stringify(result, undefined, 2)}\n`);
 console.log(JSON.stringify(result));
+
+async function pages() {
+  const rows = await benchPages(mb, values.segments.split(",").map(Number));
+  printTable([["", ""], ...rows]);
+  return rows;
+}
+
+async function capture() {
+  const measured = await benchCapture(mb);
+  const number = (value: number | undefined, digits = 1) => value?.toFixed(digits) ?? "";
+  printTable([
+    ["", "seconds", "MB/s", "× curl", "CPU s", "peak MB", "grew MB", "stored MB"],
+    ...measured.map((line) => [
+      line.what,
+      number(line.seconds),
+      number(line.mbPerSecond),
+      number(line.ratio, 2),
+      number(line.cpuSeconds),
+      number(line.peakMb, 0),
+      number(line.grewMb, 0),
+      number(line.storedMb),
+    ]),
+  ]);
+  return measured;
+}

@@ -215,7 +215,7 @@ function readDatabases(raw: unknown): { databases: Databases; mistakes: ConfigMi
       logMs: log,
     });
   }
-  if (lifecycleRules(retentions(databases)).rules.length > MAX_LIFECYCLE_RULES) {
+  if (lifecycleRules(databases).rules.length > MAX_LIFECYCLE_RULES) {
     const mend = `${databases.size} databases need more than the ${MAX_LIFECYCLE_RULES} lifecycle rules that R2 allows on one bucket: spread them over two Nightjars`;
     return { databases, mistakes: [{ path: "DATABASES", mend }] };
   }

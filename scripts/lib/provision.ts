@@ -1,5 +1,5 @@
 import { parse } from "smol-toml";
-import { type Databases, parseDatabases, retentions } from "../../src/config.ts";
+import { type Databases, parseDatabases } from "../../src/config.ts";
 import { lifecycleRules } from "../../src/plan/lifecycle.ts";
 import type { Wrangler } from "./wrangler.ts";
 
@@ -43,7 +43,7 @@ export async function deploy(
 ): Promise<string | undefined> {
   const output = await wrangler.run(["deploy"]);
   await wrangler.run(["d1", "migrations", "apply", "DB", "--remote"]);
-  await file.write(`${JSON.stringify(lifecycleRules(retentions(databases)), undefined, 2)}\n`);
+  await file.write(`${JSON.stringify(lifecycleRules(databases), undefined, 2)}\n`);
   await wrangler.run(["r2", "bucket", "lifecycle", "set", bucket, "--file", file.path, "--force"]);
   return /https:\/\/[\w.-]+\.workers\.dev/.exec(output)?.[0];
 }

@@ -1,4 +1,4 @@
-import { and, asc, desc, eq, isNull, lte } from "drizzle-orm";
+import { and, asc, desc, eq, inArray, isNull, lte } from "drizzle-orm";
 import type { PageCursor } from "../manifest.ts";
 import { type Catalog, query } from "./open.ts";
 import { lineages, segments } from "./schema.ts";
@@ -108,11 +108,18 @@ export function segmentAt(
   );
 }
 
-/** Remove the rows of segments, and of the lineage when it has none left. */
-export function removeSegments(catalog: Catalog, keys: readonly string[]): Promise<unknown> {
-  return query(`removing ${keys.length} segments`, async () => {
-    for (const key of keys) await catalog.delete(segments).where(eq(segments.key, key)).run();
-  });
+/** Remove the rows of up to 100 segments. */
+export function removeSegments(catalog: Catalog, keys: string[]): Promise<unknown> {
+  return query(`removing ${keys.length} segments`, () =>
+    catalog.delete(segments).where(inArray(segments.key, keys)).run(),
+  );
+}
+
+/** The log goes on in another lineage. */
+export function endLineage(catalog: Catalog, lineage: string, endedAt: number): Promise<unknown> {
+  return query(`ending lineage ${lineage}`, () =>
+    catalog.update(lineages).set({ endedAt }).where(eq(lineages.id, lineage)).run(),
+  );
 }
 
 export function removeLineage(catalog: Catalog, lineage: string): Promise<unknown> {

@@ -46,6 +46,36 @@ export function databasePages(
   return { pages: inPlace(), journal: () => journal };
 }
 
+/** The pages of a database file, in batches whose memory the next ones use again. */
+export async function* pagesInFile(
+  file: AsyncIterable<Uint8Array>,
+  pageSize: number,
+): AsyncIterable<readonly Page[]> {
+  const rest = new Uint8Array(pageSize); // of a page that lies across two chunks
+  let held = 0;
+  let pgno = 0;
+  for await (const chunk of file) {
+    const batch: Page[] = [];
+    let at = 0;
+    if (held > 0) {
+      at = Math.min(pageSize - held, chunk.length);
+      rest.set(chunk.subarray(0, at), held);
+      held += at;
+      if (held === pageSize) {
+        batch.push({ pgno: ++pgno, data: rest.slice() });
+        held = 0;
+      }
+    }
+    for (; at + pageSize <= chunk.length; at += pageSize)
+      batch.push({ pgno: ++pgno, data: chunk.subarray(at, at + pageSize) });
+    if (at < chunk.length) {
+      rest.set(chunk.subarray(at), held);
+      held += chunk.length - at;
+    }
+    yield batch;
+  }
+}
+
 function checkHeader(page: Uint8Array, pageSize: number, pageCount: number): DatabaseHeader {
   const header = readDatabaseHeader(page);
   if (header.pageSize !== pageSize || (header.pageCount ?? pageCount) !== pageCount)

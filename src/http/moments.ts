@@ -61,6 +61,12 @@ export const moments = new Hono<HttpEnv>()
     return c.json({ database: name, window: { from: iso(from), to: iso(to) }, changes });
   })
 
+  .post("/:db/log", async (c) => {
+    const { name } = configured(c.env, c.req.param("db"));
+    // Null where there is no log yet and the next backup begins one.
+    return c.json({ database: name, log: await c.env.followers.pull(name) });
+  })
+
   .post("/:db/links", input("json", newLinkSchema), async (c) => {
     const { name } = configured(c.env, c.req.param("db"));
     const { at: wanted, format, expiresIn } = c.req.valid("json");

@@ -4,20 +4,21 @@ import { openLineage } from "../catalog/lineages.ts";
 import type { DatabaseConfig } from "../config.ts";
 import type { Context, LogPosition } from "../context.ts";
 import { asNightjarError, NightjarError } from "../errors.ts";
+import { zstdDecompress } from "../format/codec.ts";
+import { pagesInFile } from "../format/database-file.ts";
 import { withJournal } from "../format/database-header.ts";
+import { verified } from "../format/hash.ts";
 import type { Page } from "../format/page.ts";
 import { log } from "../log.ts";
 import type { Manifest } from "../manifest.ts";
 import { HOUR } from "../plan/duration.ts";
 import { followPause } from "../plan/follow-pace.ts";
 import { redact, sourceOf } from "../source/server.ts";
-import { openSnapshot } from "../store/snapshot-reader.ts";
+import { readObject } from "../store/read.ts";
 import { compactLog } from "./log-compact.ts";
 import { pullLog, recoverLog } from "./log-pull.ts";
 import { LogWriter, skipLockPage } from "./log-writer.ts";
 import { methodFor } from "./method.ts";
-
-const BATCH = 64;
 
 /**
  * The one writer of a database's log. Its calls take turns. It keeps no state of its own but whether
@@ -138,24 +139,20 @@ export class LogFollower {
 async function seedFrom(
   context: Context,
   { name }: DatabaseConfig,
-  manifest: Manifest,
+  { key, raw, stored, snapshot, id }: Manifest,
 ): Promise<void> {
-  const { pageSize, pageCount, committedAt, cursor, journal } = manifest.snapshot!;
-  const reader = await openSnapshot(context.bucket, manifest);
+  const { pageSize, pageCount, committedAt, cursor, journal } = snapshot!;
+  const file = zstdDecompress(await readObject(context.bucket, key, undefined, stored.bytes));
   async function* pages(): AsyncIterable<readonly Page[]> {
-    for (let first = 1; first <= pageCount; first += BATCH) {
-      const batch: Page[] = [];
-      for (let pgno = first; pgno < first + BATCH && pgno <= pageCount; pgno++) {
-        const data = await reader.readPage(pgno);
-        batch.push({ pgno, data: pgno === 1 ? withJournal(data, journal) : data });
-      }
-      yield batch;
-    }
+    for await (const batch of pagesInFile(verified(file, raw, key), pageSize))
+      yield batch.map((page) =>
+        page.pgno === 1 ? { pgno: 1, data: withJournal(page.data, journal) } : page,
+      );
   }
   const writer = new LogWriter(context, name, undefined);
   const base = { why: "the first capture", pageSize, at: Date.parse(committedAt) };
   await writer.beginFrom(base, pageCount, skipLockPage(pages(), pageSize), () => ({
     cursor: cursor!,
   }));
-  log.info("log-seeded", { database: name, lineage: writer.lineage?.id, backup: manifest.id });
+  log.info("log-seeded", { database: name, lineage: writer.lineage?.id, backup: id });
 }

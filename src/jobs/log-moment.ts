@@ -40,11 +40,11 @@ export async function windowOf(
   database: string,
 ): Promise<{ from: number; to: number; lineages: Lineage[] }> {
   const lineages = await lineagesOf(context.catalog, database);
-  const first = lineages[0];
-  const last = lineages.at(-1);
-  if (first === undefined || last === undefined)
-    throw new NightjarError("MOMENT_UNAVAILABLE", `${database} has no page log.`);
-  return { from: await oldestMoment(context, first.id), to: last.checkedAt, lineages };
+  for (const { id } of lineages) {
+    const from = await oldestMoment(context, id);
+    if (from !== undefined) return { from, to: lineages.at(-1)!.checkedAt, lineages };
+  }
+  throw new NightjarError("MOMENT_UNAVAILABLE", `${database} has no page log.`);
 }
 
 /**
@@ -69,10 +69,10 @@ export async function momentAt(context: Context, database: string, at: number): 
   return momentOf(context, database, segment.lineage, segment.maxTxid);
 }
 
-/** The first moment that a lineage can give back, ms. */
-async function oldestMoment({ catalog }: Context, lineage: string): Promise<number> {
+/** The first moment that a lineage can give back, ms; undefined when its bases are gone. */
+async function oldestMoment({ catalog }: Context, lineage: string): Promise<number | undefined> {
   const bases = (await segmentsOf(catalog, lineage)).filter(({ minTxid }) => minTxid === 1);
-  return Math.min(...bases.map(({ at }) => at));
+  return bases.length === 0 ? undefined : Math.min(...bases.map(({ at }) => at));
 }
 
 /**

@@ -9,6 +9,7 @@ import { judge, type Verdict } from "../plan/retention.ts";
 import { bytesKey, manifestKey } from "../store/keys.ts";
 import { objectExists } from "../store/read.ts";
 import { removeObjects } from "../store/remove.ts";
+import { pruneLog } from "./log-prune.ts";
 
 /** Failed runs are remembered this long, ms. */
 const REMEMBER_FAILURES = 90 * DAY;
@@ -16,7 +17,7 @@ const REMEMBER_FAILURES = 90 * DAY;
 const BATCH = 90;
 
 /**
- * Apply the retention policy to the bucket and the catalog. Only what the catalog lists is ever
+ * Apply the retention policy to the bucket and the catalog, page logs included. Only what the catalog lists is ever
  * deleted. A manifest goes first, so that its backup ends to exist whole; the catalog's row goes
  * last, so that a killed prune is finished by the next one.
  *
@@ -47,6 +48,7 @@ export async function prune(
       batch.map(({ id }) => id),
     );
   }
+  for (const database of context.config.databases.values()) await pruneLog(context, database, now);
   await forgetFailedRuns(catalog, now - REMEMBER_FAILURES);
   await forgetExpiredLinks(catalog, now);
   log.info("pruned", { kept: verdicts.length - doomed.length, removed: doomed.length });

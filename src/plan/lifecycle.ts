@@ -21,17 +21,34 @@ const UNFINISHED_UPLOADS: LifecycleRule = {
 /** R2 allows this many lifecycle rules on one bucket (Cloudflare's documentation, R2 limits). */
 export const MAX_LIFECYCLE_RULES = 1000;
 
+/**
+ * How long R2 keeps a file of the page log, in retentions of the log: what is needed at its end stands
+ * on a base that is renewed once it is one retention old.
+ */
+const LOG_FILES_KEPT = 3;
+
+/** What the lifecycle needs to know of a database; ms. */
+export interface Kept {
+  readonly retention: Retention;
+  readonly logMs: number;
+}
+
 /** The R2 lifecycle rules that delete what the retention policy lets go; ages in seconds. */
-export function lifecycleRules(policies: ReadonlyMap<string, Retention>): {
-  rules: LifecycleRule[];
-} {
-  const rules = [...policies].flatMap(([database, retention]) =>
-    (Object.entries(retention) as [Tier, number][]).map(([tier, age]): LifecycleRule => ({
-      id: `nightjar ${tier} ${database}`,
-      enabled: true,
-      conditions: { prefix: `${tier}/${database}/` },
-      deleteObjectsTransition: { condition: { type: "Age", maxAge: Math.ceil(age / 1000) } },
-    })),
-  );
+export function lifecycleRules(databases: ReadonlyMap<string, Kept>): { rules: LifecycleRule[] } {
+  const rules = [...databases].flatMap(([database, { retention, logMs }]) => [
+    ...(Object.entries(retention) as [Tier, number][]).map(([tier, age]) =>
+      deletion(tier, database, age),
+    ),
+    deletion("log", database, logMs * LOG_FILES_KEPT),
+  ]);
   return { rules: [UNFINISHED_UPLOADS, ...rules] };
+}
+
+function deletion(what: Tier | "log", database: string, age: number): LifecycleRule {
+  return {
+    id: `nightjar ${what} ${database}`,
+    enabled: true,
+    conditions: { prefix: `${what}/${database}/` },
+    deleteObjectsTransition: { condition: { type: "Age", maxAge: Math.ceil(age / 1000) } },
+  };
 }

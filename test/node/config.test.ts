@@ -24,6 +24,9 @@ describe("the configuration", () => {
       badge: "private",
       stallMs: 60_000,
       attempts: 4,
+      capture: "auto",
+      followMs: undefined,
+      logMs: 7 * DAY,
       retention: { daily: 30 * DAY, weekly: 84 * DAY, monthly: 372 * DAY, milestone: 366 * DAY },
     });
   });
@@ -50,8 +53,9 @@ describe("the configuration", () => {
     ],
     ["DATABASES.shop.schedule: must be a cron expression", { schedule: "0 0 0 * * *" }],
     ["DATABASES.shop.schedule: must be a cron expression", { schedule: "0 0 30 2 *" }],
-    ["DATABASES.shop.capture: must be", { capture: "pages" }],
-    ["DATABASES.shop.follow: the page log is not in this version", { follow: "1m" }],
+    ["DATABASES.shop.capture: must be", { capture: "replica" }],
+    ["DATABASES.shop.follow: must be a duration of at least 10s", { follow: "9s" }],
+    ["DATABASES.shop.follow: needs pages", { follow: "1m", capture: "dump" }],
     ["DATABASES.shop.badge: must be", { badge: true }],
     ["DATABASES.shop.attempts: must be", { attempts: 0 }],
     ["DATABASES.shop.stall: must be", { stall: 60 }],

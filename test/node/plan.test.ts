@@ -160,7 +160,11 @@ describe("retention", () => {
   });
 
   it("is what the lifecycle rules say, never sooner", () => {
-    const { rules } = lifecycleRules(policies);
+    const logMs = 7 * DAY;
+    const databases = new Map(
+      [...policies].map(([name, retention]) => [name, { retention, logMs }]),
+    );
+    const { rules } = lifecycleRules(databases);
     const backup = (tier: Kept["tier"]): Kept => ({ id: "a", database: "blog", tier, takenAt: 0 });
     const newer: Kept = { id: "b", database: "blog", tier: "dev", takenAt: 900 * DAY };
     for (const tier of Object.keys(DEFAULT_RETENTION) as Kept["tier"][]) {

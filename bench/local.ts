@@ -1,0 +1,59 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { migrateLocally, startWorker } from "../scripts/lib/local-worker.ts";
+import { freePort } from "../scripts/lib/server-process.ts";
+import { startSqld } from "../scripts/lib/sqld.ts";
+import { apiClient, bodyOf, type Client } from "../src/cli/client.ts";
+import { workerdsOf } from "./measure.ts";
+
+export interface Local {
+  sqldUrl: string;
+  client: Client;
+  /** Process ids of the Worker's workerds. */
+  workerds: number[];
+  /** Make a backup and wait for it. @throws Error when it fails */
+  backup(db: string): Promise<{ rawBytes: number; storedBytes: number; backupId: string | null }>;
+  /** Call when done, before the folder goes. */
+  onEnd(stop: () => Promise<void>): void;
+}
+
+/** Run a measurement on a fresh sqld and a fresh Worker of the databases that `databases` makes of sqld's address. */
+export async function withLocalNightjar<T>(
+  databases: (sqldUrl: string, local: Pick<Local, "onEnd">) => Promise<Record<string, object>>,
+  measure: (local: Local) => Promise<T>,
+): Promise<T> {
+  const dir = await mkdtemp(join(tmpdir(), "nightjar-bench-"));
+  const stops: (() => Promise<void>)[] = [];
+  const onEnd = (stop: () => Promise<void>) => void stops.push(stop);
+  try {
+    const sqld = await startSqld(join(dir, "sqld"));
+    onEnd(() => sqld.stop());
+    const persistTo = join(dir, "cloudflare");
+    await migrateLocally(persistTo);
+    const vars = {
+      DATABASES: JSON.stringify(await databases(sqld.url, { onEnd })),
+      ADMIN_TOKEN: "bench",
+      SIGNING_KEY: "bench",
+    };
+    const worker = await startWorker({ port: await freePort(), persistTo, vars });
+    onEnd(() => worker.stop());
+    const client = apiClient({ url: worker.url, token: "bench" });
+    const backup = async (db: string) => {
+      const json = { tier: "manual", labels: {}, wait: true } as const;
+      const run = await bodyOf(client.v1.databases[":db"].backups.$post({ param: { db }, json }));
+      if (run.state !== "done") throw new Error(`${run.state}: ${run.error?.message}`);
+      return run;
+    };
+    return await measure({
+      sqldUrl: sqld.url,
+      client,
+      workerds: workerdsOf(worker.pid),
+      backup,
+      onEnd,
+    });
+  } finally {
+    for (const stop of stops.toReversed()) await stop();
+    await rm(dir, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,159 @@
+import { createClient } from "@libsql/client/http";
+import { bodyOf, type Client } from "../src/cli/client.ts";
+import { startCountingProxy, type CountingProxy } from "./counting-proxy.ts";
+import { withLocalNightjar } from "./local.ts";
+import { loadOrders } from "./load.ts";
+import { cpuSeconds, memory, resetPeak, shell } from "./measure.ts";
+
+export type Row = [what: string, value: string];
+
+const mbOf = (bytes: number) => `${(bytes / 1e6).toFixed(2)} MB`;
+const secondsOf = (ms: number) => `${(ms / 1000).toFixed(2)} s`;
+
+/** Captures by pages of a database whose dump has about `mb` megabytes, and what the page log costs and gives. */
+export async function benchPages(mb: number, segments: readonly number[]): Promise<Row[]> {
+  let proxy: CountingProxy | undefined;
+  const databases = async (url: string, { onEnd }: { onEnd(stop: () => Promise<void>): void }) => {
+    proxy = await startCountingProxy(url);
+    onEnd(() => proxy!.stop());
+    return { first: { url }, again: { url }, counted: { url: proxy.url } };
+  };
+  return withLocalNightjar(databases, async ({ sqldUrl, client, workerds, backup }) => {
+    const rows: Row[] = [];
+    const tell = (what: string, value: string) => {
+      console.error(`${what}: ${value}`);
+      rows.push([what, value]);
+    };
+    await loadOrders(sqldUrl, mb);
+    const dump = `curl -sSf -H 'accept-encoding: identity' '${sqldUrl}/dump'`;
+    await shell(`${dump} > /dev/null`);
+    const curl = await shell(`${dump} > /dev/null`);
+    const response = await fetch(`${sqldUrl}/dump`, { headers: { "accept-encoding": "identity" } });
+    let dumpBytes = 0;
+    for await (const chunk of response.body as unknown as AsyncIterable<Uint8Array>)
+      dumpBytes += chunk.length;
+    tell("curl /dump", `${curl.seconds.toFixed(2)} s, ${mbOf(dumpBytes)}`);
+
+    for (const db of ["first", "again"]) {
+      resetPeak(workerds);
+      const rss = memory(workerds, "VmRSS");
+      const cpu = cpuSeconds(workerds);
+      const run = (await backup(db)) as unknown as Record<string, string> & {
+        rawBytes: number;
+        storedBytes: number;
+      };
+      const ms = Date.parse(run["finishedAt"]!) - Date.parse(run["createdAt"]!);
+      await quiet(workerds); // the log is begun from the backup when it is made
+      const grew = memory(workerds, "VmHWM") - rss;
+      tell(
+        `capture of ${mbOf(run.rawBytes)} (${db})`,
+        `${secondsOf(ms)} = ${(ms / 1000 / curl.seconds).toFixed(2)} × curl, ${(run.rawBytes / 1e3 / ms).toFixed(0)} MB/s, stored ${mbOf(run.storedBytes)}, ` +
+          `with the log's base ${(cpuSeconds(workerds) - cpu).toFixed(1)} CPU s, memory +${mbOf(grew)}`,
+      );
+    }
+
+    await backup("counted");
+    await quiet(workerds);
+    proxy!.take();
+    await backup("counted");
+    const idle = proxy!.take();
+    tell("a night without a change", `${idle.requests} requests, ${idle.received} bytes received`);
+
+    const changed = await changeOnePercent(sqldUrl);
+    const began = performance.now();
+    const night = await backup("counted");
+    const ms = performance.now() - began;
+    const { received, requests } = proxy!.take();
+    const { changes } = await timeline(client);
+    const pageBytes = changes[0]!.pages * 4096;
+    tell(
+      `a night with 1 % of the rows changed (${changed} rows, ${changes[0]!.pages} pages)`,
+      `${secondsOf(ms)}; pulled ${mbOf(received)} in ${requests} requests = ${(received / pageBytes).toFixed(2)} × the pages, ` +
+        `${(dumpBytes / received).toFixed(0)} × fewer than the dump; log +${mbOf(changes[0]!.bytes)}, snapshot ${mbOf(night.storedBytes)}`,
+    );
+
+    await benchQueries(client, tell);
+    await benchMoments(sqldUrl, client, segments, tell);
+    return rows;
+  });
+}
+
+/** Change the rows that lie in 1 % of the table, as a day's work does: together. */
+async function changeOnePercent(url: string): Promise<number> {
+  const db = createClient({ url });
+  const { rowsAffected } = await db.execute(
+    "UPDATE orders SET note = 'moved' WHERE id < (SELECT max(id) FROM orders) / 100",
+  );
+  db.close();
+  return rowsAffected;
+}
+
+async function benchQueries(client: Client, tell: (what: string, value: string) => void) {
+  const param = { db: "counted" };
+  const newest = await bodyOf(
+    client.v1.databases[":db"].backups[":backup"].$get({ param: { ...param, backup: "latest" } }),
+  );
+  const sql = "SELECT * FROM orders WHERE id = 12345";
+  for (const temperature of ["cold", "warm", "warm again"]) {
+    const began = performance.now();
+    const { pages } = await bodyOf(
+      client.v1.backups[":id"].query.$post({ param: { id: newest.id }, json: { sql, args: [] } }),
+    );
+    tell(
+      `indexed lookup, ${temperature}`,
+      `${(performance.now() - began).toFixed(0)} ms, ${pages} pages`,
+    );
+  }
+}
+
+async function benchMoments(
+  url: string,
+  client: Client,
+  segments: readonly number[],
+  tell: (what: string, value: string) => void,
+) {
+  const db = createClient({ url });
+  let made = (await timeline(client)).changes.length - 1;
+  for (const wanted of segments) {
+    for (; made < wanted; made++) {
+      await db.execute(`UPDATE orders SET paid = 1 - paid WHERE id % 9973 = ${made}`);
+      await bodyOf(client.v1.databases[":db"].log.$post({ param: { db: "counted" } }));
+    }
+    const { window } = await timeline(client);
+    const began = performance.now();
+    const link = await bodyOf(
+      client.v1.databases[":db"].links.$post({
+        param: { db: "counted" },
+        json: { at: window.to, format: "db", expiresIn: "1h" },
+      }),
+    );
+    const response = await fetch(link.url);
+    let bytes = 0;
+    for await (const chunk of response.body as unknown as AsyncIterable<Uint8Array>)
+      bytes += chunk.length;
+    const ms = performance.now() - began;
+    tell(
+      `a moment of ${made} segments`,
+      `${secondsOf(ms)} for ${mbOf(bytes)}, ${(bytes / 1e3 / ms).toFixed(0)} MB/s`,
+    );
+  }
+  db.close();
+}
+
+/** Wait until the Worker has nothing left to do. */
+async function quiet(workerds: readonly number[]): Promise<void> {
+  for (let before = -1, now = cpuSeconds(workerds); now - before > 0.2;) {
+    before = now;
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    now = cpuSeconds(workerds);
+  }
+}
+
+async function timeline(client: Client) {
+  return bodyOf(
+    client.v1.databases[":db"].timeline.$get({
+      param: { db: "counted" },
+      query: { limit: "1000" },
+    }),
+  );
+}
