@@ -79,6 +79,18 @@ describe("WAL frames", () => {
     const frames = walFrames(one, 4096);
     new WalChain().follow(frames.map((frame) => ({ ...frame, checksum: [0, 0] as const })));
     new WalChain().follow([...frames, ...walFrames(other, 4096)]);
+    for (const salts of [
+      [1, 2],
+      [2, 1],
+      [2, 3],
+    ] as const) {
+      const apart = frames.map((frame, at) => ({
+        ...frame,
+        salts: at < 5 ? ([1, 1] as const) : salts,
+      }));
+      const spoilt = apart.map((frame, at) => (at === 5 ? { ...frame, pgno: 3000 } : frame));
+      new WalChain().follow(spoilt); // the first frame of other salts follows from nothing
+    }
   });
 });
 
@@ -88,9 +100,26 @@ describe("a database's header", () => {
     expect(databaseHeader(start)).toEqual({ pageSize: 4096, pageCount: 1 });
     start[95]! ^= 1;
     expect(databaseHeader(start).pageCount).toBeNull();
+    expect(() => databaseHeader(start.subarray(0, 50))).toThrow("no SQLite database");
     start[0]! ^= 1;
     expect(() => databaseHeader(start)).toThrow("no SQLite database");
-    expect(() => databaseHeader(start.subarray(0, 50))).toThrow("no SQLite database");
+  });
+
+  it("gives a page size that can be", () => {
+    const { start } = realWal();
+    const page = new DataView(start.buffer, start.byteOffset);
+    for (const [field, size] of [
+      [512, 512],
+      [32_768, 32_768],
+      [1, 65_536],
+    ] as const) {
+      page.setUint16(16, field);
+      expect(databaseHeader(start).pageSize).toBe(size);
+    }
+    for (const field of [0, 2, 256, 4097, 6144]) {
+      page.setUint16(16, field);
+      expect(() => databaseHeader(start)).toThrow("page size");
+    }
   });
 });
 
@@ -117,5 +146,6 @@ describe("a redirect that takes the token along", () => {
     expect(redirectTarget("https://a.example.com/", "https://b.example.com/")).toBeNull();
     expect(redirectTarget("https://example.com/", "https://b.example.com/")).not.toBeNull();
     expect(redirectTarget("https://a.example.com/", "https://b.turso.io/")).toBeNull();
+    expect(redirectTarget("https://example.com/", "https://evilexample.com/")).toBeNull();
   });
 });
