@@ -5,6 +5,7 @@ import { DatabaseSync } from "node:sqlite";
 import { describe, expect, it } from "vitest";
 import { databaseHeader } from "../../src/format/database-header.ts";
 import { WalChain, walFrames } from "../../src/format/wal.ts";
+import { WalTransaction } from "../../src/format/wal-transaction.ts";
 import { redirectTarget } from "../../src/source/sync-request.ts";
 
 /** The frames of a real WAL with some transactions, and what the database's header says. */
@@ -91,6 +92,46 @@ describe("WAL frames", () => {
       const spoilt = apart.map((frame, at) => (at === 5 ? { ...frame, pgno: 3000 } : frame));
       new WalChain().follow(spoilt); // the first frame of other salts follows from nothing
     }
+  });
+});
+
+describe("a transaction", () => {
+  const frame = (pgno: number) => ({
+    pgno,
+    sizeAfter: 0,
+    salts: [0, 0] as const,
+    checksum: [0, 0] as const,
+    data: new Uint8Array(65_536),
+  });
+  /** Two transactions of one log, by the pages they write. */
+  const check = (before: number | null, first: number[], after: number, second: number[] = []) => {
+    const transaction = new WalTransaction(65_536);
+    for (const pgno of first) transaction.add(frame(pgno), before);
+    transaction.end(after, before);
+    for (const pgno of second) transaction.add(frame(pgno), after);
+    transaction.end(after + 2, after);
+  };
+
+  it("brings every page by which the database grows, and may bring more", () => {
+    check(10, [11, 3, 12, 11], 12, [14, 13]);
+    check(10, [3], 10, [11, 12]);
+    check(10, [3], 5, [6, 7]); // it shrank
+    check(10, [99, 11], 11, [12, 13]);
+    check(null, [3], 12, [13, 14]);
+    for (const [brought, missing] of [
+      [[12], 11],
+      [[], 11],
+      [[11], 12],
+      [[11, 13], 12],
+    ] as const)
+      expect(() => check(10, [...brought], 12)).toThrow(`without page ${missing}`);
+    expect(() => check(10, [11, 12, 13, 14], 12, [])).toThrow("without page 13");
+  });
+
+  it("has no page that SQLite never writes", () => {
+    const lock = 16_385; // the page at 1 GiB
+    check(lock - 1, [lock + 1], lock + 1, [lock + 2, lock + 3]);
+    for (const pgno of [0, lock]) expect(() => check(null, [pgno], 5)).toThrow("cannot be");
   });
 });
 

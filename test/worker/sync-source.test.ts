@@ -103,6 +103,22 @@ describe("a pull", () => {
     await pullAll(database, new Replica()); // all of it in one pull
   });
 
+  it("takes pages that a transaction wrote and gave up for what they are: nothing", async () => {
+    const database = await sample();
+    const replica = new Replica();
+    await pullAll(database, replica);
+    const rows = (count: number) => `INSERT INTO old(data) SELECT randomblob(3500)
+      FROM old AS a, old AS b LIMIT ${count}`;
+    await database.exec(
+      `BEGIN; SAVEPOINT s; ${rows(300)}; ROLLBACK TO s; RELEASE s; ${rows(200)}; COMMIT`,
+    );
+    const { highest } = await pullAll(database, replica);
+    expect(highest).toBeGreaterThan(replica.pageCount);
+    await database.write("again", 200); // now these pages are in use
+    await pullAll(database, replica);
+    await pullAll(database, new Replica());
+  });
+
   it("takes a database that was never checkpointed, and one that was never written", async () => {
     const database = new StandInDatabase();
     const replica = new Replica();
