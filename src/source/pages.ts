@@ -8,7 +8,10 @@ export type PageEvent =
    */
   | { kind: "base"; why: string; pageSize: number; ascending: true; pageCount: number }
   | { kind: "base"; why: string; pageSize: number; ascending: false }
-  /** Pages of the transaction that is being read; a later one replaces an earlier one. */
+  /**
+   * Pages of the transaction that is being read; a later one replaces an earlier one. SQLite writes
+   * pages beyond the commit's `pageCount` now and then: they are to be dropped.
+   */
   | { kind: "pages"; pages: readonly Page[] }
   /** All pages up to here make a consistent database of `pageCount` pages. */
   | {

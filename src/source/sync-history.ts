@@ -1,8 +1,8 @@
 import type { Deps } from "../deps.ts";
 import { NightjarError } from "../errors.ts";
-import { readDatabaseHeader } from "../format/database-header.ts";
-import { lockPage, type Page } from "../format/page.ts";
-import { FRAME_HEADER, WalChain, type WalFrame, walFrames } from "../format/wal.ts";
+import type { Page } from "../format/page.ts";
+import { FRAME_HEADER, WalChain, walFrames } from "../format/wal.ts";
+import { WalTransaction } from "../format/wal-transaction.ts";
 import type { PageEvent } from "./pages.ts";
 import type { Source } from "./server.ts";
 import {
@@ -31,7 +31,7 @@ export async function* walkHistory(
   let buffer = new ArrayBuffer((BATCH + 1) * (FRAME_HEADER + PAGE_SIZE)); // one more, so that it shows
   let next = place.frame + 1;
   let chain = new WalChain();
-  const transaction = new Transaction();
+  const transaction = new WalTransaction(PAGE_SIZE);
   for (;;) {
     const got = await frames(source, deps, place.generation, next, buffer);
     if (got === null) return `The server no longer has generation ${place.generation}.`;
@@ -126,45 +126,4 @@ function onward(place: SyncPlace, next: number, end: HistoryEnd): string | null 
   const complete = end.maxFrame === frame && next === frame + 1;
   if (complete) return "next generation";
   return `The server checkpointed at frame ${end.maxFrame}; what was read ends at ${ours}.`;
-}
-
-/** What must hold for the frames of one transaction. */
-class Transaction {
-  #highest = 0;
-  /** Pages that the database did not have before. */
-  readonly #added = new Set<number>();
-
-  /** @throws NightjarError `PAGES_INVALID` */
-  add({ pgno, data }: WalFrame, pageCount: number | null): void {
-    if (pgno === 0 || pgno === lockPage(PAGE_SIZE))
-      throw new NightjarError("PAGES_INVALID", `The server sent page ${pgno}, which cannot be.`);
-    if (pgno === 1 && readDatabaseHeader(data).pageSize !== PAGE_SIZE)
-      throw new NightjarError("PAGES_INVALID", "The database's page size changed.");
-    this.#highest = Math.max(this.#highest, pgno);
-    if (pageCount !== null && pgno > pageCount) this.#added.add(pgno);
-  }
-
-  /**
-   * The transaction leaves `sizeAfter` pages of `pageCount` before: each page more must be among it.
-   *
-   * @throws NightjarError `PAGES_INVALID`
-   */
-  end(sizeAfter: number, pageCount: number | null): void {
-    if (this.#highest > sizeAfter)
-      throw new NightjarError(
-        "PAGES_INVALID",
-        `A transaction wrote page ${this.#highest} of a database of ${sizeAfter} pages.`,
-      );
-    if (pageCount !== null && sizeAfter > pageCount) {
-      const lock = lockPage(PAGE_SIZE);
-      const never = pageCount < lock && lock <= sizeAfter ? 1 : 0;
-      if (this.#added.size !== sizeAfter - pageCount - never)
-        throw new NightjarError(
-          "PAGES_INVALID",
-          `A transaction grew the database from ${pageCount} to ${sizeAfter} pages and lacks some.`,
-        );
-    }
-    this.#highest = 0;
-    this.#added.clear();
-  }
 }

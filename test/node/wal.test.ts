@@ -5,6 +5,7 @@ import { DatabaseSync } from "node:sqlite";
 import { describe, expect, it } from "vitest";
 import { readDatabaseHeader } from "../../src/format/database-header.ts";
 import { WalChain, walFrames } from "../../src/format/wal.ts";
+import { WalTransaction } from "../../src/format/wal-transaction.ts";
 import { redirectTarget } from "../../src/source/sync-request.ts";
 
 /** The frames of a real WAL with some transactions, and what the database's header says. */
@@ -79,6 +80,58 @@ describe("WAL frames", () => {
     const frames = walFrames(one, 4096);
     new WalChain().follow(frames.map((frame) => ({ ...frame, checksum: [0, 0] as const })));
     new WalChain().follow([...frames, ...walFrames(other, 4096)]);
+    for (const salts of [
+      [1, 2],
+      [2, 1],
+      [2, 3],
+    ] as const) {
+      const apart = frames.map((frame, at) => ({
+        ...frame,
+        salts: at < 5 ? ([1, 1] as const) : salts,
+      }));
+      const spoilt = apart.map((frame, at) => (at === 5 ? { ...frame, pgno: 3000 } : frame));
+      new WalChain().follow(spoilt); // the first frame of other salts follows from nothing
+    }
+  });
+});
+
+describe("a transaction", () => {
+  const frame = (pgno: number) => ({
+    pgno,
+    sizeAfter: 0,
+    salts: [0, 0] as const,
+    checksum: [0, 0] as const,
+    data: new Uint8Array(65_536),
+  });
+  /** Two transactions of one log, by the pages they write. */
+  const check = (before: number | null, first: number[], after: number, second: number[] = []) => {
+    const transaction = new WalTransaction(65_536);
+    for (const pgno of first) transaction.add(frame(pgno), before);
+    transaction.end(after, before);
+    for (const pgno of second) transaction.add(frame(pgno), after);
+    transaction.end(after + 2, after);
+  };
+
+  it("brings every page by which the database grows, and may bring more", () => {
+    check(10, [11, 3, 12, 11], 12, [14, 13]);
+    check(10, [3], 10, [11, 12]);
+    check(10, [3], 5, [6, 7]); // it shrank
+    check(10, [99, 11], 11, [12, 13]);
+    check(null, [3], 12, [13, 14]);
+    for (const [brought, missing] of [
+      [[12], 11],
+      [[], 11],
+      [[11], 12],
+      [[11, 13], 12],
+    ] as const)
+      expect(() => check(10, [...brought], 12)).toThrow(`without page ${missing}`);
+    expect(() => check(10, [11, 12, 13, 14], 12, [])).toThrow("without page 13");
+  });
+
+  it("has no page that SQLite never writes", () => {
+    const lock = 16_385; // the page at 1 GiB
+    check(lock - 1, [lock + 1], lock + 1, [lock + 2, lock + 3]);
+    for (const pgno of [0, lock]) expect(() => check(null, [pgno], 5)).toThrow("cannot be");
   });
 });
 
@@ -88,9 +141,26 @@ describe("a database's header", () => {
     expect(readDatabaseHeader(start)).toEqual({ pageSize: 4096, pageCount: 1 });
     start[95]! ^= 1;
     expect(readDatabaseHeader(start).pageCount).toBeNull();
+    expect(() => readDatabaseHeader(start.subarray(0, 50))).toThrow("no SQLite database");
     start[0]! ^= 1;
     expect(() => readDatabaseHeader(start)).toThrow("no SQLite database");
-    expect(() => readDatabaseHeader(start.subarray(0, 50))).toThrow("no SQLite database");
+  });
+
+  it("gives a page size that can be", () => {
+    const { start } = realWal();
+    const page = new DataView(start.buffer, start.byteOffset);
+    for (const [field, size] of [
+      [512, 512],
+      [32_768, 32_768],
+      [1, 65_536],
+    ] as const) {
+      page.setUint16(16, field);
+      expect(readDatabaseHeader(start).pageSize).toBe(size);
+    }
+    for (const field of [0, 2, 256, 4097, 6144]) {
+      page.setUint16(16, field);
+      expect(() => readDatabaseHeader(start)).toThrow("page size");
+    }
   });
 });
 
@@ -117,5 +187,6 @@ describe("a redirect that takes the token along", () => {
     expect(redirectTarget("https://a.example.com/", "https://b.example.com/")).toBeNull();
     expect(redirectTarget("https://example.com/", "https://b.example.com/")).not.toBeNull();
     expect(redirectTarget("https://a.example.com/", "https://b.turso.io/")).toBeNull();
+    expect(redirectTarget("https://example.com/", "https://evilexample.com/")).toBeNull();
   });
 });

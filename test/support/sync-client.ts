@@ -69,6 +69,7 @@ export class Replica {
     const bases: (PageEvent & { kind: "base" })[] = [];
     const commits: (PageEvent & { kind: "commit" })[] = [];
     const largest = { pages: 0 };
+    let highest = 0;
     let error: NightjarError | null = null;
     let open: Map<number, Uint8Array> | null = null;
     let dropped = false;
@@ -84,6 +85,7 @@ export class Replica {
           for (const { pgno, data } of event.pages) {
             expect(data.length).toBe(4096);
             open.set(pgno, data.slice());
+            highest = Math.max(highest, pgno);
           }
           largest.pages = Math.max(largest.pages, open.size);
         } else {
@@ -103,7 +105,7 @@ export class Replica {
       if (!(thrown instanceof NightjarError)) throw thrown;
       error = thrown;
     }
-    return { bases, commits, largest, error };
+    return { bases, commits, largest, highest, error };
   }
 }
 

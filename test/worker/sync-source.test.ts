@@ -41,12 +41,14 @@ describe("a pull", () => {
   it("starts anew after a cursor of another protocol or of a generation yet to come", async () => {
     const database = await sample();
     const replica = new Replica();
-    for (const cursor of [
-      { protocol: "dbpage" } as const,
-      { protocol: "sync", generation: 9, frame: 3 } as const,
-    ]) {
+    for (const [cursor, why] of [
+      [{ protocol: "dbpage" }, "The last pull used another protocol (dbpage)."],
+      [{ protocol: "sync", generation: 9, frame: 3 }, "The server is at generation 2, the last"],
+    ] as const) {
       replica.cursor = cursor;
-      expect((await pullAll(database, replica)).bases.length).toBe(1);
+      const { bases } = await pullAll(database, replica);
+      expect(bases.length).toBe(1);
+      expect(bases[0]!.why).toContain(why);
     }
   });
 
@@ -98,6 +100,23 @@ describe("a pull", () => {
     expect(replica.pageCount).toBeLessThan(pageCount / 2);
     await database.write("again", 200);
     await pullAll(database, replica);
+    await pullAll(database, new Replica()); // all of it in one pull
+  });
+
+  it("takes pages that a transaction wrote and gave up for what they are: nothing", async () => {
+    const database = await sample();
+    const replica = new Replica();
+    await pullAll(database, replica);
+    const rows = (count: number) => `INSERT INTO old(data) SELECT randomblob(3500)
+      FROM old AS a, old AS b LIMIT ${count}`;
+    await database.exec(
+      `BEGIN; SAVEPOINT s; ${rows(300)}; ROLLBACK TO s; RELEASE s; ${rows(200)}; COMMIT`,
+    );
+    const { highest } = await pullAll(database, replica);
+    expect(highest).toBeGreaterThan(replica.pageCount);
+    await database.write("again", 200); // now these pages are in use
+    await pullAll(database, replica);
+    await pullAll(database, new Replica());
   });
 
   it("takes a database that was never checkpointed, and one that was never written", async () => {
@@ -239,10 +258,36 @@ describe("a new generation", () => {
     await pullAll(database, replica);
     const says = (generation: number, max_frame_no: number) =>
       JSON.stringify({ status: "checkpoint_needed", generation, max_frame_no });
-    for (const body of [says(3, 1), says(2, 100), says(3, 999)]) {
+    const { frame } = replica.cursor as { frame: number };
+    for (const body of [says(3, 1), says(2, 100), says(2, frame), says(3, 999)]) {
       await database.fault({ on: "sync", status: 400, body });
       expect((await pullAll(database, replica)).bases.length, body).toBe(1);
     }
+  });
+
+  it("has checksums of its own, whatever the salts say", async () => {
+    const database = await sample();
+    await database.checkpoint();
+    await database.write("later", 4);
+    const replica = new Replica();
+    replica.cursor = { protocol: "sync", generation: 2, frame: 0 };
+    // Checksums do not cover the salts: these frames chain within each generation, not from one to the next.
+    const salts = (frames: number) =>
+      Array.from({ length: frames }, (_, at): [number, string] => [at * 4120 + 8, "00".repeat(8)]);
+    const probe = new Replica();
+    probe.cursor = replica.cursor;
+    const { commits } = await probe.pull(database.source);
+    const last = (generation: number) =>
+      commits
+        .map(({ cursor }) => cursor as { generation: number; frame: number })
+        .findLast((cursor) => cursor.generation === generation)!.frame;
+    await database.fault(
+      { on: "sync/2", patch: salts(last(2)) },
+      { on: "sync/3", patch: salts(last(3)) },
+    );
+    const pulled = await replica.pull(database.source);
+    expect(pulled.error).toBeNull();
+    expect(pulled.commits).toEqual(commits);
   });
 
   it("gives up on a server whose history breaks off again and again", async () => {
