@@ -13,9 +13,12 @@ export interface Local {
   /** Process ids of the Worker's workerds. */
   workerds: number[];
   /** Make a backup and wait for it. @throws Error when it fails */
-  backup(db: string): Promise<{ rawBytes: number; storedBytes: number; backupId: string | null }>;
+  backup(
+    this: void,
+    db: string,
+  ): Promise<{ rawBytes: number; storedBytes: number; backupId: string | null }>;
   /** Call when done, before the folder goes. */
-  onEnd(stop: () => Promise<void>): void;
+  onEnd(this: void, stop: () => Promise<void>): void;
 }
 
 /** Run a measurement on a fresh sqld and a fresh Worker of the databases that `databases` makes of sqld's address. */

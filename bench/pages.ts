@@ -13,12 +13,17 @@ const secondsOf = (ms: number) => `${(ms / 1000).toFixed(2)} s`;
 /** Captures by pages of a database whose dump has about `mb` megabytes, and what the page log costs and gives. */
 export async function benchPages(mb: number, segments: readonly number[]): Promise<Row[]> {
   let proxy: CountingProxy | undefined;
-  const databases = async (url: string, { onEnd }: { onEnd(stop: () => Promise<void>): void }) => {
+  const databases = async (
+    url: string,
+    { onEnd }: { onEnd(this: void, stop: () => Promise<void>): void },
+  ) => {
     proxy = await startCountingProxy(url);
     onEnd(() => proxy!.stop());
     return { first: { url }, again: { url }, counted: { url: proxy.url } };
   };
-  return withLocalNightjar(databases, async ({ sqldUrl, client, workerds, backup }) => {
+  return withLocalNightjar(databases, async (local) => {
+    const { sqldUrl, client, workerds, backup } = local;
+
     const rows: Row[] = [];
     const tell = (what: string, value: string) => {
       console.error(`${what}: ${value}`);
@@ -43,7 +48,7 @@ export async function benchPages(mb: number, segments: readonly number[]): Promi
         storedBytes: number;
       };
       const ms = Date.parse(run["finishedAt"]!) - Date.parse(run["createdAt"]!);
-      await quiet(workerds); // the log is begun from the backup when it is made
+      await logged(client, db);
       const grew = memory(workerds, "VmHWM") - rss;
       tell(
         `capture of ${mbOf(run.rawBytes)} (${db})`,
@@ -53,7 +58,7 @@ export async function benchPages(mb: number, segments: readonly number[]): Promi
     }
 
     await backup("counted");
-    await quiet(workerds);
+    await logged(client, "counted");
     proxy!.take();
     await backup("counted");
     const idle = proxy!.take();
@@ -140,12 +145,15 @@ async function benchMoments(
   db.close();
 }
 
-/** Wait until the Worker has nothing left to do. */
-async function quiet(workerds: readonly number[]): Promise<void> {
-  for (let before = -1, now = cpuSeconds(workerds); now - before > 0.2;) {
-    before = now;
-    await new Promise((resolve) => setTimeout(resolve, 1000));
-    now = cpuSeconds(workerds);
+/** Wait until the log has begun, which it does from a backup when that is made. */
+async function logged(client: Client, db: string): Promise<void> {
+  for (;;) {
+    const answer = await client.v1.databases[":db"].timeline.$get({
+      param: { db },
+      query: { limit: "1" },
+    });
+    if (answer.ok) return;
+    await new Promise((resolve) => setTimeout(resolve, 200));
   }
 }
 
