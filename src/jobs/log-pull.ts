@@ -49,7 +49,7 @@ export async function pullLog(
   const reached = writer.lineage;
   if (reached === undefined)
     throw new NightjarError("PAGES_INVALID", "The server sent no complete transaction.");
-  const checkedAt = Math.max(begun, reached.committedAt);
+  const checkedAt = Math.max(begun, reached.checkedAt);
   await recordCheck(catalog, reached.id, checkedAt);
   if (reached.txid !== lineage?.txid || reached.id !== lineage.id)
     log.info("log-pulled", { database: database.name, lineage: reached.id, txid: reached.txid });

@@ -41,6 +41,8 @@ export interface Base {
   pageSize: number;
   /** ms */
   at: number;
+  /** Until when it is known to have stayed so, ms; else it is known of `at` only. */
+  checkedAt?: number;
 }
 
 /**
@@ -73,7 +75,8 @@ export class LogWriter {
     pages: AsyncIterable<readonly Page[]>,
     end: () => { cursor: PageCursor },
   ): Promise<void> {
-    const { pageSize, at } = base;
+    const { pageSize } = base;
+    const at = this.#notBefore(base.at);
     const id = `${stamp(this.#context.deps.now())}-${randomId(this.#context.deps)}`;
     const header = { pageSize, commit: pageCount, minTxid: 1, maxTxid: 1, timestamp: at };
     const enter = async (segment: Segment) => {
@@ -87,7 +90,7 @@ export class LogWriter {
         txid: 1,
         beganAt: this.#context.deps.now(),
         committedAt: at,
-        checkedAt: at,
+        checkedAt: base.checkedAt ?? at,
         endedAt: null,
       };
       await beginLineage(this.#context.catalog, lineage, segment);
@@ -115,14 +118,22 @@ export class LogWriter {
       return;
     }
     const before = this.#pending;
-    const { committedAt, pageSize } = this.#lineage!;
+    const { pageSize } = this.#lineage!;
     this.#pending = {
       ...commit,
-      at: Math.max(commit.at, before?.at ?? committedAt), // clocks may go backwards; the log does not
+      at: Math.max(this.#notBefore(commit.at), before?.at ?? 0),
       commits: commit.commits + (before?.commits ?? 0),
     };
     if (this.#spilled.length > 0 || this.#buffer.committedPages * pageSize >= SEGMENT_BYTES)
       await this.flush();
+  }
+
+  /**
+   * What is found now was not there when the log was last checked, whatever the server's clock says:
+   * the moments that the log has been asked for until then stay what they were.
+   */
+  #notBefore(at: number): number {
+    return Math.max(at, (this.#lineage?.checkedAt ?? -1) + 1);
   }
 
   /** Write the complete transactions so far as one segment. */

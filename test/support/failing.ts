@@ -5,9 +5,12 @@ export class KilledError extends Error {
   }
 }
 
-interface Fault {
+interface Store {
   bucket: R2Bucket;
   db: D1Database;
+}
+
+interface Fault extends Store {
   happened(): boolean;
   /** Which call failed. */
   what(): string;
@@ -18,6 +21,32 @@ const ASYNC = new Set([
   ...["uploadPart", "complete", "abort"],
   ...["run", "all", "raw", "first", "batch", "exec"],
 ]);
+
+/** R2 and D1, with `around` in the place of every call that goes to one of them. */
+export function intercepted(
+  real: { BUCKET: R2Bucket; DB: D1Database },
+  around: (owner: string, method: string, call: () => Promise<unknown>) => Promise<unknown>,
+): Store {
+  const wrap = <T extends object>(owner: string, target: T): T =>
+    new Proxy(target, {
+      get(object, name) {
+        const member: unknown = Reflect.get(object, name, object);
+        if (typeof member !== "function") return member;
+        return (...args: unknown[]): unknown => {
+          const method = String(name);
+          const call = (): unknown => Reflect.apply(member, object, args);
+          if (ASYNC.has(method))
+            return around(owner, method, async () => wrapResult(owner, await call()));
+          return wrapResult(owner, call());
+        };
+      },
+    });
+  const wrapResult = (owner: string, result: unknown): unknown => {
+    const kind = (result as object | null)?.constructor?.name ?? "";
+    return /MultipartUpload|PreparedStatement/i.test(kind) ? wrap(owner, result as object) : result;
+  };
+  return { bucket: wrap("bucket", real.BUCKET), db: wrap("db", real.DB) };
+}
 
 /**
  * R2 and D1 of which one call fails: the `call`th to `part`, counted from 1. A `KilledError` makes
@@ -40,30 +69,43 @@ export function failing(
     killed = thrown instanceof KilledError;
     throw thrown;
   };
-  const wrap = <T extends object>(owner: string, target: T): T =>
-    new Proxy(target, {
-      get(object, name) {
-        const member: unknown = Reflect.get(object, name, object);
-        if (typeof member !== "function") return member;
-        return (...args: unknown[]): unknown => {
-          const method = String(name);
-          if (ASYNC.has(method))
-            return (async () => {
-              before(owner, method);
-              return wrapResult(owner, await Reflect.apply(member, object, args));
-            })();
-          return wrapResult(owner, Reflect.apply(member, object, args));
-        };
-      },
-    });
-  const wrapResult = (owner: string, result: unknown): unknown => {
-    const kind = (result as object | null)?.constructor?.name ?? "";
-    return /MultipartUpload|PreparedStatement/i.test(kind) ? wrap(owner, result as object) : result;
+  const store = intercepted(real, async (owner, method, go) => {
+    before(owner, method);
+    return go();
+  });
+  return { ...store, happened: () => what !== "", what: () => what };
+}
+
+/** R2 and D1 that fail when a source of chance says so. */
+export interface Unreliable extends Store {
+  /** How likely each call fails, from now on. */
+  fail: number;
+  /** Calls until the Worker is killed; every call after that fails. */
+  killAfter: number;
+  killed(): boolean;
+}
+
+/**
+ * R2 and D1 of which calls fail at random, half of them after they have done their work. A kill is the
+ * end of all calls, likewise before or after one.
+ */
+export function unreliable(
+  real: { BUCKET: R2Bucket; DB: D1Database },
+  chance: () => number,
+): Unreliable {
+  let killed = false;
+  const lost = async (call: () => Promise<unknown>, error: Error): Promise<never> => {
+    if (chance() < 0.5) await call().catch(() => {});
+    throw error;
   };
-  return {
-    bucket: wrap("bucket", real.BUCKET),
-    db: wrap("db", real.DB),
-    happened: () => what !== "",
-    what: () => what,
-  };
+  const store = intercepted(real, async (_owner, method, call) => {
+    if (killed) throw new KilledError();
+    if (--state.killAfter <= 0) {
+      killed = true;
+      return lost(call, new KilledError());
+    }
+    return chance() < state.fail ? lost(call, new Error(`injected into ${method}`)) : call();
+  });
+  const state = { ...store, fail: 0, killAfter: Infinity, killed: () => killed };
+  return state;
 }

@@ -2,15 +2,14 @@ import { Buffer } from "node:buffer";
 import { type Client, createClient } from "@libsql/client/web";
 import { inject } from "vitest";
 
-/** A new database on the libSQL server of the tests, and a client of it. */
+/** A new database on a libSQL server of the tests, and a client of it. */
 export class PageDatabase {
   readonly namespace = `t${crypto.randomUUID().replaceAll("-", "")}`;
   readonly client: Client;
   /** As it stands in Nightjar's configuration. */
   readonly config: { url: string; namespace: string };
 
-  private constructor() {
-    const { url } = inject("pages");
+  private constructor(url: string) {
     this.config = { url, namespace: this.namespace };
     const namespace = Buffer.from(this.namespace).toString("base64").replace(/=+$/, "");
     this.client = createClient({
@@ -24,10 +23,10 @@ export class PageDatabase {
     });
   }
 
-  static async create(schema = ""): Promise<PageDatabase> {
-    const database = new PageDatabase();
+  static async create(schema = "", server = inject("pages")): Promise<PageDatabase> {
+    const database = new PageDatabase(server.url);
     const response = await fetch(
-      `${inject("pages").adminUrl}/v1/namespaces/${database.namespace}/create`,
+      `${server.adminUrl}/v1/namespaces/${database.namespace}/create`,
       { method: "POST", headers: { "content-type": "application/json" }, body: "{}" },
     );
     if (!response.ok) throw new Error(`creating a namespace: ${await response.text()}`);

@@ -1,13 +1,15 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createClient } from "@libsql/client/http";
 import type { TestProject } from "vitest/node";
 import { loadShop } from "../../scripts/lib/sample-shop.ts";
-import { freePort } from "../../scripts/lib/server-process.ts";
+import { freePort, type ServerProcess } from "../../scripts/lib/server-process.ts";
 import { startSqld } from "../../scripts/lib/sqld.ts";
 import { startFaultProxy } from "./fault-proxy.ts";
 import { FIDELITY, LIBSQL_ONLY } from "./fidelity.ts";
+import { startMortalSqld } from "./mortal-sqld.ts";
+import { makeSourceToken } from "./source-token.ts";
 import { startSyncStandIn } from "./sync-stand-in.ts";
 
 declare module "vitest" {
@@ -18,6 +20,12 @@ declare module "vitest" {
     faults: string;
     /** A real libSQL server where each test makes databases (namespaces) of its own. */
     pages: { url: string; adminUrl: string };
+    /** The same, but it compacts its log at every megabyte. */
+    shortLog: { url: string; adminUrl: string };
+    /** A real libSQL server that wants a token, which this is. */
+    guarded: { url: string; token: string };
+    /** A real libSQL server that dies when told to: see mortal-sqld.ts. */
+    mortal: { url: string; control: string };
     /** A real libSQL server with everything that is hard to carry over: see fidelity.ts. */
     fidelity: string;
     /** An empty libSQL server, for the one test that fills it. */
@@ -29,13 +37,17 @@ declare module "vitest" {
 
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const dir = await mkdtemp(join(tmpdir(), "nightjar-test-"));
-  const adminPort = await freePort();
-  const namespaces = ["--enable-namespaces", "--admin-listen-addr", `127.0.0.1:${adminPort}`];
-  const [shop, fidelity, empty, pages] = await Promise.all([
+  const { pem, token } = makeSourceToken("rw");
+  const keyFile = join(dir, "source-key.pem");
+  await writeFile(keyFile, pem);
+  const [shop, fidelity, empty, pages, shortLog, guarded, mortal] = await Promise.all([
     startSqld(join(dir, "shop")),
     startSqld(join(dir, "fidelity")),
     startSqld(join(dir, "empty")),
-    startSqld(join(dir, "pages"), namespaces),
+    startWithNamespaces(join(dir, "pages")),
+    startWithNamespaces(join(dir, "short-log"), "--max-log-size", "1"),
+    startSqld(join(dir, "guarded"), ["--auth-jwt-key-file", keyFile]),
+    startMortalSqld(join(dir, "mortal")),
   ]);
   await loadShop(shop.url);
   await loadFidelity(fidelity.url);
@@ -43,14 +55,32 @@ export default async function setup(project: TestProject): Promise<() => Promise
   const sync = await startSyncStandIn(await mkdtemp(join(dir, "sync-")));
   project.provide("shop", shop.url);
   project.provide("faults", faults.url);
-  project.provide("pages", { url: pages.url, adminUrl: `http://127.0.0.1:${adminPort}` });
+  project.provide("pages", { url: pages.url, adminUrl: pages.adminUrl });
+  project.provide("shortLog", { url: shortLog.url, adminUrl: shortLog.adminUrl });
+  project.provide("guarded", { url: guarded.url, token });
+  project.provide("mortal", { url: mortal.url, control: mortal.control });
   project.provide("fidelity", fidelity.url);
   project.provide("empty", empty.url);
   project.provide("sync", sync.url);
   return async () => {
-    for (const server of [faults, sync, shop, fidelity, empty, pages]) await server.stop();
+    const servers = [faults, sync, shop, fidelity, empty, pages, shortLog, guarded, mortal];
+    for (const server of servers) await server.stop();
     await rm(dir, { recursive: true, force: true });
   };
+}
+
+async function startWithNamespaces(
+  dir: string,
+  ...args: string[]
+): Promise<ServerProcess & { adminUrl: string }> {
+  const admin = `127.0.0.1:${await freePort()}`;
+  const server = await startSqld(dir, [
+    "--enable-namespaces",
+    "--admin-listen-addr",
+    admin,
+    ...args,
+  ]);
+  return { ...server, adminUrl: `http://${admin}` };
 }
 
 async function loadFidelity(url: string): Promise<void> {
