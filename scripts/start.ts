@@ -84,7 +84,9 @@ In another terminal:
   export NIGHTJAR_URL=${worker.url} NIGHTJAR_TOKEN=${TOKEN}
   npm run -s nightjar -- status
   npm run -s nightjar -- backup shop
-  curl -fL "$(npm run -s nightjar -- url shop)" | gunzip | sqlite3 dev.db
+  npm run -s nightjar -- pull shop
+  npm run -s nightjar -- timeline shop
+  npm run -s nightjar -- query shop "SELECT city, count(*) FROM customers GROUP BY city"
 `);
 } catch (error) {
   console.error(messageOf(error));

@@ -43,7 +43,9 @@ export async function windowOf(
   const first = lineages[0];
   const last = lineages.at(-1);
   if (first === undefined || last === undefined)
-    throw new NightjarError("MOMENT_UNAVAILABLE", `${database} has no page log.`);
+    throw new NightjarError("MOMENT_UNAVAILABLE", `${database} has no page log.`, {
+      hint: 'A backup by pages begins one: make a backup, unless the `capture` of the database is "dump" or its server offers only dumps.',
+    });
   return { from: await oldestMoment(context, first.id), to: last.checkedAt, lineages };
 }
 
