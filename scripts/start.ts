@@ -26,7 +26,9 @@ function option(args: string[], name: string): string | undefined {
 }
 
 const servers: ServerProcess[] = [];
+let stopping = false;
 const stop = async (code = 0) => {
+  stopping = true;
   await Promise.all(servers.map((server) => server.stop()));
   process.exit(code);
 };
@@ -67,8 +69,9 @@ try {
     ["wrangler dev", worker],
   ] as const)
     void server.ended.then(() => {
+      if (stopping) return;
       console.error(`${name} has ended.`);
-      return stop(1);
+      void stop(1);
     });
   const tick = () =>
     fireCron(worker.url).catch((error: unknown) => console.error(`cron: ${messageOf(error)}`));
