@@ -26,7 +26,9 @@ function option(args: string[], name: string): string | undefined {
 }
 
 const servers: ServerProcess[] = [];
+let stopping = false;
 const stop = async (code = 0) => {
+  stopping = true;
   await Promise.all(servers.map((server) => server.stop()));
   process.exit(code);
 };
@@ -67,8 +69,9 @@ try {
     ["wrangler dev", worker],
   ] as const)
     void server.ended.then(() => {
+      if (stopping) return;
       console.error(`${name} has ended.`);
-      return stop(1);
+      void stop(1);
     });
   const tick = () =>
     fireCron(worker.url).catch((error: unknown) => console.error(`cron: ${messageOf(error)}`));
@@ -84,7 +87,9 @@ In another terminal:
   export NIGHTJAR_URL=${worker.url} NIGHTJAR_TOKEN=${TOKEN}
   npm run -s nightjar -- status
   npm run -s nightjar -- backup shop
-  curl -fL "$(npm run -s nightjar -- url shop)" | gunzip | sqlite3 dev.db
+  npm run -s nightjar -- pull shop
+  npm run -s nightjar -- timeline shop
+  npm run -s nightjar -- query shop "SELECT city, count(*) FROM customers GROUP BY city"
 `);
 } catch (error) {
   console.error(messageOf(error));

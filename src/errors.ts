@@ -108,7 +108,7 @@ const TRAITS = {
   MOMENT_UNAVAILABLE: {
     status: 422,
     retryable: false,
-    hint: "GET /v1/databases/:db/timeline tells which moments can be asked for.",
+    hint: "GET /v1/databases/:db/timeline or `nightjar timeline` tells which moments can be asked for.",
   },
   QUERY_REFUSED: {
     status: 400,

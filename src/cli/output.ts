@@ -23,6 +23,12 @@ export function printTable(rows: readonly (readonly string[])[]): void {
   });
 }
 
+interface Sized {
+  kind: "dump" | "snapshot";
+  raw: { bytes: number };
+  stored: { bytes: number };
+}
+
 /** A size for people: `12.3 MB`. */
 export function size(bytes: number): string {
   const units = ["B", "kB", "MB", "GB", "TB"];
@@ -33,6 +39,12 @@ export function size(bytes: number): string {
     unit++;
   }
   return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`;
+}
+
+/** What is stored, for people: `4.2 MB, stored as 1.9 MB`. */
+export function sizes({ kind, raw, stored }: Sized): string {
+  const text = kind === "dump" ? " of SQL" : "";
+  return `${size(raw.bytes)}${text}, stored as ${size(stored.bytes)}`;
 }
 
 /** A moment for people, to the minute: `2026-11-21 03:00 UTC`. */

@@ -1,8 +1,12 @@
-/** Shows how work is getting on: one line that changes on a terminal, plain lines elsewhere. */
+/** Elsewhere than on a terminal a line is shown once in so long, ms. */
+const LINE_EVERY = 2000;
+
+/** Shows how work is getting on: one line that changes on a terminal, a few plain lines elsewhere. */
 export class Progress {
   readonly #terminal: boolean;
   readonly #quiet: boolean;
   #last = "";
+  #shownAt = 0;
 
   constructor(quiet: boolean, stream: { isTTY?: boolean } = process.stderr) {
     this.#quiet = quiet;
@@ -11,6 +15,8 @@ export class Progress {
 
   show(text: string): void {
     if (this.#quiet || text === this.#last) return;
+    if (!this.#terminal && Date.now() - this.#shownAt < LINE_EVERY) return;
+    this.#shownAt = Date.now();
     this.#last = text;
     process.stderr.write(this.#terminal ? `\r\u001B[2K${text}` : `${text}\n`);
   }

@@ -15,9 +15,9 @@ const NAME = /^[\w-]+$/;
 export function refuseMistakes(command: string, argv: readonly string[], args: ArgsDef): void {
   const hint = `See nightjar ${command} --help.`;
   const options: ParseArgsOptionsConfig = {};
-  let places = 0;
+  const places: string[] = [];
   for (const [name, arg] of Object.entries(args)) {
-    if (arg.type === "positional") places++;
+    if (arg.type === "positional") places.push(name);
     else {
       const short = "alias" in arg && typeof arg.alias === "string" ? { short: arg.alias } : {};
       options[name] = {
@@ -28,15 +28,18 @@ export function refuseMistakes(command: string, argv: readonly string[], args: A
     }
   }
   const { values, positionals } = strictly(argv, options, hint);
-  if (positionals.length > places)
-    throw new CliError(EXIT.usage, `${command} does not take "${positionals[places]}".`, { hint });
+  if (positionals.length > places.length)
+    throw new CliError(EXIT.usage, `${command} does not take "${positionals[places.length]}".`, {
+      hint,
+    });
   for (const [name, given] of Object.entries(values)) {
     if (Array.isArray(given) && given.length > 1)
       throw new CliError(EXIT.usage, `--${name} is given more than once.`, { hint });
     if ([given].flat().includes(""))
       throw new CliError(EXIT.usage, `--${name} needs a value.`, { hint });
   }
-  for (const name of [...positionals, ...[values["backup"] ?? []].flat().map(String)])
+  const names = positionals.filter((_, at) => places[at] !== "sql");
+  for (const name of [...names, ...[values["backup"] ?? []].flat().map(String)])
     if (!NAME.test(name)) throw new CliError(EXIT.usage, `"${name}" is no name or id.`, { hint });
 }
 

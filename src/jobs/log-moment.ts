@@ -44,7 +44,9 @@ export async function windowOf(
     const from = await oldestMoment(context, id);
     if (from !== undefined) return { from, to: lineages.at(-1)!.checkedAt, lineages };
   }
-  throw new NightjarError("MOMENT_UNAVAILABLE", `${database} has no page log.`);
+  throw new NightjarError("MOMENT_UNAVAILABLE", `${database} has no page log.`, {
+    hint: 'A backup by pages begins one: make a backup, unless the `capture` of the database is "dump" or its server offers only dumps.',
+  });
 }
 
 /**

@@ -3,7 +3,7 @@ import { asNightjarError, messageOf, NightjarError } from "../errors.ts";
 import type { Method } from "../manifest.ts";
 import { imageSource, offersImage } from "./dbpage.ts";
 import type { PageSource } from "./pages.ts";
-import { named, replicaSource, sayHello } from "./replica.ts";
+import { lacksNamespace, named, replicaSource, sayHello } from "./replica.ts";
 import type { Source } from "./server.ts";
 import { probeSync, syncSource } from "./sync.ts";
 
@@ -11,7 +11,8 @@ import { probeSync, syncSource } from "./sync.ts";
  * Find out the best way that a server offers: Turso's sync protocol, libSQL's replication, whole
  * images, or the dump, which every libSQL server has.
  *
- * @throws NightjarError when the server cannot be reached or refuses the token: nothing is known then
+ * @throws NightjarError when the server cannot be reached, refuses the token or has no such namespace:
+ * nothing is known then
  */
 export async function probe(source: Source, deps: Deps): Promise<Method> {
   const found: string[] = [];
@@ -22,7 +23,7 @@ export async function probe(source: Source, deps: Deps): Promise<Method> {
     } catch (thrown) {
       const { code } = asNightjarError(named(thrown));
       const unknown = code === "SOURCE_NOT_FOUND" || code === "PAGES_INVALID";
-      if (!unknown) throw named(thrown);
+      if (!unknown || lacksNamespace(thrown)) throw named(thrown);
       found.push(`no ${what} (${messageOf(thrown).slice(0, 120)})`);
     }
     return false;

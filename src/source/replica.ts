@@ -254,6 +254,11 @@ function isOf(thrown: unknown, status: number, words: string): boolean {
   return thrown instanceof GrpcError && thrown.status === status && thrown.message.includes(words);
 }
 
+/** Whether the server said that it has no such database: asking for it in another way is no use. */
+export function lacksNamespace(thrown: unknown): boolean {
+  return isOf(thrown, 9, "NAMESPACE_DOESNT_EXIST"); // FAILED_PRECONDITION
+}
+
 /** gRPC's own errors by Nightjar's names. */
 export function named(thrown: unknown): unknown {
   if (!(thrown instanceof GrpcError)) return thrown;
@@ -261,7 +266,7 @@ export function named(thrown: unknown): unknown {
   // UNAUTHENTICATED and PERMISSION_DENIED, NOT_FOUND and UNIMPLEMENTED
   if (thrown.status === 16 || thrown.status === 7)
     return new NightjarError("SOURCE_UNAUTHORIZED", message, { cause: thrown });
-  if (thrown.status === 5 || thrown.status === 12)
+  if (thrown.status === 5 || thrown.status === 12 || lacksNamespace(thrown))
     return new NightjarError("SOURCE_NOT_FOUND", message, { cause: thrown });
   return new NightjarError("SOURCE_ERROR", message, { cause: thrown });
 }

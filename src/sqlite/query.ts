@@ -193,7 +193,7 @@ class Watch {
 }
 
 function limit(what: string): NightjarError {
-  return new NightjarError("QUERY_LIMIT", `The query took ${what}, which is its limit.`);
+  return new NightjarError("QUERY_LIMIT", `The query met its limit: ${what}.`);
 }
 
 function refused(message: string): NightjarError {

@@ -18,6 +18,13 @@ it.each([
   ["prune --dry-run=0", "does not take an argument"],
   ["url shop --backup=", "--backup needs a value"],
   ["url shop --backup ../x", '"../x" is no name or id'],
+  ["timeline ../shop", '"../shop" is no name or id'],
+  ["pull shop --at", "argument missing"],
+  ["pull shop -o nowhere/x.db", "There is no folder"],
+  ["query shop", "Missing required positional argument"],
+  ["query ../shop SELECT", '"../shop" is no name or id'],
+  ["query shop SELECT 1", 'does not take "1"'],
+  ["query shop SELECT --backup x --at y", "--at and --backup exclude each other"],
   ["list ../shop", '"../shop" is no name or id'],
   ["download shop -o", "argument missing"],
   ["download shop -o /dev/null --force", "is not a plain file"],
@@ -37,7 +44,15 @@ it("says which variables are missing, and when nobody answers", async () => {
   expect(JSON.parse(unreachable.err)).toMatchObject({ error: { hint: expect.any(String) } });
 });
 
+it("takes SQL as it is", async () => {
+  const { code, err } = await nightjar(["query", "shop", "SELECT 'a b' FROM \"x\"; -- ../"]);
+  expect(err).toContain("Nightjar cannot be reached");
+  expect(code).toBe(4);
+});
+
 it("shows its help", async () => {
-  expect((await nightjar(["--help"])).out).toContain("backup|list|status|url|download|prune");
+  expect((await nightjar(["--help"])).out).toContain(
+    "backup|list|status|url|download|pull|query|timeline|prune",
+  );
   expect((await nightjar(["url", "--help"])).out).toContain("--expires");
 });

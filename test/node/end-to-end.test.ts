@@ -1,224 +1,155 @@
-import { execFileSync } from "node:child_process";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { DatabaseSync } from "node:sqlite";
-import { setTimeout as sleep } from "node:timers/promises";
-import { zstdDecompressSync } from "node:zlib";
-import { createClient } from "@libsql/client/http";
+import { type Client, createClient } from "@libsql/client/http";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { apiClient, bodyOf } from "../../src/cli/client.ts";
-import { compareDatabases } from "../../scripts/lib/compare.ts";
-import { fireCron, migrateLocally, startWorker } from "../../scripts/lib/local-worker.ts";
+import { fireCron, startWorker } from "../../scripts/lib/local-worker.ts";
 import { loadShop } from "../../scripts/lib/sample-shop.ts";
 import { freePort, type ServerProcess } from "../../scripts/lib/server-process.ts";
-import { startSqld } from "../../scripts/lib/sqld.ts";
 import { startFaultProxy } from "../support/fault-proxy.ts";
-import { runCli } from "../support/run-cli.ts";
+import { differences, loaded, Product, SIGNING_KEY, TOKEN } from "../support/product.ts";
 import { makeSourceToken } from "../support/source-token.ts";
 
-/**
- * The product as its users have it: `wrangler dev` with its Workflow, real libSQL servers with and
- * without tokens and namespaces, HTTP from outside, and the command line in a process of its own.
- */
-const TOKEN = "end-to-end-admin-token";
-const SIGNING_KEY = "end-to-end-signing-key";
-
-let dir: string;
+/** Backups from outside: real servers with and without tokens and namespaces, by pages and by dumps. */
+let product: Product;
 let shop: ServerProcess;
-let worker: ServerProcess;
-let sourceToken: string;
-const stops: (() => Promise<void>)[] = [];
+let sourceTokens: string[];
 
-async function server(name: string, args: string[] = []): Promise<ServerProcess> {
-  const started = await startSqld(join(dir, name), args);
-  stops.push(() => started.stop());
-  return started;
+const HARD = [
+  "CREATE TABLE hard (id INTEGER PRIMARY KEY, value)",
+  "INSERT INTO hard VALUES (1, 1e999), (2, 'a' || char(0) || 'b'), (3, 2.0), (4, x'00ff'), (-5, NULL)",
+];
+
+/** A database that a server keeps under a token or a namespace, with what dumps lose. */
+async function fill(url: string, how: { token?: string; namespace?: string }): Promise<Client> {
+  const namespace = Buffer.from(how.namespace ?? "default")
+    .toString("base64")
+    .replace(/=+$/, "");
+  const client = createClient({
+    url,
+    ...(how.token === undefined ? {} : { authToken: how.token }),
+    fetch: (async (request: Request) => {
+      const headers = new Headers(request.headers);
+      headers.set("x-namespace-bin", namespace);
+      return fetch(request.url, { method: "POST", headers, body: await request.text() });
+    }) as typeof fetch,
+  });
+  await client.batch(HARD, "write");
+  return client;
 }
 
 beforeAll(async () => {
-  dir = await mkdtemp(join(tmpdir(), "nightjar-e2e-"));
-  shop = await server("shop");
+  product = await Product.create();
+  shop = await product.sqld("shop");
   await loadShop(shop.url);
 
-  const { pem, token } = makeSourceToken();
-  sourceToken = token;
-  await writeFile(join(dir, "jwt.pem"), pem);
-  const locked = await server("locked", ["--auth-jwt-key-file", join(dir, "jwt.pem")]);
+  const { pem, token, writing } = makeSourceToken();
+  sourceTokens = [token, writing];
+  const keyFile = join(product.dir, "jwt.pem");
+  await writeFile(keyFile, pem);
+  const locked = await product.sqld("locked", ["--auth-jwt-key-file", keyFile]);
+  (await fill(locked.url, { token: writing })).close();
 
-  const adminPort = await freePort();
-  const admin = `127.0.0.1:${adminPort}`;
-  const spaces = await server("spaces", ["--enable-namespaces", "--admin-listen-addr", admin]);
+  const admin = `127.0.0.1:${await freePort()}`;
+  const spaces = await product.sqld("spaces", [
+    "--enable-namespaces",
+    "--admin-listen-addr",
+    admin,
+  ]);
   const created = await fetch(`http://${admin}/v1/namespaces/acme/create`, {
     method: "POST",
     headers: { "content-type": "application/json" },
     body: "{}",
   });
   if (!created.ok) throw new Error(`no namespace: ${await created.text()}`);
+  (await fill(spaces.url, { namespace: "acme" })).close();
 
   const proxy = await startFaultProxy(shop.url);
-  stops.push(() => proxy.stop());
-  const persistTo = join(dir, "cloudflare");
-  await migrateLocally(persistTo);
-  const DATABASES = JSON.stringify({
+  product.stopAtEnd(() => proxy.stop());
+  const databases = {
     shop: { url: shop.url, badge: "public" },
+    dumped: { url: shop.url, capture: "dump" },
     locked: { url: locked.url, token: "LOCKED_TOKEN" },
     refused: { url: locked.url },
     acme: { url: spaces.url, namespace: "acme" },
     nowhere: { url: spaces.url, namespace: "nobody" },
-    broken: { url: `${proxy.url}/cut/100000`, attempts: 2 },
-  });
-  const vars = { DATABASES, ADMIN_TOKEN: TOKEN, SIGNING_KEY, LOCKED_TOKEN: token };
-  worker = await startWorker({ port: await freePort(), persistTo, vars });
-  stops.push(() => worker.stop());
+    broken: { url: `${proxy.url}/cut/100000`, capture: "dump", attempts: 2 },
+  };
+  await product.start(databases, { LOCKED_TOKEN: token });
 });
 
-afterAll(async () => {
-  for (const stop of stops.toReversed()) await stop();
-  await rm(dir, { recursive: true, force: true });
-});
-
-const client = () => apiClient({ url: worker.url, token: TOKEN });
-
-async function ended(db: string) {
-  for (;;) {
-    const { lastRun } = await bodyOf(client().v1.databases[":db"].$get({ param: { db } }));
-    if (lastRun !== null && lastRun.finishedAt !== null) return lastRun;
-    await sleep(100);
-  }
-}
-
-const nightjar = (...args: string[]) =>
-  runCli(args, dir, { NIGHTJAR_URL: worker.url, NIGHTJAR_TOKEN: TOKEN });
+afterAll(() => product.stop());
 
 describe("the nightly backup", () => {
-  it("is made by the cron, once for a moment, and restores equal to its source", async () => {
-    await Promise.all([fireCron(worker.url), fireCron(worker.url)]);
-    await fireCron(worker.url);
-    const run = await ended("shop");
+  it("is made by the cron, once for a moment, and its file and its SQL equal the source", async () => {
+    await Promise.all([product.fireCron(), product.fireCron()]);
+    await product.fireCron();
+    const run = await product.ended("shop");
     expect(run).toMatchObject({ state: "done", trigger: "cron", tier: "monthly" });
-    const list = await bodyOf(
-      client().v1.databases[":db"].backups.$get({ param: { db: "shop" }, query: { limit: "50" } }),
-    );
-    expect(list.backups).toHaveLength(1);
+    const backups = await product.backups("shop");
+    expect(backups).toHaveLength(1);
+    expect(backups[0]).toMatchObject({
+      kind: "snapshot",
+      formats: ["db.zst", "db", "sql.gz", "sql", "sql.zst"],
+    });
 
-    const { out } = await nightjar("url", "shop", "--format", "sql");
-    const sql = await (await fetch(out.trim())).text();
-    const restored = new DatabaseSync(":memory:");
-    restored.exec(sql);
-    const comparisons = await compareDatabases(shop.url, restored);
-    expect(comparisons.filter(({ difference }) => difference !== undefined)).toEqual([]);
-    expect(comparisons.reduce((sum, { rows }) => sum + rows, 0)).toBeGreaterThan(50_000);
+    const file = await product.open(await product.download("shop", "db"));
+    const sql = loaded((await product.download("shop", "sql")).toString());
+    for (const copy of [file, sql]) {
+      const { differing, rows } = await differences(shop.url, copy);
+      expect(differing).toEqual([]);
+      expect(rows).toBeGreaterThan(50_000);
+    }
+    expect(file.prepare("PRAGMA integrity_check").all()).toEqual([{ integrity_check: "ok" }]);
   });
 
-  it("reaches servers behind a token and in a namespace, and says which it cannot reach", async () => {
-    expect(await ended("locked")).toMatchObject({ state: "done" });
-    expect(await ended("acme")).toMatchObject({ state: "done" });
-    expect(await ended("refused")).toMatchObject({
-      state: "failed",
-      attempt: 1,
-      error: { code: "SOURCE_UNAUTHORIZED" },
-    });
-    expect(await ended("nowhere")).toMatchObject({
-      state: "failed",
-      error: { code: "SOURCE_NOT_FOUND" },
-    });
+  it("is the server's dump where that is configured", async () => {
+    expect(await product.ended("dumped")).toMatchObject({ state: "done" });
+    const [backup] = await product.backups("dumped");
+    expect(backup).toMatchObject({ kind: "dump", formats: ["sql.zst", "sql.gz", "sql"] });
+    const sql = await product.download("dumped", "sql");
+    const dump = await (await fetch(`${shop.url}/dump?preserve_row_ids=true`)).text();
+    expect(Buffer.compare(sql, Buffer.from(dump))).toBe(0);
+    expect((await differences(shop.url, loaded(sql.toString()))).differing).toEqual([]);
   });
 
-  it("fails, visibly, when its upstream is cut; nothing is listed", async () => {
-    expect(await ended("broken")).toMatchObject({
+  it.each(["locked", "acme"])("reaches %s by pages, and holds what dumps lose", async (db) => {
+    expect(await product.ended(db)).toMatchObject({ state: "done" });
+    expect((await product.backups(db))[0]).toMatchObject({ kind: "snapshot", rows: 5 });
+    const query = "SELECT id, typeof(value) AS type, hex(value) AS bytes FROM hard ORDER BY id";
+    const expected = [
+      { id: -5, type: "null", bytes: "" },
+      { id: 1, type: "real", bytes: "496E66" },
+      { id: 2, type: "text", bytes: "610062" },
+      { id: 3, type: "real", bytes: "322E30" },
+      { id: 4, type: "blob", bytes: "00FF" },
+    ];
+    const copies = [
+      await product.open(await product.download(db, "db")),
+      loaded((await product.download(db, "sql")).toString()),
+    ];
+    for (const copy of copies) expect(copy.prepare(query).all()).toEqual(expected);
+  });
+
+  it("says which servers it cannot reach", async () => {
+    const unauthorized = { state: "failed", attempt: 1, error: { code: "SOURCE_UNAUTHORIZED" } };
+    expect(await product.ended("refused")).toMatchObject(unauthorized);
+    const notFound = { state: "failed", attempt: 1, error: { code: "SOURCE_NOT_FOUND" } };
+    expect(await product.ended("nowhere")).toMatchObject(notFound);
+  });
+
+  it("fails, visibly, when its dump is cut; nothing is listed", async () => {
+    expect(await product.ended("broken")).toMatchObject({
       state: "failed",
       attempt: 2,
       error: { code: "SOURCE_CUT", hint: expect.any(String) },
     });
-    const list = await bodyOf(
-      client().v1.databases[":db"].backups.$get({
-        param: { db: "broken" },
-        query: { limit: "50" },
-      }),
-    );
-    expect(list.backups).toEqual([]);
-    expect(worker.output()).toContain('"code":"SOURCE_CUT"');
-  });
-
-  it("breaks the connection of a download, for a real client, when stored bytes are bad", async () => {
-    // The stored object is spoilt where the local R2 keeps it: on disk.
-    const { out } = await nightjar("list", "shop", "--json");
-    const { backups } = JSON.parse(out) as { backups: { stored: { bytes: number } }[] };
-    const blobs = execFileSync("find", [
-      join(dir, "cloudflare"),
-      "-type",
-      "f",
-      "-size",
-      `${backups[0]!.stored.bytes}c`,
-    ]);
-    const [blob] = blobs.toString().trim().split("\n");
-    expect(existsSync(blob!)).toBe(true);
-    const good = readFileSync(blob!);
-    const bad = Buffer.from(good);
-    bad[good.length >> 1]! ^= 1;
-    await writeFile(blob!, bad);
-    try {
-      for (const format of ["sql", "sql.gz"]) {
-        const { code, err } = await nightjar("download", "shop", "--format", format);
-        expect(code, format).toBe(1);
-        expect(err, format).toContain("The download broke off");
-      }
-      const raw = await nightjar("download", "shop", "--format", "sql.zst");
-      expect(raw.code).toBe(1);
-      expect(raw.err).toContain("not those of the backup");
-      expect(readdirSync(dir).filter((name) => name.startsWith("shop-"))).toEqual([]);
-    } finally {
-      await writeFile(blob!, good);
-    }
-  });
-});
-
-describe("the command line", () => {
-  it("backs up, lists and shows the status", async () => {
-    const made = await nightjar("backup", "shop", "--name", "by-hand", "--label", "a=b");
-    expect(made).toMatchObject({ code: 0 });
-    expect(made.out).toMatch(/^Backup [0-9a-z]{12} of shop/);
-    const list = await nightjar("list", "shop");
-    expect(list.out).toContain("by-hand");
-    const status = await nightjar("status");
-    expect(status.out).toMatch(/shop +fresh/);
-    expect(status.out).toMatch(/broken +failed/);
-    expect(status.out).toContain("[SOURCE_CUT]");
-    expect((await nightjar("status", "shop", "--json")).out).toContain('"state": "fresh"');
-  });
-
-  it("downloads every format, checked, and never over a file", async () => {
-    const { out } = await nightjar(
-      "download",
-      "shop",
-      "--format",
-      "sql.zst",
-      "-o",
-      "a.sql.zst",
-      "--json",
-    );
-    expect(JSON.parse(out)).toMatchObject({ file: join(dir, "a.sql.zst") });
-    const sql = zstdDecompressSync(readFileSync(join(dir, "a.sql.zst"))).toString();
-    expect((await nightjar("download", "shop", "--format", "sql", "-o", "a.sql")).code).toBe(0);
-    expect(readFileSync(join(dir, "a.sql"), "utf8")).toBe(sql);
-    expect((await nightjar("download", "shop", "-o", "a.sql")).err).toContain("is there already");
-    expect((await nightjar("download", "shop", "-o", "a.sql", "--force")).code).toBe(0);
-    expect(existsSync(join(dir, "a.sql.part"))).toBe(false);
-  });
-
-  it("gives each failure its exit code and says what to do", async () => {
-    const failed = await nightjar("backup", "broken");
-    expect(failed.code).toBe(1);
-    expect(failed.err).toContain("The backup failed");
-    expect((await nightjar("list", "nothing")).code).toBe(3);
-    expect((await nightjar("prune", "--dry-run")).out).toMatch(/0 of \d+ backups would go/);
+    expect(await product.backups("broken")).toEqual([]);
+    expect(product.worker.output()).toContain('"code":"SOURCE_CUT"');
   });
 });
 
 describe("consistency", () => {
-  it("is one transaction's state while a writer runs", async () => {
+  it("is one transaction's state while a writer runs, by pages and by dumps", async () => {
     const db = createClient({ url: shop.url });
     await db.executeMultiple(
       "CREATE TABLE accounts (id INTEGER PRIMARY KEY, money INTEGER NOT NULL); INSERT INTO accounts SELECT value, 100 FROM generate_series(1, 200);",
@@ -234,46 +165,53 @@ describe("consistency", () => {
           "write",
         );
     })();
+    const sum = "SELECT sum(money) AS money FROM accounts";
     try {
       for (let count = 0; count < 5; count++) {
-        expect((await nightjar("backup", "shop")).code).toBe(0);
-        const { out } = await nightjar("url", "shop", "--format", "sql");
-        const restored = new DatabaseSync(":memory:");
-        restored.exec(await (await fetch(out.trim())).text());
-        const { money } = restored.prepare("SELECT sum(money) AS money FROM accounts").get()!;
-        expect(money).toBe(20_000);
+        expect((await product.nightjar("backup", "shop")).code).toBe(0);
+        const copy = await product.open(await product.download("shop", "db"));
+        expect(copy.prepare(sum).get()).toEqual({ money: 20_000 });
+        expect(copy.prepare("PRAGMA integrity_check").get()).toEqual({ integrity_check: "ok" });
+      }
+      for (let count = 0; count < 3; count++) {
+        expect((await product.nightjar("backup", "dumped")).code).toBe(0);
+        const copy = loaded((await product.download("dumped", "sql")).toString());
+        expect(copy.prepare(sum).get()).toEqual({ money: 20_000 });
       }
     } finally {
       writing = false;
       await writer;
       db.close();
     }
+    // Each of the backups pulled what was new to the log, and no more.
+    const { changes } = await product.timeline("shop");
+    expect(changes.filter(({ whole }) => whole)).toHaveLength(1);
+    expect(changes.length).toBeGreaterThanOrEqual(6);
+    for (const { pages } of changes.slice(0, -1)) expect(pages).toBeLessThan(100);
   });
 });
 
 describe("secrets", () => {
   it("are in no log and no answer", async () => {
+    const paths = ["/v1/databases", "/v1/databases/locked/backups", "/v1/databases/refused"];
+    const headers = { authorization: `Bearer ${TOKEN}` };
     const answers = await Promise.all(
-      ["/v1/databases", "/v1/databases/locked/backups", "/v1/databases/refused"].map(async (path) =>
-        (await fetch(worker.url + path, { headers: { authorization: `Bearer ${TOKEN}` } })).text(),
+      [...paths, "/v1/databases/locked/timeline"].map(async (path) =>
+        (await fetch(product.worker.url + path, { headers })).text(),
       ),
     );
-    const seen = worker.output() + answers.join("\n");
-    for (const secret of [TOKEN, SIGNING_KEY, sourceToken]) expect(seen).not.toContain(secret);
+    const seen = product.worker.output() + answers.join("\n");
+    for (const secret of [TOKEN, SIGNING_KEY, ...sourceTokens]) expect(seen).not.toContain(secret);
   });
 });
 
 describe("a refused configuration", () => {
   it("answers everything with an error, and tells the admin and the log where it is", async () => {
-    const vars = {
-      DATABASES: JSON.stringify({ shop: { url: shop.url, shedule: "0 0 * * *" } }),
-      ADMIN_TOKEN: TOKEN,
-      SIGNING_KEY,
-    };
+    const DATABASES = JSON.stringify({ shop: { url: shop.url, shedule: "0 0 * * *" } });
     const refusing = await startWorker({
       port: await freePort(),
-      persistTo: join(dir, "refusing"),
-      vars,
+      persistTo: join(product.dir, "refusing"),
+      vars: { DATABASES, ADMIN_TOKEN: TOKEN, SIGNING_KEY },
     });
     try {
       const path = "DATABASES.shop.shedule: unknown key";

@@ -3,7 +3,7 @@ import { defineCommand } from "citty";
 import { database, json } from "../args.ts";
 import { apiClient, bodyOf, type Client, connection } from "../client.ts";
 import { CliError, EXIT } from "../exit.ts";
-import { moment, printJson, size } from "../output.ts";
+import { moment, printJson, size, sizes } from "../output.ts";
 import { Progress } from "../progress.ts";
 import { printWarnings } from "../warnings.ts";
 
@@ -44,9 +44,11 @@ export default defineCommand({
     if (args.json) return;
     if (run.backupId === null) console.log(`Run ${run.id} is ${run.state}.`);
     else {
-      const sizes = `${size(run.rawBytes)} of SQL in ${size(run.storedBytes)}`;
-      printWarnings(await bodyOf(client.v1.backups[":id"].$get({ param: { id: run.backupId } })));
-      console.log(`Backup ${run.backupId} of ${run.database}, ${moment(run.createdAt)}: ${sizes}.`);
+      const made = await bodyOf(client.v1.backups[":id"].$get({ param: { id: run.backupId } }));
+      printWarnings(made);
+      console.log(
+        `Backup ${made.id} of ${made.database}, ${moment(made.takenAt)}: ${sizes(made)}.`,
+      );
     }
   },
 });

@@ -26,11 +26,12 @@ export default defineCommand({
         `${args.database} has no backups yet. Make one with: nightjar backup ${args.database}`,
       );
     printTable([
-      ["id", "taken", "tier", "rows", "sql", "stored", "name"],
+      ["id", "taken", "tier", "kind", "rows", "size", "stored", "name"],
       ...page.backups.map((backup) => [
         backup.id,
         moment(backup.takenAt),
         backup.tier,
+        backup.kind,
         String(backup.rows),
         size(backup.raw.bytes),
         size(backup.stored.bytes),

@@ -4,7 +4,7 @@ import { database, json } from "../args.ts";
 import { apiClient, bodyOf, type Client, connection } from "../client.ts";
 import { type Digest, digestIn, saveVerified } from "../download.ts";
 import { findBackup, makeLink } from "../link.ts";
-import { moment, printJson, size } from "../output.ts";
+import { printJson, size } from "../output.ts";
 import { refuseTarget, target } from "../target.ts";
 
 export default defineCommand({
@@ -30,7 +30,7 @@ export default defineCommand({
     try {
       const bytes = await saveVerified(url, digest, file, part, args.json);
       if (args.json) printJson({ file, bytes, asOf });
-      else console.log(`${file}: ${size(bytes)}, as of ${moment(asOf)}.`);
+      else console.log(`${file}: ${size(bytes)}, as of ${asOf}.`);
     } finally {
       await rm(part, { force: true });
     }

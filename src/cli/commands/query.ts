@@ -31,12 +31,16 @@ export default defineCommand({
             client.v1.databases[":db"].query.$post({ param: { db }, json: { sql, args: [], at } }),
           );
     if (args.json) printJson(answer);
-    else printTable([answer.columns, ...answer.rows.map((row) => row.map(shown))]);
+    else printTable([answer.columns.map(shown), ...answer.rows.map((row) => row.map(shown))]);
   },
 });
 
-/** A value for people; what JSON has no form for is shown as the API sends it. */
+/** A value for people; what JSON has no form for is shown as the API sends it, control characters as `\x0a`. */
 function shown(value: unknown): string {
   if (value === null) return "NULL";
-  return typeof value === "object" ? JSON.stringify(value) : String(value);
+  if (typeof value === "object") return JSON.stringify(value);
+  return String(value).replaceAll(
+    /\p{Cc}/gu,
+    (control) => `\\x${control.charCodeAt(0).toString(16).padStart(2, "0")}`,
+  );
 }

@@ -22,7 +22,7 @@ export default defineCommand({
     if (databases.length === 0)
       return console.log("No database is configured yet: see docs/configuration.md.");
     printTable([
-      ["database", "state", "newest backup", "sql", "stored", "next"],
+      ["database", "state", "newest backup", "size", "stored", "next"],
       ...databases.map(({ name, state, newestBackup: newest, nextScheduledAt: next }) => [
         name,
         paint(STYLES[state], state),

@@ -1,0 +1,188 @@
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { type Client, createClient } from "@libsql/client/http";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { getPlatformProxy } from "wrangler";
+import { decodeLtxHeader } from "../../src/format/ltx/header.ts";
+import { parseSegmentKey } from "../../src/store/segment-keys.ts";
+import { loadShop } from "../../scripts/lib/sample-shop.ts";
+import {
+  NO_LITESTREAM,
+  putSegment,
+  readWithLitestream,
+  SNAPSHOT_LEVEL,
+} from "../support/litestream.ts";
+import { Product } from "../support/product.ts";
+
+/**
+ * The page log from outside: a database that is followed by the Durable Object's own alarm, and at the
+ * end what lies in the bucket, read by a program that is not ours.
+ */
+let product: Product;
+let source: Client;
+let followed: Client;
+let changedAt: number;
+
+const CHECKS = [
+  "PRAGMA integrity_check",
+  "SELECT type, name, sql FROM sqlite_schema ORDER BY 1, 2",
+];
+
+/** The database at each moment: how to ask for it, and what the source answered then. */
+const moments: { at: string; queries: string[]; rows: string[] }[] = [];
+
+/** For each table of the source, every row with its rowid, types and values as one text. */
+async function tables(): Promise<string[]> {
+  const { rows } = await source.execute(
+    `SELECT t.name, t.wr, group_concat(format('typeof("%w") || '' '' || quote("%w")', c.name, c.name), ' || '', '' || ') AS line
+     FROM pragma_table_list AS t JOIN pragma_table_info(t.name) AS c
+     WHERE t.type = 'table' AND t.name <> 'sqlite_schema' AND t.schema = 'main' GROUP BY t.name`,
+  );
+  return rows.map(({ name, wr: keyed, line: values }) =>
+    keyed === 1
+      ? `SELECT ${values} AS line FROM "${name}" ORDER BY 1`
+      : `SELECT rowid || ' ' || ${values} AS line FROM "${name}" ORDER BY rowid`,
+  );
+}
+
+const text = (rows: readonly Record<string, unknown>[]) =>
+  rows.map((row) => Object.values(row).join("|")).join("\n");
+
+async function backedUp(): Promise<void> {
+  expect((await product.nightjar("backup", "shop")).code).toBe(0);
+  const { window } = await product.timeline("shop", moments.length + 1);
+  const queries = [...CHECKS.slice(1), ...(await tables())];
+  const rows: string[] = [];
+  for (const query of queries) {
+    const answer = await source.execute(query);
+    rows.push(answer.rows.map((row) => Array.from(row).join("|")).join("\n"));
+  }
+  moments.push({
+    at: window.to,
+    queries: [...CHECKS.slice(0, 1), ...queries],
+    rows: ["ok", ...rows],
+  });
+}
+
+beforeAll(async () => {
+  product = await Product.create();
+  const [shop, other] = [await product.sqld("shop"), await product.sqld("followed")];
+  await loadShop(shop.url);
+  source = createClient({ url: shop.url });
+  followed = createClient({ url: other.url });
+  await followed.executeMultiple("CREATE TABLE t (v); INSERT INTO t VALUES ('first')");
+  await product.start({
+    shop: { url: shop.url },
+    followed: { url: other.url, follow: "10s" },
+  });
+  // The wake and its pause go by while the other tests run.
+  await product.fireCron();
+  await product.ended("followed");
+  await product.ended("shop");
+  await product.timeline("followed");
+  await followed.execute("INSERT INTO t VALUES ('second')");
+  changedAt = Date.now();
+});
+
+afterAll(async () => {
+  source.close();
+  followed.close();
+  await product.stop();
+});
+
+describe("the log of backups", () => {
+  it("grows by what changed, and gives each moment back", async () => {
+    await backedUp();
+    await source.executeMultiple(`
+      UPDATE customers SET name = 'Ада ' || name WHERE id % 400 = 0;
+      DELETE FROM photos WHERE id > 280;
+      ALTER TABLE reviews ADD COLUMN helpful INTEGER DEFAULT 3;
+    `);
+    await backedUp();
+    await source.executeMultiple(`
+      INSERT INTO photos (sku, bytes) SELECT sku, randomblob(60000) FROM products LIMIT 5;
+      DELETE FROM order_items WHERE order_id % 2 = 0;
+      CREATE INDEX customers_by_city ON customers (city);
+      VACUUM;
+    `);
+    await backedUp();
+    for (const { at, queries, rows } of moments) {
+      const { code } = await product.nightjar("pull", "shop", "--at", at, "-o", `${at}.db`);
+      expect(code).toBe(0);
+      const copy = new DatabaseSync(join(product.dir, `${at}.db`));
+      expectSame(
+        queries.map((query) => text(copy.prepare(query).all())),
+        rows,
+      );
+      copy.close();
+    }
+    expect(moments[0]!.queries).toHaveLength(9);
+    expect(new Set(moments.map(({ rows }) => rows.join())).size).toBe(3);
+  });
+});
+
+describe("a database that is followed", () => {
+  it("has its changes in the timeline without another backup", async () => {
+    const { changes, window } = await product.timeline("followed", 2);
+    expect(changes[0]).toMatchObject({ whole: false, commits: 1 });
+    expect(Date.parse(window.to)).toBeGreaterThanOrEqual(changedAt);
+    expect(Date.parse(changes[0]!.at)).toBeLessThan(changedAt + 25_000);
+    expect(await product.backups("followed")).toHaveLength(1);
+    const ask = ["query", "followed", "SELECT group_concat(v) FROM t"];
+    const now = await product.nightjar(...ask, "--at", window.to, "--json");
+    expect(JSON.parse(now.out)).toMatchObject({ rows: [["first,second"]] });
+    const before = await product.nightjar(...ask, "--at", changes[1]!.at, "--json");
+    expect(JSON.parse(before.out)).toMatchObject({ rows: [["first"]] });
+    expect(JSON.parse((await product.nightjar(...ask, "--json")).out)).toMatchObject({
+      rows: [["first"]], // the newest backup
+    });
+  });
+});
+
+describe.skipIf(NO_LITESTREAM !== undefined)(NO_LITESTREAM ?? "stock Litestream", () => {
+  it("reads the log as it lies in the bucket, now and as it was", async () => {
+    await product.worker.stop();
+    const folder = join(product.dir, "replica");
+    const levels = await copyLog("shop", folder);
+    expect(levels).toContain(0);
+    expect(levels).toContain(SNAPSHOT_LEVEL);
+    const newest = moments.at(-1)!;
+    expectSame((await readWithLitestream(folder, newest.queries)).map(text), newest.rows);
+    for (const { at, queries, rows } of moments)
+      expectSame((await readWithLitestream(folder, queries, { at: new Date(at) })).map(text), rows);
+  });
+});
+
+/** Large texts: told apart without a diff of them. */
+function expectSame(found: readonly string[], expected: readonly string[]): void {
+  expect(found.map((rows, at) => rows === expected[at] || rows.slice(0, 300))).toEqual(
+    expected.map(() => true),
+  );
+}
+
+/** Copy the files of a log out of the local R2 into a folder; tells which levels there were. */
+async function copyLog(database: string, folder: string): Promise<number[]> {
+  const configPath = join(product.dir, "bucket.json");
+  const buckets = [{ binding: "BUCKET", bucket_name: "nightjar" }];
+  await writeFile(configPath, JSON.stringify({ name: "bucket", r2_buckets: buckets }));
+  const persist = { path: join(product.persistTo, "v3") };
+  const { env, dispose } = await getPlatformProxy<{ BUCKET: R2Bucket }>({ configPath, persist });
+  try {
+    const { objects, truncated } = await env.BUCKET.list({ prefix: `log/${database}/` });
+    expect(truncated).toBe(false);
+    const lineages = new Set<string>();
+    const levels: number[] = [];
+    for (const { key } of objects) {
+      const { lineage, level } = parseSegmentKey(key)!;
+      lineages.add(lineage);
+      levels.push(level);
+      const bytes = new Uint8Array(await (await env.BUCKET.get(key))!.arrayBuffer());
+      await putSegment(folder, level, decodeLtxHeader(bytes), bytes);
+    }
+    expect(lineages.size).toBe(1);
+    return levels;
+  } finally {
+    await dispose();
+  }
+}

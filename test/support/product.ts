@@ -1,0 +1,132 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { setTimeout as sleep } from "node:timers/promises";
+import { compareDatabases } from "../../scripts/lib/compare.ts";
+import { fireCron, migrateLocally, startWorker } from "../../scripts/lib/local-worker.ts";
+import { freePort, type ServerProcess } from "../../scripts/lib/server-process.ts";
+import { startSqld } from "../../scripts/lib/sqld.ts";
+import { apiClient, bodyOf } from "../../src/cli/client.ts";
+import { type Outcome, runCli } from "./run-cli.ts";
+
+export const TOKEN = "end-to-end-admin-token";
+export const SIGNING_KEY = "end-to-end-signing-key";
+
+/**
+ * The product as its users have it: `wrangler dev` with its Workflow and its Durable Object, real
+ * libSQL servers, HTTP from outside, and the command line in a process of its own. All that it
+ * starts it also ends.
+ */
+export class Product {
+  /** Everything lies here; the command line works here too. */
+  readonly dir: string;
+  /** Where the local R2, D1, Workflows and Durable Objects keep their state. */
+  readonly persistTo: string;
+  worker!: ServerProcess;
+  readonly #stops: (() => Promise<void>)[] = [];
+
+  private constructor(dir: string) {
+    this.dir = dir;
+    this.persistTo = join(dir, "cloudflare");
+  }
+
+  static async create(): Promise<Product> {
+    return new Product(await mkdtemp(join(tmpdir(), "nightjar-e2e-")));
+  }
+
+  /** A libSQL server. `args` are sqld's own. */
+  async sqld(name: string, args: string[] = []): Promise<ServerProcess> {
+    const started = await startSqld(join(this.dir, name), args);
+    this.stopAtEnd(() => started.stop());
+    return started;
+  }
+
+  stopAtEnd(stop: () => Promise<void>): void {
+    this.#stops.push(stop);
+  }
+
+  /** Nightjar, with these databases and secrets. */
+  async start(databases: object, secrets: Record<string, string> = {}): Promise<void> {
+    await migrateLocally(this.persistTo);
+    const DATABASES = JSON.stringify(databases);
+    const vars = { DATABASES, ADMIN_TOKEN: TOKEN, SIGNING_KEY, ...secrets };
+    this.worker = await startWorker({ port: await freePort(), persistTo: this.persistTo, vars });
+    this.stopAtEnd(() => this.worker.stop());
+  }
+
+  async stop(): Promise<void> {
+    for (const stop of this.#stops.toReversed()) await stop();
+    await rm(this.dir, { recursive: true, force: true });
+  }
+
+  fireCron(): Promise<void> {
+    return fireCron(this.worker.url);
+  }
+
+  get client() {
+    return apiClient({ url: this.worker.url, token: TOKEN });
+  }
+
+  /** The newest run of a database, once it has ended. */
+  async ended(db: string) {
+    for (;;) {
+      const { lastRun } = await bodyOf(this.client.v1.databases[":db"].$get({ param: { db } }));
+      if (lastRun !== null && lastRun.finishedAt !== null) return lastRun;
+      await sleep(100);
+    }
+  }
+
+  async backups(db: string) {
+    const query = { limit: "50" };
+    const list = this.client.v1.databases[":db"].backups.$get({ param: { db }, query });
+    return (await bodyOf(list)).backups;
+  }
+
+  /** The timeline of a database, once it has so many changes. */
+  async timeline(db: string, changes = 1) {
+    for (;;) {
+      const query = { limit: "100" };
+      const sent = await this.client.v1.databases[":db"].timeline.$get({ param: { db }, query });
+      if (sent.ok) {
+        const timeline = await bodyOf(Promise.resolve(sent));
+        if (timeline.changes.length >= changes) return timeline;
+      }
+      await sleep(100);
+    }
+  }
+
+  nightjar(...args: string[]): Promise<Outcome> {
+    const env = { NIGHTJAR_URL: this.worker.url, NIGHTJAR_TOKEN: TOKEN };
+    return runCli(args, this.dir, env);
+  }
+
+  /** The newest backup of a database, by its link. */
+  async download(db: string, format: string): Promise<Buffer> {
+    const { out } = await this.nightjar("url", db, "--format", format);
+    const answer = await fetch(out.trim());
+    if (!answer.ok) throw new Error(`the download answered ${answer.status}`);
+    return Buffer.from(await answer.arrayBuffer());
+  }
+
+  /** A database out of the bytes of its file. */
+  async open(file: Buffer): Promise<DatabaseSync> {
+    const path = join(this.dir, `${crypto.randomUUID()}.db`);
+    await writeFile(path, file);
+    return new DatabaseSync(path);
+  }
+}
+
+/** What differs between a server's database and a copy, and how many rows were compared. */
+export async function differences(url: string, copy: DatabaseSync) {
+  const comparisons = await compareDatabases(url, copy);
+  const rows = comparisons.reduce((sum, comparison) => sum + comparison.rows, 0);
+  return { differing: comparisons.filter(({ difference }) => difference !== undefined), rows };
+}
+
+/** A database out of SQL. */
+export function loaded(sql: string): DatabaseSync {
+  const database = new DatabaseSync(":memory:");
+  database.exec(sql);
+  return database;
+}
