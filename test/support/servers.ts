@@ -37,7 +37,7 @@ declare module "vitest" {
 
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const dir = await mkdtemp(join(tmpdir(), "nightjar-test-"));
-  const { pem, token } = makeSourceToken("rw");
+  const { pem, writing: token } = makeSourceToken();
   const keyFile = join(dir, "source-key.pem");
   await writeFile(keyFile, pem);
   const [shop, fidelity, empty, pages, shortLog, guarded, mortal] = await Promise.all([
