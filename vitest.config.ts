@@ -34,7 +34,7 @@ export default defineConfig({
           include: ["test/worker/**/*.test.ts"],
           globalSetup: "./test/support/servers.ts",
           setupFiles: "./test/support/migrate.ts",
-          testTimeout: 60_000,
+          testTimeout: 120_000,
         },
       },
     ],

@@ -15,6 +15,13 @@ export function knownMethod(
   });
 }
 
+/** Ask anew next time. */
+export function forgetMethod(catalog: Catalog, database: string): Promise<unknown> {
+  return query(`forgetting how ${database} is read`, () =>
+    catalog.delete(methods).where(eq(methods.database, database)).run(),
+  );
+}
+
 export function recordMethod(
   catalog: Catalog,
   database: string,

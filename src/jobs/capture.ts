@@ -6,7 +6,7 @@ import type { Manifest } from "../manifest.ts";
 import { redact, sourceOf } from "../source/server.ts";
 import { captureDump } from "./capture-dump.ts";
 import { captureSnapshot } from "./capture-snapshot.ts";
-import { methodFor } from "./method.ts";
+import { byMethod } from "./method.ts";
 
 /**
  * One attempt at pulling a database into the bucket, by its pages where the server offers them. The
@@ -22,10 +22,11 @@ export async function capture(
 ): Promise<Manifest> {
   const source = sourceOf(database, context.config.token(database));
   try {
-    const method = await methodFor(context, database);
-    return method.protocol === "dump"
-      ? await captureDump(context, run, database, source)
-      : await captureSnapshot(context, run, database, source, method);
+    return await byMethod(context, database, async (method) =>
+      method.protocol === "dump"
+        ? captureDump(context, run, database, source)
+        : captureSnapshot(context, run, database, source, method),
+    );
   } catch (thrown) {
     // Whatever the server said may repeat the token that it was sent.
     const { code, message, hint } = asNightjarError(thrown);

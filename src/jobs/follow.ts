@@ -18,7 +18,7 @@ import { readObject } from "../store/read.ts";
 import { compactLog } from "./log-compact.ts";
 import { pullLog, recoverLog } from "./log-pull.ts";
 import { LogWriter, skipLockPage } from "./log-writer.ts";
-import { methodFor } from "./method.ts";
+import { byMethod } from "./method.ts";
 
 /**
  * The one writer of a database's log. Its calls take turns. It keeps no state of its own but whether
@@ -80,24 +80,23 @@ export class LogFollower {
     database: DatabaseConfig,
     imageIsFaster: boolean,
   ): Promise<LogPosition | null> {
-    const method = await methodFor(context, database);
-    if (method.protocol === "dump" || method.protocol === "dbpage")
-      throw new NightjarError(
-        "PAGES_UNAVAILABLE",
-        `The server has no log of pages to follow: ${method.why}.`,
-      );
-    if (
-      imageIsFaster &&
-      method.image &&
-      (await openLineage(context.catalog, database.name)) === undefined
-    )
-      return null;
-    const sound = this.#sound;
-    this.#sound = false;
-    const { id, txid } = await pullLog(context, database, method, sound);
-    this.#sound = true;
+    const reached = await byMethod(context, database, async (method) => {
+      if (method.protocol === "dump" || method.protocol === "dbpage")
+        throw new NightjarError(
+          "PAGES_UNAVAILABLE",
+          `The server has no log of pages to follow: ${method.why}.`,
+        );
+      const known = await openLineage(context.catalog, database.name);
+      if (imageIsFaster && method.image && known === undefined) return null;
+      const sound = this.#sound;
+      this.#sound = false;
+      const lineage = await pullLog(context, database, method, sound);
+      this.#sound = true;
+      return lineage;
+    });
+    if (reached === null) return null;
     await this.#compact(context, database);
-    return { lineage: id, txid };
+    return { lineage: reached.id, txid: reached.txid };
   }
 
   /** Once an hour. A pull is not worth failing for it. */

@@ -1,7 +1,7 @@
-import { knownMethod, recordMethod } from "../catalog/methods.ts";
+import { forgetMethod, knownMethod, recordMethod } from "../catalog/methods.ts";
 import type { DatabaseConfig } from "../config.ts";
 import type { Context } from "../context.ts";
-import { NightjarError } from "../errors.ts";
+import { asNightjarError, NightjarError } from "../errors.ts";
 import { log } from "../log.ts";
 import type { Method } from "../manifest.ts";
 import { DAY } from "../plan/duration.ts";
@@ -17,7 +17,7 @@ const REMEMBER = 7 * DAY;
  * @throws NightjarError when the server cannot be asked; `PAGES_UNAVAILABLE` where pages are
  * configured and none are offered
  */
-export async function methodFor(context: Context, database: DatabaseConfig): Promise<Method> {
+async function methodFor(context: Context, database: DatabaseConfig): Promise<Method> {
   const { catalog, config, deps } = context;
   const { name, url, capture } = database;
   if (capture === "dump")
@@ -33,4 +33,25 @@ export async function methodFor(context: Context, database: DatabaseConfig): Pro
   if (capture === "pages" && method.protocol === "dump")
     throw new NightjarError("PAGES_UNAVAILABLE", `The server offers no pages: ${method.why}.`);
   return method;
+}
+
+/**
+ * Do something by a database's method. A server that no longer knows the way in which it was read is
+ * asked anew next time.
+ *
+ * @throws NightjarError as `methodFor`, and whatever `action` throws
+ */
+export async function byMethod<T>(
+  context: Context,
+  database: DatabaseConfig,
+  action: (method: Method) => Promise<T>,
+): Promise<T> {
+  const method = await methodFor(context, database);
+  try {
+    return await action(method);
+  } catch (thrown) {
+    if (asNightjarError(thrown).code === "SOURCE_NOT_FOUND" && method.protocol !== "dump")
+      await forgetMethod(context.catalog, database.name);
+    throw thrown;
+  }
 }

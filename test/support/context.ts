@@ -94,6 +94,6 @@ export async function backUp(context: Context, run: NewRun): Promise<Run> {
   return (await findRun(context.catalog, run.id))!;
 }
 
-export async function allKeys(bucket: R2Bucket = bindings.BUCKET): Promise<string[]> {
-  return (await bucket.list()).objects.map(({ key }) => key).toSorted();
+export async function allKeys(bucket: R2Bucket = bindings.BUCKET, prefix = ""): Promise<string[]> {
+  return (await bucket.list({ prefix })).objects.map(({ key }) => key).toSorted();
 }

@@ -1,6 +1,7 @@
 import { env } from "cloudflare:workers";
 import { beforeEach, describe, expect, inject, it, vi } from "vitest";
 import { listBackups } from "../../src/catalog/backups.ts";
+import { lineagesOf, segmentsOf } from "../../src/catalog/lineages.ts";
 import { enterUpload, uploadsOf } from "../../src/catalog/uploads.ts";
 import { enterRun, failRun, findRun, updateRun } from "../../src/catalog/runs.ts";
 import { runBackup } from "../../src/jobs/backup.ts";
@@ -15,73 +16,87 @@ beforeEach(() => {
   vi.spyOn(console, "info").mockImplementation(() => {});
 });
 
+const CAPTURES = ["dump", "pages"] as const;
+const PARTS = ["bucket", "db"] as const;
+type Databases = Record<string, object>;
+
 /** The bucket and the catalog must tell the same: each backup whole, and nothing else. */
-async function expectConsistent(when: string): Promise<number> {
-  const { catalog } = testContext({ shop: { url: SHOP, capture: "dump" } });
-  const backups = await listBackups(catalog, "shop", 200);
+async function expectConsistent(name: string, databases: Databases, when: string): Promise<number> {
+  const { catalog } = testContext(databases);
+  const backups = await listBackups(catalog, name, 200);
   const keys = backups.flatMap(({ manifest }) => [manifest.key, manifest.manifestKey]);
-  expect(await allKeys(), when).toEqual(keys.toSorted());
+  expect(await allKeys(BUCKET, `manual/${name}/`), when).toEqual(keys.toSorted());
   for (const { manifest } of backups)
     expect((await BUCKET.head(manifest.key))!.size, when).toBe(manifest.stored.bytes);
+  const segments = [];
+  for (const { id } of await lineagesOf(catalog, name))
+    segments.push(...(await segmentsOf(catalog, id)));
+  const logged = segments.map(({ key }) => key).toSorted();
+  expect(await allKeys(BUCKET, `log/${name}/`), when).toEqual(logged);
   return backups.length;
 }
 
-describe("an R2 or D1 that fails", () => {
-  for (const part of ["bucket", "db"] as const) {
-    it(`at any one call to the ${part}: the run is retried and makes one backup`, async () => {
-      let before = await expectConsistent("at the start");
-      for (let call = 1; ; call++) {
-        const fault = failing({ BUCKET, DB }, part, call, () => new Error("injected"));
-        const context = testContext({ shop: { url: SHOP, capture: "dump" } }, fault);
-        const run = manualRun("shop");
-        await enterRun(
-          testContext({ shop: { url: SHOP, capture: "dump" } }).catalog,
-          run,
-          Date.now(),
-        );
-        await runBackup(context, run.id, inlineStep).catch(() => {});
-        const when = `call ${call} of the ${part}: ${fault.what()}`;
-        expect(await findRun(testContext({}).catalog, run.id), when).toMatchObject({
-          state: "done",
-        });
-        before++;
-        await healNow();
-        before++;
-        expect(await expectConsistent(when), when).toBe(before);
-        if (!fault.happened()) break;
-      }
-    });
-  }
-});
-
 /** The next run heals whatever the one before has left. */
-async function healNow(): Promise<void> {
-  const context = testContext({ shop: { url: SHOP, capture: "dump" } });
-  expect(await backUp(context, manualRun("shop"))).toMatchObject({ state: "done" });
-  expect(await uploadsOf(context.catalog, "shop")).toEqual([]);
+async function healNow(name: string, databases: Databases): Promise<void> {
+  const context = testContext(databases);
+  expect(await backUp(context, manualRun(name))).toMatchObject({ state: "done" });
+  expect(await uploadsOf(context.catalog, name)).toEqual([]);
 }
 
-describe("a Worker that is killed", () => {
-  for (const part of ["bucket", "db"] as const) {
-    it(`at any call to the ${part}: all of the backup or nothing, and the next run heals`, async () => {
+describe.each(CAPTURES)("an R2 or D1 that fails, while a database is captured by %s", (capture) => {
+  it.each(PARTS)(
+    "at any one call to the %s: the run is retried and makes one backup",
+    async (part) => {
       for (let call = 1; ; call++) {
-        const fault = failing({ BUCKET, DB }, part, call, () => new KilledError());
-        const context = testContext({ shop: { url: SHOP, capture: "dump" } }, fault);
-        const { catalog } = testContext({ shop: { url: SHOP, capture: "dump" } });
-        const run = manualRun("shop");
+        const name = `failing-${capture}-${part}-${call}`;
+        const databases = { [name]: { url: SHOP, capture } };
+        const fault = failing({ BUCKET, DB }, part, call, () => new Error("injected"));
+        const context = testContext(databases, fault);
+        const run = manualRun(name);
+        const { catalog } = testContext(databases);
         await enterRun(catalog, run, Date.now());
-        // Everything after the kill fails too: the process is gone, and so are its clean-ups.
         await runBackup(context, run.id, inlineStep).catch(() => {});
-        const when = `killed at call ${call} of the ${part}: ${fault.what()}`;
-        const { code, message, hint } = { code: "RUN_LOST", message: "killed", hint: "-" } as const;
-        await failRun(catalog, run.id, { code, message, hint }, Date.now()); // as the cron does
-        await healNow();
-        await expectConsistent(when);
+        const when = `call ${call} of the ${part}: ${fault.what()}`;
+        expect(await findRun(catalog, run.id), when).toMatchObject({ state: "done" });
+        await healNow(name, databases);
+        expect(await expectConsistent(name, databases, when), when).toBe(2);
         if (!fault.happened()) break;
       }
-    });
-  }
+    },
+  );
 });
+
+describe.each(CAPTURES)(
+  "a Worker that is killed, while a database is captured by %s",
+  (capture) => {
+    it.each(PARTS)(
+      "at any call to the %s: all of the backup or nothing, and the next run heals",
+      async (part) => {
+        for (let call = 1; ; call++) {
+          const name = `killed-${capture}-${part}-${call}`;
+          const databases = { [name]: { url: SHOP, capture } };
+          const fault = failing({ BUCKET, DB }, part, call, () => new KilledError());
+          const context = testContext(databases, fault);
+          const { catalog } = testContext(databases);
+          const run = manualRun(name);
+          await enterRun(catalog, run, Date.now());
+          // Everything after the kill fails too: the process is gone, and so are its clean-ups.
+          await runBackup(context, run.id, inlineStep).catch(() => {});
+          const when = `killed at call ${call} of the ${part}: ${fault.what()}`;
+          const { code, message, hint } = {
+            code: "RUN_LOST",
+            message: "killed",
+            hint: "-",
+          } as const;
+          await failRun(catalog, run.id, { code, message, hint }, Date.now()); // as the cron does
+          await healNow(name, databases);
+          await expectConsistent(name, databases, when);
+          if (!fault.happened()) break;
+        }
+      },
+    );
+  },
+);
 
 describe("a Workflow that is started again", () => {
   it("makes no second backup, whether its run had failed or was done", async () => {
