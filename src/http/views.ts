@@ -1,5 +1,7 @@
 import type { Backup } from "../catalog/backups.ts";
 import { newestBackup } from "../catalog/backups.ts";
+import { followOf } from "../catalog/follows.ts";
+import { openLineage } from "../catalog/lineages.ts";
 import { lastFinishedRun, newestRuns, type Run } from "../catalog/runs.ts";
 import type { DatabaseConfig } from "../config.ts";
 import type { Context } from "../context.ts";
@@ -49,11 +51,40 @@ export async function healthOf(
   return { state, newest };
 }
 
+/** Where the page log of a database stands, and how following it goes. */
+async function logView({ catalog }: Context, { name, followMs }: DatabaseConfig) {
+  const [lineage, follow] = await Promise.all([
+    openLineage(catalog, name),
+    followMs === undefined ? undefined : followOf(catalog, name),
+  ]);
+  return {
+    log:
+      lineage === undefined
+        ? null
+        : {
+            lineage: lineage.id,
+            txid: lineage.txid,
+            committedAt: iso(lineage.committedAt)!,
+            checkedAt: iso(lineage.checkedAt)!,
+          },
+    follow:
+      followMs === undefined
+        ? null
+        : {
+            everyMs: followMs,
+            triedAt: iso(follow?.triedAt),
+            failures: follow?.failures ?? 0,
+            error: follow?.error ?? null,
+          },
+  };
+}
+
 export async function databaseView(context: Context, database: DatabaseConfig, origin: string) {
-  const { name, url, namespace, schedule, badge } = database;
-  const [{ state, newest }, [lastRun]] = await Promise.all([
+  const { name, url, namespace, schedule, badge, capture } = database;
+  const [{ state, newest }, [lastRun], logged] = await Promise.all([
     healthOf(context, database),
     newestRuns(context.catalog, name, 1),
+    logView(context, database),
   ]);
   return {
     name,
@@ -61,6 +92,8 @@ export async function databaseView(context: Context, database: DatabaseConfig, o
     namespace: namespace ?? null,
     schedule,
     badge,
+    capture,
+    ...logged,
     state,
     nextScheduledAt: iso(nextMoment(schedule, context.deps.now())),
     lastRun: lastRun === undefined ? null : runView(lastRun),

@@ -1,8 +1,15 @@
 import { defineCommand } from "citty";
+import type { ErrorReport } from "../../errors.ts";
 import { json } from "../args.ts";
 import { apiClient, bodyOf, connection } from "../client.ts";
 import { moment, paint, printJson, printTable, size } from "../output.ts";
 import { printWarnings } from "../warnings.ts";
+
+function printError(what: string, error: ErrorReport | null | undefined): void {
+  if (error == null) return;
+  console.log(`\n${what}: ${error.message} [${error.code}]`);
+  console.log(`  ${error.hint}`);
+}
 
 const STYLES = { fresh: "green", late: "yellow", failed: "red", none: "dim" } as const;
 
@@ -22,22 +29,22 @@ export default defineCommand({
     if (databases.length === 0)
       return console.log("No database is configured yet: see docs/configuration.md.");
     printTable([
-      ["database", "state", "newest backup", "size", "stored", "next"],
-      ...databases.map(({ name, state, newestBackup: newest, nextScheduledAt: next }) => [
+      ["database", "state", "newest backup", "size", "stored", "log up to", "next"],
+      ...databases.map(({ name, state, newestBackup: newest, nextScheduledAt: next, log }) => [
         name,
         paint(STYLES[state], state),
         newest === null ? "none" : moment(newest.takenAt),
         newest === null ? "" : size(newest.raw.bytes),
         newest === null ? "" : size(newest.stored.bytes),
+        log === null ? "" : moment(log.checkedAt),
         next === null ? "never" : moment(next),
       ]),
     ]);
     for (const { newestBackup } of databases)
       if (newestBackup !== null) printWarnings(newestBackup);
-    for (const { name, lastRun } of databases) {
-      if (lastRun === null || lastRun.error === null) continue;
-      console.log(`\n${name}: ${lastRun.error.message} [${lastRun.error.code}]`);
-      console.log(`  ${lastRun.error.hint}`);
+    for (const { name, lastRun, follow } of databases) {
+      printError(name, lastRun?.error);
+      printError(`${name} cannot be followed`, follow?.error);
     }
   },
 });
