@@ -1,9 +1,10 @@
 import type { Context } from "../context.ts";
 import { NightjarError } from "../errors.ts";
+import { concat } from "../format/bytes.ts";
 import { gzipCompress, zstdCompress, zstdDecompress } from "../format/codec.ts";
 import { databasePages } from "../format/database-file.ts";
 import { verified } from "../format/hash.ts";
-import type { PageReader } from "../format/page.ts";
+import type { Page, PageReader } from "../format/page.ts";
 import { seekableCompress } from "../format/seekable.ts";
 import type { Manifest } from "../manifest.ts";
 import { type Format, formatsOf } from "../plan/formats.ts";
@@ -59,9 +60,17 @@ export async function deriveMoment(
   const { pages } = databasePages(pagesOf(bucket, moment), pageSize, pageCount);
   if (format === "db.zst") return { bytes: seekableCompress(pages, () => {}), length: undefined };
   async function* file(): AsyncIterable<Uint8Array> {
-    for await (const batch of pages) for (const { data } of batch) yield data;
+    // A copy: the pages' memory is used again, and nobody knows when a slow client has read it.
+    for await (const batch of pages) yield joined(batch, pageSize);
   }
   return { bytes: file(), length: pageSize * pageCount };
+}
+
+function joined(batch: readonly Page[], pageSize: number): Uint8Array {
+  return concat(
+    batch.map(({ data }) => data),
+    batch.length * pageSize,
+  );
 }
 
 async function* sqlOf(pages: PageReader): AsyncIterable<Uint8Array> {
