@@ -104,7 +104,6 @@ describe("the log of backups", () => {
       INSERT INTO photos (sku, bytes) SELECT sku, randomblob(60000) FROM products LIMIT 5;
       DELETE FROM order_items WHERE order_id % 2 = 0;
       CREATE INDEX customers_by_city ON customers (city);
-      VACUUM;
     `);
     await backedUp();
     for (const { at, queries, rows } of moments) {
@@ -151,6 +150,11 @@ describe.skipIf(NO_LITESTREAM !== undefined)(NO_LITESTREAM ?? "stock Litestream"
     expectSame((await readWithLitestream(folder, newest.queries)).map(text), newest.rows);
     for (const { at, queries, rows } of moments)
       expectSame((await readWithLitestream(folder, queries, { at: new Date(at) })).map(text), rows);
+
+    const other = join(product.dir, "followed-replica");
+    await copyLog("followed", other);
+    const sql = ["PRAGMA integrity_check", "SELECT v FROM t ORDER BY rowid"];
+    expect((await readWithLitestream(other, sql)).map(text)).toEqual(["ok", "first\nsecond"]);
   });
 });
 
