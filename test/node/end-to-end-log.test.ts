@@ -39,11 +39,12 @@ async function tables(): Promise<string[]> {
      FROM pragma_table_list AS t JOIN pragma_table_info(t.name) AS c
      WHERE t.type = 'table' AND t.name <> 'sqlite_schema' AND t.schema = 'main' GROUP BY t.name`,
   );
-  return rows.map(({ name, wr: keyed, line: values }) =>
-    keyed === 1
+  return rows.map((row) => {
+    const [name, values] = [String(row["name"]), String(row["line"])];
+    return row["wr"] === 1
       ? `SELECT ${values} AS line FROM "${name}" ORDER BY 1`
-      : `SELECT rowid || ' ' || ${values} AS line FROM "${name}" ORDER BY rowid`,
-  );
+      : `SELECT rowid || ' ' || ${values} AS line FROM "${name}" ORDER BY rowid`;
+  });
 }
 
 const text = (rows: readonly Record<string, unknown>[]) =>
