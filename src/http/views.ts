@@ -1,5 +1,6 @@
 import type { Backup } from "../catalog/backups.ts";
 import { newestBackup } from "../catalog/backups.ts";
+import { followOf } from "../catalog/follows.ts";
 import { lastFinishedRun, newestRuns, type Run } from "../catalog/runs.ts";
 import type { DatabaseConfig } from "../config.ts";
 import type { Context } from "../context.ts";
@@ -49,11 +50,24 @@ export async function healthOf(
   return { state, newest };
 }
 
+/** How a database is followed; null where only its backups pull. */
+async function followView({ catalog }: Context, { name, followMs }: DatabaseConfig) {
+  if (followMs === undefined) return null;
+  const follow = await followOf(catalog, name);
+  return {
+    seconds: followMs / 1000,
+    triedAt: iso(follow?.triedAt),
+    failures: follow?.failures ?? 0,
+    error: follow?.error ?? null,
+  };
+}
+
 export async function databaseView(context: Context, database: DatabaseConfig, origin: string) {
   const { name, url, namespace, schedule, badge } = database;
-  const [{ state, newest }, [lastRun]] = await Promise.all([
+  const [{ state, newest }, [lastRun], follow] = await Promise.all([
     healthOf(context, database),
     newestRuns(context.catalog, name, 1),
+    followView(context, database),
   ]);
   return {
     name,
@@ -63,6 +77,7 @@ export async function databaseView(context: Context, database: DatabaseConfig, o
     badge,
     state,
     nextScheduledAt: iso(nextMoment(schedule, context.deps.now())),
+    follow,
     lastRun: lastRun === undefined ? null : runView(lastRun),
     newestBackup: newest === undefined ? null : backupSummary(newest),
     badgeUrl: origin + badgePath(context.config, database),

@@ -76,6 +76,7 @@ beforeAll(async () => {
   await product.start({
     shop: { url: shop.url },
     followed: { url: other.url, follow: "10s" },
+    lost: { url: "http://127.0.0.1:9", follow: "10s", attempts: 1 },
   });
   // The wake and its pause go by while the other tests run.
   await product.fireCron();
@@ -138,6 +139,18 @@ describe("a database that is followed", () => {
       rows: [["first"]], // the newest backup
     });
   });
+});
+
+it("says in the status that a source cannot be followed, and nothing where it can", async () => {
+  const { out } = await product.nightjar("status");
+  expect(out).toMatch(/^lost: not followed, \d+ tries failed: .*\[SOURCE_UNREACHABLE\]$/m);
+  expect(out).not.toMatch(/^followed: not followed/m);
+  const { databases } = JSON.parse((await product.nightjar("status", "--json")).out);
+  expect(databases.map(({ follow }: any) => follow)).toMatchObject([
+    null,
+    { seconds: 10, failures: 0, error: null, triedAt: expect.any(String) },
+    { seconds: 10, error: { code: "SOURCE_UNREACHABLE" } },
+  ]);
 });
 
 describe.skipIf(NO_LITESTREAM !== undefined)(NO_LITESTREAM ?? "stock Litestream", () => {

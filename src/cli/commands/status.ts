@@ -34,10 +34,14 @@ export default defineCommand({
     ]);
     for (const { newestBackup } of databases)
       if (newestBackup !== null) printWarnings(newestBackup);
-    for (const { name, lastRun } of databases) {
-      if (lastRun === null || lastRun.error === null) continue;
-      console.log(`\n${name}: ${lastRun.error.message} [${lastRun.error.code}]`);
-      console.log(`  ${lastRun.error.hint}`);
+    for (const { name, lastRun, follow } of databases) {
+      if (lastRun !== null && lastRun.error !== null) printError(name, lastRun.error);
+      if (follow !== null && follow.error !== null)
+        printError(`${name}: not followed, ${follow.failures} tries failed`, follow.error);
     }
   },
 });
+
+function printError(where: string, error: { message: string; code: string; hint: string }): void {
+  console.log(`\n${where}: ${error.message} [${error.code}]\n  ${error.hint}`);
+}
