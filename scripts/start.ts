@@ -69,9 +69,9 @@ try {
     ["wrangler dev", worker],
   ] as const)
     void server.ended.then(() => {
-      if (stopping) return;
+      if (stopping) return undefined;
       console.error(`${name} has ended.`);
-      void stop(1);
+      return stop(1);
     });
   const tick = () =>
     fireCron(worker.url).catch((error: unknown) => console.error(`cron: ${messageOf(error)}`));

@@ -28,10 +28,15 @@ export const backups = new Hono<HttpEnv>()
     const { kind } = backup.manifest;
     const { format, expiresIn } = c.req.valid("json");
     if (!formatsOf(kind).includes(format as Format)) throw unavailable(kind, format);
-    const link = await makeLink(c.env, backup.id, format as Format, expiresIn, (id, expires) =>
-      grantFor(backup, format as Format, id, expires),
+    const link = await makeLink(
+      c.env,
+      new URL(c.req.url).origin,
+      backup.id,
+      format as Format,
+      expiresIn,
+      (id, expires) => grantFor(backup, format as Format, id, expires),
     );
-    return c.json({ ...link, url: new URL(c.req.url).origin + link.path }, 201);
+    return c.json(link, 201);
   })
 
   .post("/:id/query", input("json", querySchema), async (c) => {

@@ -22,12 +22,14 @@ export const expiresInField = v.optional(
 /**
  * Make and record a download link.
  *
+ * @param origin Nightjar's own address
  * @param subject what it opens, as the catalog's schema says
  * @param grant what it grants, by its id and its expiry in seconds since the epoch
  * @throws NightjarError `CATALOG_FAILED`
  */
 export async function makeLink(
   { catalog, config, deps }: Context,
+  origin: string,
   subject: string,
   format: Format,
   expiresIn: string,
@@ -38,6 +40,6 @@ export async function makeLink(
   const expiresAt = expires * 1000;
   const id = randomId(deps);
   await enterLink(catalog, { id, subject, format, createdAt, expiresAt });
-  const path = linkPath(grant(id, expires), config.signingKey);
-  return { id, path, format, expiresAt: new Date(expiresAt).toISOString() };
+  const url = origin + linkPath(grant(id, expires), config.signingKey);
+  return { id, url, format, expiresAt: new Date(expiresAt).toISOString() };
 }

@@ -19,10 +19,17 @@ const at = v.pipe(
   v.check(
     (text) =>
       /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)$/.test(text) &&
-      !Number.isNaN(Date.parse(text)),
+      !Number.isNaN(Date.parse(text)) &&
+      isDay(text.slice(0, 10)),
     AT,
   ),
 );
+
+/** `Date.parse` takes the 31st of February for the 3rd of March. */
+function isDay(date: string): boolean {
+  const midnight = new Date(`${date}T00:00:00Z`);
+  return !Number.isNaN(midnight.getTime()) && midnight.toISOString().startsWith(date);
+}
 
 const newLinkSchema = v.strictObject({ at, format: formatField, expiresIn: expiresInField });
 const questionSchema = v.strictObject({ at: v.optional(at), ...querySchema.entries });
@@ -75,14 +82,14 @@ export const moments = new Hono<HttpEnv>()
     const { lineage, txid, committedAt, pageCount, pageSize } = moment;
     const link = await makeLink(
       c.env,
+      new URL(c.req.url).origin,
       `log/${name}/${lineage}/${txid}`,
       format as Format,
       expiresIn,
       (id, expires) => grantForMoment(moment, format as Format, id, expires),
     );
-    const url = new URL(c.req.url).origin + link.path;
     const about = { committedAt: iso(committedAt), lineage, txid, bytes: pageCount * pageSize };
-    return c.json({ ...link, url, moment: about }, 201);
+    return c.json({ ...link, moment: about }, 201);
   })
 
   .post("/:db/query", input("json", questionSchema), async (c) => {

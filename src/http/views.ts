@@ -51,39 +51,32 @@ export async function healthOf(
   return { state, newest };
 }
 
-/** Where the page log of a database stands, and how following it goes. */
-async function logView({ catalog }: Context, { name, followMs }: DatabaseConfig) {
-  const [lineage, follow] = await Promise.all([
-    openLineage(catalog, name),
-    followMs === undefined ? undefined : followOf(catalog, name),
-  ]);
+/** How a database is followed; null where only its backups pull. */
+async function followView({ catalog }: Context, { name, followMs }: DatabaseConfig) {
+  if (followMs === undefined) return null;
+  const follow = await followOf(catalog, name);
   return {
-    log:
-      lineage === undefined
-        ? null
-        : {
-            lineage: lineage.id,
-            txid: lineage.txid,
-            committedAt: iso(lineage.committedAt)!,
-            checkedAt: iso(lineage.checkedAt)!,
-          },
-    follow:
-      followMs === undefined
-        ? null
-        : {
-            everyMs: followMs,
-            triedAt: iso(follow?.triedAt),
-            failures: follow?.failures ?? 0,
-            error: follow?.error ?? null,
-          },
+    seconds: followMs / 1000,
+    triedAt: iso(follow?.triedAt),
+    failures: follow?.failures ?? 0,
+    error: follow?.error ?? null,
   };
+}
+
+/** Where the page log of a database stands; null where there is none. */
+async function logView({ catalog }: Context, { name }: DatabaseConfig) {
+  const lineage = await openLineage(catalog, name);
+  if (lineage === undefined) return null;
+  const { id, txid, committedAt, checkedAt } = lineage;
+  return { lineage: id, txid, committedAt: iso(committedAt)!, checkedAt: iso(checkedAt)! };
 }
 
 export async function databaseView(context: Context, database: DatabaseConfig, origin: string) {
   const { name, url, namespace, schedule, badge, capture } = database;
-  const [{ state, newest }, [lastRun], logged] = await Promise.all([
+  const [{ state, newest }, [lastRun], follow, log] = await Promise.all([
     healthOf(context, database),
     newestRuns(context.catalog, name, 1),
+    followView(context, database),
     logView(context, database),
   ]);
   return {
@@ -93,9 +86,10 @@ export async function databaseView(context: Context, database: DatabaseConfig, o
     schedule,
     badge,
     capture,
-    ...logged,
     state,
     nextScheduledAt: iso(nextMoment(schedule, context.deps.now())),
+    follow,
+    log,
     lastRun: lastRun === undefined ? null : runView(lastRun),
     newestBackup: newest === undefined ? null : backupSummary(newest),
     badgeUrl: origin + badgePath(context.config, database),

@@ -39,11 +39,12 @@ async function tables(): Promise<string[]> {
      FROM pragma_table_list AS t JOIN pragma_table_info(t.name) AS c
      WHERE t.type = 'table' AND t.name <> 'sqlite_schema' AND t.schema = 'main' GROUP BY t.name`,
   );
-  return rows.map(({ name, wr: keyed, line: values }) =>
-    keyed === 1
+  return rows.map((row) => {
+    const [name, values] = [String(row["name"]), String(row["line"])];
+    return row["wr"] === 1
       ? `SELECT ${values} AS line FROM "${name}" ORDER BY 1`
-      : `SELECT rowid || ' ' || ${values} AS line FROM "${name}" ORDER BY rowid`,
-  );
+      : `SELECT rowid || ' ' || ${values} AS line FROM "${name}" ORDER BY rowid`;
+  });
 }
 
 const text = (rows: readonly Record<string, unknown>[]) =>
@@ -75,6 +76,7 @@ beforeAll(async () => {
   await product.start({
     shop: { url: shop.url },
     followed: { url: other.url, follow: "10s" },
+    lost: { url: "http://127.0.0.1:9", follow: "10s", attempts: 1 },
   });
   // The wake and its pause go by while the other tests run.
   await product.fireCron();
@@ -104,7 +106,6 @@ describe("the log of backups", () => {
       INSERT INTO photos (sku, bytes) SELECT sku, randomblob(60000) FROM products LIMIT 5;
       DELETE FROM order_items WHERE order_id % 2 = 0;
       CREATE INDEX customers_by_city ON customers (city);
-      VACUUM;
     `);
     await backedUp();
     for (const { at, queries, rows } of moments) {
@@ -140,6 +141,18 @@ describe("a database that is followed", () => {
   });
 });
 
+it("says in the status that a source cannot be followed, and nothing where it can", async () => {
+  const { out } = await product.nightjar("status");
+  expect(out).toMatch(/^lost: not followed, \d+ tries failed: .*\[SOURCE_UNREACHABLE\]$/m);
+  expect(out).not.toMatch(/^followed: not followed/m);
+  const { databases } = JSON.parse((await product.nightjar("status", "--json")).out);
+  expect(databases.map(({ follow }: any) => follow)).toMatchObject([
+    null,
+    { seconds: 10, failures: 0, error: null, triedAt: expect.any(String) },
+    { seconds: 10, error: { code: "SOURCE_UNREACHABLE" } },
+  ]);
+});
+
 describe.skipIf(NO_LITESTREAM !== undefined)(NO_LITESTREAM ?? "stock Litestream", () => {
   it("reads the log as it lies in the bucket, now and as it was", async () => {
     await product.worker.stop();
@@ -151,6 +164,11 @@ describe.skipIf(NO_LITESTREAM !== undefined)(NO_LITESTREAM ?? "stock Litestream"
     expectSame((await readWithLitestream(folder, newest.queries)).map(text), newest.rows);
     for (const { at, queries, rows } of moments)
       expectSame((await readWithLitestream(folder, queries, { at: new Date(at) })).map(text), rows);
+
+    const other = join(product.dir, "followed-replica");
+    await copyLog("followed", other);
+    const sql = ["PRAGMA integrity_check", "SELECT v FROM t ORDER BY rowid"];
+    expect((await readWithLitestream(other, sql)).map(text)).toEqual(["ok", "first\nsecond"]);
   });
 });
 

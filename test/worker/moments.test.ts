@@ -104,9 +104,10 @@ describe("a moment of the log", () => {
     expect(await api.json("/v1/databases/dumped/timeline", undefined, 422)).toMatchObject({
       code: "MOMENT_UNAVAILABLE",
     });
-    expect(await api.json(`${PATH}/links`, { at: "yesterday" }, 400)).toMatchObject({
-      code: "REQUEST_INVALID",
-    });
+    for (const at of ["yesterday", "2026-11-20T14:03:00", "2026-02-31T00:00:00Z"])
+      expect(await api.json(`${PATH}/links`, { at }, 400)).toMatchObject({
+        code: "REQUEST_INVALID",
+      });
   });
 
   it("stands in the timeline with what changed", async () => {

@@ -1,15 +1,8 @@
 import { defineCommand } from "citty";
-import type { ErrorReport } from "../../errors.ts";
 import { json } from "../args.ts";
 import { apiClient, bodyOf, connection } from "../client.ts";
 import { moment, paint, printJson, printTable, size } from "../output.ts";
 import { printWarnings } from "../warnings.ts";
-
-function printError(what: string, error: ErrorReport | null | undefined): void {
-  if (error == null) return;
-  console.log(`\n${what}: ${error.message} [${error.code}]`);
-  console.log(`  ${error.hint}`);
-}
 
 const STYLES = { fresh: "green", late: "yellow", failed: "red", none: "dim" } as const;
 
@@ -43,8 +36,13 @@ export default defineCommand({
     for (const { newestBackup } of databases)
       if (newestBackup !== null) printWarnings(newestBackup);
     for (const { name, lastRun, follow } of databases) {
-      printError(name, lastRun?.error);
-      printError(`${name} cannot be followed`, follow?.error);
+      if (lastRun !== null && lastRun.error !== null) printError(name, lastRun.error);
+      if (follow !== null && follow.error !== null)
+        printError(`${name}: not followed, ${follow.failures} tries failed`, follow.error);
     }
   },
 });
+
+function printError(where: string, error: { message: string; code: string; hint: string }): void {
+  console.log(`\n${where}: ${error.message} [${error.code}]\n  ${error.hint}`);
+}
