@@ -14,8 +14,9 @@ import { redact, sourceOf } from "../source/server.ts";
 import { openSnapshot } from "../store/snapshot-reader.ts";
 import { compactLog } from "./log-compact.ts";
 import { pullLog, recoverLog } from "./log-pull.ts";
-import { LogWriter, skipLockPage } from "./log-writer.ts";
+import { LogWriter } from "./log-writer.ts";
 import { methodFor } from "./method.ts";
+import { skipLockPage } from "./page-stream.ts";
 
 const BATCH = 64;
 

@@ -80,7 +80,8 @@ describe("the census of pages counts what SQLite counts", () => {
         const { pages, rows } = await made(name.slice(0, 12), pageSize, sql);
         const census = new PageCensus(pages.length);
         for (const { pgno, data } of pages.toReversed()) census.add(pgno, data);
-        for (const [root, count] of rows) expect(census.rowsUnder(root), `root ${root}`).toBe(count);
+        for (const [root, count] of rows)
+          expect(census.rowsUnder(root), `root ${root}`).toBe(count);
       });
 
   it("and gets out of a damaged tree that leads round in circles", () => {
@@ -106,7 +107,8 @@ describe("the census of pages counts what SQLite counts", () => {
 });
 
 describe("the pages of a database file", () => {
-  const whole = () => made("whole", 512, `PRAGMA journal_mode = WAL; ${DATABASES["a tree of several levels"]!}`);
+  const whole = () =>
+    made("whole", 512, `PRAGMA journal_mode = WAL; ${DATABASES["a tree of several levels"]!}`);
   const taken = (pages: readonly Page[], pageCount: number, pageSize = 512) =>
     allPages(databasePages(pagesOf(pages, 7), pageSize, pageCount).pages);
 
@@ -118,7 +120,8 @@ describe("the pages of a database file", () => {
     expect(found).toHaveLength(pages.length);
     expect([...found[0]!.data.subarray(18, 20)]).toEqual([1, 1]);
     for (const [number, { pgno, data }] of found.entries())
-      if (number > 0) expect(pgno === number + 1 && !Buffer.compare(data, pages[number]!.data)).toBe(true);
+      if (number > 0)
+        expect(pgno === number + 1 && !Buffer.compare(data, pages[number]!.data)).toBe(true);
   });
 
   it("are refused when one is missing, comes twice or too many come", async () => {

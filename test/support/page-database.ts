@@ -25,10 +25,11 @@ export class PageDatabase {
 
   static async create(schema = "", server = inject("pages")): Promise<PageDatabase> {
     const database = new PageDatabase(server.url);
-    const response = await fetch(
-      `${server.adminUrl}/v1/namespaces/${database.namespace}/create`,
-      { method: "POST", headers: { "content-type": "application/json" }, body: "{}" },
-    );
+    const response = await fetch(`${server.adminUrl}/v1/namespaces/${database.namespace}/create`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: "{}",
+    });
     if (!response.ok) throw new Error(`creating a namespace: ${await response.text()}`);
     if (schema !== "") await database.exec(schema);
     return database;

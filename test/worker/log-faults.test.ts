@@ -136,7 +136,9 @@ class Log {
     const { catalog } = context;
     expect(await uploadsOf(catalog, this.name), when).toEqual([]);
     const rows = (
-      await Promise.all((await lineagesOf(catalog, this.name)).map(({ id }) => segmentsOf(catalog, id)))
+      await Promise.all(
+        (await lineagesOf(catalog, this.name)).map(({ id }) => segmentsOf(catalog, id)),
+      )
     ).flat();
     const keys = await listKeys(BUCKET, `log/${this.name}/`);
     expect(keys.toSorted(), when).toEqual(rows.map(({ key }) => key).toSorted());
@@ -146,9 +148,13 @@ class Log {
     for (const { lineage, maxTxid: txid } of (
       await timelineOf(catalog, this.name, 10_000)
     ).toReversed()) {
-      const [[text]] = (await askMoment(context, this.name, { lineage, txid }, STATE)) as [[string]];
+      const [[text]] = (await askMoment(context, this.name, { lineage, txid }, STATE)) as [
+        [string],
+      ];
       const { n, digest } = stateOf(text);
-      expect(digest, `${when}: ${lineage} ${txid}, which says ${n}`).toBe(this.#history.states.get(n));
+      expect(digest, `${when}: ${lineage} ${txid}, which says ${n}`).toBe(
+        this.#history.states.get(n),
+      );
       expect(n, when).toBeGreaterThanOrEqual(last);
       last = n;
       read.set(`${lineage} ${txid}`, n);

@@ -28,17 +28,24 @@ function frameOf(number: number, pgno: number, sizeAfter: number): Uint8Array {
 }
 
 /** A server whose whole log, of three frames to each snapshot, has been compacted. */
-function compacted(count: number, refusals: number, spoil = (frames: Uint8Array[]) => frames): Deps {
+function compacted(
+  count: number,
+  refusals: number,
+  spoil = (frames: Uint8Array[]) => frames,
+): Deps {
   const answer = (...frames: Uint8Array[]) => {
     const headers = { "content-type": "application/grpc-web+proto" };
-    return new Response(new Blob(frames as BlobPart[]).stream(), { headers });
+    return new Response(new Blob(frames).stream(), { headers });
   };
   let refused = 0;
   const fetch: Deps["fetch"] = async (url, { body }) => {
     const text = (field: number, value: string) =>
       new BinaryWriter().tag(field, WireType.LengthDelimited).string(value).finish();
     if (url.endsWith("Hello")) {
-      const index = new BinaryWriter().tag(5, WireType.Varint).uint64(count * 3 - 1).finish();
+      const index = new BinaryWriter()
+        .tag(5, WireType.Varint)
+        .uint64(count * 3 - 1)
+        .finish();
       return answer(
         framed(0, new Uint8Array([...text(3, "log"), ...text(4, "session"), ...index])),
         trailers(0, ""),
@@ -64,7 +71,12 @@ async function pulled(deps: Deps): Promise<Exclude<PageEvent, { kind: "pages" }>
 it("a log is read through as many snapshots as sqld keeps, which is 32", async () => {
   const [base, commit, ...rest] = await pulled(compacted(32, 3));
   expect(base).toMatchObject({ kind: "base", ascending: false });
-  expect(commit).toMatchObject({ kind: "commit", pageCount: 3, commits: 32, cursor: { frame: 95 } });
+  expect(commit).toMatchObject({
+    kind: "commit",
+    pageCount: 3,
+    commits: 32,
+    cursor: { frame: 95 },
+  });
   expect(rest).toEqual([]);
 });
 

@@ -259,7 +259,10 @@ describe("an image by sqlite_dbpage", () => {
       expect(await pulled(source, deps)).toEqual({ error: "PAGES_INVALID", commits: 0 });
     for (const at of [1, 3, 15, frames - 2]) {
       const { deps } = spoiling("cursor", (frame, number) => (number === at ? "cut" : [frame]));
-      expect(await pulled(source, deps), `cut at ${at}`).toEqual({ error: "SOURCE_CUT", commits: 0 });
+      expect(await pulled(source, deps), `cut at ${at}`).toEqual({
+        error: "SOURCE_CUT",
+        commits: 0,
+      });
     }
   });
 });
