@@ -51,3 +51,19 @@ export function withJournal(page: Uint8Array, journal: DatabaseHeader["journal"]
   copy[WRITE_VERSION] = copy[READ_VERSION] = journal === "wal" ? WAL : ROLLBACK;
   return copy;
 }
+
+/** The one page of a database in `wal` mode that nothing was ever written to, as libSQL makes it. */
+export function emptyDatabase(pageSize: number): Uint8Array {
+  const page = new Uint8Array(pageSize);
+  const view = new DataView(page.buffer);
+  page.set(MAGIC);
+  view.setUint16(16, pageSize === 65_536 ? 1 : pageSize);
+  page.set([WAL, WAL, 0, 64, 32, 32], WRITE_VERSION); // no bytes reserved; SQLite's fixed fractions
+  view.setUint32(24, 1); // change counter
+  view.setUint32(28, 1); // pages
+  view.setUint32(92, 1); // the change counter that the number of pages is valid for
+  view.setUint32(96, 3_046_025); // SQLite's version number
+  page[100] = 13; // an empty leaf of the schema's table: its cells begin at the page's end
+  view.setUint16(105, pageSize === 65_536 ? 0 : pageSize);
+  return page;
+}

@@ -17,8 +17,9 @@ import { redact, sourceOf } from "../source/server.ts";
 import { readObject } from "../store/read.ts";
 import { compactLog } from "./log-compact.ts";
 import { pullLog, recoverLog } from "./log-pull.ts";
-import { LogWriter, skipLockPage } from "./log-writer.ts";
+import { LogWriter } from "./log-writer.ts";
 import { byMethod } from "./method.ts";
+import { skipLockPage } from "./page-stream.ts";
 
 /**
  * The one writer of a database's log. Its calls take turns. It keeps no state of its own but whether

@@ -20,8 +20,11 @@ export async function compactLog(context: Context, database: DatabaseConfig): Pr
   const { catalog, deps } = context;
   const lineage = await openLineage(catalog, database.name);
   if (lineage === undefined) return;
+  const failures: unknown[] = [];
   for (const merge of mergesDue(await segmentsOf(catalog, lineage.id), deps.now(), database.logMs))
-    await carryOut(context, lineage, merge);
+    // One that cannot be carried out, for a damaged segment, does not keep the others from it.
+    await carryOut(context, lineage, merge).catch((thrown: unknown) => failures.push(thrown));
+  if (failures.length > 0) throw failures[0];
   await renewIdleBase(context, database, lineage);
 }
 

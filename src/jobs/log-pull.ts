@@ -21,7 +21,8 @@ import { removeObjects } from "../store/remove.ts";
 import { listKeys } from "../store/list.ts";
 import { spillPrefix } from "../store/segment-keys.ts";
 import { segmentsAfter } from "../store/segments.ts";
-import { type Base, LogWriter, skipLockPage } from "./log-writer.ts";
+import { type Base, LogWriter } from "./log-writer.ts";
+import { skipLockPage } from "./page-stream.ts";
 
 /**
  * Pull what is new at a database's source into its log. Only one pull of a database may run at a
@@ -45,7 +46,7 @@ export async function pullLog(
   const writer = new LogWriter(context, database.name, lineage);
   const begun = deps.now();
   await copyEvents(context, source, lineage?.cursor ?? null, writer);
-  await writer.flush();
+  await writer.end();
   const reached = writer.lineage;
   if (reached === undefined)
     throw new NightjarError("PAGES_INVALID", "The server sent no complete transaction.");

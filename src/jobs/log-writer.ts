@@ -2,14 +2,13 @@ import { advanceLineage, beginLineage, type Lineage, type Segment } from "../cat
 import { enterUpload, removeUpload } from "../catalog/uploads.ts";
 import type { Context } from "../context.ts";
 import { randomId } from "../deps.ts";
-import { NightjarError } from "../errors.ts";
 import { gather } from "../format/bytes.ts";
 import { tap } from "../format/hash.ts";
 import { decodeLtx } from "../format/ltx/decode.ts";
 import { encodeLtx } from "../format/ltx/encode.ts";
 import type { LtxHeader } from "../format/ltx/header.ts";
 import { mergePages } from "../format/merge-pages.ts";
-import { lockPage, type Page } from "../format/page.ts";
+import type { Page } from "../format/page.ts";
 import type { PageCursor } from "../manifest.ts";
 import { SNAPSHOT_LEVEL } from "../plan/log-chain.ts";
 import { stamp } from "../store/keys.ts";
@@ -19,10 +18,10 @@ import { removeObjects } from "../store/remove.ts";
 import { segmentKey, spillKey } from "../store/segment-keys.ts";
 import { putSegment } from "../store/segments.ts";
 import { inBatches, PageBuffer } from "./page-buffer.ts";
+import { countPages, skipLockPage, withoutGap } from "./page-stream.ts";
 
 /** Pages held in memory at the most, and complete ones that are worth a segment of their own. */
-const HOLD_BYTES = 24 * 1024 * 1024;
-const SEGMENT_BYTES = 12 * 1024 * 1024;
+const LIMITS = { holdBytes: 24 * 1024 * 1024, segmentBytes: 12 * 1024 * 1024 };
 /** Read at a time from each of several objects that are merged. */
 const SPILL_SPAN = 256 * 1024;
 
@@ -52,15 +51,22 @@ export interface Base {
 export class LogWriter {
   readonly #context: Context;
   readonly #database: string;
+  readonly #limits: typeof LIMITS;
   readonly #buffer = new PageBuffer();
   #lineage: Lineage | undefined;
   /** What the buffer's complete transactions come to. */
   #pending: Commit | undefined;
   #spilled: { key: string; bytes: number }[] = [];
 
-  constructor(context: Context, database: string, lineage: Lineage | undefined) {
+  constructor(
+    context: Context,
+    database: string,
+    lineage: Lineage | undefined,
+    limits: typeof LIMITS = LIMITS,
+  ) {
     this.#context = context;
     this.#database = database;
+    this.#limits = limits;
     this.#lineage = lineage;
   }
 
@@ -103,8 +109,8 @@ export class LogWriter {
   /** Pages of the transaction that is being read. */
   async add(pages: readonly Page[], pageSize: number): Promise<void> {
     this.#buffer.add(pages);
-    if (this.#buffer.heldPages * pageSize < HOLD_BYTES) return;
-    await this.flush();
+    if (this.#buffer.heldPages * pageSize < this.#limits.holdBytes) return;
+    await this.#flush();
     await this.#spill(pageSize);
   }
 
@@ -124,8 +130,9 @@ export class LogWriter {
       at: Math.max(this.#notBefore(commit.at), before?.at ?? 0),
       commits: commit.commits + (before?.commits ?? 0),
     };
-    if (this.#spilled.length > 0 || this.#buffer.committedPages * pageSize >= SEGMENT_BYTES)
-      await this.flush();
+    const committedBytes = this.#buffer.committedPages * pageSize;
+    if (this.#spilled.length > 0 || committedBytes >= this.#limits.segmentBytes)
+      await this.#flush();
   }
 
   /**
@@ -136,8 +143,14 @@ export class LogWriter {
     return Math.max(at, (this.#lineage?.checkedAt ?? -1) + 1);
   }
 
+  /** Nothing more comes: what is complete is written, what is not is dropped. */
+  async end(): Promise<void> {
+    await this.#flush();
+    await this.#dropSpilled();
+  }
+
   /** Write the complete transactions so far as one segment. */
-  async flush(): Promise<void> {
+  async #flush(): Promise<void> {
     const commit = this.#pending;
     if (commit === undefined) return;
     const { id, txid, pageSize, pageCount } = this.#lineage!;
@@ -278,52 +291,4 @@ export async function* readSegment(
 ): AsyncIterable<readonly Page[]> {
   const { pages } = await decodeLtx(readInSpans(bucket, key, bytes, spanBytes));
   yield* pages;
-}
-
-async function* countPages(
-  pages: AsyncIterable<readonly Page[]>,
-  count: { pages: number },
-): AsyncIterable<readonly Page[]> {
-  for await (const batch of pages) {
-    count.pages += batch.length;
-    yield batch;
-  }
-}
-
-/** LTX leaves the lock page out; servers send it, empty, with databases of over 1 GiB. */
-export async function* skipLockPage(
-  pages: AsyncIterable<readonly Page[]>,
-  pageSize: number,
-): AsyncIterable<readonly Page[]> {
-  const lock = lockPage(pageSize);
-  for await (const batch of pages)
-    yield batch.some(({ pgno }) => pgno === lock)
-      ? batch.filter(({ pgno }) => pgno !== lock)
-      : batch;
-}
-
-/** A database that grows must bring every new page: what is missing was lost on the way. */
-async function* withoutGap(
-  pages: AsyncIterable<readonly Page[]>,
-  before: number,
-  after: number,
-  pageSize: number,
-): AsyncIterable<readonly Page[]> {
-  const lock = lockPage(pageSize);
-  let next = before + 1;
-  for await (const batch of pages) {
-    for (const { pgno } of batch) {
-      if (next === lock) next++;
-      if (pgno < next) continue;
-      if (pgno > next) break;
-      next++;
-    }
-    yield batch;
-  }
-  if (next === lock) next++;
-  if (next <= after)
-    throw new NightjarError(
-      "PAGES_INVALID",
-      `The database grew from ${before} to ${after} pages, but page ${next} never came.`,
-    );
 }

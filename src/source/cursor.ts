@@ -118,6 +118,7 @@ function decodeEntry(frame: Uint8Array): Entry {
   try {
     const reader = new BinaryReader(frame);
     reader.uint32(); // the frame's own length
+    if (reader.pos === reader.len) return {}; // the last one, of a database that was never written to
     const [field, type] = reader.tag();
     const bytes = type === WireType.LengthDelimited ? reader.bytes() : new Uint8Array();
     if (field === 1) return { begin: stepOf(bytes) };

@@ -1,5 +1,6 @@
 import type { Deps } from "../deps.ts";
 import { NightjarError } from "../errors.ts";
+import { emptyDatabase } from "../format/database-header.ts";
 import type { Page } from "../format/page.ts";
 import type { PageCursor, ReplicaCursor } from "../manifest.ts";
 import { readImage } from "./dbpage.ts";
@@ -18,8 +19,9 @@ import {
 import type { Source } from "./server.ts";
 
 const SERVICE = "wal_log.ReplicationLog";
-/** gRPC's FAILED_PRECONDITION and UNAVAILABLE: sqld puts its own words into their messages. */
+/** gRPC's FAILED_PRECONDITION, INTERNAL and UNAVAILABLE: sqld puts its own words into their messages. */
 const FAILED_PRECONDITION = 9;
+const INTERNAL = 13;
 const UNAVAILABLE = 14;
 /** How often a call is repeated that the server asks to repeat: a lost session, a log that it compacts. */
 const REPEATS = 8;
@@ -75,7 +77,11 @@ class ReplicaPull {
     const { index } = this.#hello!;
     if (!this.#withImage) {
       yield { kind: "base", why, pageSize: REPLICA_PAGE_SIZE, ascending: false };
-      if (index !== undefined) yield* this.#frames(index, index);
+      if (index === undefined) {
+        yield { kind: "pages", pages: [{ pgno: 1, data: emptyDatabase(REPLICA_PAGE_SIZE) }] };
+        this.#commits++;
+        yield this.#commit(1, null, -1, 0n);
+      } else yield* this.#frames(index, index);
       return;
     }
     const before = index ?? -1;
@@ -112,7 +118,7 @@ class ReplicaPull {
 
   /** Frames after `#at` up to `until`, with a commit event for each commit from `atLeast` on. */
   async *#frames(until: number, atLeast: number): AsyncIterable<PageEvent> {
-    for (let repeats = 0; this.#at.frame < until;) {
+    for (let repeats = 0, reached = -1; this.#at.frame < until;) {
       const before = this.#at.frame;
       try {
         yield* this.#logEntries(until, atLeast);
@@ -123,7 +129,8 @@ class ReplicaPull {
           );
       } catch (thrown) {
         if (!(thrown instanceof GrpcError)) throw thrown;
-        if (this.#at.frame > before) repeats = 0;
+        if (this.#at.frame > reached) repeats = 0; // a snapshot since the last failure counts too
+        reached = this.#at.frame;
         if (repeats++ === REPEATS) throw thrown;
         if (isOf(thrown, FAILED_PRECONDITION, "NEED_SNAPSHOT")) yield* this.#snapshots(atLeast);
         else if (isOf(thrown, FAILED_PRECONDITION, "NO_HELLO")) await this.#renewSession();
@@ -263,8 +270,9 @@ export function lacksNamespace(thrown: unknown): boolean {
 export function named(thrown: unknown): unknown {
   if (!(thrown instanceof GrpcError)) return thrown;
   const message = `The server's replication service refused: ${thrown.message} (gRPC status ${thrown.status}).`;
-  // UNAUTHENTICATED and PERMISSION_DENIED, NOT_FOUND and UNIMPLEMENTED
-  if (thrown.status === 16 || thrown.status === 7)
+  // UNAUTHENTICATED and PERMISSION_DENIED, NOT_FOUND and UNIMPLEMENTED; sqld says INTERNAL of no token
+  const unauthorized = thrown.status === 16 || thrown.status === 7;
+  if (unauthorized || isOf(thrown, INTERNAL, "auth header"))
     return new NightjarError("SOURCE_UNAUTHORIZED", message, { cause: thrown });
   if (thrown.status === 5 || thrown.status === 12 || lacksNamespace(thrown))
     return new NightjarError("SOURCE_NOT_FOUND", message, { cause: thrown });

@@ -1,6 +1,7 @@
 import { beforeAll, expect, it, vi } from "vitest";
 import { openLineage } from "../../src/catalog/lineages.ts";
 import { recordMethod } from "../../src/catalog/methods.ts";
+import { type Deps, systemDeps } from "../../src/deps.ts";
 import { testContext } from "../support/context.ts";
 import { askMoment } from "../support/log-moments.ts";
 import { PageDatabase } from "../support/page-database.ts";
@@ -66,6 +67,13 @@ it("200 moments that were captured under a writer are each the state after a tra
     Array.from({ length: LOGS }, (_, number) => `${kind}-${number}`),
   );
   const context = testContext(Object.fromEntries(kinds.map((name) => [name, config])));
+  // Between the questions that a base takes there is time for transfers.
+  let pause = 0;
+  const fetch: Deps["fetch"] = async (url, init) => {
+    await systemDeps.sleep(pause);
+    return systemDeps.fetch(url, init);
+  };
+  Object.assign(context.deps, { fetch });
   for (const name of kinds) {
     const method = { protocol: "replica", image: name.startsWith("image"), why: "a test" } as const;
     await recordMethod(context.catalog, name, config.url, method, Date.now());
@@ -76,7 +84,9 @@ it("200 moments that were captured under a writer are each the state after a tra
   const captured: { name: string; lineage: string; txid: number }[] = [];
   try {
     for (const name of kinds) {
+      pause = 40;
       await context.followers.follow(name); // else `pull` leaves a base by image to the backups
+      pause = 0;
       const { id: lineage, txid } = (await openLineage(context.catalog, name))!;
       const mine = [{ name, lineage, txid }];
       while (mine.length < MOMENTS) {
