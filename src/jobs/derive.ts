@@ -12,7 +12,7 @@ import { openImage } from "../sqlite/open.ts";
 import { writeSql } from "../sqlite/write-sql.ts";
 import { openLog } from "../store/log-reader.ts";
 import { readObject } from "../store/read.ts";
-import { openSnapshot } from "../store/snapshot-reader.ts";
+import { openSnapshot, readSnapshotFile } from "../store/snapshot-reader.ts";
 import { type Moment, pagesOf } from "./log-moment.ts";
 
 /** Bytes made for a download, and how many there will be, where that is known. */
@@ -36,8 +36,11 @@ export async function deriveBackup(
   if (!formatsOf(kind).includes(format)) throw unavailable(kind, format);
   if (kind === "snapshot" && format.startsWith("sql"))
     return { bytes: coded(sqlOf(await openSnapshot(bucket, manifest)), format), length: undefined };
-  const bytes = await readObject(bucket, key, undefined, stored.bytes);
-  const plain = verified(zstdDecompress(bytes), raw, key);
+  const content =
+    kind === "snapshot"
+      ? readSnapshotFile(bucket, manifest)
+      : zstdDecompress(await readObject(bucket, key, undefined, stored.bytes));
+  const plain = verified(content, raw, key);
   const whole = format === "db" || format === "sql";
   return { bytes: coded(plain, format), length: whole ? raw.bytes : undefined };
 }

@@ -4,7 +4,6 @@ import { openLineage } from "../catalog/lineages.ts";
 import type { DatabaseConfig } from "../config.ts";
 import type { Context, LogPosition } from "../context.ts";
 import { asNightjarError, NightjarError } from "../errors.ts";
-import { zstdDecompress } from "../format/codec.ts";
 import { pagesInFile } from "../format/database-file.ts";
 import { withJournal } from "../format/database-header.ts";
 import { verified } from "../format/hash.ts";
@@ -14,7 +13,7 @@ import type { Manifest } from "../manifest.ts";
 import { HOUR } from "../plan/duration.ts";
 import { followPause } from "../plan/follow-pace.ts";
 import { redact, sourceOf } from "../source/server.ts";
-import { readObject } from "../store/read.ts";
+import { readSnapshotFile } from "../store/snapshot-reader.ts";
 import { compactLog } from "./log-compact.ts";
 import { pullLog, recoverLog } from "./log-pull.ts";
 import { LogWriter } from "./log-writer.ts";
@@ -139,10 +138,11 @@ export class LogFollower {
 async function seedFrom(
   context: Context,
   { name }: DatabaseConfig,
-  { key, raw, stored, snapshot, id }: Manifest,
+  manifest: Manifest,
 ): Promise<void> {
+  const { key, raw, snapshot, id } = manifest;
   const { pageSize, pageCount, committedAt, cursor, journal } = snapshot!;
-  const file = zstdDecompress(await readObject(context.bucket, key, undefined, stored.bytes));
+  const file = readSnapshotFile(context.bucket, manifest);
   async function* pages(): AsyncIterable<readonly Page[]> {
     for await (const batch of pagesInFile(verified(file, raw, key), pageSize))
       yield batch.map((page) =>

@@ -1,4 +1,5 @@
 import { Buffer } from "node:buffer";
+import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
 import { zstdDecompress } from "../../src/format/codec.ts";
 import type { Page } from "../../src/format/page.ts";
@@ -9,7 +10,10 @@ import {
   seekableCompress,
   seekTableBytes,
 } from "../../src/format/seekable.ts";
+import { readSnapshotFile } from "../../src/store/snapshot-reader.ts";
 import { bytesOf } from "../support/bytes-of.ts";
+
+const { BUCKET } = env as unknown as { BUCKET: R2Bucket };
 
 /** Pages of which the first `noise` of every 16 bytes are random: 0 compresses best, 16 not at all. */
 function pagesOf(count: number, noise: (pgno: number) => number): Page[] {
@@ -87,5 +91,27 @@ describe("the seekable form of a snapshot", () => {
       tail[at]! ^= 1;
     }
     expect(() => decodeSeekTable(tail, file.length + 1)).toThrow();
+  });
+});
+
+describe("a stored snapshot", () => {
+  it("is read whole, however its frames lie in it", async () => {
+    const pages = pagesOf(8000, (pgno) => (pgno * 7) % 17);
+    const raw = await joined(pages);
+    const file = await compressed(pages);
+    await BUCKET.put("manual/shop/large.db.zst", file);
+    const key = "manual/shop/large.db.zst";
+    const snapshot = { key, stored: { bytes: file.length }, raw: { bytes: raw.length } };
+    expect(Buffer.compare(await bytesOf(readSnapshotFile(BUCKET, snapshot)), raw)).toBe(0);
+
+    file[Math.floor(file.length / 2)]! ^= 1;
+    await BUCKET.put(key, file);
+    await expect(bytesOf(readSnapshotFile(BUCKET, snapshot))).rejects.toMatchObject({
+      code: "OBJECT_CORRUPT",
+    });
+    await BUCKET.put(key, file.slice(1));
+    await expect(bytesOf(readSnapshotFile(BUCKET, snapshot))).rejects.toMatchObject({
+      code: "OBJECT_CORRUPT",
+    });
   });
 });
