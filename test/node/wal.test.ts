@@ -138,7 +138,11 @@ describe("a transaction", () => {
 describe("a database's header", () => {
   it("tells the page count only while it is kept up", () => {
     const { start } = realWal();
-    expect(readDatabaseHeader(start)).toEqual({ pageSize: 4096, pageCount: 1 });
+    expect(readDatabaseHeader(start)).toEqual({
+      pageSize: 4096,
+      pageCount: 1,
+      journal: "wal",
+    });
     start[95]! ^= 1;
     expect(readDatabaseHeader(start).pageCount).toBeNull();
     expect(() => readDatabaseHeader(start.subarray(0, 50))).toThrow("no SQLite database");

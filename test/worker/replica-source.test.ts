@@ -84,7 +84,7 @@ describe("libSQL's log", () => {
     }
     const nowhere = { ...sourceOf(one), namespace: "nowhere" };
     await expect(new Replica().pull(nowhere)).rejects.toMatchObject({
-      code: "SOURCE_ERROR",
+      code: "SOURCE_NOT_FOUND",
       message: expect.stringContaining("NAMESPACE_DOESNT_EXIST"),
     });
   });

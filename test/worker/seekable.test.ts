@@ -1,7 +1,6 @@
 import { Buffer } from "node:buffer";
 import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
-import { zstdDecompress } from "../../src/format/codec.ts";
 import type { Page } from "../../src/format/page.ts";
 import {
   decodeFrameContent,
@@ -48,14 +47,10 @@ describe("the seekable form of a snapshot", () => {
     ["noise", 3000, () => 16],
     ["text, and noise", 3001, (pgno: number) => (pgno * 7) % 17],
     ["every density in turn", 4000, (pgno: number) => Math.floor(pgno / 64) % 17],
-  ])("is one zstd file of independent frames: %s", async (_what, count, noise) => {
+  ])("is made of independent frames: %s", async (_what, count, noise) => {
     const pages = pagesOf(count, noise);
     const file = await compressed(pages);
     const raw = await joined(pages);
-    if (count > 0) {
-      const whole = await bytesOf(zstdDecompress(new Blob([file]).stream()));
-      expect(Buffer.compare(whole, raw)).toBe(0);
-    }
 
     const tail = file.subarray(file.length - seekTableBytes(raw.length));
     const { offsets, contentBytes } = decodeSeekTable(tail, file.length);

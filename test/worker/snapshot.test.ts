@@ -2,12 +2,11 @@ import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
 import { newestBackup } from "../../src/catalog/backups.ts";
 import { lineagesOf, segmentsOf } from "../../src/catalog/lineages.ts";
-import { zstdDecompress } from "../../src/format/codec.ts";
 import { openImage } from "../../src/sqlite/open.ts";
 import { openSnapshot } from "../../src/store/snapshot-reader.ts";
-import { bytesOf } from "../support/bytes-of.ts";
 import { backUp, manualRun, testContext } from "../support/context.ts";
 import { PageDatabase } from "../support/page-database.ts";
+import { unpacked } from "../support/seekable-file.ts";
 
 const { BUCKET } = env as unknown as { BUCKET: R2Bucket };
 
@@ -26,7 +25,7 @@ describe("a backup by pages", () => {
       log: null,
     });
     const stored = await BUCKET.get(manifest.key);
-    const file = await bytesOf(zstdDecompress(stored!.body));
+    const file = await unpacked(new Uint8Array(await stored!.arrayBuffer()));
     expect(file.length).toBe(manifest.raw.bytes);
 
     const image = await openImage(await openSnapshot(BUCKET, manifest));

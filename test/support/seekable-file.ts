@@ -1,0 +1,19 @@
+import { decodeFrameContent, decodeSeekTable, FRAME_CONTENT } from "../../src/format/seekable.ts";
+import { bytesOf } from "./bytes-of.ts";
+
+/**
+ * The content of a file of many zstd frames, frame by frame as its seek table says. workerd's stream
+ * decompressor cannot be trusted with such files; that zstd itself reads them whole is tested in Node.
+ */
+export async function unpacked(file: Uint8Array): Promise<Uint8Array> {
+  const count = new DataView(file.buffer, file.byteOffset + file.length - 9).getUint32(0, true);
+  const tail = file.subarray(file.length - (8 + count * 8 + 9));
+  const { offsets, contentBytes } = decodeSeekTable(tail, file.length);
+  async function* frames(): AsyncIterable<Uint8Array> {
+    for (let frame = 0; frame < count; frame++) {
+      const length = Math.min(FRAME_CONTENT, contentBytes - frame * FRAME_CONTENT);
+      yield decodeFrameContent(file.subarray(offsets[frame], offsets[frame + 1]), length);
+    }
+  }
+  return bytesOf(frames());
+}
