@@ -145,6 +145,11 @@ const TRAITS = {
     retryable: false,
     hint: "The stored bytes are not those that were written: choose another backup.",
   },
+  LOG_DAMAGED: {
+    status: 502,
+    retryable: true,
+    hint: "The page log ends there, and the next attempt reads the whole database anew; moments before the damage may still be had.",
+  },
   CATALOG_FAILED: {
     status: 503,
     retryable: true,

@@ -1,7 +1,8 @@
+import { endLineage } from "../catalog/lineages.ts";
 import type { Run } from "../catalog/runs.ts";
 import type { DatabaseConfig } from "../config.ts";
 import type { Context } from "../context.ts";
-import { NightjarError } from "../errors.ts";
+import { asNightjarError, NightjarError } from "../errors.ts";
 import { databasePages } from "../format/database-file.ts";
 import { Meter, tap } from "../format/hash.ts";
 import type { Page } from "../format/page.ts";
@@ -57,7 +58,9 @@ export async function captureSnapshot(
     raw.update(content);
     await progress();
   });
-  await draft.write(tap(compressed, (chunk) => stored.update(chunk)));
+  const bytes = tap(compressed, (chunk) => stored.update(chunk));
+  if (logged === null) await draft.write(bytes);
+  else await orEndLog(context, logged.lineage, () => draft.write(bytes));
   await progress("storing");
 
   const facts = await readBack(bucket, draft.key, raw.bytes, stored.bytes);
@@ -76,6 +79,28 @@ export async function captureSnapshot(
     })),
     warnings: [],
   });
+}
+
+/**
+ * Do something with a log. One that is damaged in the bucket ends: backups must not depend on it.
+ *
+ * @throws NightjarError `LOG_DAMAGED`, or whatever else `action` throws
+ */
+async function orEndLog(
+  { catalog, deps }: Context,
+  lineage: string,
+  action: () => Promise<void>,
+): Promise<void> {
+  try {
+    await action();
+  } catch (thrown) {
+    const { code, message } = asNightjarError(thrown);
+    if (code !== "OBJECT_CORRUPT" && code !== "OBJECT_MISSING") throw thrown;
+    await endLineage(catalog, lineage, deps.now());
+    throw new NightjarError("LOG_DAMAGED", `The page log is damaged: ${message}`, {
+      cause: thrown,
+    });
+  }
 }
 
 /** The newest state that the log holds. */

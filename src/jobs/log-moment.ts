@@ -105,16 +105,16 @@ export function pagesOf(
   bucket: R2Bucket,
   { chain, pageCount }: Pick<Moment, "chain" | "pageCount">,
 ): AsyncIterable<readonly Page[]> {
-  const span = spanFor(chain.length);
+  const total = chain.reduce((sum, { bytes }) => sum + bytes, 0);
   return mergePages(
-    chain.map(({ key, bytes }) => readSegment(bucket, key, bytes, span)),
+    chain.map(({ key, bytes }) => readSegment(bucket, key, bytes, spanFor(bytes, total))),
     pageCount,
   );
 }
 
-/** Two spans of each segment are held at a time. */
-function spanFor(segments: number): number {
-  const share = Math.floor(READ_BYTES / segments / 2);
+/** What is read at a time of a segment, of which two are held: by its share of the whole. */
+function spanFor(bytes: number, total: number): number {
+  const share = Math.floor((READ_BYTES * bytes) / total / 2);
   return Math.max(SMALLEST_SPAN, Math.min(LARGEST_SPAN, share));
 }
 

@@ -50,4 +50,33 @@ describe("a backup by pages", () => {
       [0, expect.toSatisfy((n: number) => n < 5)],
     ]);
   });
+
+  it.each(["flipped", "gone"])(
+    "does not depend on a log of which a segment is %s",
+    async (damage) => {
+      const database = await PageDatabase.create();
+      await database.fill("items", 300);
+      const context = testContext({ [damage]: database.config });
+      await backUp(context, manualRun(damage));
+      await database.exec("UPDATE items SET pad = 'changed' WHERE id = 7");
+      await context.followers.pull(damage);
+      const [lineage] = await lineagesOf(context.catalog, damage);
+      const { key } = (await segmentsOf(context.catalog, lineage!.id)).find(
+        ({ level }) => level === 0,
+      )!;
+      if (damage === "gone") await BUCKET.delete(key);
+      else {
+        const bytes = new Uint8Array(await (await BUCKET.get(key))!.arrayBuffer());
+        bytes[120]! ^= 1;
+        await BUCKET.put(key, bytes);
+      }
+      const run = await backUp(context, manualRun(damage));
+      expect(run).toMatchObject({ state: "done", attempt: 2 });
+      const { manifest } = (await newestBackup(context.catalog, damage))!;
+      expect(manifest.snapshot!.log).toBeNull(); // read whole
+      const [old, renewed] = await lineagesOf(context.catalog, damage);
+      expect(old!.endedAt).not.toBeNull();
+      expect(renewed!.endedAt).toBeNull();
+    },
+  );
 });
