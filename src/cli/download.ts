@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { createWriteStream } from "node:fs";
-import { rename } from "node:fs/promises";
+import { rename, rm } from "node:fs/promises";
 import { pipeline } from "node:stream/promises";
 import { createGunzip } from "node:zlib";
 import { messageOf } from "../errors.ts";
@@ -38,7 +38,7 @@ export function checked(backup: Hashed, format: string): string {
 }
 
 /**
- * Download a link into `part`, check it against its hash where there is one, and only then name it
+ * Download a link into a part file, check it against its hash where there is one, and only then name it
  * `file`. A download that is made on the way breaks off when anything is wrong.
  *
  * @returns the bytes written
@@ -48,6 +48,21 @@ export async function saveVerified(
   url: string,
   expected: Digest | undefined,
   file: string,
+  quiet: boolean,
+): Promise<number> {
+  const part = `${file}.${process.pid}.part`;
+  try {
+    const bytes = await save(url, expected, part, quiet);
+    await rename(part, file);
+    return bytes;
+  } finally {
+    await rm(part, { force: true });
+  }
+}
+
+async function save(
+  url: string,
+  expected: Digest | undefined,
   part: string,
   quiet: boolean,
 ): Promise<number> {
@@ -87,6 +102,5 @@ export async function saveVerified(
     throw new CliError(EXIT.failed, "The bytes that came are not those of the backup.", {
       hint: "Run the command again; if it stays so, choose another backup.",
     });
-  await rename(part, file);
   return bytes;
 }

@@ -1,9 +1,8 @@
 import type { Run } from "../catalog/runs.ts";
 import type { DatabaseConfig } from "../config.ts";
 import type { Context } from "../context.ts";
-import { asNightjarError, NightjarError } from "../errors.ts";
 import type { Manifest } from "../manifest.ts";
-import { redact, sourceOf } from "../source/server.ts";
+import { sourceOf, withoutToken } from "../source/server.ts";
 import { captureDump } from "./capture-dump.ts";
 import { captureSnapshot } from "./capture-snapshot.ts";
 import { byMethod } from "./method.ts";
@@ -21,15 +20,11 @@ export async function capture(
   database: DatabaseConfig,
 ): Promise<Manifest> {
   const source = sourceOf(database, context.config.token(database));
-  try {
-    return await byMethod(context, database, async (method) =>
+  return withoutToken(source, () =>
+    byMethod(context, database, async (method) =>
       method.protocol === "dump"
         ? captureDump(context, run, database, source)
         : captureSnapshot(context, run, database, source, method),
-    );
-  } catch (thrown) {
-    // Whatever the server said may repeat the token that it was sent.
-    const { code, message, hint } = asNightjarError(thrown);
-    throw new NightjarError(code, redact(message, source), { hint, cause: thrown });
-  }
+    ),
+  );
 }

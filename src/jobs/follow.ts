@@ -12,7 +12,7 @@ import { log } from "../log.ts";
 import type { Manifest } from "../manifest.ts";
 import { HOUR } from "../plan/duration.ts";
 import { followPause } from "../plan/follow-pace.ts";
-import { redact, sourceOf } from "../source/server.ts";
+import { sourceOf, withoutToken } from "../source/server.ts";
 import { readSnapshotFile } from "../store/snapshot-reader.ts";
 import { compactLog } from "./log-compact.ts";
 import { pullLog, recoverLog } from "./log-pull.ts";
@@ -61,9 +61,10 @@ export class LogFollower {
       const reached = await this.#next(context, name, (database) =>
         this.#pull(context, database, false),
       );
-      const idle = reached?.lineage === known?.id && reached?.txid === known?.txid;
-      await recordFollow(catalog, { ...follow, idle: idle ? (before?.idle ?? 0) + 1 : 0 });
-      return followPause(pace, idle ? (before?.idle ?? 0) + 1 : 0, 0);
+      const moved = reached?.lineage !== known?.id || reached?.txid !== known?.txid;
+      const idle = moved ? 0 : (before?.idle ?? 0) + 1;
+      await recordFollow(catalog, { ...follow, idle });
+      return followPause(pace, idle, 0);
     } catch (thrown) {
       const error = asNightjarError(thrown);
       const failures = (before?.failures ?? 0) + 1;
@@ -121,13 +122,8 @@ export class LogFollower {
       const database = context.config.databases.get(name);
       if (database === undefined)
         throw new NightjarError("DATABASE_NOT_FOUND", `${name} is no longer configured.`);
-      try {
-        return await action(database);
-      } catch (thrown) {
-        const { code, message, hint } = asNightjarError(thrown);
-        const source = sourceOf(database, context.config.token(database));
-        throw new NightjarError(code, redact(message, source), { hint, cause: thrown });
-      }
+      const source = sourceOf(database, context.config.token(database));
+      return withoutToken(source, () => action(database));
     });
     this.#turn = turn.catch(() => undefined);
     return turn;

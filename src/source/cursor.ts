@@ -48,7 +48,7 @@ export async function* readRows(
       }),
     );
     if (response.status !== 200 || response.body === null)
-      await refuseStatus(response, watchdog, "POST /v3-protobuf/cursor");
+      await refuseStatus(source, response, watchdog, "POST /v3-protobuf/cursor");
 
     let started = false;
     let statement = -1;

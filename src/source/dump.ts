@@ -33,7 +33,7 @@ export async function* readDump(source: Source, deps: Deps): AsyncIterable<Uint8
         signal: watchdog.signal,
       }),
     );
-    await refuse(response, watchdog);
+    await refuse(source, response, watchdog);
 
     const reader = response.body!.getReader({ mode: "byob" });
     let buffer = new ArrayBuffer(READ_BYTES);
@@ -60,9 +60,9 @@ export async function* readDump(source: Source, deps: Deps): AsyncIterable<Uint8
 }
 
 /** Everything but a 200 that can be a dump is an error. */
-async function refuse(response: Response, watchdog: Watchdog): Promise<void> {
+async function refuse(source: Source, response: Response, watchdog: Watchdog): Promise<void> {
   if (response.status !== 200 || response.body === null)
-    await refuseStatus(response, watchdog, "GET /dump", "DUMP_INVALID");
+    await refuseStatus(source, response, watchdog, "GET /dump", "DUMP_INVALID");
   const encoding = response.headers.get("content-encoding");
   if (encoding === null || encoding === "identity") return;
   throw new NightjarError(

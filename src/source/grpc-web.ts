@@ -61,7 +61,7 @@ export async function* grpcCall(
       }),
     );
     if (response.status !== 200 || response.body === null)
-      await refuseStatus(response, watchdog, `POST /${method}`);
+      await refuseStatus(source, response, watchdog, `POST /${method}`);
     const type = response.headers.get("content-type") ?? "";
     if (!type.startsWith("application/grpc-web"))
       throw new NightjarError(

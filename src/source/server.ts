@@ -1,4 +1,5 @@
 import { Buffer } from "node:buffer";
+import { asNightjarError, NightjarError } from "../errors.ts";
 
 /** A libSQL server, and how to be let in. */
 export interface Source {
@@ -31,4 +32,19 @@ export function sourceHeaders({ token, namespace }: Source): Record<string, stri
 export function sourceOf(database: Omit<Source, "token">, token: string | undefined): Source {
   const { url, namespace, stallMs } = database;
   return { url, namespace, stallMs, token };
+}
+
+/**
+ * Do something that asks the source. What it throws comes without the token: whatever the server said
+ * may repeat it.
+ *
+ * @throws NightjarError
+ */
+export async function withoutToken<T>(source: Source, action: () => Promise<T>): Promise<T> {
+  try {
+    return await action();
+  } catch (thrown) {
+    const { code, message, hint } = asNightjarError(thrown);
+    throw new NightjarError(code, redact(message, source), { hint, cause: thrown });
+  }
 }

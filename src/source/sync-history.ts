@@ -12,7 +12,8 @@ import {
   PAGE_SIZE,
   type SyncPlace,
 } from "./sync-protocol.ts";
-import { ask, refusalOf } from "./sync-request.ts";
+import { ask } from "./sync-request.ts";
+import { refusalOf } from "./refuse.ts";
 
 /** Frames of one request: what the vendor's clients ask for. */
 const BATCH = 128;
@@ -103,7 +104,7 @@ async function frames(
     // The server is known to answer so where nothing was ever written; elsewhere it is an error.
     const empty = end?.generation === generation && end.maxFrame === 0 && next === 1;
     if (end !== null && answer.status === 500 && empty) return end;
-    const refused = refusalOf(source, path, answer.status, text);
+    const refused = refusalOf(source, `GET ${path}`, answer.status, text);
     if (refused.code !== "SOURCE_NOT_FOUND") throw refused;
     if ((await currentGeneration(source, deps)) === generation) throw refused;
     return null;

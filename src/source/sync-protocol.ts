@@ -2,7 +2,8 @@ import * as v from "valibot";
 import type { Deps } from "../deps.ts";
 import { NightjarError } from "../errors.ts";
 import type { Source } from "./server.ts";
-import { ask, refusalOf } from "./sync-request.ts";
+import { ask } from "./sync-request.ts";
+import { refusalOf } from "./refuse.ts";
 
 /** Bytes: the protocol's frames carry pages of this size and no other. */
 export const PAGE_SIZE = 4096;
@@ -40,7 +41,7 @@ export async function currentGeneration(source: Source, deps: Deps): Promise<num
   try {
     const text = await answer.text();
     if (answer.status < 200 || answer.status > 299)
-      throw refusalOf(source, path, answer.status, text);
+      throw refusalOf(source, `GET ${path}`, answer.status, text);
     const info = v.safeParse(Info, parsed(text));
     if (info.success) return info.output.current_generation;
     throw new NightjarError("PAGES_INVALID", "GET /info told no generation.");

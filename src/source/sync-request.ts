@@ -1,7 +1,8 @@
 import type { Deps } from "../deps.ts";
 import { NightjarError } from "../errors.ts";
 import { decode } from "../format/bytes.ts";
-import { redact, type Source, sourceHeaders } from "./server.ts";
+import { refusalOf } from "./refuse.ts";
+import { type Source, sourceHeaders } from "./server.ts";
 import { Watchdog } from "./watchdog.ts";
 
 /** A server that sends less than this in the source's `stallMs` has stalled; bytes. */
@@ -112,17 +113,7 @@ export async function refusal(
   path: string,
   answer: Answer,
 ): Promise<NightjarError> {
-  return refusalOf(source, path, answer.status, await answer.text().catch(() => ""));
-}
-
-/** The same, of an answer whose text was read already. */
-export function refusalOf(source: Source, path: string, status: number, text: string) {
-  const said = redact(text.replaceAll(/\s+/g, " ").trim(), source).slice(0, 200);
-  const message = `GET ${path} answered ${status}${said === "" ? "" : `: ${said}`}`;
-  if (status === 401 || status === 403) return new NightjarError("SOURCE_UNAUTHORIZED", message);
-  if (status === 404 || status === 400) return new NightjarError("SOURCE_NOT_FOUND", message);
-  if (status < 400) return new NightjarError("PAGES_INVALID", message);
-  return new NightjarError("SOURCE_ERROR", message);
+  return refusalOf(source, `GET ${path}`, answer.status, await answer.text().catch(() => ""));
 }
 
 function isRedirect({ status }: Response): boolean {

@@ -45,6 +45,7 @@ export function parseSegmentKey(key: string): SegmentName | undefined {
   };
 }
 
-function hex16(number: number): string {
+/** A transaction as it stands in keys: 16 hexadecimal digits, so that keys sort by it. */
+export function hex16(number: number): string {
   return number.toString(16).padStart(16, "0");
 }

@@ -1,5 +1,5 @@
 import { NightjarError, orFail } from "../errors.ts";
-import { levelPrefix } from "./segment-keys.ts";
+import { hex16, levelPrefix } from "./segment-keys.ts";
 
 /** What a segment's object says of itself beside its bytes: the log can go on from it alone. */
 export type SegmentNote = Record<string, string>;
@@ -36,7 +36,7 @@ export async function segmentsAfter(
   txid: number,
 ): Promise<{ key: string; size: number; note: SegmentNote }[]> {
   const prefix = levelPrefix(database, lineage, level);
-  const startAfter = `${prefix}${(txid + 1).toString(16).padStart(16, "0")}`;
+  const startAfter = `${prefix}${hex16(txid + 1)}`;
   const { objects } = await orFail("STORE_FAILED", `listing ${prefix}`, () =>
     bucket.list({ prefix, startAfter, include: ["customMetadata"] }),
   );

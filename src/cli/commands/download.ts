@@ -1,4 +1,3 @@
-import { rm } from "node:fs/promises";
 import { defineCommand } from "citty";
 import { backup, database, json } from "../args.ts";
 import { apiClient, connection } from "../client.ts";
@@ -29,14 +28,9 @@ export default defineCommand({
     const { url } = await makeLink(client, found.id, format, "1h");
     const file = target(args.output ?? new URL(url).pathname.split("/").at(-1)!);
     await refuseTarget(file, args.force);
-    const part = `${file}.${process.pid}.part`;
-    try {
-      const bytes = await saveVerified(url, digestIn(found, format), file, part, args.json);
-      if (args.json) printJson({ file, bytes, backup: found.id });
-      else console.log(`${file}: ${size(bytes)}, ${checked(found, format)}.`);
-      printWarnings(found);
-    } finally {
-      await rm(part, { force: true });
-    }
+    const bytes = await saveVerified(url, digestIn(found, format), file, args.json);
+    if (args.json) printJson({ file, bytes, backup: found.id });
+    else console.log(`${file}: ${size(bytes)}, ${checked(found, format)}.`);
+    printWarnings(found);
   },
 });

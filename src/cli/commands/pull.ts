@@ -1,4 +1,3 @@
-import { rm } from "node:fs/promises";
 import { defineCommand } from "citty";
 import { database, json } from "../args.ts";
 import { apiClient, bodyOf, type Client, connection } from "../client.ts";
@@ -26,14 +25,9 @@ export default defineCommand({
     const { url, digest, asOf } = await find(client, args.database, args.at, args.format);
     const file = target(args.output ?? `${args.database}.${args.format}`);
     await refuseTarget(file, args.force);
-    const part = `${file}.${process.pid}.part`;
-    try {
-      const bytes = await saveVerified(url, digest, file, part, args.json);
-      if (args.json) printJson({ file, bytes, asOf });
-      else console.log(`${file}: ${size(bytes)}, as of ${asOf}.`);
-    } finally {
-      await rm(part, { force: true });
-    }
+    const bytes = await saveVerified(url, digest, file, args.json);
+    if (args.json) printJson({ file, bytes, asOf });
+    else console.log(`${file}: ${size(bytes)}, as of ${asOf}.`);
   },
 });
 
