@@ -98,15 +98,19 @@ async function benchQueries(client: Client, tell: (what: string, value: string) 
   const newest = await bodyOf(
     client.v1.databases[":db"].backups[":backup"].$get({ param: { ...param, backup: "latest" } }),
   );
-  const sql = "SELECT * FROM orders WHERE id = 12345";
-  for (const temperature of ["cold", "warm", "warm again"]) {
+  const lookup = (id: number) => `SELECT * FROM orders WHERE id = ${id}`;
+  for (const [temperature, sql] of [
+    ["cold", lookup(12_345)],
+    ["warm", lookup(12_345)],
+    ["of another row", lookup(123_456)],
+  ] as const) {
     const began = performance.now();
-    const { pages } = await bodyOf(
+    const { pages, reads } = await bodyOf(
       client.v1.backups[":id"].query.$post({ param: { id: newest.id }, json: { sql, args: [] } }),
     );
     tell(
       `indexed lookup, ${temperature}`,
-      `${(performance.now() - began).toFixed(0)} ms, ${pages} pages`,
+      `${(performance.now() - began).toFixed(0)} ms, ${pages} pages, ${reads} reads of R2`,
     );
   }
 }

@@ -6,18 +6,17 @@ import { NightjarError } from "../errors.ts";
 import { type Derived, deriveBackup, deriveMoment } from "../jobs/derive.ts";
 import { type Moment, momentOf } from "../jobs/log-moment.ts";
 import { log } from "../log.ts";
-import { type Format, formatsOf } from "../plan/formats.ts";
+import { formatsOf, partsOf } from "../plan/formats.ts";
 import { readObject } from "../store/read.ts";
 import type { HttpEnv } from "./hono-env.ts";
 import { type Grant, readLink } from "./link-url.ts";
 import { parseRange } from "./range.ts";
 
-const CONTENT_TYPES: Record<Format, string> = {
+const CONTENT_TYPES = {
   db: "application/vnd.sqlite3",
-  "db.zst": "application/zstd",
   sql: "application/sql",
-  "sql.gz": "application/gzip",
-  "sql.zst": "application/zstd",
+  gz: "application/gzip",
+  zst: "application/zstd",
 };
 
 /** What a link opens. */
@@ -30,8 +29,9 @@ export const download = new Hono<HttpEnv>().get("/:link/:filename", async (c) =>
   if (grant === undefined) throw new NightjarError("LINK_INVALID", "This link is not valid.");
   const target = await granted(c.env, grant);
   const { format } = grant;
+  const { content, coding } = partsOf(format);
   const headers = new Headers({
-    "content-type": CONTENT_TYPES[format],
+    "content-type": CONTENT_TYPES[coding ?? content],
     "content-disposition": `attachment; filename="${filename}"`,
     "cache-control": "private, no-store, no-transform",
     "x-content-type-options": "nosniff",

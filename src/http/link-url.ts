@@ -19,7 +19,7 @@ export interface Grant {
 
 const LINK = /^([0-9a-z]{12})\.([0-9a-z]{1,9})\.([\w-]{43})$/;
 const FILENAME =
-  /^([a-z0-9][a-z0-9_-]*)-(\d{8}T\d{6}Z)-([0-9a-z]{12}(?:-\d{1,16})?)\.([a-z]+(?:\.[a-z]+)?)$/;
+  /^([a-z0-9][a-z0-9_-]*)-(\d{8}T\d{6}Z)-([0-9a-z]{12}(?:-\d{1,16})?)\.([a-z]+(?:\.[a-z]+){0,2})$/;
 
 /** The name that a download is saved under: `shop-20261121T000000Z-<id>.sql.gz`. */
 function filename(grant: Omit<Grant, "id" | "expires">): string {

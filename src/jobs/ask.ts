@@ -5,8 +5,15 @@ import type { Manifest } from "../manifest.ts";
 import { openImage } from "../sqlite/open.ts";
 import { type Answer, DEFAULT_LIMITS, query, type Question } from "../sqlite/query.ts";
 import { openLog } from "../store/log-reader.ts";
+import { type ObjectReader, ReadCounter } from "../store/read-counter.ts";
 import { openSnapshot } from "../store/snapshot-reader.ts";
 import type { Moment } from "./log-moment.ts";
+
+/** An answer, and what it cost. */
+export interface StoredAnswer extends Answer {
+  /** Reads of the bucket. */
+  readonly reads: number;
+}
 
 /**
  * Ask a stored snapshot a question in SQL, in the bucket where it lies.
@@ -17,14 +24,14 @@ export async function askBackup(
   context: Context,
   manifest: Manifest,
   question: Question,
-): Promise<Answer> {
+): Promise<StoredAnswer> {
   if (manifest.kind === "dump")
     throw new NightjarError(
       "FORMAT_UNAVAILABLE",
       "This backup is a dump, which cannot be asked in SQL where it lies.",
       { hint: "Download it, or ask a backup that was made by pages." },
     );
-  return ask(context, await openSnapshot(context.bucket, manifest), question);
+  return ask(context, (bucket) => openSnapshot(bucket, manifest), question);
 }
 
 /** Ask the database as it was at a moment of its log. @throws NightjarError as `askBackup` */
@@ -32,14 +39,20 @@ export async function askMoment(
   context: Context,
   moment: Moment,
   question: Question,
-): Promise<Answer> {
-  return ask(context, await openLog(context.bucket, moment.chain, moment), question);
+): Promise<StoredAnswer> {
+  return ask(context, (bucket) => openLog(bucket, moment.chain, moment), question);
 }
 
-async function ask({ deps }: Context, pages: PageReader, question: Question): Promise<Answer> {
-  const image = await openImage(pages);
+async function ask(
+  { bucket, deps }: Context,
+  open: (bucket: ObjectReader) => Promise<PageReader>,
+  question: Question,
+): Promise<StoredAnswer> {
+  const counter = new ReadCounter(bucket);
+  const image = await openImage(await open(counter));
   try {
-    return await query(image, question, DEFAULT_LIMITS, () => deps.now());
+    const answer = await query(image, question, DEFAULT_LIMITS, () => deps.now());
+    return { ...answer, reads: counter.reads };
   } finally {
     image.close();
   }

@@ -7,7 +7,7 @@ import { verified } from "../format/hash.ts";
 import type { Page, PageReader } from "../format/page.ts";
 import { seekableCompress } from "../format/seekable.ts";
 import type { Manifest } from "../manifest.ts";
-import { type Format, formatsOf } from "../plan/formats.ts";
+import { type Format, formatsOf, partsOf } from "../plan/formats.ts";
 import { openImage } from "../sqlite/open.ts";
 import { writeSql } from "../sqlite/write-sql.ts";
 import { openLog } from "../store/log-reader.ts";
@@ -34,15 +34,15 @@ export async function deriveBackup(
 ): Promise<Derived> {
   const { kind, key, raw, stored } = manifest;
   if (!formatsOf(kind).includes(format)) throw unavailable(kind, format);
-  if (kind === "snapshot" && format.startsWith("sql"))
-    return { bytes: coded(sqlOf(await openSnapshot(bucket, manifest)), format), length: undefined };
+  const { content: wanted, coding } = partsOf(format);
+  if (kind === "snapshot" && wanted === "sql")
+    return { bytes: sqlOf(await openSnapshot(bucket, manifest), format), length: undefined };
   const content =
     kind === "snapshot"
       ? readSnapshotFile(bucket, manifest)
       : zstdDecompress(await readObject(bucket, key, undefined, stored.bytes));
   const plain = verified(content, raw, key);
-  const whole = format === "db" || format === "sql";
-  return { bytes: coded(plain, format), length: whole ? raw.bytes : undefined };
+  return { bytes: coded(plain, format), length: coding === undefined ? raw.bytes : undefined };
 }
 
 /**
@@ -56,9 +56,9 @@ export async function deriveMoment(
   format: Format,
 ): Promise<Derived> {
   const { pageSize, pageCount } = moment;
-  if (format.startsWith("sql")) {
+  if (partsOf(format).content === "sql") {
     const pages = await openLog(bucket, moment.chain, moment);
-    return { bytes: coded(sqlOf(pages), format), length: undefined };
+    return { bytes: sqlOf(pages, format), length: undefined };
   }
   const { pages } = databasePages(pagesOf(bucket, moment), pageSize, pageCount);
   if (format === "db.zst") return { bytes: seekableCompress(pages, () => {}), length: undefined };
@@ -76,18 +76,22 @@ function joined(batch: readonly Page[], pageSize: number): Uint8Array {
   );
 }
 
-async function* sqlOf(pages: PageReader): AsyncIterable<Uint8Array> {
-  const image = await openImage(pages);
-  try {
-    yield* writeSql(image);
-  } finally {
-    image.close();
+function sqlOf(pages: PageReader, format: Format): AsyncIterable<Uint8Array> {
+  async function* text(): AsyncIterable<Uint8Array> {
+    const image = await openImage(pages);
+    try {
+      yield* writeSql(image, partsOf(format).reader);
+    } finally {
+      image.close();
+    }
   }
+  return coded(text(), format);
 }
 
 function coded(bytes: AsyncIterable<Uint8Array>, format: Format): AsyncIterable<Uint8Array> {
-  if (format.endsWith(".gz")) return gzipCompress(bytes);
-  return format.endsWith(".zst") ? zstdCompress(bytes) : bytes;
+  const { coding } = partsOf(format);
+  if (coding === "gz") return gzipCompress(bytes);
+  return coding === "zst" ? zstdCompress(bytes) : bytes;
 }
 
 /** What cannot be made of a dump: pages. */

@@ -32,7 +32,10 @@ export class LogFollower {
 
   /** @throws NightjarError */
   pull(context: Context, name: string): Promise<LogPosition | null> {
-    return this.#next(context, name, (database) => this.#pull(context, database, true));
+    return this.#next(context, name, async (database) => {
+      const { reached } = await this.#pull(context, database, true);
+      return reached;
+    });
   }
 
   /** Begin the log with a backup that was read whole, unless there is a log. */
@@ -55,13 +58,11 @@ export class LogFollower {
     if (pace === undefined) return undefined;
     const { catalog, deps } = context;
     const before = await followOf(catalog, name);
-    const known = await openLineage(catalog, name);
     const follow = { database: name, triedAt: deps.now(), failures: 0, idle: 0, error: null };
     try {
-      const reached = await this.#next(context, name, (database) =>
+      const { moved } = await this.#next(context, name, (database) =>
         this.#pull(context, database, false),
       );
-      const moved = reached?.lineage !== known?.id || reached?.txid !== known?.txid;
       const idle = moved ? 0 : (before?.idle ?? 0) + 1;
       await recordFollow(catalog, { ...follow, idle });
       return followPause(pace, idle, 0);
@@ -80,24 +81,25 @@ export class LogFollower {
     context: Context,
     database: DatabaseConfig,
     imageIsFaster: boolean,
-  ): Promise<LogPosition | null> {
-    const reached = await byMethod(context, database, async (method) => {
+  ): Promise<{ reached: LogPosition | null; moved: boolean }> {
+    const { reached, moved } = await byMethod(context, database, async (method) => {
       if (method.protocol === "dump" || method.protocol === "dbpage")
         throw new NightjarError(
           "PAGES_UNAVAILABLE",
           `The server has no log of pages to follow: ${method.why}.`,
         );
       const known = await openLineage(context.catalog, database.name);
-      if (imageIsFaster && method.image && known === undefined) return null;
+      if (imageIsFaster && method.image && known === undefined)
+        return { reached: null, moved: false };
       const sound = this.#sound;
       this.#sound = false;
-      const lineage = await pullLog(context, database, method, sound);
+      const begin = sound ? known : await recoverLog(context, database.name);
+      const { id, txid } = await pullLog(context, database, method, begin);
       this.#sound = true;
-      return lineage;
+      return { reached: { lineage: id, txid }, moved: id !== known?.id || txid !== known.txid };
     });
-    if (reached === null) return null;
-    await this.#compact(context, database);
-    return { lineage: reached.id, txid: reached.txid };
+    if (reached !== null) await this.#compact(context, database);
+    return { reached, moved };
   }
 
   /** Once an hour. A pull is not worth failing for it. */

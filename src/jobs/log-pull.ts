@@ -28,7 +28,7 @@ import { skipLockPage } from "./page-stream.ts";
  * Pull what is new at a database's source into its log. Only one pull of a database may run at a
  * time: the Follower sees to it.
  *
- * @param sound whether the last pull is known to have ended well: nothing needs to be put in order
+ * @param lineage where the log stands, put in order by `recoverLog` unless the last pull ended well
  * @returns where the log then stands
  * @throws NightjarError of the source, the store or the catalog; what was written until then stays
  */
@@ -36,12 +36,9 @@ export async function pullLog(
   context: Context,
   database: DatabaseConfig,
   method: Method,
-  sound: boolean,
+  lineage: Lineage | undefined,
 ): Promise<Lineage> {
   const { catalog, deps, config } = context;
-  const lineage = sound
-    ? await openLineage(catalog, database.name)
-    : await recoverLog(context, database.name);
   const source = pageSource(method, sourceOf(database, config.token(database)), deps);
   const writer = new LogWriter(context, database.name, lineage);
   const begun = deps.now();

@@ -12,7 +12,7 @@ import { sourceOf } from "../source/server.ts";
 const REMEMBER = 7 * DAY;
 
 /**
- * How a database is read: as configured, or as its server offers. The answer is remembered.
+ * How a database is read: as configured, or as its server offers. The answer is remembered if it is certain.
  *
  * @throws NightjarError when the server cannot be asked; `PAGES_UNAVAILABLE` where pages are
  * configured and none are offered
@@ -26,9 +26,10 @@ async function methodFor(context: Context, database: DatabaseConfig): Promise<Me
   const known = await knownMethod(catalog, name, url);
   let method = known?.method;
   if (known === undefined || method === undefined || now - known.probedAt > REMEMBER) {
-    method = await probe(sourceOf(database, config.token(database)), deps);
-    await recordMethod(catalog, name, url, method, now);
-    log.info("source-probed", { database: name, ...method });
+    const found = await probe(sourceOf(database, config.token(database)), deps);
+    ({ method } = found);
+    if (found.certain) await recordMethod(catalog, name, url, method, now);
+    log.info("source-probed", { database: name, certain: found.certain, ...method });
   }
   if (capture === "pages" && method.protocol === "dump")
     throw new NightjarError("PAGES_UNAVAILABLE", `The server offers no pages: ${method.why}.`);

@@ -1,10 +1,37 @@
-/** Everything that a database can be had as; which of them depends on what is stored. */
-export const FORMATS = ["db", "db.zst", "sql", "sql.gz", "sql.zst"] as const;
-export type Format = (typeof FORMATS)[number];
+/** What a format is made of. */
+interface Parts {
+  readonly content: "db" | "sql";
+  readonly coding?: "gz" | "zst";
+  /** Who is to read the SQL, where that is not every SQLite. */
+  readonly reader?: "libsql";
+}
 
-/** What a stored backup gives, the stored form first. A moment of the log gives what a snapshot does. */
+const PARTS = {
+  db: { content: "db" },
+  "db.zst": { content: "db", coding: "zst" },
+  sql: { content: "sql" },
+  "sql.gz": { content: "sql", coding: "gz" },
+  "sql.zst": { content: "sql", coding: "zst" },
+  "libsql.sql": { content: "sql", reader: "libsql" },
+  "libsql.sql.gz": { content: "sql", coding: "gz", reader: "libsql" },
+  "libsql.sql.zst": { content: "sql", coding: "zst", reader: "libsql" },
+} as const satisfies Record<string, Parts>;
+
+/** Everything that a database can be had as; which of them depends on what is stored. */
+export type Format = keyof typeof PARTS;
+export const FORMATS = Object.keys(PARTS) as readonly Format[];
+
+/** What a format is made of. */
+export function partsOf(format: Format): Parts {
+  return PARTS[format];
+}
+
+/**
+ * What a stored backup gives, the stored form first. A moment of the log gives what a snapshot does. A
+ * dump's SQL is the server's own: it is libSQL's already.
+ */
 export function formatsOf(kind: "dump" | "snapshot"): readonly Format[] {
   return kind === "dump"
     ? ["sql.zst", "sql.gz", "sql"]
-    : ["db.zst", "db", "sql.gz", "sql", "sql.zst"];
+    : ["db.zst", "db", "sql.gz", "sql", "sql.zst", "libsql.sql.gz", "libsql.sql", "libsql.sql.zst"];
 }

@@ -7,6 +7,13 @@ import { lacksNamespace, named, replicaSource, sayHello } from "./replica.ts";
 import type { Source } from "./server.ts";
 import { probeSync, syncSource } from "./sync.ts";
 
+/** What a probe found. */
+interface Finding {
+  readonly method: Method;
+  /** False when the server failed over a better way, which it may yet offer: do not remember it. */
+  readonly certain: boolean;
+}
+
 /**
  * Find out the best way that a server offers: Turso's sync protocol, libSQL's replication, whole
  * images, or the dump, which every libSQL server has.
@@ -14,7 +21,8 @@ import { probeSync, syncSource } from "./sync.ts";
  * @throws NightjarError when the server cannot be reached, refuses the token or has no such namespace:
  * nothing is known then
  */
-export async function probe(source: Source, deps: Deps): Promise<Method> {
+export async function probe(source: Source, deps: Deps): Promise<Finding> {
+  let certain = true;
   const found: string[] = [];
   const offers = async (what: string, ask: () => Promise<boolean>): Promise<boolean> => {
     try {
@@ -30,8 +38,23 @@ export async function probe(source: Source, deps: Deps): Promise<Method> {
   };
   const because = (last: string) => [...found, last].join("; ");
 
-  if (await offers("sync protocol", () => probeSync(source, deps)))
-    return { protocol: "sync", image: false, why: because("Turso's sync protocol is offered") };
+  const method = (protocol: Method["protocol"], image: boolean, last: string): Finding => ({
+    method: { protocol, image, why: because(last) },
+    certain,
+  });
+  const sync = async () => {
+    try {
+      return await probeSync(source, deps);
+    } catch (thrown) {
+      // sqld never fails here; another server that does can still be read in its other ways.
+      if (asNightjarError(thrown).code !== "SOURCE_ERROR") throw thrown;
+      certain = false;
+      return false;
+    }
+  };
+
+  if (await offers("sync protocol", sync))
+    return method("sync", false, "Turso's sync protocol is offered");
   const image = await offers("sqlite_dbpage", () => offersImage(source, deps));
   const replica = await offers("replication", async () => {
     await sayHello(source, deps);
@@ -39,10 +62,10 @@ export async function probe(source: Source, deps: Deps): Promise<Method> {
   });
   if (replica) {
     const base = image ? "sqlite_dbpage gives its base" : "its log gives the base too";
-    return { protocol: "replica", image, why: because(`replication is offered, ${base}`) };
+    return method("replica", image, `replication is offered, ${base}`);
   }
-  if (image) return { protocol: "dbpage", image, why: because("sqlite_dbpage is offered") };
-  return { protocol: "dump", image, why: because("the dump is left") };
+  if (image) return method("dbpage", image, "sqlite_dbpage is offered");
+  return method("dump", image, "the dump is left");
 }
 
 /**

@@ -57,14 +57,15 @@ async function* pull(
 /**
  * Whether the server speaks this protocol; sqld answers 404.
  *
- * @throws NightjarError `SOURCE_UNAUTHORIZED`, `SOURCE_UNREACHABLE`, `SOURCE_STALLED`, `SOURCE_CUT`
+ * @throws NightjarError `SOURCE_UNAUTHORIZED`, `SOURCE_UNREACHABLE`, `SOURCE_STALLED`, `SOURCE_CUT`;
+ * `SOURCE_ERROR`, which leaves the question open
  */
 export async function probeSync(source: Source, deps: Deps): Promise<boolean> {
   try {
     await currentGeneration(source, deps);
     return true;
   } catch (thrown) {
-    const refusals = ["SOURCE_NOT_FOUND", "SOURCE_ERROR", "PAGES_INVALID"];
+    const refusals = ["SOURCE_NOT_FOUND", "PAGES_INVALID"];
     if (thrown instanceof NightjarError && refusals.includes(thrown.code)) return false;
     throw thrown;
   }

@@ -4,6 +4,7 @@ import { type LtxIndex, ltxTailSize, readLtxIndex } from "../format/ltx/index-ta
 import { lockPage, type PageReader } from "../format/page.ts";
 import { type BlockCache, sharedBlocks } from "./block-cache.ts";
 import { readSpan } from "./range-reader.ts";
+import type { ObjectReader } from "./read-counter.ts";
 
 /** A segment as it is read: its key and its length. */
 interface StoredSegment {
@@ -23,7 +24,7 @@ const FIRST_LOOK = 64 * 1024;
  * @throws NightjarError `OBJECT_MISSING`, `OBJECT_CORRUPT`, `STORE_FAILED`
  */
 export async function openLog(
-  bucket: R2Bucket,
+  bucket: ObjectReader,
   chain: readonly StoredSegment[],
   { pageSize, pageCount }: { pageSize: number; pageCount: number },
   cache: BlockCache = sharedBlocks,
@@ -67,7 +68,7 @@ export async function openLog(
   };
 }
 
-async function readIndex(bucket: R2Bucket, { key, bytes }: StoredSegment): Promise<LtxIndex> {
+async function readIndex(bucket: ObjectReader, { key, bytes }: StoredSegment): Promise<LtxIndex> {
   const look = async (length: number) => readSpan(bucket, key, bytes - length, length, bytes);
   let tail = await look(Math.min(FIRST_LOOK, bytes));
   const needed = ltxTailSize(tail, bytes);

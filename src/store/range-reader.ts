@@ -1,4 +1,5 @@
 import { NightjarError, orFail } from "../errors.ts";
+import type { ObjectReader } from "./read-counter.ts";
 
 /**
  * An object's bytes, read in spans of `spanBytes`, each of them whole before the next but one is asked
@@ -31,7 +32,7 @@ export async function* readInSpans(
  * @throws NightjarError `OBJECT_MISSING`, `OBJECT_CORRUPT`, `STORE_FAILED`
  */
 export async function readSpan(
-  bucket: R2Bucket,
+  bucket: ObjectReader,
   key: string,
   offset: number,
   length: number,

@@ -9,6 +9,7 @@ import {
 } from "../format/seekable.ts";
 import { type BlockCache, sharedBlocks } from "./block-cache.ts";
 import { readSpan } from "./range-reader.ts";
+import type { ObjectReader } from "./read-counter.ts";
 
 /** A stored snapshot: its key, the bytes under it, and those of the database file. */
 export interface StoredSnapshot {
@@ -26,7 +27,7 @@ const GROUP = 2 * 1024 * 1024;
  * @throws NightjarError `OBJECT_MISSING`, `OBJECT_CORRUPT`, `STORE_FAILED`
  */
 export async function openSnapshot(
-  bucket: R2Bucket,
+  bucket: ObjectReader,
   snapshot: StoredSnapshot,
   cache: BlockCache = sharedBlocks,
 ): Promise<PageReader> {
@@ -60,7 +61,7 @@ export async function openSnapshot(
  * @throws NightjarError `OBJECT_MISSING`, `OBJECT_CORRUPT`, `STORE_FAILED`
  */
 export async function* readSnapshotFile(
-  bucket: R2Bucket,
+  bucket: ObjectReader,
   snapshot: StoredSnapshot,
 ): AsyncIterable<Uint8Array> {
   const { key, stored } = snapshot;
@@ -87,7 +88,7 @@ export async function* readSnapshotFile(
 }
 
 async function readSeekTable(
-  bucket: R2Bucket,
+  bucket: ObjectReader,
   { key, stored, raw }: StoredSnapshot,
   cache?: BlockCache,
 ): Promise<SeekTable> {

@@ -89,7 +89,12 @@ describe("the nightly backup", () => {
     expect(backups).toHaveLength(1);
     expect(backups[0]).toMatchObject({
       kind: "snapshot",
-      formats: ["db.zst", "db", "sql.gz", "sql", "sql.zst"],
+      formats: [
+        "db.zst",
+        "db",
+        ...["sql.gz", "sql", "sql.zst"],
+        ...["libsql.sql.gz", "libsql.sql", "libsql.sql.zst"],
+      ],
     });
 
     const file = await product.open(await product.download("shop", "db"));

@@ -24,6 +24,7 @@ export class Product {
   /** Where the local R2, D1, Workflows and Durable Objects keep their state. */
   readonly persistTo: string;
   worker!: ServerProcess;
+  #vars: Record<string, string> = {};
   readonly #stops: (() => Promise<void>)[] = [];
 
   private constructor(dir: string) {
@@ -50,9 +51,21 @@ export class Product {
   async start(databases: object, secrets: Record<string, string> = {}): Promise<void> {
     await migrateLocally(this.persistTo);
     const DATABASES = JSON.stringify(databases);
-    const vars = { DATABASES, ADMIN_TOKEN: TOKEN, SIGNING_KEY, ...secrets };
-    this.worker = await startWorker({ port: await freePort(), persistTo: this.persistTo, vars });
+    this.#vars = { DATABASES, ADMIN_TOKEN: TOKEN, SIGNING_KEY, ...secrets };
+    await this.#startWorker();
     this.stopAtEnd(() => this.worker.stop());
+  }
+
+  /** SIGKILL to workerd and all that runs in it, storage too; then start it on what that left. */
+  async killAndRestart(): Promise<void> {
+    process.kill(-this.worker.pid, "SIGKILL");
+    await this.worker.ended;
+    await this.#startWorker();
+  }
+
+  async #startWorker(): Promise<void> {
+    const { persistTo } = this;
+    this.worker = await startWorker({ port: await freePort(), persistTo, vars: this.#vars });
   }
 
   async stop(): Promise<void> {

@@ -193,7 +193,7 @@ for (const image of [true, false])
       else if (kind < 0.2) log.ahead += HOUR;
       else if (kind < 0.22) log.ahead += 3 * DAY;
       else if (kind < 0.5) await log.pull(chance() < 0.5 ? 0.2 : 0.03, Infinity);
-      else if (kind < 0.7) await log.pull(0, 1 + Math.floor(chance() * 40));
+      else if (kind < 0.7) await log.pull(0, 1 + Math.floor(chance() * 25));
       else if (kind < 0.8) await Promise.all([history.write(), log.pull(0, Infinity)]);
       else if (kind < 0.85) log.newWorker();
       else if (await log.pull(0, Infinity)) await log.claim();

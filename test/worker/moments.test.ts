@@ -69,6 +69,34 @@ describe("downloads of a snapshot", () => {
     expect(Buffer.from(unzipped).toString()).toBe(sql);
   });
 
+  it("give SQL that a libSQL server loads, with what only libSQL can do", async () => {
+    const source = await PageDatabase.create(`
+      CREATE TABLE items (id INTEGER PRIMARY KEY, pad F32_BLOB(3));
+      INSERT INTO items (pad) VALUES (vector('[1, 2, 3]')), (vector('[4, 5, 6]'));
+      CREATE INDEX near ON items (libsql_vector_idx(pad));`);
+    const other = testContext({ vectors: source.config });
+    await backUp(other, manualRun("vectors"));
+    const { id } = (await newestBackup(other.catalog, "vectors"))!;
+    const links = apiOf(other);
+    const sqlOf = async (path: string, body: object) => {
+      const { url } = await links.json(path, body);
+      expect(url).toMatch(/\.libsql\.sql(\.gz)?$/);
+      return Buffer.from(await links.bytes(url));
+    };
+
+    const sql = await sqlOf(`/v1/backups/${id}/links`, { format: "libsql.sql" });
+    const target = await PageDatabase.create(sql.toString());
+    expect(await target.rows("items")).toEqual(await source.rows("items"));
+    const near = "SELECT id FROM vector_top_k('near', '[4, 5, 6]', 1)";
+    expect((await target.client.execute(near)).rows[0]![0]).toBe(2);
+    const zipped = await sqlOf(`/v1/backups/${id}/links`, { format: "libsql.sql.gz" });
+    expect(gunzipSync(zipped).toString()).toBe(sql.toString());
+    await other.followers.pull("vectors");
+    const { window } = await links.json("/v1/databases/vectors/timeline");
+    const moment = { at: window.to, format: "libsql.sql" };
+    expect((await sqlOf("/v1/databases/vectors/links", moment)).toString()).toBe(sql.toString());
+  });
+
   it("are refused in a form that there is not", async () => {
     const answer = await api.json(`/v1/backups/${backupId}/links`, { format: "csv" }, 422);
     expect(answer["detail"]).toContain("db.zst, db, sql.gz");

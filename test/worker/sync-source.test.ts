@@ -1,6 +1,6 @@
-import { describe, expect, inject, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { systemDeps } from "../../src/deps.ts";
-import { probeSync, syncSource } from "../../src/source/sync.ts";
+import { syncSource } from "../../src/source/sync.ts";
 import {
   differingPages,
   pullAll,
@@ -341,38 +341,5 @@ describe("a redirect", () => {
     }
     await database.fault({ on: "info", status: 302 });
     expect((await new Replica().pull(database.source)).error?.code).toBe("PAGES_INVALID");
-  });
-});
-
-describe("the probe", () => {
-  it("knows the protocol, and sqld for not speaking it", async () => {
-    const { source } = new StandInDatabase();
-    expect(await probeSync(source, systemDeps)).toBe(true);
-    expect(await probeSync({ ...source, url: inject("shop") }, systemDeps)).toBe(false);
-  });
-
-  it("takes no other answer for the protocol", async () => {
-    const database = new StandInDatabase();
-    for (const fault of [{ status: 404 }, { status: 500 }, { body: "<p>Welcome" }]) {
-      await database.fault({ on: "info", ...fault });
-      expect(await probeSync(database.source, systemDeps)).toBe(false);
-    }
-  });
-
-  it("throws when it cannot know", async () => {
-    const database = new StandInDatabase({ stallMs: 300 });
-    for (const [fault, code] of [
-      [{ status: 401 }, "SOURCE_UNAUTHORIZED"],
-      [{ status: 403 }, "SOURCE_UNAUTHORIZED"],
-      [{ silent: true }, "SOURCE_STALLED"],
-      [{ cut: 5 }, "SOURCE_CUT"],
-    ] as const) {
-      await database.fault({ on: "info", ...fault });
-      await expect(probeSync(database.source, systemDeps)).rejects.toMatchObject({ code });
-    }
-    const nobody = { ...database.source, url: "http://127.0.0.1:9" };
-    await expect(probeSync(nobody, systemDeps)).rejects.toMatchObject({
-      code: "SOURCE_UNREACHABLE",
-    });
   });
 });

@@ -14,7 +14,8 @@ export default defineCommand({
     backup,
     format: {
       type: "string",
-      description: "db, db.zst, sql, sql.gz or sql.zst; default: what is stored, decompressed",
+      description:
+        "db, db.zst, sql, sql.gz, sql.zst; libsql.sql for a libSQL server; default: what is stored, decompressed",
     },
     output: { type: "string", alias: "o", description: "The file to write" },
     force: { type: "boolean", description: "Replace the file if it is there", default: false },

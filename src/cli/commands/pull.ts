@@ -14,7 +14,11 @@ export default defineCommand({
   args: {
     database,
     at: { type: "string", description: "A moment in ISO 8601, like 2026-11-20T14:03:00Z" },
-    format: { type: "string", description: "db, db.zst, sql, sql.gz or sql.zst", default: "db" },
+    format: {
+      type: "string",
+      description: "db, db.zst, sql, sql.gz or sql.zst; libsql.sql for a libSQL server",
+      default: "db",
+    },
     output: { type: "string", alias: "o", description: "The file to write" },
     force: { type: "boolean", description: "Replace the file if it is there", default: false },
     json,

@@ -16,7 +16,7 @@ export default defineCommand({
     backup,
     format: {
       type: "string",
-      description: "sql.gz, sql, sql.zst, db or db.zst",
+      description: "sql.gz, sql, sql.zst, db or db.zst; libsql.sql for a libSQL server",
       default: "sql.gz",
     },
     expires: { type: "string", description: "For how long it works, up to 7d", default: "1h" },
