@@ -1,6 +1,7 @@
-import { and, desc, eq, inArray, lt, or, sql } from "drizzle-orm";
+import { and, desc, eq, inArray, lt, or, type SQL, sql } from "drizzle-orm";
 import type { Manifest } from "../manifest.ts";
 import { isScheduledTier, TIERS } from "../plan/tier.ts";
+import type { Act, Outcome, ProofSummary } from "../proof.ts";
 import { type Catalog, query } from "./open.ts";
 import { backups, runs } from "./schema.ts";
 
@@ -33,29 +34,57 @@ export function backupOfRun(catalog: Catalog, runId: string): Promise<Backup | u
 }
 
 export function newestBackup(catalog: Catalog, database: string): Promise<Backup | undefined> {
+  return newestWhere(catalog, database);
+}
+
+/** The newest backup of a database that its schedule has made. */
+export function newestScheduled(catalog: Catalog, database: string): Promise<Backup | undefined> {
+  return newestWhere(catalog, database, inArray(backups.tier, TIERS.filter(isScheduledTier)));
+}
+
+function newestWhere(
+  catalog: Catalog,
+  database: string,
+  condition?: SQL,
+): Promise<Backup | undefined> {
   return query(`reading the newest backup of ${database}`, () =>
     catalog
       .select()
       .from(backups)
-      .where(eq(backups.database, database))
+      .where(and(eq(backups.database, database), condition))
       .orderBy(desc(backups.takenAt), desc(backups.id))
       .limit(1)
       .get(),
   );
 }
 
-/** The newest backup of a database that its schedule has made. */
-export function newestScheduled(catalog: Catalog, database: string): Promise<Backup | undefined> {
-  return query(`reading the newest scheduled backup of ${database}`, () =>
-    catalog
-      .select()
-      .from(backups)
-      .where(
-        and(eq(backups.database, database), inArray(backups.tier, TIERS.filter(isScheduledTier))),
-      )
-      .orderBy(desc(backups.takenAt), desc(backups.id))
-      .limit(1)
-      .get(),
+/** Remember what the newest proof of a backup found. */
+export function recordProof(
+  catalog: Catalog,
+  id: string,
+  act: Act,
+  summary: ProofSummary,
+): Promise<unknown> {
+  const change = act === "verify" ? { verification: summary } : { drill: summary };
+  return query(`recording the ${act} of backup ${id}`, () =>
+    catalog.update(backups).set(change).where(eq(backups.id, id)).run(),
+  );
+}
+
+const outcomeOf = (column: typeof backups.verification | typeof backups.drill) =>
+  sql<Outcome | null>`json_extract(${column}, '$.outcome')`;
+
+/** The newest backup of a database whose bytes were read back and found good. */
+export function newestVerified(catalog: Catalog, database: string): Promise<Backup | undefined> {
+  return newestWhere(catalog, database, sql`${outcomeOf(backups.verification)} = 'verified'`);
+}
+
+/** The newest backup of a database whose drill passed, and which no later verify found corrupt. */
+export function newestDrilled(catalog: Catalog, database: string): Promise<Backup | undefined> {
+  return newestWhere(
+    catalog,
+    database,
+    sql`${outcomeOf(backups.drill)} = 'passed' AND ${outcomeOf(backups.verification)} IS NOT 'corrupt'`,
   );
 }
 
@@ -91,14 +120,17 @@ export function listBackups(
 /** What pruning needs of a backup. */
 export type Prunable = Pick<Backup, "id" | "database" | "tier" | "takenAt"> & {
   kind: Manifest["kind"];
+  /** What the newest verify found; null before the first. */
+  verification: Outcome | null;
 };
 
 export function allForPruning(catalog: Catalog): Promise<Prunable[]> {
   const { id, database, tier, takenAt, manifest } = backups;
   const kind = sql<Manifest["kind"]>`json_extract(${manifest}, '$.kind')`;
+  const verification = outcomeOf(backups.verification);
   return query("listing all backups", () =>
     catalog
-      .select({ id, database, tier, takenAt, kind })
+      .select({ id, database, tier, takenAt, kind, verification })
       .from(backups)
       .orderBy(database, desc(takenAt)),
   );

@@ -2,6 +2,7 @@ import { index, integer, sqliteTable, text } from "drizzle-orm/sqlite-core";
 import type { ErrorReport } from "../errors.ts";
 import type { Manifest, Method, PageCursor } from "../manifest.ts";
 import type { Tier } from "../plan/tier.ts";
+import type { ProofSummary } from "../proof.ts";
 
 export type Trigger = "cron" | "api" | "deploy";
 
@@ -132,6 +133,9 @@ export const backups = sqliteTable(
     tier: text().$type<Tier>().notNull(),
     takenAt: moment("taken_at").notNull(),
     manifest: text({ mode: "json" }).$type<Manifest>().notNull(),
+    /** What the newest verify found, and the newest drill; null before the first. */
+    verification: text({ mode: "json" }).$type<ProofSummary>(),
+    drill: text({ mode: "json" }).$type<ProofSummary>(),
   },
   (table) => [index("backups_by_database").on(table.database, table.takenAt, table.id)],
 );

@@ -6,6 +6,7 @@ import { type Tier, TIERS } from "../plan/tier.ts";
  *     <tier>/<database>/<yyyymmddThhmmssZ>-<id>.sql.zst     the bytes of a dump
  *     <tier>/<database>/<yyyymmddThhmmssZ>-<id>.db.zst      the bytes of a snapshot
  *     <tier>/<database>/<yyyymmddThhmmssZ>-<id>.json        the manifest
+ *     <tier>/<database>/<yyyymmddThhmmssZ>-<id>.proof-<yyyymmddThhmmssZ>.json   what a proof found
  */
 export interface BackupName {
   readonly tier: Tier;
@@ -14,6 +15,9 @@ export interface BackupName {
   readonly takenAt: number;
   readonly id: string;
 }
+
+/** What lies under a key. */
+export type StoredPart = "bytes" | "manifest" | "proof";
 
 const SUFFIXES = { dump: ".sql.zst", snapshot: ".db.zst" } as const;
 const MANIFEST_SUFFIX = ".json";
@@ -35,14 +39,26 @@ export function manifestKey(name: BackupName): string {
   return stem(name) + MANIFEST_SUFFIX;
 }
 
+/** The beginning of the keys of all proofs of a backup. */
+export function proofPrefix(name: BackupName): string {
+  return `${stem(name)}.proof-`;
+}
+
+/** @param at when the proof was made, ms; keys keep whole seconds */
+export function proofKey(name: BackupName, at: number): string {
+  return `${proofPrefix(name)}${stamp(at)}${MANIFEST_SUFFIX}`;
+}
+
 const KEY =
-  /^([a-z]+)\/([a-z0-9][a-z0-9_-]{0,49})\/(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z-([0-9a-z]{12})\.(?:sql\.zst|db\.zst|json)$/;
+  /^([a-z]+)\/([a-z0-9][a-z0-9_-]{0,49})\/(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z-([0-9a-z]{12})\.(sql\.zst|db\.zst|json|proof-\d{8}T\d{6}Z\.json)$/;
 
 /** What a key of ours names, or undefined for any other key. */
-export function parseKey(key: string): BackupName | undefined {
-  const [, tier, database, year, month, day, hour, minute, second, id] = KEY.exec(key) ?? [];
+export function parseKey(key: string): (BackupName & { part: StoredPart }) | undefined {
+  const [, tier, database, year, month, day, hour, minute, second, id, suffix] =
+    KEY.exec(key) ?? [];
   if (tier === undefined || !TIERS.includes(tier as Tier)) return undefined;
   const takenAt = Date.parse(`${year}-${month}-${day}T${hour}:${minute}:${second}Z`);
   if (Number.isNaN(takenAt)) return undefined;
-  return { tier: tier as Tier, database: database!, takenAt, id: id! };
+  const part = suffix === "json" ? "manifest" : suffix!.endsWith(".json") ? "proof" : "bytes";
+  return { tier: tier as Tier, database: database!, takenAt, id: id!, part };
 }

@@ -4,7 +4,7 @@ import { parseRange } from "../../src/http/range.ts";
 import { grantFor, linkPath, readLink } from "../../src/http/link-url.ts";
 import { FORMATS } from "../../src/plan/formats.ts";
 import { TIERS } from "../../src/plan/tier.ts";
-import { bytesKey, manifestKey, parseKey } from "../../src/store/keys.ts";
+import { bytesKey, manifestKey, parseKey, proofKey, proofPrefix } from "../../src/store/keys.ts";
 
 const backupName = fc.record({
   tier: fc.constantFrom(...TIERS),
@@ -17,9 +17,11 @@ describe("keys", () => {
   it("come back from what they were made of", () => {
     fc.assert(
       fc.property(backupName, (name) => {
-        expect(parseKey(bytesKey(name, "dump"))).toEqual(name);
-        expect(parseKey(bytesKey(name, "snapshot"))).toEqual(name);
-        expect(parseKey(manifestKey(name))).toEqual(name);
+        expect(parseKey(bytesKey(name, "dump"))).toEqual({ ...name, part: "bytes" });
+        expect(parseKey(bytesKey(name, "snapshot"))).toEqual({ ...name, part: "bytes" });
+        expect(parseKey(manifestKey(name))).toEqual({ ...name, part: "manifest" });
+        expect(parseKey(proofKey(name, name.takenAt))).toEqual({ ...name, part: "proof" });
+        expect(proofKey(name, 0).startsWith(proofPrefix(name))).toBe(true);
       }),
     );
   });

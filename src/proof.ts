@@ -1,0 +1,61 @@
+import type { ErrorReport } from "./errors.ts";
+import type { TableDigest } from "./format/table-digest.ts";
+
+/** What a look at the stored bytes found: `verify` reads them back, `drill` restores them in a scratch space. */
+export type Act = "verify" | "drill";
+
+export type Outcome =
+  /** Of a verify: every byte is as it was stored, and holds what the manifest says; or it is not. */
+  | "verified"
+  | "corrupt"
+  /** Of a drill: the backup restores to what was captured; it does not; nobody can tell here. */
+  | "passed"
+  | "failed"
+  | "unproven";
+
+/** One thing that was looked at. */
+export interface Check {
+  readonly name: string;
+  readonly ok: boolean;
+  /** What was found, for people. */
+  readonly detail: string;
+}
+
+/**
+ * The JSON that a verify or a drill leaves beside a backup, written once. Moments are ISO 8601 in UTC.
+ * Described in docs/format.md.
+ */
+export interface Proof {
+  /** Version of this format. */
+  format: 1;
+  /** Version of the Nightjar that wrote it. */
+  nightjar: string;
+  act: Act;
+  /** The backup's id. */
+  backup: string;
+  database: string;
+  /** The bytes that were read. */
+  key: string;
+  proofKey: string;
+  startedAt: string;
+  finishedAt: string;
+  outcome: Outcome;
+  /** The first thing that was wrong, or the reason why nothing could be proven. */
+  problem: Problem | null;
+  checks: Check[];
+  /** Of a drill: every table as SQLite reads it. */
+  tables: TableDigest[];
+  /** Of a drill: ms from the first byte read until the database could be asked. */
+  recoveryMs: number | null;
+}
+
+export type Problem = Omit<ErrorReport, "code"> & { code: string };
+
+/** What the catalog remembers of the newest proof of each act. */
+export interface ProofSummary {
+  readonly outcome: Outcome;
+  readonly at: string;
+  readonly proofKey: string;
+  readonly problem: Problem | null;
+  readonly recoveryMs: number | null;
+}
