@@ -1,6 +1,9 @@
 import type { TableCount, Warning } from "./format/dump-inspector.ts";
 import type { Tier } from "./plan/tier.ts";
 
+/** What started a run. */
+export type Trigger = "cron" | "api" | "deploy";
+
 /** How a server's data is read. */
 export interface Method {
   protocol: "sync" | "replica" | "dbpage" | "dump";
@@ -61,6 +64,14 @@ export interface SnapshotFacts {
   journal: "wal" | "rollback";
 }
 
+/** Why a backup is copied to where no lifecycle rule takes it. */
+export interface Pin {
+  /** Whether the retention policy keeps it past its age, or somebody asked for it. */
+  by: "policy" | "user";
+  reason: string;
+  at: string;
+}
+
 /**
  * The JSON beside a backup, written once and last; without it the backup does not exist.
  * Moments are ISO 8601 in UTC, hashes SHA-256 in hexadecimal. Described in docs/format.md.
@@ -76,7 +87,9 @@ export interface Manifest {
   name: string | null;
   labels: Record<string, string>;
   runId: string;
-  trigger: string;
+  trigger: Trigger;
+  /** How the run came to it: attempts until it succeeded, when it was asked for and first begun. */
+  run: { attempt: number; queuedAt: string; startedAt: string };
   /** The scheduled moment, for runs of the cron. */
   scheduledFor: string | null;
   /** When the capture began; a dump shows the database as it was then or a moment later. */
@@ -84,6 +97,8 @@ export interface Manifest {
   finishedAt: string;
   manifestKey: string;
   key: string;
+  /** In the manifest of a pinned copy only, whose keys are those of the copy. */
+  pin?: Pin;
   kind: "dump" | "snapshot";
   /** The dump's SQL text, or the database file. */
   raw: { bytes: number; sha256: string };

@@ -17,6 +17,9 @@ const commands: Record<string, () => Promise<Command>> = {
   pull: () => import("./commands/pull.ts").then((module) => module.default),
   query: () => import("./commands/query.ts").then((module) => module.default),
   timeline: () => import("./commands/timeline.ts").then((module) => module.default),
+  verify: () => import("./commands/verify.ts").then((module) => module.default),
+  drill: () => import("./commands/drill.ts").then((module) => module.default),
+  rebuild: () => import("./commands/rebuild.ts").then((module) => module.default),
   prune: () => import("./commands/prune.ts").then((module) => module.default),
 };
 

@@ -1,7 +1,7 @@
 import { NightjarError } from "../errors.ts";
 import { pagesInFile } from "../format/database-file.ts";
 import { Meter, tap } from "../format/hash.ts";
-import { PageAudit } from "../format/page-audit.ts";
+import { PageAudit, type Root } from "../format/page-audit.ts";
 import type { PageReader } from "../format/page.ts";
 import type { Manifest, SnapshotFacts } from "../manifest.ts";
 import { type ImageFacts, imageFacts } from "../sqlite/facts.ts";
@@ -76,9 +76,15 @@ async function readPages(
   return sameBytes(manifest, stored, raw);
 }
 
-function rootsOf(image: Image): Promise<{ name: string; rootpage: number }[]> {
-  return image.rows("SELECT name, rootpage FROM sqlite_schema WHERE rootpage > 0", (row) => ({
-    name: row.text(0) ?? "",
-    rootpage: Number(row.integer(1)),
-  }));
+function rootsOf(image: Image): Promise<Root[]> {
+  return image.rows(
+    `SELECT type, name, rootpage, name IN (SELECT name FROM pragma_table_list WHERE wr = 1)
+     FROM sqlite_schema WHERE rootpage > 0`,
+    (row) => ({
+      type: row.text(0) ?? "",
+      name: row.text(1) ?? "",
+      rootpage: Number(row.integer(2)),
+      withoutRowid: Number(row.integer(3)) === 1,
+    }),
+  );
 }

@@ -39,14 +39,14 @@ export function manifestKey(name: BackupName): string {
   return stem(name) + MANIFEST_SUFFIX;
 }
 
-/** The beginning of the keys of all proofs of a backup. */
-export function proofPrefix(name: BackupName): string {
-  return `${stem(name)}.proof-`;
+/** The beginning of the keys of all proofs that lie beside a manifest. */
+export function proofPrefix(manifestKey: string): string {
+  return `${manifestKey.slice(0, -MANIFEST_SUFFIX.length)}.proof-`;
 }
 
 /** @param at when the proof was made, ms; keys keep whole seconds */
-export function proofKey(name: BackupName, at: number): string {
-  return `${proofPrefix(name)}${stamp(at)}${MANIFEST_SUFFIX}`;
+export function proofKey(manifestKey: string, at: number): string {
+  return `${proofPrefix(manifestKey)}${stamp(at)}${MANIFEST_SUFFIX}`;
 }
 
 const KEY =

@@ -20,8 +20,9 @@ describe("keys", () => {
         expect(parseKey(bytesKey(name, "dump"))).toEqual({ ...name, part: "bytes" });
         expect(parseKey(bytesKey(name, "snapshot"))).toEqual({ ...name, part: "bytes" });
         expect(parseKey(manifestKey(name))).toEqual({ ...name, part: "manifest" });
-        expect(parseKey(proofKey(name, name.takenAt))).toEqual({ ...name, part: "proof" });
-        expect(proofKey(name, 0).startsWith(proofPrefix(name))).toBe(true);
+        const proof = proofKey(manifestKey(name), name.takenAt);
+        expect(parseKey(proof)).toEqual({ ...name, part: "proof" });
+        expect(proof.startsWith(proofPrefix(manifestKey(name)))).toBe(true);
       }),
     );
   });
