@@ -1,4 +1,6 @@
 import * as v from "valibot";
+import { type CopyConfig, copySecrets, readCopy } from "./config-copy.ts";
+import { type ConfigMistake, secretName, tableOrJson } from "./config-parts.ts";
 import { NightjarError } from "./errors.ts";
 import { DAY, DURATION_FORM, parseDuration } from "./plan/duration.ts";
 import { lifecycleRules, MAX_LIFECYCLE_RULES } from "./plan/lifecycle.ts";
@@ -33,6 +35,8 @@ export interface DatabaseConfig {
   readonly drill: string;
   /** Questions in SQL whose answer must be true in every backup that is restored in a drill. */
   readonly checks: readonly string[];
+  /** Whether its backups are copied to where `COPY` says. */
+  readonly copy: boolean;
 }
 
 export type Databases = ReadonlyMap<string, DatabaseConfig>;
@@ -41,8 +45,12 @@ export interface Config {
   readonly databases: Databases;
   readonly adminToken: string;
   readonly signingKey: string;
+  /** Where backups are copied to; undefined where they are not. */
+  readonly copy: CopyConfig | undefined;
   /** The source's token, or undefined where the database has none. */
   token(database: DatabaseConfig): string | undefined;
+  /** The keys of the store that backups are copied to; undefined where it needs none. */
+  readonly copyKeys: { accessKeyId: string; secretAccessKey: string } | undefined;
 }
 
 const duration = (unit = DURATION_FORM) =>
@@ -66,17 +74,7 @@ const url = v.pipe(
   v.transform((text) => text.replace(/^libsql:/, "https:").replace(/\/+$/, "")),
 );
 
-const secretName = v.pipe(
-  v.string("must be the NAME of a secret, like SHOP_TOKEN"),
-  v.regex(
-    /^[A-Z][A-Z0-9_]{0,63}$/,
-    "must be the NAME of a secret in capitals, like SHOP_TOKEN, never the token itself: run `npx wrangler secret put SHOP_TOKEN` and name it here",
-  ),
-  v.check(
-    (name) => name !== "ADMIN_TOKEN" && name !== "SIGNING_KEY",
-    "must not be Nightjar's own secret: the database's server would be sent it",
-  ),
-);
+const token = secretName("SHOP_TOKEN", "the database's server");
 
 const schedule = v.pipe(
   v.string('must be a cron expression with five fields, like "0 0 * * *"'),
@@ -101,7 +99,7 @@ const CHECKS = 'must be a list of questions in SQL, like ["select count(*) > 0 f
 
 const ENTRIES = {
   url,
-  token: v.optional(secretName),
+  token: v.optional(token),
   namespace: v.optional(
     v.pipe(
       v.string("must be the namespace's name"),
@@ -137,6 +135,7 @@ const ENTRIES = {
     ),
     [],
   ),
+  copy: v.optional(v.boolean("must be false to leave the database out of the second copy"), true),
   badge: v.optional(v.picklist(["public", "private"], 'must be "public" or "private"'), "private"),
   stall: v.optional(duration(), "60s"),
   attempts: v.optional(
@@ -167,12 +166,6 @@ const databasesSchema = v.pipe(
   ),
 );
 
-/** One thing that is wrong with the configuration: where, and how to mend it. */
-export interface ConfigMistake {
-  path: string;
-  mend: string;
-}
-
 function configError(mistakes: readonly ConfigMistake[]): NightjarError {
   const lines = mistakes.map(({ path, mend }) => `${path}: ${mend}`);
   return new NightjarError("CONFIG_INVALID", `The configuration is refused. ${lines.join("; ")}`);
@@ -183,6 +176,17 @@ function describe(issue: v.BaseIssue<unknown>): ConfigMistake {
   const path = ["DATABASES", ...keys].join(".");
   const known = keys.length > 2 ? [...TIERS, "log"] : Object.keys(ENTRIES);
   return { path, mend: issueMessage(issue, known) };
+}
+
+/**
+ * The second copy of a `COPY` value: a table from wrangler.toml, or the same as a JSON string.
+ *
+ * @throws NightjarError `CONFIG_INVALID` that names every mistake by its path and how to mend it
+ */
+export function parseCopy(raw: unknown): CopyConfig | undefined {
+  const { copy, mistakes } = readCopy(raw);
+  if (mistakes.length > 0) throw configError(mistakes);
+  return copy;
 }
 
 /**
@@ -198,16 +202,8 @@ export function parseDatabases(raw: unknown): Databases {
 
 function readDatabases(raw: unknown): { databases: Databases; mistakes: ConfigMistake[] } {
   const databases = new Map<string, DatabaseConfig>();
-  let value: unknown = raw ?? {};
-  if (typeof value === "string") {
-    try {
-      value = JSON.parse(value);
-    } catch {
-      // The parser's own message quotes the text, which may hold what should have been a secret.
-      const mistakes = [{ path: "DATABASES", mend: "must be valid JSON when it is a string" }];
-      return { databases, mistakes };
-    }
-  }
+  const { value, mistakes: unreadable } = tableOrJson("DATABASES", raw ?? {});
+  if (unreadable.length > 0) return { databases, mistakes: unreadable };
   const result = v.safeParse(databasesSchema, value);
   if (!result.success) return { databases, mistakes: result.issues.map(describe) };
 
@@ -234,6 +230,7 @@ function readDatabases(raw: unknown): { databases: Databases; mistakes: ConfigMi
       logMs: log,
       drill: entry.drill,
       checks: entry.checks,
+      copy: entry.copy,
     });
   }
   if (lifecycleRules(databases).rules.length > MAX_LIFECYCLE_RULES) {
@@ -255,6 +252,13 @@ export function retentions(databases: Databases): ReadonlyMap<string, Retention>
  */
 export function loadConfig(env: Readonly<Record<string, unknown>>): Config {
   const { databases, mistakes } = readDatabases(env["DATABASES"]);
+  const { copy, mistakes: copyMistakes } = readCopy(env["COPY"]);
+  mistakes.push(...copyMistakes);
+  if (copy !== undefined && "bucket" in copy && typeof env["COPY_BUCKET"] !== "object")
+    mistakes.push({
+      path: "COPY.bucket",
+      mend: "there is no R2 binding COPY_BUCKET: add it to wrangler.toml, as docs/second-copy.md shows",
+    });
   const secret = (name: string, path: string): string => {
     const value = env[name];
     if (typeof value === "string" && value !== "") return value;
@@ -269,6 +273,19 @@ export function loadConfig(env: Readonly<Record<string, unknown>>): Config {
   const tokens = new Map<string, string>();
   for (const { name, tokenSecret } of databases.values())
     if (tokenSecret !== undefined) tokens.set(name, secret(tokenSecret, `DATABASES.${name}.token`));
+  const [accessKeyId, secretAccessKey] = copySecrets(copy).map(({ name, path }) =>
+    secret(name, path),
+  );
   if (mistakes.length > 0) throw configError(mistakes);
-  return { databases, adminToken, signingKey, token: ({ name }) => tokens.get(name) };
+  return {
+    databases,
+    adminToken,
+    signingKey,
+    copy,
+    token: ({ name }) => tokens.get(name),
+    copyKeys:
+      accessKeyId === undefined || secretAccessKey === undefined
+        ? undefined
+        : { accessKeyId, secretAccessKey },
+  };
 }

@@ -1,5 +1,6 @@
 import { parse } from "smol-toml";
-import { type Databases, parseDatabases } from "../../src/config.ts";
+import { type CopyConfig, copySecrets } from "../../src/config-copy.ts";
+import { type Databases, parseCopy, parseDatabases } from "../../src/config.ts";
 import { lifecycleRules } from "../../src/plan/lifecycle.ts";
 import type { Wrangler } from "./wrangler.ts";
 
@@ -7,6 +8,7 @@ import type { Wrangler } from "./wrangler.ts";
 export interface Project {
   databases: Databases;
   bucket: string;
+  copy: CopyConfig | undefined;
 }
 
 /** A file that wrangler is given by its path. */
@@ -18,16 +20,32 @@ export interface RulesFile {
 /**
  * Read wrangler.toml, and refuse it before anything is shipped.
  *
- * @throws NightjarError `CONFIG_INVALID` for a mistake in DATABASES
+ * @throws NightjarError `CONFIG_INVALID` for a mistake in DATABASES or COPY
  */
 export function readProject(toml: string): Project {
   const file = parse(toml) as {
-    vars?: { DATABASES?: unknown };
+    vars?: { DATABASES?: unknown; COPY?: unknown };
     r2_buckets?: { binding: string; bucket_name: string }[];
   };
   const bucket = file.r2_buckets?.find(({ binding }) => binding === "BUCKET");
   if (bucket === undefined) throw new Error("wrangler.toml needs the R2 binding BUCKET.");
-  return { databases: parseDatabases(file.vars?.DATABASES), bucket: bucket.bucket_name };
+  const copy = parseCopy(file.vars?.COPY);
+  if (copy !== undefined && "bucket" in copy)
+    refuseUnboundCopy(file.r2_buckets!, bucket.bucket_name);
+  return { databases: parseDatabases(file.vars?.DATABASES), bucket: bucket.bucket_name, copy };
+}
+
+function refuseUnboundCopy(
+  buckets: readonly { binding: string; bucket_name: string }[],
+  first: string,
+): void {
+  const second = buckets.find(({ binding }) => binding === "COPY_BUCKET");
+  if (second === undefined)
+    throw new Error('COPY.bucket = "binding" needs the R2 binding COPY_BUCKET in wrangler.toml.');
+  if (second.bucket_name === first)
+    throw new Error(
+      "COPY_BUCKET must be another bucket than BUCKET: a copy beside its original is none.",
+    );
 }
 
 /**
@@ -51,7 +69,7 @@ export async function deploy(
 /** The secrets that the configuration needs and the deployed Worker does not have. */
 export async function missingSecrets(
   wrangler: Wrangler,
-  { databases }: Project,
+  { databases, copy }: Project,
 ): Promise<string[]> {
   const { ok, output } = await wrangler.ask(["secret", "list", "--format", "json"]);
   if (!ok) throw new Error(`wrangler secret list failed:\n${output}`);
@@ -59,7 +77,8 @@ export async function missingSecrets(
   const json = output.slice(output.indexOf("["), output.lastIndexOf("]") + 1);
   const there = (JSON.parse(json) as { name: string }[]).map(({ name }) => name);
   const tokens = [...databases.values()].flatMap(({ tokenSecret }) => tokenSecret ?? []);
-  return [...new Set(["ADMIN_TOKEN", "SIGNING_KEY", ...tokens])].filter(
+  const keys = copySecrets(copy).map(({ name }) => name);
+  return [...new Set(["ADMIN_TOKEN", "SIGNING_KEY", ...tokens, ...keys])].filter(
     (name) => !there.includes(name),
   );
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { loadConfig, parseDatabases } from "../../src/config.ts";
+import { loadConfig, parseCopy, parseDatabases } from "../../src/config.ts";
 import { DAY } from "../../src/plan/duration.ts";
 
 const SECRETS = { ADMIN_TOKEN: "a", SIGNING_KEY: "s" };
@@ -102,5 +102,81 @@ describe("the configuration", () => {
       expect(message).toContain(`${path}: there is no secret`);
     const config = loadConfig({ DATABASES, ...SECRETS, SHOP_TOKEN: "t" });
     expect(config.token(config.databases.get("shop")!)).toBe("t");
+  });
+});
+
+describe("the second copy", () => {
+  const S3 = {
+    endpoint: "https://s3.eu-central-1.amazonaws.com/acme/",
+    accessKeyId: "COPY_KEY_ID",
+    secretAccessKey: "COPY_KEY",
+  };
+  const KEYS = { COPY_KEY_ID: "id", COPY_KEY: "key" };
+
+  it("fills in every default, as a table and as JSON", () => {
+    const copy = parseCopy(S3);
+    expect(copy).toEqual({
+      ...S3,
+      endpoint: "https://s3.eu-central-1.amazonaws.com/acme",
+      ...{ region: "auto", prefix: "", keep: false },
+    });
+    expect(parseCopy(JSON.stringify(S3))).toEqual(copy);
+    expect(parseCopy({ bucket: "binding", prefix: "a/b" })).toEqual({
+      ...{ bucket: "binding", prefix: "a/b/", keep: false },
+    });
+    expect(parseCopy(undefined)).toBeUndefined();
+    expect(parseCopy({ ...S3, endpoint: "http://127.0.0.1:9000/acme" })).toBeDefined();
+  });
+
+  it.each([
+    ["COPY.endpint: unknown key; known keys are endpoint", { ...S3, endpint: "x" }],
+    ["COPY.endpoint: is missing", { accessKeyId: "A", secretAccessKey: "B" }],
+    ["COPY.endpoint: must be the https:// address", { ...S3, endpoint: "http://s3.example/acme" }],
+    ["COPY.endpoint: must be the https:// address", { ...S3, endpoint: "https://s3.example" }],
+    ["COPY.endpoint: must hold no credentials", { ...S3, endpoint: "https://a:b@s3.example/acme" }],
+    ["COPY.endpoint: must hold no credentials", { ...S3, endpoint: "https://s3.example/acme?x=1" }],
+    ["COPY.region: must be", { ...S3, region: "" }],
+    ["COPY.prefix: must be", { ...S3, prefix: "/a" }],
+    ["COPY.prefix: must be", { ...S3, prefix: "" }],
+    ["COPY.keep: must be", { ...S3, keep: "yes" }],
+    ["COPY.secretAccessKey: must not be Nightjar's own", { ...S3, secretAccessKey: "SIGNING_KEY" }],
+    ['COPY.bucket: must be "binding"', { bucket: "acme" }],
+    ["COPY.endpoint: has no place beside", { bucket: "binding", endpoint: S3.endpoint }],
+    ["COPY.region: has no place beside", { bucket: "binding", region: "auto" }],
+    ["COPY: must be valid JSON", "{"],
+    ["COPY: must be a table", []],
+  ])("refuses with %s", (message, copy) => {
+    expect(refusal(() => parseCopy(copy))).toContain(message);
+  });
+
+  it("refuses an inline secret without repeating it", () => {
+    const secret = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
+    const message = refusal(() => parseCopy({ ...S3, secretAccessKey: secret }));
+    expect(message).toContain("COPY.secretAccessKey: must be the NAME of a secret");
+    expect(message).not.toContain(secret);
+  });
+
+  it("refuses missing secrets and a missing binding by the key that names them", () => {
+    const message = refusal(() => loadConfig({ ...SECRETS, COPY: S3, COPY_KEY: "" }));
+    for (const path of ["COPY.accessKeyId", "COPY.secretAccessKey"])
+      expect(message).toContain(`${path}: there is no secret`);
+    const config = loadConfig({ ...SECRETS, ...KEYS, COPY: S3 });
+    expect(config.copyKeys).toEqual({ accessKeyId: "id", secretAccessKey: "key" });
+    const COPY = { bucket: "binding" };
+    expect(refusal(() => loadConfig({ ...SECRETS, COPY }))).toContain(
+      "COPY.bucket: there is no R2 binding COPY_BUCKET",
+    );
+    expect(loadConfig({ ...SECRETS, COPY, COPY_BUCKET: {} }).copyKeys).toBeUndefined();
+  });
+
+  it("leaves out a database that says so", () => {
+    const databases = parseDatabases({
+      a: { url: "http://x" },
+      b: { url: "http://x", copy: false },
+    });
+    expect([...databases.values()].map(({ copy }) => copy)).toEqual([true, false]);
+    expect(refusal(() => parseDatabases({ a: { url: "http://x", copy: "no" } }))).toContain(
+      "DATABASES.a.copy: must be",
+    );
   });
 });

@@ -77,6 +77,31 @@ describe("deploying", () => {
     );
   });
 
+  it("asks for the keys of the second copy, and refuses one beside its original", async () => {
+    const s3 = `${TOML}
+[vars.COPY]
+endpoint = "https://s3.example/acme"
+accessKeyId = "COPY_KEY_ID"
+secretAccessKey = "COPY_KEY"
+`;
+    const there = ["ADMIN_TOKEN", "SIGNING_KEY", "SHOP_TOKEN"];
+    const missing = await missingSecrets(recorder(there).wrangler, readProject(s3));
+    expect(missing).toEqual(["COPY_KEY_ID", "COPY_KEY"]);
+
+    const bound = (bucket: string) => `[[r2_buckets]]
+binding = "COPY_BUCKET"
+bucket_name = "${bucket}"
+${TOML}
+[vars.COPY]
+bucket = "binding"
+`;
+    expect(readProject(bound("acme-copies")).copy).toMatchObject({ bucket: "binding" });
+    expect(() => readProject(bound("acme-backups"))).toThrow(/must be another bucket/);
+    const unbound = `${TOML}\n[vars.COPY]\nbucket = "binding"`;
+    expect(() => readProject(unbound)).toThrow(/needs the R2 binding COPY_BUCKET/);
+    expect(() => readProject(`${TOML}\n[vars.COPY]\nbuckt = "x"`)).toThrow(/COPY\.buckt: unknown/);
+  });
+
   it("finds the project's own wrangler.toml in order", () => {
     const own = readProject(readFileSync(join(ROOT, "wrangler.toml"), "utf8"));
     expect(own).toMatchObject({ bucket: "nightjar" });
