@@ -145,6 +145,26 @@ const TRAITS = {
     retryable: false,
     hint: "The stored bytes are not those that were written: choose another backup.",
   },
+  COPY_UNAVAILABLE: {
+    status: 422,
+    retryable: false,
+    hint: "docs/second-copy.md tells how to have a second copy, and which backups are copied.",
+  },
+  COPY_UNREACHABLE: {
+    status: 502,
+    retryable: true,
+    hint: "The store of the second copy did not answer, or not in full: check COPY.endpoint and the store's status, then run `nightjar copy`.",
+  },
+  COPY_REFUSED: {
+    status: 502,
+    retryable: false,
+    hint: "Check COPY.endpoint and COPY.region: the store of the second copy says that the request is wrong.",
+  },
+  COPY_DIFFERS: {
+    status: 502,
+    retryable: false,
+    hint: "The store of the second copy holds other bytes than the backup. Nothing there is ever overwritten: look at the object, delete it there, and run `nightjar copy`.",
+  },
   DRILL_FAILED: {
     status: 502,
     retryable: false,

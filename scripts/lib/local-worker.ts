@@ -4,7 +4,7 @@ import { ROOT, WRANGLER } from "./paths.ts";
 import { type ServerProcess, startServer } from "./server-process.ts";
 
 /** Wrangler quiet and offline: local work needs nothing from outside. */
-const QUIET = {
+export const QUIET = {
   CI: "1",
   NO_COLOR: "1",
   CLOUDFLARE_CF_FETCH_ENABLED: "false",

@@ -56,6 +56,7 @@ export async function readDocument(bucket: R2Bucket, key: string): Promise<strin
   return found.text;
 }
 
-function sha256Of(text: string): string {
+/** The SHA-256 of a text in UTF-8, in hexadecimal. */
+export function sha256Of(text: string): string {
   return createHash("sha256").update(text).digest("hex");
 }

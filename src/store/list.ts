@@ -31,3 +31,19 @@ export async function listKeys(bucket: R2Bucket, prefix: string): Promise<string
   for await (const { key } of listObjects(bucket, prefix)) keys.push(key);
   return keys;
 }
+
+/**
+ * Every object but those of the page logs, in the order of the keys.
+ *
+ * @throws NightjarError `STORE_FAILED`
+ */
+export async function* listBackupObjects(bucket: R2Bucket): AsyncIterable<R2Object> {
+  for await (const object of listObjects(bucket, "")) {
+    if (!object.key.startsWith("log/")) {
+      yield object;
+      continue;
+    }
+    yield* listObjects(bucket, "", "log0"); // what comes behind them
+    return;
+  }
+}

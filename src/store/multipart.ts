@@ -47,8 +47,14 @@ export async function writeMultipart(
   }
 }
 
-async function uploadParts(
-  upload: R2MultipartUpload,
+/**
+ * Send a source's bytes as the parts of an upload, one on its way at a time. Neither completes nor
+ * aborts the upload.
+ *
+ * @throws NightjarError `STORE_FAILED` or what `uploadPart` throws, and whatever the source throws
+ */
+export async function uploadParts(
+  upload: Pick<R2MultipartUpload, "key" | "uploadPart">,
   source: AsyncIterable<Uint8Array>,
 ): Promise<{ parts: R2UploadedPart[]; bytes: number }> {
   const parts: R2UploadedPart[] = [];

@@ -6,6 +6,7 @@ import type { TestProject } from "vitest/node";
 import { loadShop } from "../../scripts/lib/sample-shop.ts";
 import { freePort, type ServerProcess } from "../../scripts/lib/server-process.ts";
 import { startSqld } from "../../scripts/lib/sqld.ts";
+import { type FarServer, startFarServer } from "./far-server.ts";
 import { startFaultProxy } from "./fault-proxy.ts";
 import { FIDELITY, LIBSQL_ONLY } from "./fidelity.ts";
 import { startMortalSqld } from "./mortal-sqld.ts";
@@ -30,6 +31,8 @@ declare module "vitest" {
     fidelity: string;
     /** An empty libSQL server, for the one test that fills it. */
     empty: string;
+    /** A bucket behind an S3 endpoint that checks signatures. */
+    s3: Pick<FarServer, "endpoint" | "keys">;
     /** A stand-in for Turso Cloud's sync service: see sync-stand-in.ts. */
     sync: string;
   }
@@ -40,7 +43,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   const { pem, writing: token } = makeSourceToken();
   const keyFile = join(dir, "source-key.pem");
   await writeFile(keyFile, pem);
-  const [shop, fidelity, empty, pages, shortLog, guarded, mortal] = await Promise.all([
+  const [shop, fidelity, empty, pages, shortLog, guarded, mortal, s3] = await Promise.all([
     startSqld(join(dir, "shop")),
     startSqld(join(dir, "fidelity")),
     startSqld(join(dir, "empty")),
@@ -48,6 +51,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
     startWithNamespaces(join(dir, "short-log"), "--max-log-size", "1"),
     startSqld(join(dir, "guarded"), ["--auth-jwt-key-file", keyFile]),
     startMortalSqld(join(dir, "mortal")),
+    startFarServer(await mkdtemp(join(dir, "s3-"))),
   ]);
   await loadShop(shop.url);
   await loadFidelity(fidelity.url);
@@ -62,8 +66,9 @@ export default async function setup(project: TestProject): Promise<() => Promise
   project.provide("fidelity", fidelity.url);
   project.provide("empty", empty.url);
   project.provide("sync", sync.url);
+  project.provide("s3", { endpoint: s3.endpoint, keys: s3.keys });
   return async () => {
-    const servers = [faults, sync, shop, fidelity, empty, pages, shortLog, guarded, mortal];
+    const servers = [faults, sync, s3, shop, fidelity, empty, pages, shortLog, guarded, mortal];
     for (const server of servers) await server.stop();
     await rm(dir, { recursive: true, force: true });
   };

@@ -1,0 +1,48 @@
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { QUIET } from "../../scripts/lib/local-worker.ts";
+import { WRANGLER } from "../../scripts/lib/paths.ts";
+import { freePort, type ServerProcess, startServer } from "../../scripts/lib/server-process.ts";
+import type { S3Keys } from "../../src/store/s3-request.ts";
+
+export interface FarServer extends ServerProcess {
+  /** The bucket's address, path style. */
+  endpoint: string;
+  keys: S3Keys;
+}
+
+const BUCKET = "far";
+
+/**
+ * Another account's bucket: the S3 endpoint of a `wrangler dev` of its own, which checks signatures as
+ * R2 does. It cannot list uploads, nor set a lifecycle.
+ */
+export async function startFarServer(dir: string): Promise<FarServer> {
+  const keys = { accessKeyId: "far-key-id", secretAccessKey: `far-${crypto.randomUUID()}` };
+  await writeFile(
+    join(dir, "wrangler.toml"),
+    `name = "far"
+main = "worker.js"
+compatibility_date = "2026-10-01"
+[[r2_buckets]]
+binding = "BUCKET"
+bucket_name = "${BUCKET}"
+[r2_buckets.local_dev.experimental_s3_credentials]
+accessKeyId = "${keys.accessKeyId}"
+secretAccessKey = "${keys.secretAccessKey}"
+`,
+  );
+  await writeFile(join(dir, "worker.js"), 'export default { fetch: () => new Response("far") };\n');
+  const port = await freePort();
+  const own = ["--ip", "127.0.0.1", "--port", String(port), "--inspector-port", "0"];
+  const url = `http://127.0.0.1:${port}`;
+  const server = await startServer({
+    name: "the far store",
+    command: process.execPath,
+    args: [WRANGLER, "dev", ...own, "--persist-to", join(dir, "state")],
+    cwd: dir,
+    env: QUIET,
+    url,
+  });
+  return { ...server, endpoint: `${url}/cdn-cgi/local/r2/s3/${BUCKET}`, keys };
+}

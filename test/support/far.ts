@@ -1,0 +1,73 @@
+import { env } from "cloudflare:workers";
+import { inject } from "vitest";
+import { type Deps, systemDeps } from "../../src/deps.ts";
+import type { FarStore } from "../../src/store/far.ts";
+import { farR2 } from "../../src/store/far-r2.ts";
+import { farS3 } from "../../src/store/far-s3.ts";
+import { S3Client } from "../../src/store/s3-request.ts";
+import { intercepted, KilledError } from "./failing.ts";
+
+const bindings = env as unknown as { COPY_BUCKET: R2Bucket; DB: D1Database };
+
+/** Stands in the place of every call to the far side. */
+export type Around = (what: string, call: () => Promise<unknown>) => Promise<unknown>;
+
+const plainly: Around = (_, call) => call();
+
+/** The second bucket by its binding, under a prefix of the test's own. */
+export function boundFar(prefix: string, around: Around = plainly): FarStore {
+  const real = { BUCKET: bindings.COPY_BUCKET, DB: bindings.DB };
+  const { bucket } = intercepted(real, (_owner, method, call) => around(method, call));
+  return farR2(bucket, prefix);
+}
+
+/** A bucket behind a real S3 endpoint, under a prefix of the test's own. */
+export function s3Far(
+  prefix: string,
+  around: Around = plainly,
+  secretAccessKey = inject("s3").keys.secretAccessKey,
+): FarStore {
+  const { endpoint, keys } = inject("s3");
+  const fetch: Deps["fetch"] = (url, init) =>
+    around(`${init.method} ${new URL(url).search.replace(/=[^&]*/g, "")}`, () =>
+      systemDeps.fetch(url, init),
+    ) as Promise<Response>;
+  const place = {
+    endpoint,
+    region: "auto",
+    accessKeyId: "COPY_KEY_ID",
+    secretAccessKey: "COPY_KEY",
+    prefix,
+    keep: false,
+  };
+  const client = new S3Client(place, { ...keys, secretAccessKey }, { ...systemDeps, fetch });
+  return farS3(client, `${endpoint}/${prefix}`, prefix);
+}
+
+export const FARS = { "an R2 bucket": boundFar, "an S3 endpoint": s3Far } as const;
+
+/** What lies at the far side, by key. */
+export async function farKeys(far: FarStore): Promise<string[]> {
+  const keys: string[] = [];
+  for await (const { key } of far.list()) keys.push(key);
+  return keys.toSorted();
+}
+
+/**
+ * Fails the `at`th call, counted from 1: before it has done its work, or after it. A `KilledError` makes
+ * every later one fail as well, on both sides.
+ */
+export function faultAt(at: number, error: () => Error, after: boolean) {
+  let calls = 0;
+  const fault = { what: "", killed: false };
+  const around: Around = async (what, call) => {
+    if (fault.killed) throw new KilledError();
+    if (++calls !== at) return call();
+    fault.what = what;
+    const thrown = error();
+    if (after) await call().catch(() => {});
+    fault.killed = thrown instanceof KilledError;
+    throw thrown;
+  };
+  return { fault, around };
+}
