@@ -2,6 +2,7 @@ import type { Catalog } from "./catalog/open.ts";
 import type { Config } from "./config.ts";
 import type { Deps } from "./deps.ts";
 import type { Act } from "./proof.ts";
+import type { FarStore } from "./store/far.ts";
 
 /** The Workflow that makes backups, as the jobs use it: one instance a run, named by the run's id. */
 export interface BackupWorkflows {
@@ -14,6 +15,12 @@ export interface BackupWorkflows {
 export interface ProofWorkflows {
   /** Start a proof, unless the same was started for the same moment (ms) before. */
   start(backupId: string, act: Act, moment: number): Promise<void>;
+}
+
+/** The Workflow that makes second copies apart from the runs that made the backups. */
+export interface CopyWorkflows {
+  /** Start a copy, unless the same was started for the same moment (ms) before. */
+  start(backupId: string, moment: number): Promise<void>;
 }
 
 /** Where a database's page log stands. */
@@ -48,6 +55,9 @@ export interface Context {
   readonly bucket: R2Bucket;
   readonly workflows: BackupWorkflows;
   readonly proofs: ProofWorkflows;
+  readonly copies: CopyWorkflows;
+  /** Where second copies go; undefined where none is configured. */
+  readonly far: FarStore | undefined;
   readonly followers: Followers;
   readonly deps: Deps;
 }

@@ -7,17 +7,26 @@ export interface ProofParams {
   act: Act;
 }
 
+/** Which backup is to be copied. */
+export interface CopyParams {
+  backupId: string;
+}
+
 /**
  * What Cloudflare gives the Worker. Only `index.ts` sees it; everything else gets a `Context`.
- * Source tokens are further string members, named by the configuration.
+ * Source tokens and the keys of the second copy are further string members, named by the configuration.
  */
 export interface Env {
   DB: D1Database;
   BUCKET: R2Bucket;
   BACKUP: Workflow<{ runId: string }>;
   PROOF: Workflow<ProofParams>;
+  COPIER: Workflow<CopyParams>;
   FOLLOWER: DurableObjectNamespace<Follower>;
   ADMIN_TOKEN?: string;
   SIGNING_KEY?: string;
   DATABASES?: unknown;
+  COPY?: unknown;
+  /** The second bucket, where `COPY` says so. */
+  COPY_BUCKET?: R2Bucket;
 }

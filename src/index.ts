@@ -5,16 +5,17 @@ import {
   type WorkflowStep,
 } from "cloudflare:workers";
 import { openCatalog } from "./catalog/open.ts";
-import { loadConfig } from "./config.ts";
+import { type Config, loadConfig } from "./config.ts";
 import type {
   BackupWorkflows,
   Context,
+  CopyWorkflows,
   Followers,
   LogPosition,
   ProofWorkflows,
 } from "./context.ts";
 import { systemDeps } from "./deps.ts";
-import type { Env, ProofParams } from "./env.ts";
+import type { CopyParams, Env, ProofParams } from "./env.ts";
 import { asNightjarError, type ErrorReport, messageOf, NightjarError } from "./errors.ts";
 import { app } from "./http/app.ts";
 import { bearerIs } from "./http/auth.ts";
@@ -22,23 +23,38 @@ import { problem } from "./http/problem.ts";
 import { runBackup } from "./jobs/backup.ts";
 import { LogFollower } from "./jobs/follow.ts";
 import { look } from "./jobs/look.ts";
+import { runCopy } from "./jobs/run-copy.ts";
 import { runProof } from "./jobs/run-proof.ts";
 import { keepHouse } from "./jobs/keep-house.ts";
 import { log } from "./log.ts";
+import type { FarStore } from "./store/far.ts";
+import { farR2 } from "./store/far-r2.ts";
+import { farS3 } from "./store/far-s3.ts";
+import { S3Client } from "./store/s3-request.ts";
 
 /** The cron of wrangler.toml that prunes and reconciles; every other one looks for what is due. */
 const PRUNE_CRON = "30 3 * * *";
 
 function contextOf(env: Env): Context {
+  const config = loadConfig(env as unknown as Record<string, unknown>);
   return {
-    config: loadConfig(env as unknown as Record<string, unknown>),
+    config,
     catalog: openCatalog(env.DB),
     bucket: env.BUCKET,
     workflows: workflowsOf(env.BACKUP),
     proofs: proofsOf(env.PROOF),
+    copies: copiesOf(env.COPIER),
+    far: farOf(config, env.COPY_BUCKET),
     followers: followersOf(env.FOLLOWER),
     deps: systemDeps,
   };
+}
+
+function farOf({ copy, copyKeys }: Config, bucket: R2Bucket | undefined): FarStore | undefined {
+  if (copy === undefined) return undefined;
+  if ("bucket" in copy) return farR2(bucket!, copy.prefix); // the configuration made sure of it
+  const client = new S3Client(copy, copyKeys!, systemDeps);
+  return farS3(client, `${copy.endpoint}/${copy.prefix}`, copy.prefix);
 }
 
 function workflowsOf(binding: Env["BACKUP"]): BackupWorkflows {
@@ -60,8 +76,18 @@ function proofsOf(binding: Env["PROOF"]): ProofWorkflows {
   };
 }
 
+function copiesOf(binding: Env["COPIER"]): CopyWorkflows {
+  return {
+    async start(backupId, moment) {
+      const id = `copy-${backupId}-${moment}`;
+      if ((await statusOf(binding, id)) !== "missing") return;
+      await binding.create({ id, params: { backupId } });
+    },
+  };
+}
+
 async function statusOf(
-  binding: Env["BACKUP"] | Env["PROOF"],
+  binding: Env["BACKUP"] | Env["PROOF"] | Env["COPIER"],
   id: string,
 ): ReturnType<BackupWorkflows["status"]> {
   try {
@@ -146,6 +172,13 @@ export class ProofWorkflow extends WorkflowEntrypoint<Env, ProofParams> {
   override async run(event: WorkflowEvent<ProofParams>, step: WorkflowStep): Promise<void> {
     const { backupId, act } = event.payload;
     await runProof(contextOf(this.env), backupId, act, step);
+  }
+}
+
+/** The durable copy of one backup to the second store. */
+export class CopyWorkflow extends WorkflowEntrypoint<Env, CopyParams> {
+  override async run(event: WorkflowEvent<CopyParams>, step: WorkflowStep): Promise<void> {
+    await runCopy(contextOf(this.env), event.payload.backupId, step);
   }
 }
 

@@ -1,4 +1,5 @@
 import { index, integer, sqliteTable, text } from "drizzle-orm/sqlite-core";
+import type { CopyState } from "../copy.ts";
 import type { ErrorReport } from "../errors.ts";
 import type { Manifest, Method, PageCursor, Trigger } from "../manifest.ts";
 import type { Tier } from "../plan/tier.ts";
@@ -141,6 +142,8 @@ export const backups = sqliteTable(
     /** What the newest verify found, and the newest drill; null before the first. */
     verification: text({ mode: "json" }).$type<ProofSummary>(),
     drill: text({ mode: "json" }).$type<ProofSummary>(),
+    /** How its second copy stands; null before the first try. */
+    copy: text({ mode: "json" }).$type<CopyState>(),
   },
   (table) => [index("backups_by_database").on(table.database, table.takenAt, table.id)],
 );

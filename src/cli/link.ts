@@ -11,3 +11,19 @@ export function makeLink(client: Client, id: string, format: string, expiresIn: 
     client.v1.backups[":id"].links.$post({ param: { id }, json: { format, expiresIn } }),
   );
 }
+
+function backupPage(client: Client, db: string, cursor: string | undefined) {
+  const query = { limit: "200", ...(cursor === undefined ? {} : { cursor }) };
+  return bodyOf(client.v1.databases[":db"].backups.$get({ param: { db }, query }));
+}
+
+/** Every backup of a database, the newest first. */
+export async function allBackups(client: Client, db: string) {
+  const all: Awaited<ReturnType<typeof backupPage>>["backups"] = [];
+  for (let cursor: string | undefined; ;) {
+    const page = await backupPage(client, db, cursor);
+    all.push(...page.backups);
+    if (page.next === null) return all;
+    cursor = page.next;
+  }
+}

@@ -47,6 +47,13 @@ export function sizes({ kind, raw, stored }: Sized): string {
   return `${size(raw.bytes)}${text}, stored as ${size(stored.bytes)}`;
 }
 
+const COPY_STYLES = { copied: "green", copying: "yellow", failed: "red" } as const;
+
+/** How a second copy stands, in a word; nothing where there is none. */
+export function copyWord(copy: { state: keyof typeof COPY_STYLES } | null): string {
+  return copy === null ? "" : paint(COPY_STYLES[copy.state], copy.state);
+}
+
 /** A moment for people, to the minute: `2026-11-21 03:00 UTC`. */
 export function moment(iso: string): string {
   return `${iso.slice(0, 16).replace("T", " ")} UTC`;

@@ -3,7 +3,7 @@ import type { Act, Outcome } from "../proof.ts";
 import { backup, database, json } from "./args.ts";
 import { apiClient, bodyOf, type Client, connection } from "./client.ts";
 import { CliError, EXIT } from "./exit.ts";
-import { findBackup } from "./link.ts";
+import { allBackups, findBackup } from "./link.ts";
 import { moment, paint, printJson, printTable } from "./output.ts";
 import { Progress } from "./progress.ts";
 
@@ -48,17 +48,6 @@ function prove(client: Client, act: Act, id: string) {
 }
 
 type Proven = Awaited<ReturnType<typeof prove>> & { takenAt: string };
-
-async function allBackups(client: Client, db: string) {
-  const all: { id: string; takenAt: string }[] = [];
-  for (let cursor: string | undefined; ;) {
-    const query = { limit: "200", ...(cursor === undefined ? {} : { cursor }) };
-    const page = await bodyOf(client.v1.databases[":db"].backups.$get({ param: { db }, query }));
-    all.push(...page.backups);
-    if (page.next === null) return all;
-    cursor = page.next;
-  }
-}
 
 function show(proofs: readonly Proven[]): void {
   if (proofs.length === 1) {

@@ -6,6 +6,7 @@ import { VERSION } from "../version.ts";
 import { requireAdmin } from "./auth.ts";
 import { backups } from "./backups.ts";
 import { badge } from "./badge.ts";
+import { copies } from "./copies.ts";
 import { databases } from "./databases.ts";
 import { download } from "./download.ts";
 import type { HttpEnv } from "./hono-env.ts";
@@ -24,6 +25,7 @@ const v1 = new Hono<HttpEnv>()
   .route("/databases", moments)
   .route("/backups", backups)
   .route("/backups", proofs)
+  .route("/backups", copies)
   .route("/runs", runs)
   .route("/links", links)
   .route("/prune", prune)

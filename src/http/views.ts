@@ -5,6 +5,7 @@ import { openLineage } from "../catalog/lineages.ts";
 import { lastFinishedRun, newestRuns, type Run } from "../catalog/runs.ts";
 import type { DatabaseConfig } from "../config.ts";
 import type { Context } from "../context.ts";
+import type { CopyState } from "../copy.ts";
 import { formatsOf } from "../plan/formats.ts";
 import { type Freshness, freshness } from "../plan/freshness.ts";
 import { nextMoment } from "../plan/schedule.ts";
@@ -28,8 +29,13 @@ export function runView(run: Run) {
 }
 
 export function backupView(backup: Backup) {
-  const { manifest, verification, drill } = backup;
-  return { ...manifest, formats: [...formatsOf(manifest.kind)], verification, drill };
+  const { manifest, verification, drill, copy } = backup;
+  const formats = [...formatsOf(manifest.kind)];
+  return { ...manifest, formats, verification, drill, copy: copy && copyView(copy) };
+}
+
+export function copyView({ state, at, to, error }: CopyState) {
+  return { state, at, to, error };
 }
 
 /** A backup without its list of tables, for lists. */

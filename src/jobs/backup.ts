@@ -12,6 +12,7 @@ import { writeManifest } from "../store/document.ts";
 import { capture } from "./capture.ts";
 import { healUploads } from "./heal.ts";
 import { prove } from "./prove.ts";
+import { runCopy } from "./run-copy.ts";
 
 /** Long enough for any dump that a Worker's CPU time allows; a stalled source is found much sooner. */
 const CAPTURE_TIMEOUT = "12 hours";
@@ -52,6 +53,7 @@ export async function runBackup(
     );
     if (manifest.snapshot?.cursor != null && manifest.snapshot.method.protocol === "replica")
       await step.do("seed", () => seed(context, manifest));
+    if (isCopied(context, manifest)) await copy(context, manifest, step);
   } catch (thrown) {
     await step.do("fail", { retries: PUBLISH_RETRIES }, () => fail(context, runId, thrown));
     throw thrown;
@@ -140,6 +142,22 @@ async function seed({ followers }: Context, { database, id }: Manifest): Promise
     await followers.seed(database, id);
   } catch (thrown) {
     log.error("log-not-seeded", thrown, { database, backup: id });
+  }
+}
+
+function isCopied({ config, far }: Context, { database }: Manifest): boolean {
+  return far !== undefined && config.databases.get(database)?.copy !== false;
+}
+
+/**
+ * The second copy. The backup is made and proven: that this fails is on the backup and in the log, and
+ * the night tries again.
+ */
+async function copy(context: Context, { id }: Manifest, step: WorkflowStep): Promise<void> {
+  try {
+    await runCopy(context, id, step);
+  } catch (thrown) {
+    log.error("copy-given-up", thrown, { backup: id });
   }
 }
 

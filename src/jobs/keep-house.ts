@@ -1,11 +1,12 @@
 import type { Context } from "../context.ts";
 import { log } from "../log.ts";
+import { tendCopies } from "./copy-night.ts";
 import { prune } from "./prune.ts";
 import { reconcile } from "./reconcile.ts";
 
 /**
- * The night's work: the retention policy, then bucket against catalog. One that fails does not keep
- * the other from its turn.
+ * The night's work: the retention policy, then bucket against catalog, then the second copies. One that
+ * fails does not keep the others from their turn.
  *
  * @param now ms
  * @throws the first error
@@ -15,6 +16,7 @@ export async function keepHouse(context: Context, now: number): Promise<void> {
   for (const [what, work] of [
     ["prune-failed", () => prune(context, now, false)],
     ["reconcile-failed", () => reconcile(context, now)],
+    ["copies-failed", () => tendCopies(context, now)],
   ] as const)
     try {
       await work();

@@ -5,7 +5,7 @@ import type { Context } from "../context.ts";
 import { log } from "../log.ts";
 import { DAY, HOUR } from "../plan/duration.ts";
 import { parseKey } from "../store/keys.ts";
-import { listObjects } from "../store/list.ts";
+import { listBackupObjects, listObjects } from "../store/list.ts";
 import { parseSegmentKey } from "../store/segment-keys.ts";
 import { healUploads } from "./heal.ts";
 import { prove } from "./prove.ts";
@@ -46,7 +46,7 @@ export async function reconcile(context: Context, now: number): Promise<Reconcil
   const busy = new Set((await allUploads(catalog)).map(({ key }) => key));
   const inBucket = new Set<string>();
   const strangers = new Map<string, string[]>(); // keys of backups that the catalog does not have
-  for await (const { key, uploaded } of listBackups(bucket)) {
+  for await (const { key, uploaded } of listBackupObjects(bucket)) {
     inBucket.add(key);
     const stem = stemOf(key);
     const name = parseKey(key);
@@ -81,18 +81,6 @@ export async function reconcile(context: Context, now: number): Promise<Reconcil
     foreign,
   });
   return result;
-}
-
-/** All objects but those of the page logs. */
-async function* listBackups(bucket: R2Bucket): AsyncIterable<R2Object> {
-  for await (const object of listObjects(bucket, "")) {
-    if (!object.key.startsWith("log/")) {
-      yield object;
-      continue;
-    }
-    yield* listObjects(bucket, "", "log0"); // what comes behind them
-    return;
-  }
 }
 
 async function enter(context: Context, found: Parameters<typeof enterFound>[1]): Promise<boolean> {

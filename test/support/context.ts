@@ -9,6 +9,7 @@ import { systemDeps } from "../../src/deps.ts";
 import type { Env } from "../../src/env.ts";
 import { runBackup } from "../../src/jobs/backup.ts";
 import { LogFollower } from "../../src/jobs/follow.ts";
+import type { FarStore } from "../../src/store/far.ts";
 
 const bindings = env as unknown as Env;
 
@@ -17,16 +18,24 @@ interface Overrides {
   db?: D1Database;
   now?: () => number;
   secrets?: Record<string, string>;
+  /** Where second copies go, and what COPY says besides. */
+  far?: FarStore;
+  copy?: object;
 }
 
 /** A Context over the real local R2 and D1. Its Workflows only remember what was started. */
 export function testContext(
   databases: Record<string, object>,
-  { bucket, db, now, secrets }: Overrides = {},
+  { bucket, db, now, secrets, far, copy }: Overrides = {},
 ): Context & { started: string[] } {
   const started: string[] = [];
   const context: Context & { started: string[] } = {
-    config: loadConfig({ ...env, ...secrets, DATABASES: databases }),
+    config: loadConfig({
+      ...env,
+      ...secrets,
+      DATABASES: databases,
+      ...(far !== undefined && { COPY: { bucket: "binding", ...copy } }),
+    }),
     catalog: openCatalog(db ?? bindings.DB),
     bucket: bucket ?? bindings.BUCKET,
     workflows: {
@@ -40,6 +49,12 @@ export function testContext(
         started.push(`${act}-${backupId}-${moment}`);
       },
     },
+    copies: {
+      async start(backupId, moment) {
+        started.push(`copy-${backupId}-${moment}`);
+      },
+    },
+    far,
     followers: followersOf(() => context),
     deps: { ...systemDeps, ...(now === undefined ? {} : { now }) },
     started,

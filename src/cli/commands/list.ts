@@ -1,7 +1,7 @@
 import { defineCommand } from "citty";
 import { database, json } from "../args.ts";
 import { apiClient, bodyOf, connection } from "../client.ts";
-import { moment, printJson, printTable, size } from "../output.ts";
+import { copyWord, moment, printJson, printTable, size } from "../output.ts";
 
 export default defineCommand({
   meta: { name: "list", description: "List a database's backups, newest first" },
@@ -25,8 +25,19 @@ export default defineCommand({
       return console.log(
         `${args.database} has no backups yet. Make one with: nightjar backup ${args.database}`,
       );
+    const copies = page.backups.some(({ copy }) => copy !== null);
     printTable([
-      ["id", "taken", "tier", "kind", "rows", "size", "stored", "name"],
+      [
+        "id",
+        "taken",
+        "tier",
+        "kind",
+        "rows",
+        "size",
+        "stored",
+        ...(copies ? ["copy"] : []),
+        "name",
+      ],
       ...page.backups.map((backup) => [
         backup.id,
         moment(backup.takenAt),
@@ -35,6 +46,7 @@ export default defineCommand({
         String(backup.rows),
         size(backup.raw.bytes),
         size(backup.stored.bytes),
+        ...(copies ? [copyWord(backup.copy)] : []),
         [backup.name ?? "", backup.warnings.length > 0 ? "(has warnings)" : ""].join(" ").trim(),
       ]),
     ]);

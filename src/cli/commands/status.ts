@@ -1,7 +1,7 @@
 import { defineCommand } from "citty";
 import { json } from "../args.ts";
 import { apiClient, bodyOf, connection } from "../client.ts";
-import { moment, paint, printJson, printTable, size } from "../output.ts";
+import { copyWord, moment, paint, printJson, printTable, size } from "../output.ts";
 import { printWarnings } from "../warnings.ts";
 
 const STYLES = {
@@ -28,6 +28,7 @@ export default defineCommand({
     if (args.json) return printJson({ databases });
     if (databases.length === 0)
       return console.log("No database is configured yet: see docs/configuration.md.");
+    const copies = databases.some(({ newestBackup }) => newestBackup?.copy != null);
     printTable([
       [
         "database",
@@ -36,6 +37,7 @@ export default defineCommand({
         "last drill passed",
         "size",
         "stored",
+        ...(copies ? ["copy"] : []),
         "log up to",
         "next",
       ],
@@ -54,6 +56,7 @@ export default defineCommand({
           drilled === null ? "" : moment(drilled.takenAt),
           newest === null ? "" : size(newest.raw.bytes),
           newest === null ? "" : size(newest.stored.bytes),
+          ...(copies ? [copyWord(newest?.copy ?? null)] : []),
           log === null ? "" : moment(log.checkedAt),
           next === null ? "never" : moment(next),
         ],
@@ -61,10 +64,12 @@ export default defineCommand({
     ]);
     for (const { newestBackup } of databases)
       if (newestBackup !== null) printWarnings(newestBackup);
-    for (const { name, lastRun, follow } of databases) {
+    for (const { name, lastRun, follow, newestBackup } of databases) {
       if (lastRun !== null && lastRun.error !== null) printError(name, lastRun.error);
       if (follow !== null && follow.error !== null)
         printError(`${name}: not followed, ${follow.failures} tries failed`, follow.error);
+      if (newestBackup?.copy?.error != null)
+        printError(`${name}: newest backup not copied`, newestBackup.copy.error);
     }
   },
 });

@@ -1,0 +1,54 @@
+import { and, asc, eq, isNull, ne, or, type SQL, sql } from "drizzle-orm";
+import type { CopyState } from "../copy.ts";
+import { type Catalog, query } from "./open.ts";
+import { backups } from "./schema.ts";
+
+const stateOf = sql<CopyState["state"] | null>`json_extract(${backups.copy}, '$.state')`;
+const placeOf = sql<string | null>`json_extract(${backups.copy}, '$.to')`;
+
+/** Remember how the second copy of a backup stands. */
+export function recordCopy(catalog: Catalog, id: string, copy: CopyState): Promise<unknown> {
+  return record(catalog, id, copy);
+}
+
+/** The same, unless it is known to be copied to that place: that a later look failed changes nothing. */
+export function recordUncopied(catalog: Catalog, id: string, copy: CopyState): Promise<unknown> {
+  return record(
+    catalog,
+    id,
+    copy,
+    or(isNull(backups.copy), ne(stateOf, "copied"), ne(placeOf, copy.to)),
+  );
+}
+
+function record(catalog: Catalog, id: string, copy: CopyState, unless?: SQL): Promise<unknown> {
+  return query(`recording the copy of backup ${id}`, () =>
+    catalog
+      .update(backups)
+      .set({ copy })
+      .where(and(eq(backups.id, id), unless))
+      .run(),
+  );
+}
+
+/** Every backup with what copying needs to know of it, the oldest first. */
+export function allForCopying(catalog: Catalog) {
+  const { id, database, takenAt, manifest, copy } = backups;
+  const bad = sql<0 | 1>`coalesce(json_extract(${backups.verification}, '$.outcome') = 'corrupt', 0)
+    OR coalesce(json_extract(${backups.drill}, '$.outcome') = 'failed', 0)`;
+  return query("listing all backups", () =>
+    catalog
+      .select({
+        id,
+        database,
+        takenAt,
+        key: sql<string>`json_extract(${manifest}, '$.key')`,
+        manifestKey: sql<string>`json_extract(${manifest}, '$.manifestKey')`,
+        storedBytes: sql<number>`json_extract(${manifest}, '$.stored.bytes')`,
+        bad,
+        copy,
+      })
+      .from(backups)
+      .orderBy(asc(takenAt)),
+  );
+}

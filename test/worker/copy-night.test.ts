@@ -1,0 +1,219 @@
+import { env } from "cloudflare:workers";
+import { beforeAll, beforeEach, describe, expect, inject, it, vi } from "vitest";
+import { type Backup, findBackup, listBackups } from "../../src/catalog/backups.ts";
+import { copyBackup } from "../../src/jobs/copy.ts";
+import { tendCopies } from "../../src/jobs/copy-night.ts";
+import { keepHouse } from "../../src/jobs/keep-house.ts";
+import { prove } from "../../src/jobs/prove.ts";
+import { rebuild } from "../../src/jobs/rebuild.ts";
+import { DAY, HOUR } from "../../src/plan/duration.ts";
+import type { FarStore } from "../../src/store/far.ts";
+import { farR2 } from "../../src/store/far-r2.ts";
+import { allKeys, backUp, manualRun, testContext } from "../support/context.ts";
+import { boundFar, farKeys } from "../support/far.ts";
+
+/** What the night does about second copies. */
+const { DB, COPY_BUCKET } = env as unknown as { DB: D1Database; COPY_BUCKET: R2Bucket };
+const DATABASES = {
+  shop: { url: inject("shop"), capture: "dump", retain: { manual: "30d" } },
+  left: { url: inject("shop"), capture: "dump", copy: false },
+};
+const later = Date.now() + DAY;
+let shop: Backup[];
+let logged = "";
+
+beforeAll(async () => {
+  vi.spyOn(console, "info").mockImplementation(() => {});
+  const context = testContext(DATABASES);
+  for (const name of ["shop", "left", "shop", "shop"])
+    expect(await backUp(context, manualRun(name))).toMatchObject({ state: "done" });
+  shop = (await listBackups(context.catalog, "shop", 3)).toReversed(); // the oldest first
+});
+beforeEach(async () => {
+  logged = "";
+  vi.spyOn(console, "error").mockImplementation((line: string) => void (logged += line));
+  await DB.prepare("UPDATE backups SET copy = NULL").run();
+});
+
+function contextOf(
+  far: FarStore,
+  copy: object = {},
+  databases: Record<string, object> = DATABASES,
+) {
+  return testContext(databases, { far, copy });
+}
+
+const begun = ({ started }: { started: string[] }) => started.map((id) => id.split("-")[1]);
+
+describe("the night", () => {
+  it("begins the copies that lack, the oldest first and those that failed last", async () => {
+    const far = boundFar("begin/");
+    const context = contextOf(far);
+    await tendCopies(context, Date.now());
+    expect(context.started).toEqual([]); // they are their runs' own
+    await tendCopies(context, later);
+    expect(begun(context)).toEqual(shop.map(({ id }) => id));
+    expect(context.started[0]).toMatch(/^copy-\w{12}-\d+$/);
+
+    const away = boundFar("begin/", async (what, call) => {
+      if (what === "createMultipartUpload") throw new Error("away");
+      return call();
+    });
+    await copyBackup(contextOf(away), shop[0]!.id).catch(() => {});
+    await copyBackup(contextOf(far), shop[1]!.id);
+    const next = contextOf(far);
+    await tendCopies(next, later);
+    expect(begun(next)).toEqual([shop[2]!.id, shop[0]!.id]);
+  });
+
+  it("goes by what lies there, not by what the catalog remembers", async () => {
+    const far = boundFar("gone/");
+    for (const { id } of shop) await copyBackup(contextOf(far), id);
+    await far.remove([shop[0]!.manifest.key]);
+    await far.remove([shop[1]!.manifest.manifestKey]);
+    const context = contextOf(far);
+    await tendCopies(context, later);
+    expect(begun(context)).toEqual([shop[0]!.id, shop[1]!.id]);
+    for (const { id } of shop) await copyBackup(contextOf(far), id);
+    const whole = contextOf(far);
+    await tendCopies(whole, later);
+    expect(whole.started).toEqual([]);
+    const elsewhere = contextOf(boundFar("elsewhere/"));
+    await tendCopies(elsewhere, later);
+    expect(begun(elsewhere)).toHaveLength(3);
+  });
+
+  it("leaves a copy under way alone, until it must be dead", async () => {
+    const far = boundFar("under-way/");
+    const copying = (at: number) =>
+      DB.prepare("UPDATE backups SET copy = ? WHERE id = ?")
+        .bind(
+          JSON.stringify({
+            ...{ state: "copying", at: new Date(at).toISOString(), to: far.to },
+            ...{ error: null, uploadId: null },
+          }),
+          shop[0]!.id,
+        )
+        .run();
+    await copying(later - HOUR);
+    const young = contextOf(far);
+    await tendCopies(young, later);
+    expect(begun(young)).not.toContain(shop[0]!.id);
+    await copying(later - 4 * HOUR);
+    const old = contextOf(far);
+    await tendCopies(old, later);
+    expect(begun(old)).toContain(shop[0]!.id);
+  });
+
+  it("copies the proofs that lie beside a copied backup, also later ones", async () => {
+    const far = boundFar("proofs/");
+    const context = contextOf(far);
+    const { id, manifest } = shop[0]!;
+    await copyBackup(context, id);
+    const stem = manifest.manifestKey.replace(/json$/, "");
+    const proofs = async () => (await farKeys(far)).filter((key) => key.includes(".proof-"));
+    const near = async () =>
+      (await allKeys(undefined, stem)).filter((key) => key.includes(".proof-"));
+    await tendCopies(context, later);
+    expect(await proofs()).toEqual(await near());
+    await prove(context, id, "verify");
+    await tendCopies(context, later);
+    expect(await proofs()).toEqual(await near());
+    expect((await proofs()).length).toBeGreaterThan(2);
+  });
+
+  it("says that the store is away, after the rest of its work", async () => {
+    const far = boundFar("away/", async () => Promise.reject(new Error("away")));
+    await expect(keepHouse(contextOf(far), Date.now())).rejects.toMatchObject({
+      code: "COPY_UNREACHABLE",
+    });
+    expect(logged).toContain("copies-failed");
+  });
+});
+
+describe("what the policy lets go", () => {
+  /** Three backups copied with their proofs, and gone from the first bucket and the catalog. */
+  async function lost(prefix: string): Promise<FarStore> {
+    const far = boundFar(prefix);
+    for (const { id } of shop) await copyBackup(contextOf(far), id);
+    await tendCopies(contextOf(far), later);
+    return far;
+  }
+  const forgotten = async (action: () => Promise<void>) => {
+    const { results } = await DB.prepare("SELECT * FROM backups").all<Record<string, unknown>>();
+    await DB.prepare("DELETE FROM backups").run();
+    try {
+      await action();
+    } finally {
+      for (const row of results) {
+        const names = Object.keys(row);
+        const sql = `INSERT INTO backups (${names.join(", ")}) VALUES (${names.map(() => "?").join(", ")})`;
+        await DB.prepare(sql)
+          .bind(...Object.values(row))
+          .run();
+      }
+    }
+  };
+  const ids = async (far: FarStore) => [
+    ...new Set((await farKeys(far)).map((key) => /-(\w{12})\./.exec(key)![1])),
+  ];
+  const past = Date.now() + 31 * DAY;
+
+  it("stays while the catalog has it, and goes when it does not, but for the newest", async () => {
+    const far = await lost("let-go/");
+    await tendCopies(contextOf(far), past);
+    expect(await ids(far)).toHaveLength(3);
+    await forgotten(async () => {
+      await tendCopies(contextOf(far), later);
+      expect(await ids(far)).toHaveLength(3);
+      await tendCopies(contextOf(far), past);
+      expect(await ids(far)).toEqual([shop[2]!.id]);
+    });
+  });
+
+  it("does not take bytes without a manifest for the newest, and lets them go too", async () => {
+    const far = await lost("orphan/");
+    const orphan = shop[2]!.manifest.key.replace(
+      /\d{8}T\d{6}Z-\w{12}/,
+      "20990101T000000Z-00000000000a",
+    );
+    await far.writeText(orphan, "bytes", "");
+    await forgotten(async () => {
+      await tendCopies(contextOf(far), past);
+      expect(await ids(far)).toEqual([shop[2]!.id, "00000000000a"]);
+      await tendCopies(contextOf(far), Date.parse("2099-03-01"));
+      expect(await ids(far)).toEqual([shop[2]!.id]);
+    });
+  });
+
+  it("stays where COPY.keep says so, and where its database is not configured", async () => {
+    const far = await lost("keep/");
+    await far.writeText("notes.txt", "somebody's own", "");
+    const before = await farKeys(far);
+    await forgotten(async () => {
+      await tendCopies(contextOf(far, { keep: true }), past);
+      await tendCopies(contextOf(far, {}, { left: DATABASES.left }), past);
+      expect(await farKeys(far)).toEqual(before);
+      await tendCopies(contextOf(far), past);
+      expect(await farKeys(far)).toContain("notes.txt");
+    });
+  });
+});
+
+it("a copy is a bucket that the catalog can be rebuilt from", async () => {
+  const far = farR2(COPY_BUCKET, "");
+  await COPY_BUCKET.delete((await allKeys(COPY_BUCKET)).filter((key) => key.startsWith("keep/")));
+  const context = contextOf(far);
+  for (const { id } of shop) await copyBackup(context, id);
+  await tendCopies(context, later);
+  const before = await listBackups(context.catalog, "shop", 3);
+  await DB.prepare("DELETE FROM backups").run();
+  await DB.prepare("DELETE FROM runs").run();
+  const fresh = testContext(DATABASES, { bucket: COPY_BUCKET });
+  for (let next: string | null = ""; next !== null;)
+    next = (await rebuild(fresh, next === "" ? undefined : next)).next;
+  const found = await listBackups(fresh.catalog, "shop", 3);
+  expect(found).toEqual(before.map((backup) => ({ ...backup, copy: null })));
+  await prove(fresh, shop[0]!.id, "verify");
+  expect((await findBackup(fresh.catalog, shop[0]!.id))!.verification?.outcome).toBe("verified");
+});
