@@ -145,6 +145,16 @@ const TRAITS = {
     retryable: false,
     hint: "The stored bytes are not those that were written: choose another backup.",
   },
+  ERASURE_APPLIES: {
+    status: 422,
+    retryable: false,
+    hint: "Ask for sql or libsql.sql, from which the rows are left out; `nightjar pull` makes the file from it by itself.",
+  },
+  ERASURE_FAILED: {
+    status: 422,
+    retryable: false,
+    hint: "Nothing was given. Name the tables that the triggers write to in the erasure list too.",
+  },
   DRILL_FAILED: {
     status: 502,
     retryable: false,

@@ -19,6 +19,7 @@ const commands: Record<string, () => Promise<Command>> = {
   timeline: () => import("./commands/timeline.ts").then((module) => module.default),
   verify: () => import("./commands/verify.ts").then((module) => module.default),
   drill: () => import("./commands/drill.ts").then((module) => module.default),
+  erase: () => import("./commands/erase.ts").then((module) => module.default),
   rebuild: () => import("./commands/rebuild.ts").then((module) => module.default),
   reconcile: () => import("./commands/reconcile.ts").then((module) => module.default),
   prune: () => import("./commands/prune.ts").then((module) => module.default),

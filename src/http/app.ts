@@ -8,6 +8,7 @@ import { backups } from "./backups.ts";
 import { badge } from "./badge.ts";
 import { databases } from "./databases.ts";
 import { download } from "./download.ts";
+import { erasures } from "./erasures.ts";
 import type { HttpEnv } from "./hono-env.ts";
 import { health } from "./health.ts";
 import { links } from "./links.ts";
@@ -22,6 +23,7 @@ const v1 = new Hono<HttpEnv>()
   .use(requireAdmin)
   .route("/databases", databases)
   .route("/databases", moments)
+  .route("/databases", erasures)
   .route("/backups", backups)
   .route("/backups", proofs)
   .route("/runs", runs)

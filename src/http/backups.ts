@@ -3,6 +3,7 @@ import * as v from "valibot";
 import { existingBackup } from "../catalog/backups.ts";
 import { askBackup } from "../jobs/ask.ts";
 import { unavailable } from "../jobs/derive.ts";
+import { erasuresOfBackup, refuseFile } from "../jobs/erasures.ts";
 import { type Format, formatsOf } from "../plan/formats.ts";
 import type { HttpEnv } from "./hono-env.ts";
 import { input } from "./input.ts";
@@ -25,6 +26,8 @@ export const backups = new Hono<HttpEnv>()
     const { kind } = backup.manifest;
     const { format, expiresIn } = c.req.valid("json");
     if (!formatsOf(kind).includes(format as Format)) throw unavailable(kind, format);
+    const erasures = await erasuresOfBackup(c.env, backup.manifest);
+    refuseFile(erasures, format as Format);
     const link = await makeLink(
       c.env,
       new URL(c.req.url).origin,
@@ -33,7 +36,7 @@ export const backups = new Hono<HttpEnv>()
       expiresIn,
       (id, expires) => grantFor(backup, format as Format, id, expires),
     );
-    return c.json(link, 201);
+    return c.json({ ...link, erasures: erasures.length }, 201);
   })
 
   .post("/:id/query", input("json", querySchema), async (c) => {

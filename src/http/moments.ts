@@ -3,6 +3,7 @@ import * as v from "valibot";
 import { timelineOf } from "../catalog/timeline.ts";
 import { askMoment } from "../jobs/ask.ts";
 import { unavailable } from "../jobs/derive.ts";
+import { erasuresAt, refuseFile } from "../jobs/erasures.ts";
 import { momentAt, windowOf } from "../jobs/log-moment.ts";
 import { type Format, formatsOf } from "../plan/formats.ts";
 import { configured } from "./configured.ts";
@@ -80,6 +81,8 @@ export const moments = new Hono<HttpEnv>()
     if (!formatsOf("snapshot").includes(format as Format)) throw unavailable("snapshot", format);
     const moment = await momentAt(c.env, name, Date.parse(wanted));
     const { lineage, txid, committedAt, pageCount, pageSize } = moment;
+    const erasures = await erasuresAt(c.env, name, iso(committedAt));
+    refuseFile(erasures, format as Format);
     const link = await makeLink(
       c.env,
       new URL(c.req.url).origin,
@@ -89,7 +92,7 @@ export const moments = new Hono<HttpEnv>()
       (id, expires) => grantForMoment(moment, format as Format, id, expires),
     );
     const about = { committedAt: iso(committedAt), lineage, txid, bytes: pageCount * pageSize };
-    return c.json({ ...link, moment: about }, 201);
+    return c.json({ ...link, erasures: erasures.length, moment: about }, 201);
   })
 
   .post("/:db/query", input("json", questionSchema), async (c) => {
