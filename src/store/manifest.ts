@@ -1,4 +1,7 @@
 import { NightjarError, orFail } from "../errors.ts";
+import { isLocked, orRefused } from "./refusal.ts";
+
+const JSON_TYPE = { contentType: "application/json" };
 
 /** What the manifest module needs of a manifest: where it belongs. */
 interface Placed {
@@ -13,16 +16,36 @@ interface Placed {
  */
 export async function writeManifest(bucket: R2Bucket, manifest: Placed): Promise<void> {
   const key = manifest.manifestKey;
-  const text = `${JSON.stringify(manifest, undefined, 2)}\n`;
-  const written = await orFail("STORE_FAILED", `writing ${key}`, () =>
-    bucket.put(key, text, {
-      onlyIf: { etagDoesNotMatch: "*" },
-      httpMetadata: { contentType: "application/json" },
-    }),
-  );
+  const text = textOf(manifest);
+  const put = () =>
+    orRefused(`writing ${key}`, () =>
+      bucket.put(key, text, { onlyIf: { etagDoesNotMatch: "*" }, httpMetadata: JSON_TYPE }),
+    );
+  // R2 looks at its locks before the condition: where one holds, it refuses what stands there already.
+  const written = await put().catch((thrown: unknown) => {
+    if (isLocked(thrown)) return null;
+    throw thrown;
+  });
   if (written !== null) return;
   if ((await readManifest(bucket, key)) !== text)
     throw new NightjarError("STORE_CONFLICT", `Another manifest stands at ${key} already.`);
+}
+
+/**
+ * Write the manifest of a pinned copy over the one that stands there: who holds a pin may change, and
+ * nothing else does.
+ *
+ * @throws NightjarError `STORE_FAILED`
+ */
+export async function replaceManifest(bucket: R2Bucket, manifest: Placed): Promise<void> {
+  const key = manifest.manifestKey;
+  await orFail("STORE_FAILED", `writing ${key}`, () =>
+    bucket.put(key, textOf(manifest), { httpMetadata: JSON_TYPE }),
+  );
+}
+
+function textOf(manifest: Placed): string {
+  return `${JSON.stringify(manifest, undefined, 2)}\n`;
 }
 
 /**
