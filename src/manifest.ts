@@ -61,6 +61,14 @@ export interface SnapshotFacts {
   journal: "wal" | "rollback";
 }
 
+/** Why a backup is copied to where no lifecycle rule takes it. */
+export interface Pin {
+  /** Whether the retention policy keeps it past its age, or somebody asked for it. */
+  by: "policy" | "user";
+  reason: string;
+  at: string;
+}
+
 /**
  * The JSON beside a backup, written once and last; without it the backup does not exist.
  * Moments are ISO 8601 in UTC, hashes SHA-256 in hexadecimal. Described in docs/format.md.
@@ -84,6 +92,8 @@ export interface Manifest {
   finishedAt: string;
   manifestKey: string;
   key: string;
+  /** In the manifest of a pinned copy only, whose keys are those of the copy. */
+  pin?: Pin;
   kind: "dump" | "snapshot";
   /** The dump's SQL text, or the database file. */
   raw: { bytes: number; sha256: string };

@@ -17,6 +17,8 @@ const commands: Record<string, () => Promise<Command>> = {
   pull: () => import("./commands/pull.ts").then((module) => module.default),
   query: () => import("./commands/query.ts").then((module) => module.default),
   timeline: () => import("./commands/timeline.ts").then((module) => module.default),
+  pin: () => import("./commands/pin.ts").then((module) => module.default),
+  unpin: () => import("./commands/unpin.ts").then((module) => module.default),
   prune: () => import("./commands/prune.ts").then((module) => module.default),
 };
 

@@ -5,6 +5,7 @@ import { openLineage } from "../catalog/lineages.ts";
 import { lastFinishedRun, newestRuns, type Run } from "../catalog/runs.ts";
 import type { DatabaseConfig } from "../config.ts";
 import type { Context } from "../context.ts";
+import type { Manifest } from "../manifest.ts";
 import { formatsOf } from "../plan/formats.ts";
 import { type Freshness, freshness } from "../plan/freshness.ts";
 import { nextMoment } from "../plan/schedule.ts";
@@ -28,7 +29,11 @@ export function runView(run: Run) {
 }
 
 export function backupView(backup: Backup) {
-  return { ...backup.manifest, formats: [...formatsOf(backup.manifest.kind)] };
+  return manifestView(backup.manifest);
+}
+
+export function manifestView(manifest: Manifest) {
+  return { ...manifest, pin: manifest.pin ?? null, formats: [...formatsOf(manifest.kind)] };
 }
 
 /** A backup without its list of tables, for lists. */

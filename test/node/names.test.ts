@@ -4,7 +4,14 @@ import { parseRange } from "../../src/http/range.ts";
 import { grantFor, linkPath, readLink } from "../../src/http/link-url.ts";
 import { FORMATS } from "../../src/plan/formats.ts";
 import { TIERS } from "../../src/plan/tier.ts";
-import { bytesKey, manifestKey, parseKey, proofKey, proofPrefix } from "../../src/store/keys.ts";
+import {
+  bytesKey,
+  manifestKey,
+  parseKey,
+  pinnedKey,
+  proofKey,
+  proofPrefix,
+} from "../../src/store/keys.ts";
 
 const backupName = fc.record({
   tier: fc.constantFrom(...TIERS),
@@ -17,10 +24,16 @@ describe("keys", () => {
   it("come back from what they were made of", () => {
     fc.assert(
       fc.property(backupName, (name) => {
-        expect(parseKey(bytesKey(name, "dump"))).toEqual({ ...name, part: "bytes" });
-        expect(parseKey(bytesKey(name, "snapshot"))).toEqual({ ...name, part: "bytes" });
-        expect(parseKey(manifestKey(name))).toEqual({ ...name, part: "manifest" });
-        expect(parseKey(proofKey(name, name.takenAt))).toEqual({ ...name, part: "proof" });
+        const keys = {
+          [bytesKey(name, "dump")]: "bytes",
+          [bytesKey(name, "snapshot")]: "bytes",
+          [manifestKey(name)]: "manifest",
+          [proofKey(name, name.takenAt)]: "proof",
+        };
+        for (const [key, part] of Object.entries(keys)) {
+          expect(parseKey(key)).toEqual({ ...name, part, pinned: false });
+          expect(parseKey(pinnedKey(key))).toEqual({ ...name, part, pinned: true });
+        }
         expect(proofKey(name, 0).startsWith(proofPrefix(name))).toBe(true);
       }),
     );
@@ -31,6 +44,8 @@ describe("keys", () => {
       "",
       "daily/shop",
       "log/shop/x",
+      "pinned/pinned/daily/shop/20261121T000000Z-0123456789ab.json",
+      "pinned/shop/20261121T000000Z-0123456789ab.json",
       "nightly/shop/20261121T000000Z-0123456789ab.json",
       "daily/shop/20269921T000000Z-0123456789ab.json",
     ])
