@@ -1,10 +1,4 @@
-/** Kinds of b-tree pages (https://sqlite.org/fileformat2.html#b_tree_pages). */
-const INTERIOR_INDEX = 2;
-const INTERIOR_TABLE = 5;
-const LEAF_INDEX = 10;
-const LEAF_TABLE = 13;
-
-const FILE_HEADER = 100;
+import { FILE_HEADER, INTERIOR_INDEX, isInterior, LEAF_INDEX, LEAF_TABLE } from "./btree-kind.ts";
 
 /**
  * Counts the rows of tables while a database's pages pass by, each once and in any order, without
@@ -21,10 +15,10 @@ export class PageCensus {
 
   add(pgno: number, page: Uint8Array): void {
     const at = pgno === 1 ? FILE_HEADER : 0;
-    const kind = page[at];
+    const kind = page[at]!;
     const cells = (page[at + 3]! << 8) | page[at + 4]!;
     if (kind === LEAF_TABLE || kind === LEAF_INDEX) this.#rows[pgno] = cells;
-    else if (kind === INTERIOR_TABLE || kind === INTERIOR_INDEX) {
+    else if (isInterior(kind)) {
       const children = childrenOf(page, at, cells);
       if (children === undefined) return; // a free or overflow page that only looks like one
       this.#children.set(pgno, children);

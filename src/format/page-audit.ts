@@ -1,0 +1,160 @@
+import { auditFreelist } from "./audit/freelist-audit.ts";
+import { type AuditHeader, auditHeader, type DatabaseSize } from "./audit/header.ts";
+import { BtreePage } from "./audit/btree-page.ts";
+import { PageLedger } from "./audit/page-ledger.ts";
+import { corrupt, PageUse } from "./audit/page-use.ts";
+import { PointerMap } from "./audit/pointer-map.ts";
+import { TreeAudit } from "./audit/tree-audit.ts";
+import { FILE_HEADER, isBtree } from "./btree-kind.ts";
+import { lockPage } from "./page.ts";
+
+/** A table or an index, as its row in sqlite_schema names it. */
+export interface Root {
+  readonly name: string;
+  /** The page of its root. */
+  readonly rootpage: number;
+  /** "index" where it is one: its tree must then be one of an index. */
+  readonly type?: string;
+  /** Of a table, as `PRAGMA table_list` tells in `wr`; unless it is known either tree will do. */
+  readonly withoutRowid?: boolean;
+}
+
+const SCHEMA: Root = { name: "sqlite_schema", rootpage: 1, type: "table", withoutRowid: false };
+
+/** What a database is made of once its header has been read. */
+interface Layout {
+  readonly header: AuditHeader;
+  readonly btree: BtreePage;
+  /** Of databases with auto_vacuum. */
+  readonly maps: PointerMap | undefined;
+}
+
+/**
+ * Proves the structure of a database while its pages pass by once: that each page is used by exactly one
+ * tree, row or list, that trees are even and their rowids in order, and that each b-tree page is whole in
+ * itself. That is what SQLite's integrity_check finds about pages. What rows hold it does not look at: not
+ * at the order of an index's keys, at indexes that lack rows of their table, or at records that do not fit
+ * their own header. Rowids beyond 2^53 count as in order when a double cannot tell them apart.
+ *
+ * Keeps some 20 bytes for each page of a table with small rows, 12 for one of an index and 5 for one that
+ * holds a part of a large row (see PageLedger); 5 more with auto_vacuum, and 2 more while it finishes. A
+ * database of 10 GB in pages of 4 KiB so takes up to 60 MB, or 105 MB when it is one table whose rowids
+ * all need 64 bits.
+ */
+export class PageAudit {
+  readonly #size: DatabaseSize;
+  readonly #ledger: PageLedger;
+  #layout: Layout | undefined;
+  /** The first thing wrong with the pages as they came, as a sentence. */
+  #fault: string | undefined;
+  #added = 0;
+
+  constructor(size: DatabaseSize) {
+    this.#size = size;
+    this.#ledger = new PageLedger(size.pageSize, size.pageCount);
+  }
+
+  /** Bytes of memory that the audit holds for what it has seen of the pages, pointer maps aside. */
+  get memory(): number {
+    return this.#ledger.bytes;
+  }
+
+  /**
+   * Takes in the next page: 1 to `pageCount` in ascending order, once each. The lock page may be left out,
+   * as logs leave it out. Whatever is wrong is told by {@link finish}.
+   *
+   * @param page its bytes, which are not used after the call
+   */
+  add(pgno: number, page: Uint8Array): void {
+    if (this.#fault !== undefined) return;
+    this.#fault = this.#misplaced(pgno, page);
+    if (this.#fault !== undefined) return;
+    this.#added = pgno;
+    if (pgno === 1) this.#open(page);
+    if (this.#layout === undefined) return;
+    const { btree, maps } = this.#layout;
+    if (maps?.has(pgno)) return maps.add(pgno, page);
+    const content = pgno === 1 ? page.subarray(FILE_HEADER) : page;
+    if (!isBtree(content[0]!)) return this.#ledger.addOther(pgno, content);
+    const fault = btree.read(page, pgno === 1 ? FILE_HEADER : 0);
+    if (fault === undefined) this.#ledger.add(pgno, btree);
+    else this.#ledger.addOther(pgno, content, fault);
+  }
+
+  /**
+   * After the last page.
+   *
+   * @param roots of all tables and indexes in sqlite_schema, where rootpage > 0; sqlite_schema itself,
+   *   which has page 1, is not among them
+   * @param readPage reads a page once more: only the trunks of the freelist, one of some 1,000 free pages
+   * @returns rows in each tree, by its root page
+   * @throws NightjarError `OBJECT_CORRUPT` naming the first page that is wrong, whose it is and why; what
+   *   `readPage` throws
+   */
+  async finish(
+    roots: readonly Root[],
+    readPage: (pgno: number) => Promise<Uint8Array>,
+  ): Promise<Map<number, number>> {
+    if (this.#fault !== undefined) throw corrupt(this.#fault);
+    const last = this.#size.pageCount;
+    const next = this.#added + 1;
+    if (this.#layout === undefined || next < last || (next === last && !this.#isLock(next)))
+      throw corrupt(`Page ${next} of ${last} is missing.`);
+    const { header, maps } = this.#layout;
+
+    const trees: Root[] = [SCHEMA, ...roots];
+    const users = trees.map(
+      ({ name, type }) => `${type === "index" ? "index" : "table"} "${name}"`,
+    );
+    const use = new PageUse(this.#size, [...users, "the freelist"], maps);
+    const rows = new Map<number, number>();
+    for (const [user, tree] of trees.entries()) {
+      const audit = new TreeAudit(this.#ledger, use, user);
+      rows.set(tree.rootpage, audit.run(tree.rootpage, hasRowids(tree)));
+    }
+    await auditFreelist(header, use, users.length, readPage);
+    use.checkAllUsed();
+
+    const largest = trees.reduce((most, { rootpage }) => Math.max(most, rootpage), 0);
+    if (maps !== undefined && header.largestRoot !== largest)
+      throw corrupt(
+        `Page 1: the header gives page ${header.largestRoot} as the largest root, but that is ${largest}.`,
+      );
+    return rows;
+  }
+
+  #misplaced(pgno: number, page: Uint8Array): string | undefined {
+    const { pageSize, pageCount } = this.#size;
+    const next = this.#added + 1;
+    if (pgno !== next && !(pgno === next + 1 && this.#isLock(next)))
+      return `Page ${next} is missing: page ${pgno} came in its place.`;
+    if (pgno > pageCount) return `Page ${pgno} lies beyond the ${pageCount} of the database.`;
+    if (page.length !== pageSize) return `Page ${pgno} has ${page.length} bytes, not ${pageSize}.`;
+    return undefined;
+  }
+
+  #isLock(pgno: number): boolean {
+    return pgno === lockPage(this.#size.pageSize);
+  }
+
+  #open(page: Uint8Array): void {
+    const header = auditHeader(page, this.#size);
+    if (typeof header === "string") {
+      this.#fault = `Page 1: ${header}.`;
+      return;
+    }
+    const { pageSize } = this.#size;
+    const { usable, largestRoot } = header;
+    this.#layout = {
+      header,
+      btree: new BtreePage(pageSize, usable),
+      maps: largestRoot === 0 ? undefined : new PointerMap(pageSize, usable),
+    };
+  }
+}
+
+/** Whether a root's tree must be one of a table with rowids; undefined where that is not known. */
+function hasRowids({ type, withoutRowid }: Root): boolean | undefined {
+  if (type === "index") return false;
+  return withoutRowid === undefined ? undefined : !withoutRowid;
+}
