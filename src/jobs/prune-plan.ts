@@ -51,13 +51,21 @@ export async function planPrune(
   }
 
   const seen = new Set<Prunable>();
+  const hasCopy = (backup: Prunable): boolean =>
+    [bytesKey(backup, backup.kind), manifestKey(backup)].some((key) => copies.has(pinnedKey(key)));
   for (;;) {
     backups = backups.filter((backup) => !gone.includes(backup));
     const due = pinsDue(backups, policies, now);
     const unseen = due.filter((backup) => !seen.has(backup));
     if (unseen.length === 0) {
       const verdicts = [...judge(backups, policies, now), ...gone.map(missing)];
-      return { verdicts, pins: [...again, ...due], releases: pinsOver(backups, policies, now) };
+      // What a killed pin or a killed release has left, and nobody needs.
+      const strays = verdicts
+        .filter(({ backup, keep }) => keep && backup.pin === null && hasCopy(backup))
+        .map(({ backup }) => backup)
+        .filter((backup) => !due.includes(backup));
+      const releases = [...pinsOver(backups, policies, now), ...strays];
+      return { verdicts, pins: [...again, ...due], releases };
     }
     for (const backup of unseen) {
       seen.add(backup);

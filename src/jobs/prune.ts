@@ -47,7 +47,7 @@ export async function prune(context: Context, now: number, dryRun: boolean): Pro
   const locked = await removeAll(context, doomed.filter(free));
   for (const backup of locked) failures.push(failure(backup, lockedError(backup)));
   await removeOriginals(context, copiedAndPast(verdicts, pins, now).filter(free));
-  await releasePins(context, releases.filter(free));
+  await releasePins(context, releases.filter(free), now);
 
   const { catalog, config } = context;
   for (const database of config.databases.values()) await pruneLog(context, database, now);

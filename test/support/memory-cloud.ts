@@ -23,7 +23,8 @@ export class MemoryBucket {
 
   async head(key: string) {
     const object = this.objects.get(key);
-    return object === undefined ? null : { key, size: object.bytes.length };
+    if (object === undefined) return null;
+    return { key, size: object.bytes.length, uploaded: new Date(object.uploaded) };
   }
 
   async get(key: string, options: { range?: { offset: number; length: number } } = {}) {

@@ -68,6 +68,9 @@ describe("a pin by hand", () => {
       pin: { by: "user", reason: "second", at: expect.any(String) },
     });
     expect(await (await BUCKET.get(after.manifestKey))!.json()).toEqual(after);
+    await BUCKET.delete(after.manifestKey);
+    await prune(context, NOW, false); // makes it again, and it is still somebody's
+    expect(await (await BUCKET.get(after.manifestKey))!.json()).toEqual(after);
   });
 
   it.each(["list", "delete"])(

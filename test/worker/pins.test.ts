@@ -188,6 +188,19 @@ describe("a backup that the policy keeps past its age", () => {
     expect(await bytesAt(copy)).toEqual(await bytesAt(manifest.key));
   });
 
+  it("leaves no copy for good where a pin was killed and is not needed after all", async () => {
+    const context = await backUpAt("stray", [1]);
+    const { manifest } = await newestOf(context, "stray");
+    const keys = await ownKeys("stray");
+    for (const key of [manifest.key, manifest.manifestKey])
+      await BUCKET.put(pinnedKey(key), await bytesAt(key));
+    await prune(context, NOW, false); // it may be one that is being made
+    expect(await ownKeys("stray")).toHaveLength(4);
+    await prune(context, NOW + 2 * DAY, false);
+    expect(await ownKeys("stray")).toEqual(keys);
+    expect((await newestOf(context, "stray")).manifest).toEqual(manifest);
+  });
+
   it("goes back to its own key when its age has grown", async () => {
     const context = await backUpAt("grown", [28]);
     await prune(context, NOW, false);
