@@ -33,6 +33,10 @@ export interface DatabaseConfig {
   readonly followMs: number | undefined;
   /** How far back the page log reaches, ms. */
   readonly logMs: number;
+  /** When the newest backup's restore is rehearsed whatever its size: five-field cron, UTC. */
+  readonly drill: string;
+  /** Questions in SQL whose answer must be true in every backup that is restored in a drill. */
+  readonly checks: readonly string[];
 }
 
 export type Databases = ReadonlyMap<string, DatabaseConfig>;
@@ -105,6 +109,10 @@ const FOLLOW = 'must be a duration of at least 10s, like "1m"';
 /** How far back the page log reaches unless `retain.log` says otherwise. */
 const DEFAULT_LOG = 7 * DAY;
 
+/** The first Sunday of the month. */
+const DEFAULT_DRILL = "0 5 * * SUN#1";
+const CHECKS = 'must be a list of questions in SQL, like ["select count(*) > 0 from users"]';
+
 const ENTRIES = {
   url,
   token: v.optional(secretName),
@@ -143,6 +151,17 @@ const ENTRIES = {
       duration(FOLLOW),
       v.check((ms) => ms >= SHORTEST_FOLLOW, FOLLOW),
     ),
+  ),
+  drill: v.optional(schedule, DEFAULT_DRILL),
+  checks: v.optional(
+    v.pipe(
+      v.array(
+        v.pipe(v.string(CHECKS), v.regex(/^\s*(select|pragma|explain|with|values)\b/i, CHECKS)),
+        CHECKS,
+      ),
+      v.maxLength(20, "must be 20 questions at the most"),
+    ),
+    [],
   ),
   badge: v.optional(v.picklist(["public", "private"], 'must be "public" or "private"'), "private"),
   stall: v.optional(duration(), "60s"),
@@ -241,6 +260,8 @@ function readDatabases(raw: unknown): { databases: Databases; mistakes: ConfigMi
       capture: entry.capture,
       followMs: entry.follow,
       logMs: log,
+      drill: entry.drill,
+      checks: entry.checks,
     });
   }
   if (lifecycleRules(databases).rules.length > MAX_LIFECYCLE_RULES) {

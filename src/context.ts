@@ -1,12 +1,19 @@
 import type { Catalog } from "./catalog/open.ts";
 import type { Config } from "./config.ts";
 import type { Deps } from "./deps.ts";
+import type { Act } from "./proof.ts";
 
 /** The Workflow that makes backups, as the jobs use it: one instance a run, named by the run's id. */
 export interface BackupWorkflows {
   create(runId: string): Promise<void>;
   /** `missing` when no instance has this id. */
   status(runId: string): Promise<InstanceStatus["status"] | "missing">;
+}
+
+/** The Workflow that proves backups apart from the runs that made them. */
+export interface ProofWorkflows {
+  /** Start a proof, unless the same was started for the same moment (ms) before. */
+  start(backupId: string, act: Act, moment: number): Promise<void>;
 }
 
 /** Where a database's page log stands. */
@@ -40,6 +47,7 @@ export interface Context {
   readonly catalog: Catalog;
   readonly bucket: R2Bucket;
   readonly workflows: BackupWorkflows;
+  readonly proofs: ProofWorkflows;
   readonly followers: Followers;
   readonly deps: Deps;
 }

@@ -155,6 +155,16 @@ const TRAITS = {
     retryable: false,
     hint: "The stored bytes are not those that were written: choose another backup.",
   },
+  DRILL_FAILED: {
+    status: 502,
+    retryable: false,
+    hint: "The backup does not restore to what was captured: make another one, and keep the last one whose drill passed.",
+  },
+  DRILL_IMPOSSIBLE: {
+    status: 422,
+    retryable: false,
+    hint: "A Worker cannot rehearse this restore: rehearse it on a machine, as docs/runbook.md shows.",
+  },
   LOG_DAMAGED: {
     status: 502,
     retryable: true,

@@ -6,9 +6,15 @@ import {
 } from "cloudflare:workers";
 import { openCatalog } from "./catalog/open.ts";
 import { loadConfig } from "./config.ts";
-import type { BackupWorkflows, Context, Followers, LogPosition } from "./context.ts";
+import type {
+  BackupWorkflows,
+  Context,
+  Followers,
+  LogPosition,
+  ProofWorkflows,
+} from "./context.ts";
 import { systemDeps } from "./deps.ts";
-import type { Env } from "./env.ts";
+import type { Env, ProofParams } from "./env.ts";
 import { asNightjarError, type ErrorReport, messageOf, NightjarError } from "./errors.ts";
 import { app } from "./http/app.ts";
 import { bearerIs } from "./http/auth.ts";
@@ -16,6 +22,7 @@ import { problem } from "./http/problem.ts";
 import { runBackup } from "./jobs/backup.ts";
 import { LogFollower } from "./jobs/follow.ts";
 import { look } from "./jobs/look.ts";
+import { runProof } from "./jobs/run-proof.ts";
 import { prune } from "./jobs/prune.ts";
 import { log } from "./log.ts";
 
@@ -28,6 +35,7 @@ function contextOf(env: Env): Context {
     catalog: openCatalog(env.DB),
     bucket: env.BUCKET,
     workflows: workflowsOf(env.BACKUP),
+    proofs: proofsOf(env.PROOF),
     followers: followersOf(env.FOLLOWER),
     deps: systemDeps,
   };
@@ -38,16 +46,31 @@ function workflowsOf(binding: Env["BACKUP"]): BackupWorkflows {
     async create(runId) {
       await binding.create({ id: runId, params: { runId } });
     },
-    async status(runId) {
-      try {
-        const instance = await binding.get(runId);
-        return (await instance.status()).status;
-      } catch (error) {
-        if (/not.?found/i.test(messageOf(error))) return "missing";
-        throw error;
-      }
+    status: async (runId) => statusOf(binding, runId),
+  };
+}
+
+function proofsOf(binding: Env["PROOF"]): ProofWorkflows {
+  return {
+    async start(backupId, act, moment) {
+      const id = `${act}-${backupId}-${moment}`;
+      if ((await statusOf(binding, id)) !== "missing") return;
+      await binding.create({ id, params: { backupId, act } });
     },
   };
+}
+
+async function statusOf(
+  binding: Env["BACKUP"] | Env["PROOF"],
+  id: string,
+): ReturnType<BackupWorkflows["status"]> {
+  try {
+    const instance = await binding.get(id);
+    return (await instance.status()).status;
+  } catch (error) {
+    if (/not.?found/i.test(messageOf(error))) return "missing";
+    throw error;
+  }
 }
 
 function followersOf(namespace: Env["FOLLOWER"]): Followers {
@@ -115,6 +138,14 @@ export default {
 export class BackupWorkflow extends WorkflowEntrypoint<Env, { runId: string }> {
   override async run(event: WorkflowEvent<{ runId: string }>, step: WorkflowStep): Promise<void> {
     await runBackup(contextOf(this.env), event.payload.runId, step);
+  }
+}
+
+/** The durable proof of one backup, apart from the run that made it. */
+export class ProofWorkflow extends WorkflowEntrypoint<Env, ProofParams> {
+  override async run(event: WorkflowEvent<ProofParams>, step: WorkflowStep): Promise<void> {
+    const { backupId, act } = event.payload;
+    await runProof(contextOf(this.env), backupId, act, step);
   }
 }
 

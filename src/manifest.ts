@@ -1,6 +1,9 @@
 import type { TableCount, Warning } from "./format/dump-inspector.ts";
 import type { Tier } from "./plan/tier.ts";
 
+/** What started a run. */
+export type Trigger = "cron" | "api" | "deploy";
+
 /** How a server's data is read. */
 export interface Method {
   protocol: "sync" | "replica" | "dbpage" | "dump";
@@ -84,7 +87,9 @@ export interface Manifest {
   name: string | null;
   labels: Record<string, string>;
   runId: string;
-  trigger: string;
+  trigger: Trigger;
+  /** How the run came to it: attempts until it succeeded, when it was asked for and first begun. */
+  run: { attempt: number; queuedAt: string; startedAt: string };
   /** The scheduled moment, for runs of the cron. */
   scheduledFor: string | null;
   /** When the capture began; a dump shows the database as it was then or a moment later. */

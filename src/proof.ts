@@ -37,11 +37,13 @@ export interface Proof {
   /** The bytes that were read. */
   key: string;
   proofKey: string;
+  /** The run that it belongs to; null for a look of its own. */
+  runId: string | null;
   startedAt: string;
   finishedAt: string;
   outcome: Outcome;
   /** The first thing that was wrong, or the reason why nothing could be proven. */
-  problem: Problem | null;
+  problem: ErrorReport | null;
   checks: Check[];
   /** Of a drill: every table as SQLite reads it. */
   tables: TableDigest[];
@@ -49,13 +51,11 @@ export interface Proof {
   recoveryMs: number | null;
 }
 
-export type Problem = Omit<ErrorReport, "code"> & { code: string };
-
 /** What the catalog remembers of the newest proof of each act. */
 export interface ProofSummary {
   readonly outcome: Outcome;
   readonly at: string;
   readonly proofKey: string;
-  readonly problem: Problem | null;
+  readonly problem: ErrorReport | null;
   readonly recoveryMs: number | null;
 }

@@ -1,4 +1,5 @@
 import { and, desc, eq, inArray, lt, or, type SQL, sql } from "drizzle-orm";
+import { NightjarError } from "../errors.ts";
 import type { Manifest, Pin } from "../manifest.ts";
 import { isScheduledTier, TIERS } from "../plan/tier.ts";
 import type { Act, Outcome, ProofSummary } from "../proof.ts";
@@ -24,6 +25,13 @@ export function findBackup(catalog: Catalog, id: string): Promise<Backup | undef
   return query(`reading backup ${id}`, () =>
     catalog.select().from(backups).where(eq(backups.id, id)).get(),
   );
+}
+
+/** @throws NightjarError `BACKUP_NOT_FOUND`, `CATALOG_FAILED` */
+export async function existingBackup(catalog: Catalog, id: string): Promise<Backup> {
+  const backup = await findBackup(catalog, id);
+  if (backup !== undefined) return backup;
+  throw new NightjarError("BACKUP_NOT_FOUND", `There is no backup ${id}.`);
 }
 
 /** The backup that a run has made. */
@@ -74,9 +82,26 @@ export function recordProof(
 const outcomeOf = (column: typeof backups.verification | typeof backups.drill) =>
   sql<Outcome | null>`json_extract(${column}, '$.outcome')`;
 
-/** The newest backup of a database whose bytes were read back and found good. */
+/** The newest backup of a database whose bytes were read back and found good, and that no drill found bad. */
 export function newestVerified(catalog: Catalog, database: string): Promise<Backup | undefined> {
-  return newestWhere(catalog, database, sql`${outcomeOf(backups.verification)} = 'verified'`);
+  return newestWhere(
+    catalog,
+    database,
+    sql`${outcomeOf(backups.verification)} = 'verified' AND ${outcomeOf(backups.drill)} IS NOT 'failed'`,
+  );
+}
+
+/** When a backup of a database was last drilled, ISO 8601. */
+export function lastDrill(catalog: Catalog, database: string): Promise<string | null> {
+  const at = sql<string | null>`max(json_extract(${backups.drill}, '$.at'))`;
+  return query(`reading the last drill of ${database}`, async () => {
+    const row = await catalog
+      .select({ at })
+      .from(backups)
+      .where(eq(backups.database, database))
+      .get();
+    return row?.at ?? null;
+  });
 }
 
 /** The newest backup of a database whose drill passed, and which no later verify found corrupt. */

@@ -1,13 +1,18 @@
 import { index, integer, sqliteTable, text } from "drizzle-orm/sqlite-core";
 import type { ErrorReport } from "../errors.ts";
-import type { Manifest, Method, PageCursor } from "../manifest.ts";
+import type { Manifest, Method, PageCursor, Trigger } from "../manifest.ts";
 import type { Tier } from "../plan/tier.ts";
 import type { ProofSummary } from "../proof.ts";
 
-export type Trigger = "cron" | "api" | "deploy";
-
-export type RunState = "queued" | "capturing" | "storing" | "done" | "failed";
-export const ACTIVE_STATES: readonly RunState[] = ["queued", "capturing", "storing"];
+export type RunState =
+  "queued" | "capturing" | "storing" | "verifying" | "drilling" | "done" | "failed";
+export const ACTIVE_STATES: readonly RunState[] = [
+  "queued",
+  "capturing",
+  "storing",
+  "verifying",
+  "drilling",
+];
 
 const moment = (name: string) => integer(name); // ms since the epoch
 

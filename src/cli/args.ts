@@ -13,7 +13,7 @@ export const json = {
 
 export const backup = {
   type: "string",
-  description: "A backup's id, or latest",
+  description: "A backup's id, latest, or latest-verified",
   default: "latest",
   valueHint: "id",
 } as const;

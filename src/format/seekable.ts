@@ -1,5 +1,6 @@
-import { constants, createZstdCompress, zstdDecompressSync } from "node:zlib";
+import { constants, createZstdCompress, createZstdDecompress } from "node:zlib";
 import { NightjarError } from "../errors.ts";
+import { concat } from "./bytes.ts";
 import type { Page } from "./page.ts";
 
 /**
@@ -178,21 +179,35 @@ export function decodeSeekTable(tail: Uint8Array, fileBytes: number): SeekTable 
 }
 
 /**
- * The content of one frame.
+ * The content of one frame. By stream, as workerd's `zstdDecompressSync` refuses every frame whose
+ * content is a multiple of 40,960 bytes ("unexpected end of file").
  *
  * @throws NightjarError `OBJECT_CORRUPT` when its checksum does not hold, or its length is another
  */
-export function decodeFrameContent(frame: Uint8Array, contentBytes: number): Uint8Array {
-  let content: Uint8Array;
+export async function decodeFrameContent(
+  frame: Uint8Array,
+  contentBytes: number,
+): Promise<Uint8Array> {
+  // Room for one byte more than there may be, so that all of it comes in one piece.
+  const stream = createZstdDecompress({ chunkSize: Math.max(contentBytes + 1, 1024) });
+  const pieces: Uint8Array[] = [];
   try {
-    content = zstdDecompressSync(frame, { maxOutputLength: FRAME_CONTENT });
+    stream.end(frame);
+    for await (const piece of stream) {
+      pieces.push(piece as Uint8Array);
+      if (lengthOf(pieces) > contentBytes) throw corrupt("a frame is longer than it should be");
+    }
   } catch (thrown) {
+    if (thrown instanceof NightjarError) throw thrown;
     throw new NightjarError("OBJECT_CORRUPT", "A stored frame cannot be decompressed.", {
       cause: thrown,
     });
+  } finally {
+    stream.destroy();
   }
-  if (content.length !== contentBytes) throw corrupt("a frame has another length than it should");
-  return content;
+  const length = lengthOf(pieces);
+  if (length !== contentBytes) throw corrupt("a frame has another length than it should");
+  return pieces.length === 1 ? pieces[0]! : concat(pieces, length);
 }
 
 function corrupt(what: string): NightjarError {

@@ -7,7 +7,7 @@
 import { concat } from "./bytes.ts";
 
 export interface Statement {
-  /** From the first byte that is neither white space nor comment to the semicolon; at most `MAX_HELD` bytes. */
+  /** From the first byte that is neither white space nor comment to the semicolon; as many bytes as the scanner holds. */
   readonly bytes: Uint8Array;
   /** Length in bytes of the whole statement; greater than `bytes.length` when that was cut. */
   readonly length: number;
@@ -17,8 +17,8 @@ export interface Statement {
   readonly nul: boolean;
 }
 
-/** How many bytes of one statement are held at the most. */
-export const MAX_HELD = 1024 * 1024;
+/** How many bytes of one statement are held at the most, unless the scanner is told otherwise. */
+const MAX_HELD = 1024 * 1024;
 
 const SPACE = 32;
 const DOUBLE_QUOTE = 34;
@@ -63,6 +63,7 @@ const isSpace = (byte: number): boolean => byte === SPACE || (byte >= 9 && byte 
 
 export class SqlScanner {
   readonly #onStatement: (statement: Statement) => void;
+  readonly #maxHeld: number;
   #mode = CODE;
   #phase = START;
   #word = "";
@@ -77,8 +78,9 @@ export class SqlScanner {
   #nul = false;
   #bareInfinity = false;
 
-  constructor(onStatement: (statement: Statement) => void) {
+  constructor(onStatement: (statement: Statement) => void, maxHeld = MAX_HELD) {
     this.#onStatement = onStatement;
+    this.#maxHeld = maxHeld;
   }
 
   /** True when every statement so far has ended: only white space and comments may be open. */
@@ -240,7 +242,7 @@ export class SqlScanner {
   }
 
   #hold(bytes: Uint8Array, nul: boolean): void {
-    const room = MAX_HELD - this.#heldLength;
+    const room = this.#maxHeld - this.#heldLength;
     if (room > 0) {
       const kept = bytes.slice(0, room);
       this.#held.push(kept);
@@ -254,7 +256,7 @@ export class SqlScanner {
     let bytes: Uint8Array;
     const length = this.#length + to - from;
     if (this.#length === 0) {
-      bytes = chunk.subarray(from, Math.min(to, from + MAX_HELD));
+      bytes = chunk.subarray(from, Math.min(to, from + this.#maxHeld));
     } else {
       this.#hold(chunk.subarray(from, to), nul);
       bytes = concat(this.#held, this.#heldLength);

@@ -13,7 +13,9 @@ import { health } from "./health.ts";
 import { links } from "./links.ts";
 import { moments } from "./moments.ts";
 import { problem } from "./problem.ts";
+import { proofs } from "./proofs.ts";
 import { prune } from "./prune.ts";
+import { rebuild } from "./rebuild.ts";
 import { runs } from "./runs.ts";
 
 const v1 = new Hono<HttpEnv>()
@@ -21,9 +23,11 @@ const v1 = new Hono<HttpEnv>()
   .route("/databases", databases)
   .route("/databases", moments)
   .route("/backups", backups)
+  .route("/backups", proofs)
   .route("/runs", runs)
   .route("/links", links)
-  .route("/prune", prune);
+  .route("/prune", prune)
+  .route("/rebuild", rebuild);
 
 /** Every route that Nightjar serves. */
 export const app = new Hono<HttpEnv>()

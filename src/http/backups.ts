@@ -1,7 +1,6 @@
 import { Hono } from "hono";
 import * as v from "valibot";
-import { findBackup } from "../catalog/backups.ts";
-import { NightjarError } from "../errors.ts";
+import { existingBackup } from "../catalog/backups.ts";
 import { askBackup } from "../jobs/ask.ts";
 import { unavailable } from "../jobs/derive.ts";
 import { pinBackup, unpinBackup } from "../jobs/pin.ts";
@@ -23,14 +22,12 @@ const newLinkSchema = v.strictObject({ format: formatField, expiresIn: expiresIn
 /** `/v1/backups`: one backup by its id, links to it, questions in SQL, and pins. */
 export const backups = new Hono<HttpEnv>()
   .get("/:id", async (c) => {
-    const backup = await findBackup(c.env.catalog, c.req.param("id"));
-    if (backup === undefined) throw noSuchBackup(c.req.param("id"));
+    const backup = await existingBackup(c.env.catalog, c.req.param("id"));
     return c.json(backupView(backup));
   })
 
   .post("/:id/links", input("json", newLinkSchema), async (c) => {
-    const backup = await findBackup(c.env.catalog, c.req.param("id"));
-    if (backup === undefined) throw noSuchBackup(c.req.param("id"));
+    const backup = await existingBackup(c.env.catalog, c.req.param("id"));
     const { kind } = backup.manifest;
     const { format, expiresIn } = c.req.valid("json");
     if (!formatsOf(kind).includes(format as Format)) throw unavailable(kind, format);
@@ -46,8 +43,7 @@ export const backups = new Hono<HttpEnv>()
   })
 
   .post("/:id/query", input("json", querySchema), async (c) => {
-    const backup = await findBackup(c.env.catalog, c.req.param("id"));
-    if (backup === undefined) throw noSuchBackup(c.req.param("id"));
+    const backup = await existingBackup(c.env.catalog, c.req.param("id"));
     return c.json(await askBackup(c.env, backup.manifest, c.req.valid("json")));
   })
 
@@ -59,7 +55,3 @@ export const backups = new Hono<HttpEnv>()
   .delete("/:id/pin", async (c) =>
     c.json(manifestView(await unpinBackup(c.env, c.req.param("id")))),
   );
-
-function noSuchBackup(id: string): NightjarError {
-  return new NightjarError("BACKUP_NOT_FOUND", `There is no backup ${id}.`);
-}

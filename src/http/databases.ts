@@ -6,6 +6,7 @@ import {
   findBackup,
   listBackups,
   newestBackup,
+  newestDrilled,
 } from "../catalog/backups.ts";
 import { findRun, type NewRun, type Run } from "../catalog/runs.ts";
 import type { Context } from "../context.ts";
@@ -73,6 +74,12 @@ async function awaitRun({ catalog, deps }: Context, id: string): Promise<Run> {
   }
 }
 
+function missing(database: string, wanted: string): string {
+  return wanted === "latest-verified"
+    ? `${database} has no backup whose drill passed.`
+    : `${database} has no backup ${wanted}.`;
+}
+
 /** `/v1/databases`: the databases, their backups, and starting one. */
 export const databases = new Hono<HttpEnv>()
   .get("/", async (c) => {
@@ -115,8 +122,12 @@ export const databases = new Hono<HttpEnv>()
     const wanted = c.req.param("backup");
     const { catalog } = c.env;
     const found: Backup | undefined =
-      wanted === "latest" ? await newestBackup(catalog, name) : await findBackup(catalog, wanted);
+      wanted === "latest"
+        ? await newestBackup(catalog, name)
+        : wanted === "latest-verified"
+          ? await newestDrilled(catalog, name)
+          : await findBackup(catalog, wanted);
     if (found === undefined || found.database !== name)
-      throw new NightjarError("BACKUP_NOT_FOUND", `${name} has no backup ${wanted}.`);
+      throw new NightjarError("BACKUP_NOT_FOUND", missing(name, wanted));
     return c.json(backupView(found));
   });

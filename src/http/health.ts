@@ -4,12 +4,17 @@ import { visibleDatabase } from "./badge-access.ts";
 import type { HttpEnv } from "./hono-env.ts";
 import { healthOf } from "./views.ts";
 
-/** `/health/:db`: 200 while the newest backup is fresh, 503 otherwise, for uptime monitors. */
+/** `/health/:db`: 200 while a fresh backup is known to be good, 503 otherwise, for uptime monitors. */
 export const health = new Hono<HttpEnv>().get("/:db", async (c) => {
   const database = visibleDatabase(c.env.config, c.req.param("db"), c.req.raw);
   if (database === undefined) throw new NightjarError("NOT_FOUND", "There is no such database.");
-  const { state, newest } = await healthOf(c.env, database);
+  const { state, newest, proven } = await healthOf(c.env, database);
   c.header("cache-control", "no-store");
-  const takenAt = newest === undefined ? null : new Date(newest.takenAt).toISOString();
-  return c.json({ database: database.name, state, takenAt }, state === "fresh" ? 200 : 503);
+  const answer = {
+    database: database.name,
+    state,
+    takenAt: newest?.manifest.takenAt ?? null,
+    provenTakenAt: proven?.manifest.takenAt ?? null,
+  };
+  return c.json(answer, state === "fresh" ? 200 : 503);
 });

@@ -1,5 +1,5 @@
 import type { Backup } from "../catalog/backups.ts";
-import { newestBackup } from "../catalog/backups.ts";
+import { newestBackup, newestDrilled, newestVerified } from "../catalog/backups.ts";
 import { followOf } from "../catalog/follows.ts";
 import { openLineage } from "../catalog/lineages.ts";
 import { lastFinishedRun, newestRuns, type Run } from "../catalog/runs.ts";
@@ -29,7 +29,8 @@ export function runView(run: Run) {
 }
 
 export function backupView(backup: Backup) {
-  return manifestView(backup.manifest);
+  const { manifest, verification, drill } = backup;
+  return { ...manifestView(manifest), verification, drill };
 }
 
 export function manifestView(manifest: Manifest) {
@@ -42,18 +43,29 @@ export function backupSummary(backup: Backup) {
   return { ...rest, tableCount: tables.length };
 }
 
+/** A backup that was proven, in short. */
+function provenView({ id, manifest, drill }: Backup) {
+  return { id, takenAt: manifest.takenAt, recoveryMs: drill?.recoveryMs ?? null };
+}
+
 /** What is known of a database's health. */
 export async function healthOf(
   context: Context,
   database: DatabaseConfig,
-): Promise<{ state: Freshness; newest: Backup | undefined }> {
-  const [newest, finished] = await Promise.all([
-    newestBackup(context.catalog, database.name),
-    lastFinishedRun(context.catalog, database.name),
+): Promise<{ state: Freshness; newest: Backup | undefined; proven: Backup | undefined }> {
+  const { catalog, deps } = context;
+  const [newest, proven, finished] = await Promise.all([
+    newestBackup(catalog, database.name),
+    newestVerified(catalog, database.name),
+    lastFinishedRun(catalog, database.name),
   ]);
-  const failed = finished?.state === "failed";
-  const state = freshness(database.schedule, newest?.takenAt, failed, context.deps.now());
-  return { state, newest };
+  const bad = newest?.verification?.outcome === "corrupt" || newest?.drill?.outcome === "failed";
+  const known = {
+    newest: newest && { takenAt: newest.takenAt, bad },
+    proven: proven?.takenAt,
+    lastRunFailed: finished?.state === "failed",
+  };
+  return { state: freshness(database.schedule, known, deps.now()), newest, proven };
 }
 
 /** How a database is followed; null where only its backups pull. */
@@ -78,8 +90,9 @@ async function logView({ catalog }: Context, { name }: DatabaseConfig) {
 
 export async function databaseView(context: Context, database: DatabaseConfig, origin: string) {
   const { name, url, namespace, schedule, badge, capture } = database;
-  const [{ state, newest }, [lastRun], follow, log] = await Promise.all([
+  const [{ state, newest, proven }, drilled, [lastRun], follow, log] = await Promise.all([
     healthOf(context, database),
+    newestDrilled(context.catalog, name),
     newestRuns(context.catalog, name, 1),
     followView(context, database),
     logView(context, database),
@@ -97,6 +110,8 @@ export async function databaseView(context: Context, database: DatabaseConfig, o
     log,
     lastRun: lastRun === undefined ? null : runView(lastRun),
     newestBackup: newest === undefined ? null : backupSummary(newest),
+    newestVerified: proven === undefined ? null : provenView(proven),
+    newestDrilled: drilled === undefined ? null : provenView(drilled),
     badgeUrl: origin + badgePath(context.config, database),
   };
 }

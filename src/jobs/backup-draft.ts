@@ -11,6 +11,8 @@ import { type BackupName, bytesKey, manifestKey } from "../store/keys.ts";
 import { writeMultipart } from "../store/multipart.ts";
 import { VERSION } from "../version.ts";
 
+const iso = (moment: number) => new Date(moment).toISOString();
+
 /**
  * How often a run's progress is written to the catalog: every 2 s, and ever more seldom the longer it
  * takes, as D1 allows 1,000 queries to one invocation.
@@ -90,6 +92,7 @@ export class BackupDraft {
   /** The whole manifest; ends the meters. */
   manifest({ raw, stored, version, unknown, tables, ...found }: Findings): Manifest {
     const { id: runId, database, tier, name, labels, trigger, scheduledFor } = this.#run;
+    const { attempt, createdAt, startedAt } = this.#run;
     const { url, namespace } = this.#database;
     return {
       format: 1,
@@ -101,9 +104,10 @@ export class BackupDraft {
       labels,
       runId,
       trigger,
-      scheduledFor: scheduledFor === null ? null : new Date(scheduledFor).toISOString(),
-      takenAt: new Date(this.takenAt).toISOString(),
-      finishedAt: new Date(this.#context.deps.now()).toISOString(),
+      run: { attempt, queuedAt: iso(createdAt), startedAt: iso(startedAt ?? this.takenAt) },
+      scheduledFor: scheduledFor === null ? null : iso(scheduledFor),
+      takenAt: iso(this.takenAt),
+      finishedAt: iso(this.#context.deps.now()),
       manifestKey: manifestKey(this.#name),
       key: this.key,
       kind: this.#kind,

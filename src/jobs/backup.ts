@@ -7,17 +7,24 @@ import type { Context } from "../context.ts";
 import { asNightjarError, NightjarError } from "../errors.ts";
 import { log } from "../log.ts";
 import type { Manifest } from "../manifest.ts";
-import { writeManifest } from "../store/manifest.ts";
+import type { Act } from "../proof.ts";
+import { writeManifest } from "../store/document.ts";
 import { capture } from "./capture.ts";
 import { healUploads } from "./heal.ts";
+import { prove } from "./prove.ts";
 
 /** Long enough for any dump that a Worker's CPU time allows; a stalled source is found much sooner. */
 const CAPTURE_TIMEOUT = "12 hours";
+const PROOF_TIMEOUT = "2 hours";
 const PUBLISH_RETRIES = { limit: 8, delay: "2 seconds", backoff: "exponential" } as const;
 
+/** A backup of up to so many bytes is restored in a drill each time, and not by its schedule alone. */
+const DRILL_ALWAYS = 64 * 1024 * 1024;
+
 /**
- * A run, as the steps of a durable Workflow: capture the bytes, then publish them. A step that fails
- * is tried again with growing pauses; a killed Worker goes on at the step where it was.
+ * A run, as the steps of a durable Workflow: capture the bytes, publish them, read them back, restore
+ * them in scratch space where they are few. A step that fails is tried again with growing pauses; a
+ * killed Worker goes on at the step where it was.
  */
 export async function runBackup(
   context: Context,
@@ -33,6 +40,15 @@ export async function runBackup(
     );
     await step.do("publish", { retries: PUBLISH_RETRIES }, () =>
       recorded(context, runId, () => publish(context, manifest)),
+    );
+    const proof = (act: Act) =>
+      step.do(act, { retries: PUBLISH_RETRIES, timeout: PROOF_TIMEOUT }, () =>
+        recorded(context, runId, () => provenOrFail(context, manifest, act)),
+      );
+    let provenAt = await proof("verify");
+    if (manifest.raw.bytes <= DRILL_ALWAYS) provenAt = await proof("drill");
+    await step.do("finish", { retries: PUBLISH_RETRIES }, () =>
+      recorded(context, runId, () => finish(context, manifest, provenAt)),
     );
     if (manifest.snapshot?.cursor != null && manifest.snapshot.method.protocol === "replica")
       await step.do("seed", () => seed(context, manifest));
@@ -61,23 +77,58 @@ async function attempt(context: Context, runId: string): Promise<Manifest> {
   const made = await backupOfRun(catalog, runId);
   if (made !== undefined) return made.manifest;
   const now = deps.now();
-  const number = run.attempt + 1;
-  const begun = { attempt: number, startedAt: run.startedAt ?? now, rawBytes: 0, storedBytes: 0 };
+  const begun = {
+    attempt: run.attempt + 1,
+    startedAt: run.startedAt ?? now,
+    rawBytes: 0,
+    storedBytes: 0,
+  };
   await updateRun(catalog, runId, { ...begun, state: "capturing" }, now);
-  return capture(context, { ...run, attempt: number }, database);
+  return capture(context, { ...run, ...begun }, database);
 }
 
-/** Make the captured bytes a backup: the manifest, then the catalog. May be repeated. */
+/**
+ * Make the captured bytes a backup: the manifest, then the catalog. May be repeated. It counts as good
+ * only when it has been read back.
+ */
 async function publish(context: Context, manifest: Manifest): Promise<void> {
   const { catalog, bucket, deps } = context;
-  const { runId, id } = manifest;
+  const { runId, id, key } = manifest;
   await writeManifest(bucket, manifest);
   await enterBackup(catalog, manifest);
   const bytes = { rawBytes: manifest.raw.bytes, storedBytes: manifest.stored.bytes };
-  await updateRun(catalog, runId, bytes, deps.now());
-  await finishRun(catalog, runId, id, deps.now());
-  await removeUpload(catalog, manifest.key);
-  log.info("backup-done", { run: runId, key: manifest.key, ...bytes });
+  await updateRun(catalog, runId, { ...bytes, backupId: id }, deps.now());
+  await removeUpload(catalog, key);
+  log.info("backup-stored", { run: runId, key, ...bytes });
+}
+
+/**
+ * @returns when it was proven, ISO 8601
+ * @throws NightjarError what the proof found to be wrong: such a run has failed, and its backup stays
+ *   for whoever wants to see
+ */
+async function provenOrFail(context: Context, { runId, id }: Manifest, act: Act): Promise<string> {
+  const { catalog, deps } = context;
+  await updateRun(
+    catalog,
+    runId,
+    { state: act === "verify" ? "verifying" : "drilling" },
+    deps.now(),
+  );
+  const { outcome, problem, finishedAt } = await prove(context, id, act, runId);
+  if (outcome !== "corrupt" && outcome !== "failed") return finishedAt;
+  const { code, message, hint } = problem!;
+  throw new NightjarError(code, message, { hint });
+}
+
+/** A run ends with its last proof, so that the bucket alone tells when. */
+async function finish(
+  { catalog }: Context,
+  { runId, id, key }: Manifest,
+  provenAt: string,
+): Promise<void> {
+  await finishRun(catalog, runId, id, Date.parse(provenAt));
+  log.info("backup-done", { run: runId, key });
 }
 
 /**

@@ -5,7 +5,7 @@ import { removeUpload, type Upload, uploadsOf } from "../catalog/uploads.ts";
 import type { Context } from "../context.ts";
 import { log } from "../log.ts";
 import type { Manifest } from "../manifest.ts";
-import { readManifest } from "../store/manifest.ts";
+import { readDocument } from "../store/document.ts";
 import { abandonUpload } from "../store/multipart.ts";
 import { isLocked } from "../store/refusal.ts";
 
@@ -41,7 +41,7 @@ async function isActive({ catalog }: Context, runId: string): Promise<boolean> {
 
 async function healUpload({ catalog, bucket, deps }: Context, upload: Upload): Promise<void> {
   const { key, manifestKey, uploadId, runId } = upload;
-  const text = await readManifest(bucket, manifestKey);
+  const text = await readDocument(bucket, manifestKey);
   if (text === null) {
     await abandonUpload(bucket, key, uploadId);
     log.info("upload-abandoned", { key, run: runId });

@@ -1,4 +1,4 @@
-import { newestScheduled } from "../catalog/backups.ts";
+import { lastDrill, newestScheduled, newestVerified } from "../catalog/backups.ts";
 import { followOf } from "../catalog/follows.ts";
 import { lastLook, recordLook } from "../catalog/databases.ts";
 import { activeRuns, failRun, type NewRun } from "../catalog/runs.ts";
@@ -40,6 +40,7 @@ async function lookAt(context: Context, database: DatabaseConfig, now: number): 
   const { catalog } = context;
   const { name, schedule, retention } = database;
   await keepFollowing(context, database, now);
+  await drillIfDue(context, database, now);
   const last = await lastLook(catalog, name);
   const moment = dueMoment(schedule, last, now);
   if (moment === undefined) return;
@@ -65,6 +66,19 @@ async function lookAt(context: Context, database: DatabaseConfig, now: number): 
   };
   await startRun(context, run);
   await recordLook(catalog, name, Math.max(now, last ?? 0));
+}
+
+/** Rehearse the restore of the newest good backup when a scheduled moment has passed without any drill. */
+async function drillIfDue(
+  { catalog, proofs }: Context,
+  { name, drill }: DatabaseConfig,
+  now: number,
+): Promise<void> {
+  const last = await lastDrill(catalog, name);
+  const moment = dueMoment(drill, last === null ? undefined : Date.parse(last), now);
+  if (moment === undefined) return;
+  const newest = await newestVerified(catalog, name);
+  if (newest !== undefined) await proofs.start(newest.id, "drill", moment);
 }
 
 /** A follower wakes itself; one that never did, or has fallen silent, is woken. */

@@ -1,12 +1,12 @@
-import { type Backup, findBackup, repointBackup } from "../catalog/backups.ts";
+import { type Backup, existingBackup, repointBackup } from "../catalog/backups.ts";
 import type { Context } from "../context.ts";
 import { NightjarError, orFail } from "../errors.ts";
 import { verified } from "../format/hash.ts";
 import { log } from "../log.ts";
 import type { Manifest, Pin } from "../manifest.ts";
+import { readDocument, replaceManifest, writeManifest } from "../store/document.ts";
 import { bytesKey, manifestKey, pinnedKey, proofPrefix } from "../store/keys.ts";
 import { listKeys } from "../store/list.ts";
-import { readManifest, replaceManifest, writeManifest } from "../store/manifest.ts";
 import { PART_BYTES, writeMultipart } from "../store/multipart.ts";
 import { readInSpans } from "../store/range-reader.ts";
 import { objectExists } from "../store/read.ts";
@@ -28,14 +28,14 @@ export async function pinBackup(
   reason: string,
 ): Promise<Manifest> {
   const { bucket, catalog, deps } = context;
-  const backup = await backupOf(context, id);
+  const backup = await existingBackup(catalog, id);
   const { key, own } = await copyBytes(bucket, backup);
   await copyProofs(bucket, backup);
 
   const at = new Date(deps.now()).toISOString();
   const pin: Pin = by === "policy" && own.pin?.by === "user" ? own.pin : { by, reason, at };
   let copy: Manifest = { ...own, key, manifestKey: pinnedKey(manifestKey(backup)), pin };
-  const standing = await readManifest(bucket, copy.manifestKey);
+  const standing = await readDocument(bucket, copy.manifestKey);
   if (standing === null) await writeManifest(bucket, copy);
   else if (by === "user") await replaceManifest(bucket, copy);
   else copy = JSON.parse(standing) as Manifest;
@@ -56,7 +56,7 @@ export async function pinBackup(
  * @throws NightjarError `BACKUP_NOT_FOUND`, `PIN_NOT_FOUND`, `STORE_FAILED`, `CATALOG_FAILED`
  */
 export async function unpinBackup(context: Context, id: string): Promise<Manifest> {
-  const { manifest } = await backupOf(context, id);
+  const { manifest } = await existingBackup(context.catalog, id);
   if (manifest.pin?.by !== "user")
     throw new NightjarError("PIN_NOT_FOUND", `Backup ${id} is not pinned by hand.`);
   const at = new Date(context.deps.now()).toISOString();
@@ -66,13 +66,6 @@ export async function unpinBackup(context: Context, id: string): Promise<Manifes
   await repointBackup(context.catalog, id, copy);
   log.info("unpinned", { backup: id });
   return copy;
-}
-
-async function backupOf({ catalog }: Context, id: string): Promise<Backup> {
-  const backup = await findBackup(catalog, id);
-  if (backup === undefined)
-    throw new NightjarError("BACKUP_NOT_FOUND", `There is no backup ${id}.`);
-  return backup;
 }
 
 /** The copy's key, and the manifest that the catalog has. */
@@ -110,13 +103,14 @@ async function isWhole(bytes: AsyncIterable<Uint8Array>): Promise<boolean> {
 }
 
 async function copyProofs(bucket: R2Bucket, backup: Backup): Promise<void> {
-  for (const key of await listKeys(bucket, proofPrefix(backup)))
+  for (const key of await listKeys(bucket, proofPrefix(manifestKey(backup))))
     await orFail("STORE_FAILED", `copying ${key}`, async () => {
       const proof = await bucket.get(key);
       if (proof === null) return; // the lifecycle was faster
-      const { httpMetadata } = proof;
+      const { httpMetadata, customMetadata } = proof;
       await bucket.put(pinnedKey(key), await proof.text(), {
-        ...(httpMetadata === undefined ? {} : { httpMetadata }),
+        ...(httpMetadata && { httpMetadata }),
+        ...(customMetadata && { customMetadata }), // its hash
       });
     });
 }

@@ -3,8 +3,8 @@ import type { Context } from "../context.ts";
 import { log } from "../log.ts";
 import type { Manifest } from "../manifest.ts";
 import { DAY } from "../plan/duration.ts";
+import { readWholeDocument } from "../store/document.ts";
 import { bytesKey, manifestKey, pinnedKey } from "../store/keys.ts";
-import { readManifest } from "../store/manifest.ts";
 import { objectsOf } from "../store/objects-of.ts";
 import { objectAge, objectExists } from "../store/read.ts";
 import { removeObjects } from "../store/remove.ts";
@@ -27,7 +27,7 @@ export async function releasePins(
   const { bucket, catalog } = context;
   const released: Prunable[] = [];
   for (const backup of backups) {
-    const own = await readManifest(bucket, manifestKey(backup));
+    const own = await readWholeDocument(bucket, manifestKey(backup));
     if (own === null || !(await objectExists(bucket, bytesKey(backup, backup.kind)))) continue;
     const free =
       backup.pin === null

@@ -1,16 +1,32 @@
 import { isLate } from "./schedule.ts";
 
-/** `none`: no backup yet · `failed`: the last run failed · `late`: overdue · `fresh`: neither. */
-export type Freshness = "none" | "failed" | "late" | "fresh";
+/**
+ * How a database stands:
+ *
+ * - `none`: no backup yet
+ * - `corrupt`: the newest backup is not what was captured, or does not restore
+ * - `failed`: the last run failed
+ * - `late`: overdue
+ * - `unproven`: the newest backup was not read back yet, and the last one that was is overdue
+ * - `fresh`: a backup that is known to be good is as new as it should be
+ */
+export type Freshness = "none" | "corrupt" | "failed" | "late" | "unproven" | "fresh";
 
-/** The state of a database, from its newest backup and its last finished run. */
-export function freshness(
-  schedule: string,
-  newestTakenAt: number | undefined,
-  lastRunFailed: boolean,
-  now: number,
-): Freshness {
+/** What is known of a database's backups. */
+export interface Known {
+  /** The newest backup: when it was taken (ms), and whether a proof found it bad. */
+  readonly newest: { readonly takenAt: number; readonly bad: boolean } | undefined;
+  /** When the newest backup that is proven good was taken, ms. */
+  readonly proven: number | undefined;
+  readonly lastRunFailed: boolean;
+}
+
+/** The state of a database at `now` (ms). */
+export function freshness(schedule: string, known: Known, now: number): Freshness {
+  const { newest, proven, lastRunFailed } = known;
+  if (newest?.bad === true) return "corrupt";
   if (lastRunFailed) return "failed";
-  if (newestTakenAt === undefined) return "none";
-  return isLate(schedule, newestTakenAt, now) ? "late" : "fresh";
+  if (newest === undefined) return "none";
+  if (isLate(schedule, newest.takenAt, now)) return "late";
+  return proven === undefined || isLate(schedule, proven, now) ? "unproven" : "fresh";
 }

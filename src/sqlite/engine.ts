@@ -62,10 +62,10 @@ export const CODE = { OK: 0, NOMEM: 7, INTERRUPT: 9, AUTH: 23, ROW: 100, DONE: 1
  * How much SQLite may allocate for one image, in bytes: a Worker has 128 MB in all. A query that needs
  * more (sorting millions of rows) fails with `QUERY_LIMIT`.
  */
-const HEAP_LIMIT = 48 * 1024 * 1024;
+const IMAGE_HEAP = 48 * 1024 * 1024;
 const CONFIG_MEMSTATUS = 9;
-const OPEN_READONLY = 1;
-const OPEN_READWRITE = 2;
+/** SQLITE_OPEN_… (https://sqlite.org/c3ref/c_open_autoproxy.html). */
+const OPEN = { read: 1, patch: 2, memory: 2 | 0x80 } as const;
 /** Steps of SQLite's virtual machine between two calls of the progress handler. */
 export const STEPS_PER_TICK = 1000;
 
@@ -76,6 +76,10 @@ export class SqliteError extends Error {
   constructor(code: number, message: string) {
     super(message);
     this.code = code;
+  }
+
+  get outOfMemory(): boolean {
+    return this.code === CODE.NOMEM;
   }
 }
 
@@ -100,7 +104,12 @@ export class Engine {
     this.file = new PageFile(pages, module);
   }
 
-  static async start(wasm: WebAssembly.Module, pages: PageReader): Promise<Engine> {
+  /** @param heapLimit what SQLite may allocate, bytes */
+  static async start(
+    wasm: WebAssembly.Module,
+    pages: PageReader,
+    heapLimit = IMAGE_HEAP,
+  ): Promise<Engine> {
     const module = await factory({
       instantiateWasm(
         imports: WebAssembly.Imports,
@@ -116,22 +125,21 @@ export class Engine {
     module._sqlite3_shutdown();
     module._sqlite3_config(CONFIG_MEMSTATUS, on);
     module._sqlite3_initialize();
-    module._sqlite3_hard_heap_limit64(HEAP_LIMIT, 0);
+    module._sqlite3_hard_heap_limit64(heapLimit, 0);
     module._free(on);
     const engine = new Engine(module, pages);
     module.vfs_register(engine.file, true);
     return engine;
   }
 
-  /** Open the database; with `patching`, so that pages can be written to memory. */
-  async open(patching: boolean): Promise<void> {
+  /** Open the database to read it, so that written pages are kept in memory, or a new one in memory. */
+  async open(mode: keyof typeof OPEN): Promise<void> {
     const { module } = this;
-    this.file.patching = patching;
+    this.file.patching = mode === "patch";
     const name = this.bytes(new TextEncoder().encode("image"));
     const out = module._malloc(4);
     try {
-      const flags = patching ? OPEN_READWRITE : OPEN_READONLY;
-      const code = await this.call("sqlite3_open_v2", name, out, flags, 0);
+      const code = await this.call("sqlite3_open_v2", name, out, OPEN[mode], 0);
       this.#db = module.getValue(out, "*");
       if (code !== CODE.OK) throw this.error(code);
     } finally {

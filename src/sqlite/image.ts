@@ -1,6 +1,6 @@
 import { NightjarError } from "../errors.ts";
 import type { PageReader } from "../format/page.ts";
-import { CODE, Engine, SqliteError } from "./engine.ts";
+import { Engine, SqliteError } from "./engine.ts";
 import { patchSchema } from "./patch.ts";
 import { allRows } from "./rows.ts";
 import type { Bound, Statement } from "./statement.ts";
@@ -90,7 +90,7 @@ export async function openImageWith(wasm: WebAssembly.Module, pages: PageReader)
 function asImageError(thrown: unknown): unknown {
   if (!(thrown instanceof SqliteError)) return thrown;
   const { code, message } = thrown;
-  if (code === CODE.NOMEM)
+  if (thrown.outOfMemory)
     return new NightjarError(
       "QUERY_LIMIT",
       "SQLite needs more memory for this than a Worker has.",

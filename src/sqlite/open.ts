@@ -1,6 +1,7 @@
 import wasm from "@journeyapps/wa-sqlite/dist/wa-sqlite-async.wasm";
 import type { PageReader } from "../format/page.ts";
 import { type Image, openImageWith } from "./image.ts";
+import { replayDumpWith } from "./replay.ts";
 
 /**
  * Open the database whose pages these are, inside of the Worker. Close it when done: it holds 17 MB and
@@ -10,4 +11,13 @@ import { type Image, openImageWith } from "./image.ts";
  */
 export function openImage(pages: PageReader): Promise<Image> {
   return openImageWith(wasm, pages);
+}
+
+/**
+ * Run the SQL of a dump in a new database in memory, inside of the Worker. Close it when done.
+ *
+ * @throws NightjarError as `replayDumpWith`
+ */
+export function replayDump(text: AsyncIterable<Uint8Array>): Promise<Image> {
+  return replayDumpWith(wasm, text);
 }

@@ -24,7 +24,7 @@ interface SchemaRow {
  * @returns the original text of each rewritten object, by name
  */
 export async function patchSchema(engine: Engine): Promise<ReadonlyMap<string, string>> {
-  await engine.open(false);
+  await engine.open("read");
   // ON makes SQLite go on behind a schema row that it cannot parse; RESET parses all of it again.
   await run(engine, "PRAGMA writable_schema=ON");
   const rows = await allRows(
@@ -47,7 +47,7 @@ export async function patchSchema(engine: Engine): Promise<ReadonlyMap<string, s
     return new Map();
   }
   await engine.close();
-  await engine.open(true);
+  await engine.open("patch");
   await run(engine, "PRAGMA writable_schema=ON");
   await run(engine, "PRAGMA journal_mode=OFF");
   for (const patch of patches)
@@ -56,7 +56,7 @@ export async function patchSchema(engine: Engine): Promise<ReadonlyMap<string, s
       patch.rowid,
     ]);
   await engine.close();
-  await engine.open(false);
+  await engine.open("read");
   return new Map(patches.map(({ name, sql }) => [name, sql]));
 }
 

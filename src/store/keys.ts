@@ -43,14 +43,14 @@ export function manifestKey(name: BackupName): string {
   return stem(name) + MANIFEST_SUFFIX;
 }
 
-/** The beginning of the keys of all proofs of a backup. */
-export function proofPrefix(name: BackupName): string {
-  return `${stem(name)}.proof-`;
+/** The beginning of the keys of all proofs that lie beside a manifest. */
+export function proofPrefix(besideKey: string): string {
+  return `${besideKey.slice(0, -MANIFEST_SUFFIX.length)}.proof-`;
 }
 
 /** @param at when the proof was made, ms; keys keep whole seconds */
-export function proofKey(name: BackupName, at: number): string {
-  return `${proofPrefix(name)}${stamp(at)}${MANIFEST_SUFFIX}`;
+export function proofKey(besideKey: string, at: number): string {
+  return `${proofPrefix(besideKey)}${stamp(at)}${MANIFEST_SUFFIX}`;
 }
 
 /** Where the pinned copy of what lies under a backup's own key is. */

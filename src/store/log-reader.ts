@@ -31,7 +31,7 @@ export async function openLog(
 ): Promise<PageReader> {
   const newestFirst: { segment: StoredSegment; index: LtxIndex }[] = [];
   for (const segment of chain)
-    newestFirst.unshift({ segment, index: await readIndex(bucket, segment) });
+    newestFirst.unshift({ segment, index: await readSegmentIndex(bucket, segment) });
 
   const read = async ({ key, bytes }: StoredSegment, offset: number, length: number) => {
     const whole = new Uint8Array(length);
@@ -68,7 +68,15 @@ export async function openLog(
   };
 }
 
-async function readIndex(bucket: ObjectReader, { key, bytes }: StoredSegment): Promise<LtxIndex> {
+/**
+ * Where a segment's pages lie.
+ *
+ * @throws NightjarError `OBJECT_MISSING`, `OBJECT_CORRUPT`, `STORE_FAILED`
+ */
+export async function readSegmentIndex(
+  bucket: ObjectReader,
+  { key, bytes }: StoredSegment,
+): Promise<LtxIndex> {
   const look = async (length: number) => readSpan(bucket, key, bytes - length, length, bytes);
   let tail = await look(Math.min(FIRST_LOOK, bytes));
   const needed = ltxTailSize(tail, bytes);

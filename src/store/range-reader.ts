@@ -1,4 +1,4 @@
-import { NightjarError, orFail } from "../errors.ts";
+import { messageOf, NightjarError, orFail } from "../errors.ts";
 import type { ObjectReader } from "./read-counter.ts";
 
 /**
@@ -25,6 +25,9 @@ export async function* readInSpans(
   }
 }
 
+/** R2's error for a range that begins behind the object's end (developers.cloudflare.com/r2/api/error-codes). */
+const BEYOND = /\(10039\)/;
+
 /**
  * `length` bytes of an object from `offset`.
  *
@@ -39,7 +42,10 @@ export async function readSpan(
   size: number,
 ): Promise<Uint8Array> {
   const { object, bytes } = await orFail("STORE_FAILED", `reading ${key}`, async () => {
-    const found = await bucket.get(key, { range: { offset, length } });
+    const found = await bucket.get(key, { range: { offset, length } }).catch((thrown: unknown) => {
+      if (!BEYOND.test(messageOf(thrown))) throw thrown;
+      throw new NightjarError("OBJECT_CORRUPT", `${key} ends before byte ${offset} of ${size}.`);
+    });
     return { object: found, bytes: new Uint8Array((await found?.arrayBuffer()) ?? []) };
   });
   if (object === null) throw new NightjarError("OBJECT_MISSING", `${key} is not in the bucket.`);

@@ -1,19 +1,26 @@
+import { NightjarError } from "../errors.ts";
+
 /** What reading objects needs of a bucket. */
 export interface ObjectReader {
   get(key: string, options?: R2GetOptions): Promise<R2ObjectBody | null>;
 }
 
-/** A bucket that counts what is asked of it: R2 charges for reads by number, not by size. */
+/** A bucket that counts what is asked of it: R2 charges for reads, and a Worker may do only so many. */
 export class ReadCounter implements ObjectReader {
   reads = 0;
   readonly #bucket: ObjectReader;
+  readonly #most: number;
 
-  constructor(bucket: ObjectReader) {
+  /** @param most how many reads are allowed */
+  constructor(bucket: ObjectReader, most = Infinity) {
     this.#bucket = bucket;
+    this.#most = most;
   }
 
-  get(key: string, options?: R2GetOptions): Promise<R2ObjectBody | null> {
-    this.reads++;
+  /** @throws NightjarError `QUERY_LIMIT` beyond what is allowed */
+  async get(key: string, options?: R2GetOptions): Promise<R2ObjectBody | null> {
+    if (++this.reads > this.#most)
+      throw new NightjarError("QUERY_LIMIT", `It takes more than ${this.#most} reads of R2.`);
     return this.#bucket.get(key, options);
   }
 }

@@ -1,4 +1,5 @@
-import { NightjarError } from "../errors.ts";
+import { messageOf, NightjarError } from "../errors.ts";
+import { concat } from "../format/bytes.ts";
 import { readDatabaseHeader } from "../format/database-header.ts";
 import type { PageReader } from "../format/page.ts";
 import {
@@ -24,32 +25,45 @@ const GROUP = 2 * 1024 * 1024;
 /**
  * The pages of a stored snapshot, each read with the frame of 256 KiB that it lies in.
  *
+ * @param group how many frames are read at once, for whoever reads on
  * @throws NightjarError `OBJECT_MISSING`, `OBJECT_CORRUPT`, `STORE_FAILED`
  */
 export async function openSnapshot(
   bucket: ObjectReader,
   snapshot: StoredSnapshot,
   cache: BlockCache = sharedBlocks,
+  group = 1,
 ): Promise<PageReader> {
   const { key, stored } = snapshot;
-  const { offsets, frameContent, contentBytes } = await readSeekTable(bucket, snapshot, cache);
-  const frame = (number: number): Promise<Uint8Array> =>
-    cache.get(`${key}#${number}`, async () => {
-      const offset = offsets[number]!;
-      const length = offsets[number + 1]! - offset;
-      const bytes = await readSpan(bucket, key, offset, length, stored.bytes);
-      const expected = Math.min(frameContent, contentBytes - number * frameContent);
-      return decodeFrameContent(bytes, expected);
+  const { table } = await readSeekTable(bucket, snapshot, cache);
+  const { offsets, frameContent, contentBytes } = table;
+  const frames = offsets.length - 1;
+  const groupContent = group * frameContent;
+  /** The content of the group of frames that begins with this one. */
+  const read = (first: number): Promise<Uint8Array> =>
+    cache.get(`${key}#${first}`, async () => {
+      const last = Math.min(first + group, frames);
+      const start = offsets[first]!;
+      const bytes = await readSpan(bucket, key, start, offsets[last]! - start, stored.bytes);
+      const contents: Uint8Array[] = [];
+      for (let frame = first; frame < last; frame++) {
+        const [from, to] = [offsets[frame]!, offsets[frame + 1]!];
+        const expected = Math.min(frameContent, contentBytes - frame * frameContent);
+        contents.push(
+          await decodeFrame(key, bytes.subarray(from - start, to - start), expected, from),
+        );
+      }
+      return concat(contents, Math.min(groupContent, contentBytes - first * frameContent));
     });
 
-  const { pageSize } = readDatabaseHeader((await frame(0)).subarray(0, 100));
+  const { pageSize } = readDatabaseHeader((await read(0)).subarray(0, 100));
   return {
     pageSize,
     pageCount: contentBytes / pageSize,
     async readPage(pgno) {
       const at = (pgno - 1) * pageSize;
-      const content = await frame(Math.floor(at / frameContent));
-      return content.subarray(at % frameContent, (at % frameContent) + pageSize);
+      const content = await read(Math.floor(at / groupContent) * group);
+      return content.subarray(at % groupContent, (at % groupContent) + pageSize);
     },
   };
 }
@@ -58,14 +72,17 @@ export async function openSnapshot(
  * The whole file of a stored snapshot, frame by frame: workerd's stream decompressor loses its way in
  * files of many frames, depending on where its input is cut.
  *
+ * @param watch is shown every stored byte, in order, if it is read to the end
  * @throws NightjarError `OBJECT_MISSING`, `OBJECT_CORRUPT`, `STORE_FAILED`
  */
 export async function* readSnapshotFile(
   bucket: ObjectReader,
   snapshot: StoredSnapshot,
+  watch: (stored: Uint8Array) => void = () => {},
 ): AsyncIterable<Uint8Array> {
   const { key, stored } = snapshot;
-  const { offsets, frameContent, contentBytes } = await readSeekTable(bucket, snapshot);
+  const { table, tail } = await readSeekTable(bucket, snapshot);
+  const { offsets, frameContent, contentBytes } = table;
   const frames = offsets.length - 1;
   const read = (first: number) => {
     let last = first + 1;
@@ -79,11 +96,41 @@ export async function* readSnapshotFile(
     const group = await ahead.bytes;
     ahead = last < frames ? read(last) : undefined;
     ahead?.bytes.catch(() => {}); // reported where it is awaited
+    watch(group);
     const start = offsets[frame]!;
     for (; frame < last; frame++) {
       const bytes = group.subarray(offsets[frame]! - start, offsets[frame + 1]! - start);
-      yield decodeFrameContent(bytes, Math.min(frameContent, contentBytes - frame * frameContent));
+      const content = Math.min(frameContent, contentBytes - frame * frameContent);
+      yield await decodeFrame(key, bytes, content, offsets[frame]!);
     }
+  }
+  watch(tail);
+}
+
+function decodeFrame(
+  key: string,
+  bytes: Uint8Array,
+  content: number,
+  offset: number,
+): Promise<Uint8Array> {
+  return placed(key, offset, bytes.length, () => decodeFrameContent(bytes, content));
+}
+
+/** Do something with some bytes of an object; their place is named where they are damaged. */
+async function placed<T>(
+  key: string,
+  offset: number,
+  length: number,
+  action: () => T | Promise<T>,
+): Promise<T> {
+  try {
+    return await action();
+  } catch (thrown) {
+    throw new NightjarError(
+      "OBJECT_CORRUPT",
+      `${key} is damaged between byte ${offset} and byte ${offset + length}: ${messageOf(thrown)}`,
+      { cause: thrown },
+    );
   }
 }
 
@@ -91,14 +138,15 @@ async function readSeekTable(
   bucket: ObjectReader,
   { key, stored, raw }: StoredSnapshot,
   cache?: BlockCache,
-): Promise<SeekTable> {
+): Promise<{ table: SeekTable; tail: Uint8Array }> {
   const tailBytes = seekTableBytes(raw.bytes);
   if (tailBytes > stored.bytes)
     throw new NightjarError("OBJECT_CORRUPT", `${key} is too short for its seek table.`);
-  const load = () => readSpan(bucket, key, stored.bytes - tailBytes, tailBytes, stored.bytes);
+  const at = stored.bytes - tailBytes;
+  const load = () => readSpan(bucket, key, at, tailBytes, stored.bytes);
   const tail = await (cache === undefined ? load() : cache.get(`${key}#table`, load));
-  const table = decodeSeekTable(tail, stored.bytes);
-  if (table.contentBytes === raw.bytes) return table;
+  const table = await placed(key, at, tailBytes, () => decodeSeekTable(tail, stored.bytes));
+  if (table.contentBytes === raw.bytes) return { table, tail };
   throw new NightjarError(
     "OBJECT_CORRUPT",
     `${key} holds ${table.contentBytes} of ${raw.bytes} bytes.`,

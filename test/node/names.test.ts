@@ -28,13 +28,14 @@ describe("keys", () => {
           [bytesKey(name, "dump")]: "bytes",
           [bytesKey(name, "snapshot")]: "bytes",
           [manifestKey(name)]: "manifest",
-          [proofKey(name, name.takenAt)]: "proof",
+          [proofKey(manifestKey(name), name.takenAt)]: "proof",
         };
         for (const [key, part] of Object.entries(keys)) {
           expect(parseKey(key)).toEqual({ ...name, part, pinned: false });
           expect(parseKey(pinnedKey(key))).toEqual({ ...name, part, pinned: true });
         }
-        expect(proofKey(name, 0).startsWith(proofPrefix(name))).toBe(true);
+        const proof = proofKey(manifestKey(name), 0);
+        expect(proof.startsWith(proofPrefix(manifestKey(name)))).toBe(true);
       }),
     );
   });

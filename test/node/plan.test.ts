@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { DAY, HOUR, MINUTE, parseDuration } from "../../src/plan/duration.ts";
-import { freshness } from "../../src/plan/freshness.ts";
+import { freshness, type Known } from "../../src/plan/freshness.ts";
 import { lifecycleAge, lifecycleRules } from "../../src/plan/lifecycle.ts";
 import { lockRules } from "../../src/plan/locks.ts";
 import { pinMargin, pinsDue, pinsOver } from "../../src/plan/pins.ts";
@@ -337,9 +337,29 @@ describe("freshness", () => {
     const taken = at("2026-11-20T00:02:00Z");
     expect(isLate("0 0 * * *", taken, at("2026-11-21T01:00:00Z"))).toBe(false);
     expect(isLate("0 0 * * *", taken, at("2026-11-21T01:00:01Z"))).toBe(true);
-    expect(freshness("0 0 * * *", taken, false, taken + HOUR)).toBe("fresh");
-    expect(freshness("0 0 * * *", taken, false, taken + 3 * DAY)).toBe("late");
-    expect(freshness("0 0 * * *", taken, true, taken + HOUR)).toBe("failed");
-    expect(freshness("0 0 * * *", undefined, false, taken)).toBe("none");
+    const good = { newest: { takenAt: taken, bad: false }, proven: taken, lastRunFailed: false };
+    const state = (known: Known, now: number) => freshness("0 0 * * *", known, now);
+    expect(state(good, taken + HOUR)).toBe("fresh");
+    expect(state(good, taken + 3 * DAY)).toBe("late");
+    expect(state({ ...good, lastRunFailed: true }, taken + HOUR)).toBe("failed");
+    const nothing = { newest: undefined, proven: undefined, lastRunFailed: false };
+    expect(state(nothing, taken)).toBe("none");
+    expect(state({ ...nothing, lastRunFailed: true }, taken)).toBe("failed");
+  });
+
+  it("takes nothing for fresh that is not known to be good", () => {
+    const newest = { takenAt: at("2026-11-20T00:02:00Z"), bad: false };
+    const state = (known: Partial<Known>, now: string) =>
+      freshness(
+        "0 0 * * *",
+        { newest, proven: undefined, lastRunFailed: false, ...known },
+        at(now),
+      );
+    const night = "2026-11-20T00:03:00Z";
+    expect(state({}, night)).toBe("unproven");
+    // While the newest is read back, the one of the night before is as new as it should be.
+    expect(state({ proven: at("2026-11-19T00:02:00Z") }, night)).toBe("fresh");
+    expect(state({ proven: at("2026-11-19T00:02:00Z") }, "2026-11-20T01:03:00Z")).toBe("unproven");
+    expect(state({ newest: { ...newest, bad: true }, lastRunFailed: true }, night)).toBe("corrupt");
   });
 });

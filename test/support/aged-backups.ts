@@ -21,7 +21,13 @@ export async function backUpAt(name: string, days: number[], more: object = {}):
     const context = testContext(databases, { now: () => NOW - ago * DAY });
     expect(await backUp(context, manualRun(name))).toMatchObject({ state: "done" });
   }
+  await forgetProofs(name);
   return testContext(databases);
+}
+
+/** Remove the proofs that the runs of a database have left, so that a test sees its own only. */
+export async function forgetProofs(name: string): Promise<void> {
+  await BUCKET.delete((await ownKeys(name)).filter((key) => key.includes(".proof-")));
 }
 
 export const newestOf = async (context: Context, name: string) =>

@@ -35,6 +35,11 @@ export function testContext(
       },
       status: async (runId) => (started.includes(runId) ? "running" : "missing"),
     },
+    proofs: {
+      async start(backupId, act, moment) {
+        started.push(`${act}-${backupId}-${moment}`);
+      },
+    },
     followers: followersOf(() => context),
     deps: { ...systemDeps, ...(now === undefined ? {} : { now }) },
     started,
@@ -92,6 +97,14 @@ export async function backUp(context: Context, run: NewRun): Promise<Run> {
   await enterRun(context.catalog, run, context.deps.now());
   await runBackup(context, run.id, inlineStep).catch(() => {}); // told by the run's own row
   return (await findRun(context.catalog, run.id))!;
+}
+
+/** The keys of bytes and manifests, without the proofs beside them. */
+export async function backupKeys(
+  bucket: R2Bucket = bindings.BUCKET,
+  prefix = "",
+): Promise<string[]> {
+  return (await allKeys(bucket, prefix)).filter((key) => !key.includes(".proof-"));
 }
 
 export async function allKeys(bucket: R2Bucket = bindings.BUCKET, prefix = ""): Promise<string[]> {

@@ -8,7 +8,7 @@ import { pinBackup, unpinBackup } from "../../src/jobs/pin.ts";
 import { DAY, HOUR, MINUTE } from "../../src/plan/duration.ts";
 import { lifecycleRules } from "../../src/plan/lifecycle.ts";
 import { scheduledTier, TIERS } from "../../src/plan/tier.ts";
-import { proofKey } from "../../src/store/keys.ts";
+import { manifestKey, proofKey } from "../../src/store/keys.ts";
 import { type Chance, chanceOf } from "./chance.ts";
 import { failing, KilledError } from "./failing.ts";
 import { type Ages, hasMerit, isKept, type Known, type NaivePolicy } from "./naive-retention.ts";
@@ -132,7 +132,7 @@ export class World {
     if (backup === undefined) return;
     const outcome = this.#chance.happens(0.8) ? "verified" : "corrupt";
     const at = new Date(this.clock).toISOString();
-    const key = proofKey(backup, this.clock);
+    const key = proofKey(manifestKey(backup), this.clock);
     await this.#vault.bucket.put(key, "{}");
     const summary = { outcome, at, proofKey: key, problem: null, recoveryMs: null } as const;
     await recordProof(this.#context(this.#vault).catalog, backup.id, "verify", summary);

@@ -12,7 +12,7 @@ export async function unpacked(file: Uint8Array): Promise<Uint8Array> {
   async function* frames(): AsyncIterable<Uint8Array> {
     for (let frame = 0; frame < count; frame++) {
       const length = Math.min(FRAME_CONTENT, contentBytes - frame * FRAME_CONTENT);
-      yield decodeFrameContent(file.subarray(offsets[frame], offsets[frame + 1]), length);
+      yield await decodeFrameContent(file.subarray(offsets[frame], offsets[frame + 1]), length);
     }
   }
   return bytesOf(frames());

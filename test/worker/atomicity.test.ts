@@ -5,7 +5,14 @@ import { lineagesOf, segmentsOf } from "../../src/catalog/lineages.ts";
 import { enterUpload, uploadsOf } from "../../src/catalog/uploads.ts";
 import { enterRun, failRun, findRun, updateRun } from "../../src/catalog/runs.ts";
 import { runBackup } from "../../src/jobs/backup.ts";
-import { allKeys, backUp, inlineStep, manualRun, testContext } from "../support/context.ts";
+import {
+  allKeys,
+  backUp,
+  backupKeys,
+  inlineStep,
+  manualRun,
+  testContext,
+} from "../support/context.ts";
 import { failing, KilledError } from "../support/failing.ts";
 
 const SHOP = inject("shop");
@@ -25,7 +32,7 @@ async function expectConsistent(name: string, databases: Databases, when: string
   const { catalog } = testContext(databases);
   const backups = await listBackups(catalog, name, 200);
   const keys = backups.flatMap(({ manifest }) => [manifest.key, manifest.manifestKey]);
-  expect(await allKeys(BUCKET, `manual/${name}/`), when).toEqual(keys.toSorted());
+  expect(await backupKeys(BUCKET, `manual/${name}/`), when).toEqual(keys.toSorted());
   for (const { manifest } of backups)
     expect((await BUCKET.head(manifest.key))!.size, when).toBe(manifest.stored.bytes);
   const segments = [];
@@ -60,6 +67,8 @@ describe.each(CAPTURES)("an R2 or D1 that fails, while a database is captured by
         expect(await findRun(catalog, run.id), when).toMatchObject({ state: "done" });
         await healNow(name, databases);
         expect(await expectConsistent(name, databases, when), when).toBe(2);
+        for (const { verification, drill } of await listBackups(catalog, name, 2))
+          expect([verification?.outcome, drill?.outcome], when).toEqual(["verified", "passed"]);
         if (!fault.happened()) break;
       }
     },
@@ -123,7 +132,7 @@ describe("a Workflow that is started again", () => {
       await runBackup(testContext({ again: { url: SHOP, capture: "dump" } }), run.id, inlineStep);
       expect(await findRun(catalog, run.id)).toMatchObject({ state: "done" });
       expect(await listBackups(catalog, "again", 10)).toHaveLength(1);
-      expect((await allKeys()).filter((key) => key.includes("/again/"))).toHaveLength(2);
+      expect((await backupKeys()).filter((key) => key.includes("/again/"))).toHaveLength(2);
     }
   });
 

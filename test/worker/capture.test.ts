@@ -6,7 +6,7 @@ import { systemDeps } from "../../src/deps.ts";
 import { zstdDecompress } from "../../src/format/codec.ts";
 import { readDump } from "../../src/source/dump.ts";
 import { bytesOf } from "../support/bytes-of.ts";
-import { allKeys, backUp, manualRun, testContext } from "../support/context.ts";
+import { allKeys, backUp, backupKeys, manualRun, testContext } from "../support/context.ts";
 
 const SHOP = inject("shop");
 const FAULTS = inject("faults");
@@ -35,7 +35,7 @@ describe("a backup of a healthy server", () => {
     const backup = (await newestBackup(context.catalog, "shop"))!;
     const { manifest } = backup;
     expect(manifest.key).toMatch(/^manual\/shop\/\d{8}T\d{6}Z-[0-9a-z]{12}\.sql\.zst$/);
-    expect(await allKeys()).toEqual([manifest.manifestKey, manifest.key].toSorted());
+    expect(await backupKeys()).toEqual([manifest.manifestKey, manifest.key].toSorted());
     const stored = await BUCKET.get(manifest.key);
     const storedBytes = new Uint8Array(await stored!.arrayBuffer());
     const sql = await bytesOf(zstdDecompress(new Blob([storedBytes]).stream()));

@@ -6,8 +6,9 @@ import { uploadsOf } from "../../src/catalog/uploads.ts";
 import { prune } from "../../src/jobs/prune.ts";
 import { runBackup } from "../../src/jobs/backup.ts";
 import { DAY } from "../../src/plan/duration.ts";
-import { writeManifest } from "../../src/store/manifest.ts";
+import { writeManifest } from "../../src/store/document.ts";
 import { proofKey } from "../../src/store/keys.ts";
+import { forgetProofs } from "../support/aged-backups.ts";
 import { allKeys, backUp, inlineStep, manualRun, testContext } from "../support/context.ts";
 import { failing, KilledError } from "../support/failing.ts";
 import { lockedBucket } from "../support/locked-bucket.ts";
@@ -32,9 +33,10 @@ describe("where a lock rule of the bucket refuses to delete", () => {
     for (const name of ["held", "free"])
       for (const ago of [60, 50, 1])
         await backUp(testContext(databases, { now: () => now - ago * DAY }), manualRun(name));
+    await forgetProofs("held");
     const { catalog } = testContext(databases);
     const [, second] = await listBackups(catalog, "held", 10);
-    await BUCKET.put(proofKey(second!, now), "{}");
+    await BUCKET.put(proofKey(second!.manifest.manifestKey, now), "{}");
     const before = await allKeys(BUCKET, "manual/held/");
 
     // One manifest, then the bytes alone, then the proof alone: what is held decides what is left.
@@ -43,7 +45,7 @@ describe("where a lock rule of the bucket refuses to delete", () => {
       ["manual/held/", before.length],
       [manifestKey, 5],
       [key, 4],
-      [proofKey(second!, now), 3],
+      [proofKey(second!.manifest.manifestKey, now), 3],
     ] as const) {
       const bucket = lockedBucket(BUCKET, [prefix]);
       const { failures, verdicts } = await prune(testContext(databases, { bucket }), now, false);
@@ -65,6 +67,7 @@ describe("where a lock rule of the bucket refuses to delete", () => {
     const now = Date.now();
     const databases = { both: { url: SHOP, capture: "dump" } };
     await backUp(testContext(databases, { now: () => now - 31 * DAY }), manualRun("both"));
+    await forgetProofs("both");
     expect((await prune(testContext(databases, { bucket: locked }), now, false)).failures).toEqual(
       [],
     );
@@ -89,8 +92,7 @@ describe("where a lock rule of the bucket refuses to delete", () => {
       if ((await allKeys(BUCKET, "manual/stuck/")).length === 1) break;
       expect(fault.happened()).toBe(true);
       await backUp(testContext(databases), manualRun("stuck")); // heals
-      for (const { manifest } of await listBackups(catalog, "stuck", 100))
-        await BUCKET.delete([manifest.key, manifest.manifestKey]);
+      await BUCKET.delete(await allKeys(BUCKET, "manual/stuck/"));
     }
     const [left] = await allKeys(BUCKET, "manual/stuck/");
     const warn = vi.spyOn(console, "warn").mockImplementation(() => {});

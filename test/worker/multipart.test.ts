@@ -1,6 +1,6 @@
 import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
-import { writeManifest } from "../../src/store/manifest.ts";
+import { writeManifest } from "../../src/store/document.ts";
 import { PART_BYTES, writeMultipart } from "../../src/store/multipart.ts";
 
 const { BUCKET } = env as unknown as { BUCKET: R2Bucket };

@@ -21,7 +21,7 @@ describe("a backup that the policy keeps past its age", () => {
     const context = await backUpAt("kept", [25]);
     const before = await newestOf(context, "kept");
     const stored = await bytesAt(before.manifest.key);
-    const proof = proofKey(before, NOW);
+    const proof = proofKey(manifestKey(before), NOW);
     await BUCKET.put(proof, '{"outcome":"verified"}');
 
     const dry = await prune(context, NOW, true);
@@ -60,7 +60,7 @@ describe("a backup that the policy keeps past its age", () => {
     await prune(context, NOW, false);
     const old = await newestOf(context, "replaced");
     expect(old.manifest.pin).toMatchObject({ by: "policy" });
-    await BUCKET.put(proofKey(old, NOW), "{}");
+    await BUCKET.put(proofKey(manifestKey(old), NOW), "{}");
     await backUpAt("replaced", [0]);
     await prune(context, NOW + 2 * DAY, false);
     const left = await listBackups(context.catalog, "replaced", 10);
@@ -76,7 +76,7 @@ describe("a backup that the policy keeps past its age", () => {
         const name = `killed-${part}-${call}`;
         const context = await backUpAt(name, [60, 31]);
         const before = await newestOf(context, name);
-        await BUCKET.put(proofKey(before, NOW), "{}");
+        await BUCKET.put(proofKey(manifestKey(before), NOW), "{}");
         const fault = failing({ BUCKET, DB }, part, call, () => new KilledError());
         const databases = { [name]: entry() };
         await prune(testContext(databases, fault), NOW, false).catch(() => {});
@@ -95,7 +95,7 @@ describe("a backup that the policy keeps past its age", () => {
         expect(await listBackups(context.catalog, name, 10), when).toHaveLength(1);
         const { key, manifestKey: copy, pin } = (await newestOf(context, name)).manifest;
         expect(pin, when).toMatchObject({ by: "policy" });
-        const proof = proofKey(before, NOW);
+        const proof = proofKey(manifestKey(before), NOW);
         expect(await ownKeys(name), when).toEqual([proof, pinnedKey(proof), key, copy].toSorted());
         if (!fault.happened()) break;
       }

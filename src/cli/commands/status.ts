@@ -4,7 +4,14 @@ import { apiClient, bodyOf, connection } from "../client.ts";
 import { moment, paint, printJson, printTable, size } from "../output.ts";
 import { printWarnings } from "../warnings.ts";
 
-const STYLES = { fresh: "green", late: "yellow", failed: "red", none: "dim" } as const;
+const STYLES = {
+  fresh: "green",
+  late: "yellow",
+  unproven: "yellow",
+  failed: "red",
+  corrupt: "red",
+  none: "dim",
+} as const;
 
 export default defineCommand({
   meta: { name: "status", description: "Show how every database stands" },
@@ -22,16 +29,35 @@ export default defineCommand({
     if (databases.length === 0)
       return console.log("No database is configured yet: see docs/configuration.md.");
     printTable([
-      ["database", "state", "newest backup", "size", "stored", "log up to", "next"],
-      ...databases.map(({ name, state, newestBackup: newest, nextScheduledAt: next, log }) => [
-        name,
-        paint(STYLES[state], state),
-        newest === null ? "none" : moment(newest.takenAt),
-        newest === null ? "" : size(newest.raw.bytes),
-        newest === null ? "" : size(newest.stored.bytes),
-        log === null ? "" : moment(log.checkedAt),
-        next === null ? "never" : moment(next),
-      ]),
+      [
+        "database",
+        "state",
+        "newest backup",
+        "last drill passed",
+        "size",
+        "stored",
+        "log up to",
+        "next",
+      ],
+      ...databases.map(
+        ({
+          name,
+          state,
+          newestBackup: newest,
+          newestDrilled: drilled,
+          nextScheduledAt: next,
+          log,
+        }) => [
+          name,
+          paint(STYLES[state], state),
+          newest === null ? "none" : moment(newest.takenAt),
+          drilled === null ? "" : moment(drilled.takenAt),
+          newest === null ? "" : size(newest.raw.bytes),
+          newest === null ? "" : size(newest.stored.bytes),
+          log === null ? "" : moment(log.checkedAt),
+          next === null ? "never" : moment(next),
+        ],
+      ),
     ]);
     for (const { newestBackup } of databases)
       if (newestBackup !== null) printWarnings(newestBackup);

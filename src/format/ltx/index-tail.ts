@@ -64,6 +64,11 @@ export class LtxIndex {
    * @param end where the last frame ends
    * @throws NightjarError `OBJECT_CORRUPT`
    */
+  /** How many pages the file has. */
+  get pages(): number {
+    return this.#pgnos.length;
+  }
+
   constructor(bytes: Uint8Array, end: number) {
     let numbers = 0;
     for (const byte of bytes) if (byte < 0x80) numbers++;

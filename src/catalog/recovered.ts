@@ -1,0 +1,88 @@
+import { eq } from "drizzle-orm";
+import type { Manifest } from "../manifest.ts";
+import type { Act, ProofSummary } from "../proof.ts";
+import type { Lineage, Segment } from "./lineages.ts";
+import { type Catalog, query } from "./open.ts";
+import type { Run } from "./runs.ts";
+import { backups, lineages, runs, segments } from "./schema.ts";
+
+/** D1 takes 100 parameters a query; a segment has 11. */
+const SEGMENTS_A_QUERY = 9;
+const QUERIES_A_BATCH = 40;
+
+/**
+ * Enter a backup that the bucket holds, and the run that made it. Of two copies of one backup the
+ * pinned one stays; else what the catalog has stays as it is.
+ *
+ * @returns whether the catalog did not have it
+ * @throws NightjarError `CATALOG_FAILED`
+ */
+export function enterRecovered(
+  catalog: Catalog,
+  manifest: Manifest,
+  proofs: Partial<Record<Act, ProofSummary>>,
+  run: Run,
+): Promise<boolean> {
+  const { id, runId, database, tier } = manifest;
+  const takenAt = Date.parse(manifest.takenAt);
+  const found = { verification: proofs.verify ?? null, drill: proofs.drill ?? null };
+  return query(`entering backup ${id}`, async () => {
+    const known = await catalog.select().from(backups).where(eq(backups.id, id)).get();
+    if (known === undefined) {
+      await catalog.batch([
+        catalog.insert(backups).values({ id, runId, database, tier, takenAt, manifest, ...found }),
+        catalog.insert(runs).values(run).onConflictDoNothing(),
+      ]);
+      return true;
+    }
+    if (manifest.pin !== undefined && known.manifest.pin === undefined)
+      await catalog
+        .update(backups)
+        .set({
+          manifest,
+          verification: newer(known.verification, found.verification),
+          drill: newer(known.drill, found.drill),
+        })
+        .where(eq(backups.id, id))
+        .run();
+    return false;
+  });
+}
+
+function newer(one: ProofSummary | null, other: ProofSummary | null): ProofSummary | null {
+  if (one === null || other === null) return one ?? other;
+  return one.at >= other.at ? one : other;
+}
+
+/**
+ * Enter a lineage of a page log and its segments, unless the catalog has it.
+ *
+ * @returns whether it did not
+ * @throws NightjarError `CATALOG_FAILED`
+ */
+export function enterRecoveredLog(
+  catalog: Catalog,
+  lineage: Lineage,
+  rows: readonly Segment[],
+): Promise<boolean> {
+  return query(`entering the log ${lineage.id}`, async () => {
+    const { id } = lineage;
+    const known = await catalog.select().from(lineages).where(eq(lineages.id, id)).get();
+    if (known !== undefined) return false;
+    const inserts = [];
+    for (let at = 0; at < rows.length; at += SEGMENTS_A_QUERY)
+      inserts.push(
+        catalog
+          .insert(segments)
+          .values(rows.slice(at, at + SEGMENTS_A_QUERY))
+          .onConflictDoNothing(),
+      );
+    for (let at = 0; at < inserts.length; at += QUERIES_A_BATCH) {
+      const [first, ...rest] = inserts.slice(at, at + QUERIES_A_BATCH);
+      await catalog.batch([first!, ...rest]);
+    }
+    // Last: without it the segments are of nobody, and the next rebuild enters them again.
+    await catalog.insert(lineages).values(lineage).run();
+    return true;
+  });
+}

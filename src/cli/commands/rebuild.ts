@@ -1,0 +1,44 @@
+import { defineCommand } from "citty";
+import { json } from "../args.ts";
+import { apiClient, bodyOf, connection } from "../client.ts";
+import { CliError, EXIT } from "../exit.ts";
+import { printJson } from "../output.ts";
+import { Progress } from "../progress.ts";
+
+export default defineCommand({
+  meta: { name: "rebuild", description: "Make the catalog again from what lies in the bucket" },
+  args: { json },
+  async run({ args }) {
+    const client = apiClient(connection(process.env));
+    const progress = new Progress(args.json);
+    const total = { backups: 0, entered: 0, lineages: 0, left: [] as Left[] };
+    for (let after: string | null | undefined; after !== null;) {
+      const part = await bodyOf(
+        client.v1.rebuild.$post({ json: after === undefined ? {} : { after } }),
+      );
+      total.backups += part.backups;
+      total.entered += part.entered;
+      total.lineages += part.lineages;
+      total.left.push(...part.left);
+      progress.show(`${total.backups} backups`);
+      after = part.next;
+    }
+    progress.end();
+    if (args.json) printJson(total);
+    else {
+      console.log(
+        `${total.backups} backups are in the catalog, ${total.entered} of them new; ${total.lineages} lineages of page logs entered.`,
+      );
+      for (const { key, error } of total.left) console.log(`left: ${key}: ${error.message}`);
+    }
+    if (total.left.length > 0)
+      throw new CliError(EXIT.failed, `${total.left.length} objects could not be entered.`, {
+        hint: "They stay in the bucket as they are; see docs/runbook.md.",
+      });
+  },
+});
+
+interface Left {
+  key: string;
+  error: { message: string };
+}

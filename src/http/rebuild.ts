@@ -1,0 +1,15 @@
+import { Hono } from "hono";
+import * as v from "valibot";
+import { rebuild as rebuildJob } from "../jobs/rebuild.ts";
+import type { HttpEnv } from "./hono-env.ts";
+import { input } from "./input.ts";
+
+const AFTER = "must be the `next` of the call before";
+const schema = v.strictObject({
+  after: v.optional(v.pipe(v.string(AFTER), v.maxLength(1024, AFTER))),
+});
+
+/** `/v1/rebuild`: enter what lies in the bucket into the catalog, a part of the bucket at a time. */
+export const rebuild = new Hono<HttpEnv>().post("/", input("json", schema), async (c) =>
+  c.json(await rebuildJob(c.env, c.req.valid("json").after)),
+);

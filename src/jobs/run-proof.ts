@@ -1,0 +1,31 @@
+import type { WorkflowStep } from "cloudflare:workers";
+import { NonRetryableError } from "cloudflare:workflows";
+import type { Context } from "../context.ts";
+import { asNightjarError } from "../errors.ts";
+import { log } from "../log.ts";
+import type { Act, Outcome } from "../proof.ts";
+import { prove } from "./prove.ts";
+
+const OPTIONS = {
+  retries: { limit: 5, delay: "10 seconds", backoff: "exponential" },
+  timeout: "2 hours",
+} as const;
+
+/** A proof as the one step of a durable Workflow, tried again while nothing could be known. */
+export async function runProof(
+  context: Context,
+  backupId: string,
+  act: Act,
+  step: WorkflowStep,
+): Promise<Outcome> {
+  return step.do(act, OPTIONS, async () => {
+    try {
+      return (await prove(context, backupId, act)).outcome;
+    } catch (thrown) {
+      const error = asNightjarError(thrown);
+      log.error("proof-broken-off", error, { backup: backupId, act });
+      if (error.retryable) throw error;
+      throw new NonRetryableError(error.message);
+    }
+  });
+}

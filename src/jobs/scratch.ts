@@ -1,0 +1,91 @@
+import type { Context } from "../context.ts";
+import { NightjarError } from "../errors.ts";
+import { zstdDecompress } from "../format/codec.ts";
+import { verified } from "../format/hash.ts";
+import type { PageReader } from "../format/page.ts";
+import type { Manifest } from "../manifest.ts";
+import type { Image } from "../sqlite/image.ts";
+import { openImage, replayDump } from "../sqlite/open.ts";
+import { BlockCache } from "../store/block-cache.ts";
+import { ReadCounter } from "../store/read-counter.ts";
+import { readObject } from "../store/read.ts";
+import { openSnapshot, readSnapshotFile } from "../store/snapshot-reader.ts";
+
+/** A backup as a database that SQLite can be asked about. */
+export interface Scratch {
+  image: Image;
+  /** What SQLite is to be asked of its soundness. */
+  pragma: "integrity_check" | "quick_check";
+  /** How it was restored, for people. */
+  detail: string;
+}
+
+/** A Worker has 128 MB, of which SQLite takes 25 to itself: what is larger stays in the bucket; bytes. */
+const IN_MEMORY = 48 * 1024 * 1024;
+/** SQL that can be replayed in memory; the database that it makes is of about that size. */
+const REPLAYABLE = 48 * 1024 * 1024;
+/** What is read in the bucket comes in blocks of so many frames (2 MiB), of which so many bytes are held. */
+const FRAMES = 8;
+const CACHE = 32 * 1024 * 1024;
+/** R2 reads of one drill: an invocation of a Worker has 10,000 subrequests in all. */
+const MOST_READS = 6000;
+
+/**
+ * Bring a backup back in scratch space: a small snapshot in memory, a large one where it lies, a dump by
+ * replaying it.
+ *
+ * @throws NightjarError `DRILL_IMPOSSIBLE` for what is too large here or needs libSQL; `DRILL_FAILED`
+ *   for a dump that SQLite refuses; `OBJECT_MISSING`, `OBJECT_CORRUPT`, `STORE_FAILED`
+ */
+export async function restoreInScratch({ bucket }: Context, manifest: Manifest): Promise<Scratch> {
+  const { kind, key, raw, stored, snapshot } = manifest;
+  if (kind === "dump") {
+    if (raw.bytes > REPLAYABLE)
+      throw new NightjarError(
+        "DRILL_IMPOSSIBLE",
+        `The dump has ${raw.bytes} bytes of SQL; a Worker can replay ${REPLAYABLE} at the most.`,
+      );
+    const text = zstdDecompress(await readObject(bucket, key, undefined, stored.bytes));
+    const image = await replayDump(verified(text, raw, key));
+    const detail = `${raw.bytes} bytes of SQL were replayed in memory`;
+    return { image, pragma: "integrity_check", detail };
+  }
+  if (raw.bytes <= IN_MEMORY) {
+    const file = verified(readSnapshotFile(bucket, manifest), raw, key);
+    const image = await openImage(await inMemory(file, snapshot!.pageSize));
+    const detail = `${raw.bytes} bytes were restored into memory`;
+    return { image, pragma: "integrity_check", detail };
+  }
+  const pages = await openSnapshot(
+    new ReadCounter(bucket, MOST_READS),
+    manifest,
+    new BlockCache(CACHE),
+    FRAMES,
+  );
+  return {
+    image: await openImage(pages),
+    // integrity_check looks up every row in every index: over a bucket that is too many reads.
+    pragma: "quick_check",
+    detail: `${raw.bytes} bytes were opened where they lie, as a Worker's memory does not hold them`,
+  };
+}
+
+/** The pages of a file that is held in memory. */
+async function inMemory(file: AsyncIterable<Uint8Array>, pageSize: number): Promise<PageReader> {
+  const frames: Uint8Array[] = []; // each a multiple of the page size, all but the last of the same
+  let bytes = 0;
+  for await (const frame of file) {
+    frames.push(frame);
+    bytes += frame.length;
+  }
+  const frameBytes = frames[0]!.length;
+  return {
+    pageSize,
+    pageCount: bytes / pageSize,
+    async readPage(pgno) {
+      const at = (pgno - 1) * pageSize;
+      const frame = frames[Math.floor(at / frameBytes)]!;
+      return frame.subarray(at % frameBytes, (at % frameBytes) + pageSize);
+    },
+  };
+}

@@ -1,0 +1,90 @@
+import { NightjarError } from "../errors.ts";
+import { pagesInFile } from "../format/database-file.ts";
+import { Meter, tap } from "../format/hash.ts";
+import { PageAudit, type Root } from "../format/page-audit.ts";
+import type { PageReader } from "../format/page.ts";
+import type { Manifest, SnapshotFacts } from "../manifest.ts";
+import { type ImageFacts, imageFacts } from "../sqlite/facts.ts";
+import type { Image } from "../sqlite/image.ts";
+import { openImage } from "../sqlite/open.ts";
+import { BlockCache } from "../store/block-cache.ts";
+import { openSnapshot, readSnapshotFile } from "../store/snapshot-reader.ts";
+import type { Findings } from "./findings.ts";
+import { sameBytes, sameRows, sameSchema } from "./verify-facts.ts";
+
+/** Bytes of blocks that are held while the schema is read. */
+const CACHE = 4 * 1024 * 1024;
+
+/** Read a snapshot back: every byte, every page's place in the database, every table. @throws NightjarError `STORE_FAILED` */
+export async function verifySnapshot(
+  bucket: R2Bucket,
+  manifest: Manifest,
+  findings: Findings,
+): Promise<void> {
+  const facts = manifest.snapshot!;
+  const audit = new PageAudit(facts);
+  await findings.check("bytes", () => readPages(bucket, manifest, facts, audit));
+
+  let image: Image | undefined;
+  let pages: PageReader | undefined;
+  let rows = new Map<number, number>();
+  try {
+    await findings.check("structure", async () => {
+      // Not the cache that queries share: what counts is what lies in the bucket now.
+      pages = await openSnapshot(bucket, manifest, new BlockCache(CACHE));
+      image = await openImage(pages);
+      const roots = await rootsOf(image);
+      rows = await audit.finish(roots, (pgno) => pages!.readPage(pgno));
+      return `each of ${facts.pageCount} pages has its one place, under ${roots.length} roots`;
+    });
+    let found: ImageFacts | undefined;
+    await findings.check("rows", async () => {
+      found = await imageFacts(image!);
+      return sameRows(
+        manifest,
+        found.tables.map(({ name, rootpage }) => ({
+          name,
+          rows: rootpage === 0 ? null : (rows.get(rootpage) ?? 0),
+        })),
+      );
+    });
+    await findings.check("schema", async () => sameSchema(manifest, found!.schemaHash));
+  } finally {
+    image?.close();
+  }
+}
+
+async function readPages(
+  bucket: R2Bucket,
+  manifest: Manifest,
+  { pageSize, pageCount }: SnapshotFacts,
+  audit: PageAudit,
+): Promise<string> {
+  if (pageSize * pageCount !== manifest.raw.bytes)
+    throw new NightjarError(
+      "OBJECT_CORRUPT",
+      `The manifest tells of ${pageCount} pages of ${pageSize} bytes, and of ${manifest.raw.bytes} bytes.`,
+    );
+  const stored = new Meter();
+  const raw = new Meter();
+  const file = readSnapshotFile(bucket, manifest, (bytes) => stored.update(bytes));
+  for await (const batch of pagesInFile(
+    tap(file, (bytes) => raw.update(bytes)),
+    pageSize,
+  ))
+    for (const { pgno, data } of batch) audit.add(pgno, data);
+  return sameBytes(manifest, stored, raw);
+}
+
+function rootsOf(image: Image): Promise<Root[]> {
+  return image.rows(
+    `SELECT type, name, rootpage, name IN (SELECT name FROM pragma_table_list WHERE wr = 1)
+     FROM sqlite_schema WHERE rootpage > 0`,
+    (row) => ({
+      type: row.text(0) ?? "",
+      name: row.text(1) ?? "",
+      rootpage: Number(row.integer(2)),
+      withoutRowid: Number(row.integer(3)) === 1,
+    }),
+  );
+}

@@ -1,0 +1,36 @@
+import type { Context } from "../context.ts";
+import { NightjarError } from "../errors.ts";
+import type { Manifest } from "../manifest.ts";
+import { manifestText, readDocument } from "../store/document.ts";
+import { DAMAGE, Findings } from "./findings.ts";
+import { verifyDump } from "./verify-dump.ts";
+import { verifySnapshot } from "./verify-snapshot.ts";
+
+/**
+ * Read a backup back from the bucket and hold every byte against what was recorded when it was made:
+ * the manifest against the catalog's, the stored bytes and their content by length and hash, the
+ * structure of the content, the rows of each table, and the schema.
+ *
+ * @throws NightjarError `STORE_FAILED` when the bucket cannot be read: then nothing is known
+ */
+export async function verifyBackup(context: Context, manifest: Manifest): Promise<Findings> {
+  const findings = new Findings(DAMAGE);
+  await findings.check("manifest", () => sameManifest(context.bucket, manifest));
+  if (manifest.kind === "dump") await verifyDump(context.bucket, manifest, findings);
+  else await verifySnapshot(context.bucket, manifest, findings);
+  return findings;
+}
+
+async function sameManifest(bucket: R2Bucket, manifest: Manifest): Promise<string> {
+  const { manifestKey } = manifest;
+  const text = await readDocument(bucket, manifestKey);
+  if (text === null)
+    throw new NightjarError("OBJECT_MISSING", `${manifestKey} is not in the bucket.`);
+  const expected = manifestText(manifest);
+  if (text === expected) return "the manifest in the bucket is the one that the catalog has";
+  const line = expected.split("\n").findIndex((known, at) => known !== text.split("\n")[at]);
+  throw new NightjarError(
+    "OBJECT_CORRUPT",
+    `${manifestKey} is not the manifest that the catalog has, from line ${line + 1} on.`,
+  );
+}

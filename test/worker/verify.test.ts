@@ -1,0 +1,225 @@
+import { env } from "cloudflare:workers";
+import { beforeAll, describe, expect, inject, it, vi } from "vitest";
+import { eq } from "drizzle-orm";
+import { type Backup, findBackup, newestBackup } from "../../src/catalog/backups.ts";
+import { backups } from "../../src/catalog/schema.ts";
+import { pagesInFile } from "../../src/format/database-file.ts";
+import { Meter, tap } from "../../src/format/hash.ts";
+import { seekableCompress } from "../../src/format/seekable.ts";
+import { proofsOf, prove } from "../../src/jobs/prove.ts";
+import { verifyBackup } from "../../src/jobs/verify.ts";
+import type { Manifest } from "../../src/manifest.ts";
+import type { Proof } from "../../src/proof.ts";
+import { manifestText } from "../../src/store/document.ts";
+import { bytesOf } from "../support/bytes-of.ts";
+import { chunksOf } from "../support/ltx.ts";
+import { backUp, manualRun, testContext } from "../support/context.ts";
+import { PageDatabase } from "../support/page-database.ts";
+import { unpacked } from "../support/seekable-file.ts";
+
+const { BUCKET } = env as unknown as { BUCKET: R2Bucket };
+let context: ReturnType<typeof testContext>;
+
+beforeAll(async () => {
+  vi.spyOn(console, "info").mockImplementation(() => {});
+  vi.spyOn(console, "error").mockImplementation(() => {});
+  const database = await PageDatabase.create();
+  await database.fill("items", 4);
+  await database.exec("CREATE TABLE other (a, b); INSERT INTO other VALUES (1, 'x'), (2, 'y')");
+  context = testContext({
+    shop: database.config,
+    dumped: { ...database.config, capture: "dump" },
+    fidelity: { url: inject("fidelity") },
+  });
+  for (const name of ["shop", "dumped", "fidelity"])
+    expect(await backUp(context, manualRun(name)), name).toMatchObject({ state: "done" });
+});
+
+async function backupOf(database: string): Promise<Backup> {
+  return (await newestBackup(context.catalog, database))!;
+}
+
+async function stored(key: string): Promise<Uint8Array<ArrayBuffer>> {
+  return new Uint8Array(await (await BUCKET.get(key))!.arrayBuffer());
+}
+
+/** Look at other bytes under a key, which then get back what they were. */
+async function withBytes<T>(
+  key: string,
+  bytes: Uint8Array | null,
+  look: () => Promise<T>,
+): Promise<T> {
+  const object = (await BUCKET.get(key))!;
+  const { customMetadata } = object;
+  const before = await object.arrayBuffer();
+  if (bytes === null) await BUCKET.delete(key);
+  else await BUCKET.put(key, bytes, customMetadata === undefined ? {} : { customMetadata });
+  try {
+    return await look();
+  } finally {
+    await BUCKET.put(key, before, customMetadata === undefined ? {} : { customMetadata });
+  }
+}
+
+describe("a verify", () => {
+  it.each(["shop", "dumped", "fidelity"])("finds the backup of %s good", async (name) => {
+    const { id, manifest } = await backupOf(name);
+    const proof = await prove(context, id, "verify");
+    expect(proof).toMatchObject({ act: "verify", backup: id, outcome: "verified", problem: null });
+    const names = proof.checks.map((check) => check.name);
+    const structure = manifest.kind === "snapshot" ? ["structure"] : [];
+    expect(names).toEqual(["manifest", "bytes", ...structure, "rows", "schema"]);
+    expect(proof.checks.every(({ ok }) => ok)).toBe(true);
+  });
+
+  it("leaves every proof beside the backup, and the newest in the catalog", async () => {
+    const { id, manifest } = await backupOf("shop");
+    const before = await proofsOf(BUCKET, manifest);
+    const [first, second] = [
+      await prove(context, id, "verify"),
+      await prove(context, id, "verify"),
+    ];
+    expect(first.proofKey).not.toBe(second.proofKey);
+    expect(await proofsOf(BUCKET, manifest)).toEqual([...before, first, second]);
+    expect(first.proofKey.startsWith(manifest.manifestKey.replace(/json$/, "proof-"))).toBe(true);
+    const { verification } = (await findBackup(context.catalog, id))!;
+    expect(verification).toMatchObject({ outcome: "verified", proofKey: second.proofKey });
+  });
+
+  it.each(["shop", "dumped"])(
+    "finds every flipped bit and every missing byte of what is stored of %s",
+    async (name) => {
+      const { manifest } = await backupOf(name);
+      const look = () => verifyBackup(context, manifest);
+      for (const key of [manifest.key, manifest.manifestKey]) {
+        const bytes = await stored(key);
+        for (let at = 0; at < bytes.length; at++) {
+          const flipped = bytes.slice();
+          flipped[at]! ^= 1 << (at % 8);
+          const { problem } = await withBytes(key, flipped, look);
+          expect(problem?.message, `${key}, bit ${at % 8} of byte ${at}`).toContain(key);
+        }
+        for (const cut of [bytes.subarray(0, -1), bytes.subarray(1), bytes.subarray(0, 0), null])
+          expect((await withBytes(key, cut, look)).problem?.message).toContain(key);
+      }
+      expect((await look()).problem).toBeNull();
+    },
+  );
+
+  it("names the first bad place, in the catalog too", async () => {
+    const { id, manifest } = await backupOf("shop");
+    const bytes = await stored(manifest.key);
+    bytes[100]! ^= 4;
+    const proof = await withBytes(manifest.key, bytes, () => prove(context, id, "verify"));
+    expect(proof.problem).toMatchObject({ code: "OBJECT_CORRUPT" });
+    expect(proof.problem!.message).toMatch(/is damaged between byte 0 and byte \d+/);
+    expect(proof.checks.at(-1)).toMatchObject({ name: "bytes", ok: false });
+    const { verification } = (await findBackup(context.catalog, id))!;
+    expect(verification).toMatchObject({ outcome: "corrupt", problem: proof.problem });
+    await prove(context, id, "verify");
+  });
+
+  it("knows nothing when the bucket does not answer, and leaves no proof", async () => {
+    const { id, manifest, verification } = await backupOf("shop");
+    const before = await proofsOf(BUCKET, manifest);
+    const bucket = new Proxy(BUCKET, {
+      get: (target, name) =>
+        name === "get"
+          ? async () => {
+              throw new Error("R2 is away");
+            }
+          : Reflect.get(target, name, target),
+    });
+    const failing = { ...context, bucket };
+    await expect(prove(failing, id, "verify")).rejects.toMatchObject({ code: "STORE_FAILED" });
+    expect(await proofsOf(BUCKET, manifest)).toEqual(before);
+    expect((await findBackup(context.catalog, id))!.verification).toEqual(verification);
+  });
+});
+
+/** A backup whose bytes and manifest agree, though not with what a database is. */
+async function alter(
+  id: string,
+  change: (file: Uint8Array, pageSize: number) => void,
+  facts: (manifest: Manifest) => Partial<Manifest> = () => ({}),
+): Promise<Proof> {
+  const { manifest } = (await findBackup(context.catalog, id))!;
+  const file = await unpacked(await stored(manifest.key));
+  const { pageSize } = manifest.snapshot!;
+  change(file, pageSize);
+  const [raw, meter] = [new Meter(), new Meter()];
+  raw.update(file);
+  const bytes = await bytesOf(
+    tap(
+      seekableCompress(pagesInFile(chunksOf(file, pageSize), pageSize), () => {}),
+      (chunk) => meter.update(chunk),
+    ),
+  );
+  const altered: Manifest = {
+    ...manifest,
+    raw: { bytes: raw.bytes, sha256: raw.digest() },
+    stored: { bytes: meter.bytes, sha256: meter.digest() },
+    ...facts(manifest),
+  };
+  await BUCKET.put(manifest.key, bytes);
+  await BUCKET.put(manifest.manifestKey, manifestText(altered));
+  await context.catalog.update(backups).set({ manifest: altered }).where(eq(backups.id, id)).run();
+  return prove(context, id, "verify");
+}
+
+describe("a backup whose hashes are right", () => {
+  it("is corrupt when its pages do not make a database", async () => {
+    const { id } = await backupOf("fidelity");
+    const proof = await alter(id, (file, pageSize) => {
+      const page = file.slice(4 * pageSize, 5 * pageSize);
+      file.copyWithin(4 * pageSize, 5 * pageSize, 6 * pageSize);
+      file.set(page, 5 * pageSize);
+    });
+    expect(proof).toMatchObject({ outcome: "corrupt" });
+    expect(proof.checks.at(-1)).toMatchObject({ name: "structure", ok: false });
+  });
+
+  it.each([
+    [
+      "rows",
+      "The table items has 4 rows, not 5.",
+      {
+        tables: [
+          ["items", 5],
+          ["other", 2],
+        ],
+      },
+    ],
+    [
+      "rows",
+      "The table gone is missing.",
+      {
+        tables: [
+          ["items", 4],
+          ["gone", 2],
+        ],
+      },
+    ],
+    ["rows", "There are 2 tables, not 1.", { tables: [["items", 4]] }],
+    ["schema", "The schema's hash is", { hash: "0".repeat(64) }],
+  ] as const)(
+    "is corrupt when its %s are not those of the manifest: %s",
+    async (check, message, facts) => {
+      await backUp(context, manualRun("shop"));
+      const { id } = await backupOf("shop");
+      const proof = await alter(
+        id,
+        () => {},
+        (manifest) => ({
+          ...("tables" in facts && {
+            tables: facts.tables.map(([name, rows]) => ({ name, rows })),
+          }),
+          ...("hash" in facts && { schema: { ...manifest.schema, hash: facts.hash } }),
+        }),
+      );
+      expect(proof).toMatchObject({ outcome: "corrupt", problem: { code: "OBJECT_CORRUPT" } });
+      expect(proof.problem!.message).toContain(message);
+      expect(proof.checks.at(-1)).toMatchObject({ name: check, ok: false });
+    },
+  );
+});
