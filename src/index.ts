@@ -23,10 +23,10 @@ import { runBackup } from "./jobs/backup.ts";
 import { LogFollower } from "./jobs/follow.ts";
 import { look } from "./jobs/look.ts";
 import { runProof } from "./jobs/run-proof.ts";
-import { prune } from "./jobs/prune.ts";
+import { keepHouse } from "./jobs/keep-house.ts";
 import { log } from "./log.ts";
 
-/** The cron of wrangler.toml that prunes; every other one looks for what is due. */
+/** The cron of wrangler.toml that prunes and reconciles; every other one looks for what is due. */
 const PRUNE_CRON = "30 3 * * *";
 
 function contextOf(env: Env): Context {
@@ -125,7 +125,7 @@ export default {
   async scheduled(controller, env): Promise<void> {
     try {
       const context = contextOf(env);
-      if (controller.cron === PRUNE_CRON) await prune(context, controller.scheduledTime, false);
+      if (controller.cron === PRUNE_CRON) await keepHouse(context, controller.scheduledTime);
       else await look(context, controller.scheduledTime);
     } catch (error) {
       log.error("cron-failed", error, { cron: controller.cron });

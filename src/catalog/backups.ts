@@ -199,6 +199,17 @@ export function pinnedByHand(catalog: Catalog, ids: string[]): Promise<string[]>
   });
 }
 
+/** What comparing the bucket with the catalog needs of every backup. */
+export function allForReconciling(catalog: Catalog) {
+  const { id, takenAt, manifest } = backups;
+  const key = sql<string>`json_extract(${manifest}, '$.key')`;
+  const manifestKey = sql<string>`json_extract(${manifest}, '$.manifestKey')`;
+  const verification = outcomeOf(backups.verification);
+  return query("listing all backups", () =>
+    catalog.select({ id, takenAt, key, manifestKey, verification }).from(backups),
+  );
+}
+
 /** Remove the rows of up to 90 backups that nobody has pinned by hand, and of the runs that made them. */
 export function removeBackups(catalog: Catalog, ids: string[]): Promise<unknown> {
   const rows = and(inArray(backups.id, ids), sql`${holder} IS NOT 'user'`);

@@ -108,6 +108,13 @@ export function segmentAt(
   );
 }
 
+export function allSegmentKeys(catalog: Catalog): Promise<Set<string>> {
+  return query("listing all segments", async () => {
+    const rows = await catalog.select({ key: segments.key }).from(segments);
+    return new Set(rows.map(({ key }) => key));
+  });
+}
+
 /** Remove the rows of up to 100 segments. */
 export function removeSegments(catalog: Catalog, keys: string[]): Promise<unknown> {
   return query(`removing ${keys.length} segments`, () =>

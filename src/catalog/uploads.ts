@@ -16,6 +16,10 @@ export function uploadsOf(catalog: Catalog, database: string): Promise<Upload[]>
   );
 }
 
+export function allUploads(catalog: Catalog): Promise<Upload[]> {
+  return query("listing the uploads", () => catalog.select().from(uploads));
+}
+
 export function removeUpload(catalog: Catalog, key: string): Promise<unknown> {
   return query(`removing the upload of ${key}`, () =>
     catalog.delete(uploads).where(eq(uploads.key, key)).run(),

@@ -20,6 +20,7 @@ const commands: Record<string, () => Promise<Command>> = {
   verify: () => import("./commands/verify.ts").then((module) => module.default),
   drill: () => import("./commands/drill.ts").then((module) => module.default),
   rebuild: () => import("./commands/rebuild.ts").then((module) => module.default),
+  reconcile: () => import("./commands/reconcile.ts").then((module) => module.default),
   pin: () => import("./commands/pin.ts").then((module) => module.default),
   unpin: () => import("./commands/unpin.ts").then((module) => module.default),
   prune: () => import("./commands/prune.ts").then((module) => module.default),

@@ -15,7 +15,7 @@ import { moments } from "./moments.ts";
 import { problem } from "./problem.ts";
 import { proofs } from "./proofs.ts";
 import { prune } from "./prune.ts";
-import { rebuild } from "./rebuild.ts";
+import { rebuild, reconcile } from "./rebuild.ts";
 import { runs } from "./runs.ts";
 
 const v1 = new Hono<HttpEnv>()
@@ -27,7 +27,8 @@ const v1 = new Hono<HttpEnv>()
   .route("/runs", runs)
   .route("/links", links)
   .route("/prune", prune)
-  .route("/rebuild", rebuild);
+  .route("/rebuild", rebuild)
+  .route("/reconcile", reconcile);
 
 /** Every route that Nightjar serves. */
 export const app = new Hono<HttpEnv>()

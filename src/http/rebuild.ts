@@ -1,6 +1,7 @@
 import { Hono } from "hono";
 import * as v from "valibot";
 import { rebuild as rebuildJob } from "../jobs/rebuild.ts";
+import { reconcile as reconcileJob } from "../jobs/reconcile.ts";
 import type { HttpEnv } from "./hono-env.ts";
 import { input } from "./input.ts";
 
@@ -8,6 +9,11 @@ const AFTER = "must be the `next` of the call before";
 const schema = v.strictObject({
   after: v.optional(v.pipe(v.string(AFTER), v.maxLength(1024, AFTER))),
 });
+
+/** `/v1/reconcile`: compare the bucket with the catalog, and repair what can be repaired. */
+export const reconcile = new Hono<HttpEnv>().post("/", async (c) =>
+  c.json(await reconcileJob(c.env, c.env.deps.now())),
+);
 
 /** `/v1/rebuild`: enter what lies in the bucket into the catalog, a part of the bucket at a time. */
 export const rebuild = new Hono<HttpEnv>().post("/", input("json", schema), async (c) =>

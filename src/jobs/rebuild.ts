@@ -27,7 +27,7 @@ export interface Rebuilt {
 }
 
 /** The objects of one backup. */
-interface Found {
+export interface Found {
   manifestKey?: string;
   bytesKey?: string;
   proofKeys: string[];
@@ -62,7 +62,7 @@ export async function rebuild(context: Context, after: string | undefined): Prom
     const found = sorted(members);
     if (found.manifestKey === undefined) continue;
     try {
-      const entered = await enter(context, found.manifestKey, found);
+      const entered = await enterFound(context, found);
       result.backups++;
       if (entered) result.entered++;
     } catch (thrown) {
@@ -90,11 +90,12 @@ async function logOf(context: Context, key: string): Promise<Partial<Rebuilt>> {
 }
 
 /** The key up to the id: what all objects of one backup share. */
-function stemOf(key: string): string {
+export function stemOf(key: string): string {
   return key.replace(/\.[^/]*$/, "");
 }
 
-function sorted(keys: readonly string[]): Found {
+/** What the objects of one backup are. */
+export function sorted(keys: readonly string[]): Found {
   const found: Found = { proofKeys: [] };
   for (const key of keys) {
     const part = parseKey(key)?.part;
@@ -105,30 +106,37 @@ function sorted(keys: readonly string[]): Found {
   return found;
 }
 
-async function enter(context: Context, manifestKey: string, found: Found): Promise<boolean> {
-  const { bucket, catalog } = context;
-  const text = await readDocument(bucket, manifestKey);
-  if (text === null)
-    throw new NightjarError("OBJECT_MISSING", `${manifestKey} is not in the bucket.`);
-  const manifest = parsed(text, manifestKey);
-  if (found.bytesKey !== manifest.key)
+/**
+ * Enter one backup by its objects.
+ *
+ * @returns whether the catalog did not have it
+ * @throws NightjarError `OBJECT_MISSING`, `OBJECT_CORRUPT`, `STORE_FAILED`, `CATALOG_FAILED`
+ */
+export async function enterFound(
+  { bucket, catalog }: Context,
+  { manifestKey: at, bytesKey, proofKeys }: Found,
+): Promise<boolean> {
+  const text = await readDocument(bucket, at!);
+  if (text === null) throw new NightjarError("OBJECT_MISSING", `${at} is not in the bucket.`);
+  const manifest = parsed(text, at!);
+  if (bytesKey !== manifest.key)
     throw new NightjarError("OBJECT_MISSING", `${manifest.key} is not in the bucket.`);
-  const proofs = await readProofs(bucket, found.proofKeys, manifest.runId);
+  const proofs = await readProofs(bucket, proofKeys, manifest.runId);
   return enterRecovered(catalog, manifest, proofs.newest, runOf(manifest, proofs.ofRun));
 }
 
 /** A manifest that says of itself what its key says. */
-function parsed(text: string, manifestKey: string): Manifest {
+function parsed(text: string, at: string): Manifest {
   const manifest = JSON.parse(text) as Manifest;
-  const name = parseKey(manifestKey)!;
+  const name = parseKey(at)!;
   if (
     manifest.format === 1 &&
-    manifest.manifestKey === manifestKey &&
+    manifest.manifestKey === at &&
     manifest.id === name.id &&
     manifest.database === name.database
   )
     return manifest;
-  throw new NightjarError("OBJECT_CORRUPT", `${manifestKey} is not the manifest of its backup.`);
+  throw new NightjarError("OBJECT_CORRUPT", `${at} is not the manifest of its backup.`);
 }
 
 /**

@@ -43,14 +43,17 @@ export function manifestKey(name: BackupName): string {
   return stem(name) + MANIFEST_SUFFIX;
 }
 
-/** The beginning of the keys of all proofs that lie beside a manifest. */
-export function proofPrefix(besideKey: string): string {
-  return `${besideKey.slice(0, -MANIFEST_SUFFIX.length)}.proof-`;
+/** The beginning of the keys of all proofs that lie beside the manifest with this key. */
+export function proofPrefix(manifest: string): string {
+  return `${manifest.slice(0, -MANIFEST_SUFFIX.length)}.proof-`;
 }
 
-/** @param at when the proof was made, ms; keys keep whole seconds */
-export function proofKey(besideKey: string, at: number): string {
-  return `${proofPrefix(besideKey)}${stamp(at)}${MANIFEST_SUFFIX}`;
+/**
+ * @param manifest the key of the backup's manifest
+ * @param at when the proof was made, ms; keys keep whole seconds
+ */
+export function proofKey(manifest: string, at: number): string {
+  return `${proofPrefix(manifest)}${stamp(at)}${MANIFEST_SUFFIX}`;
 }
 
 /** Where the pinned copy of what lies under a backup's own key is. */
