@@ -189,7 +189,7 @@ describe("pruning", () => {
     await prune(context, now, false);
     const left = await listBackups(context.catalog, "half", 10);
     expect(left).toHaveLength(1);
-    const keys = (await allKeys()).filter((key) => key.includes("/half/"));
+    const keys = (await allKeys()).filter((key) => /\/half\/[^.]*\.(?!proof-)/.test(key));
     expect(keys).toHaveLength(2);
   });
 });
