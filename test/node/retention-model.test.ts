@@ -29,7 +29,7 @@ describe("retention over random histories", () => {
     expect(total.pinned).toBeGreaterThan(100);
   });
 
-  it.each(Object.entries(KINDS))("%s", async (_name, kind) => {
+  it.each(Object.entries(KINDS))("%s", { timeout: 600_000 }, async (_name, kind) => {
     for (let seed = 1, made = 0; made < 3400; seed++) {
       const world = new World(seed, kind);
       await world.changePolicy();
