@@ -3,7 +3,7 @@ import { NightjarError } from "./errors.ts";
 import { DAY, DURATION_FORM, parseDuration } from "./plan/duration.ts";
 import { lifecycleRules, MAX_LIFECYCLE_RULES } from "./plan/lifecycle.ts";
 import { scheduleMistake } from "./plan/schedule.ts";
-import { DEFAULT_RETENTION, type Retention, TIERS } from "./plan/tier.ts";
+import { DEFAULT_RETENTION, FOREVER, type Retention, TIERS } from "./plan/tier.ts";
 import { isTable, issueKeys, issueMessage } from "./schema-issue.ts";
 
 /** One database under protection, as the rest of Nightjar sees it: nothing optional is left open. */
@@ -18,6 +18,10 @@ export interface DatabaseConfig {
   /** Five-field cron, UTC. */
   readonly schedule: string;
   readonly retention: Retention;
+  /** So many of the newest good backups are kept whatever their age. */
+  readonly keepLast: number;
+  /** How long R2 itself refuses to delete a backup, ms; undefined where it does not. */
+  readonly lockMs: number | undefined;
   readonly badge: "public" | "private";
   /** How long the source may send (almost) nothing before the run fails, ms. */
   readonly stallMs: number;
@@ -87,6 +91,16 @@ const schedule = v.pipe(
   ),
 );
 
+const AGE = `must be ${DURATION_FORM}, or "forever"`;
+const age = v.pipe(
+  v.string(AGE),
+  v.check((text) => text === "forever" || parseDuration(text) !== undefined, AGE),
+  v.transform((text) => (text === "forever" ? FOREVER : parseDuration(text)!)),
+);
+
+const KEEP_LAST = "must be a whole number from 1 to 1000";
+const RETAIN_KEYS = [...TIERS, "keep-last", "log"];
+
 const ATTEMPTS = "must be a whole number from 1 to 12";
 
 /** An alarm more often than this would cost more than it gives, ms. */
@@ -111,11 +125,23 @@ const ENTRIES = {
   schedule: v.optional(schedule, "0 0 * * *"),
   retain: v.optional(
     v.strictObject(
-      v.entriesFromList([...TIERS, "log"], v.optional(duration())),
-      `must be a table of tiers and ages, like { daily = "30d" }; tiers: ${TIERS.join(", ")}, and log`,
+      {
+        ...v.entriesFromList(TIERS, v.optional(age)),
+        "keep-last": v.optional(
+          v.pipe(
+            v.number(KEEP_LAST),
+            v.integer(KEEP_LAST),
+            v.minValue(1, KEEP_LAST),
+            v.maxValue(1000, KEEP_LAST),
+          ),
+        ),
+        log: v.optional(duration()),
+      },
+      `must be a table of tiers and ages, like { daily = "30d" }; keys: ${RETAIN_KEYS.join(", ")}`,
     ),
     {},
   ),
+  lock: v.optional(duration()),
   capture: v.optional(
     v.picklist(["auto", "pages", "dump"], 'must be "auto", "pages" or "dump"'),
     "auto",
@@ -181,7 +207,7 @@ function configError(mistakes: readonly ConfigMistake[]): NightjarError {
 function describe(issue: v.BaseIssue<unknown>): ConfigMistake {
   const keys = issueKeys(issue);
   const path = ["DATABASES", ...keys].join(".");
-  const known = keys.length > 2 ? [...TIERS, "log"] : Object.keys(ENTRIES);
+  const known = keys.length > 2 ? RETAIN_KEYS : Object.keys(ENTRIES);
   return { path, mend: issueMessage(issue, known) };
 }
 
@@ -217,8 +243,8 @@ function readDatabases(raw: unknown): { databases: Databases; mistakes: ConfigMi
       const mend = 'needs pages: set `capture` to "auto" or "pages", or remove `follow`';
       return { databases, mistakes: [{ path, mend }] };
     }
-    const { log = DEFAULT_LOG, ...ages } = entry.retain;
-    const chosen = Object.entries(ages).filter(([, age]) => age !== undefined);
+    const { log = DEFAULT_LOG, "keep-last": keepLast = 0, ...ages } = entry.retain;
+    const chosen = Object.entries(ages).filter(([, kept]) => kept !== undefined);
     databases.set(name, {
       name,
       url: entry.url,
@@ -226,6 +252,8 @@ function readDatabases(raw: unknown): { databases: Databases; mistakes: ConfigMi
       tokenSecret: entry.token,
       schedule: entry.schedule,
       retention: { ...DEFAULT_RETENTION, ...(Object.fromEntries(chosen) as Retention) },
+      keepLast,
+      lockMs: entry.lock,
       badge: entry.badge,
       stallMs: entry.stall,
       attempts: entry.attempts,
@@ -241,11 +269,6 @@ function readDatabases(raw: unknown): { databases: Databases; mistakes: ConfigMi
     return { databases, mistakes: [{ path: "DATABASES", mend }] };
   }
   return { databases, mistakes: [] };
-}
-
-/** The retention of each database, for the planner. */
-export function retentions(databases: Databases): ReadonlyMap<string, Retention> {
-  return new Map([...databases].map(([name, { retention }]) => [name, retention]));
 }
 
 /**

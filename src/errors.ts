@@ -35,6 +35,11 @@ const TRAITS = {
     retryable: false,
     hint: "GET /v1/databases/:db/backups lists the backups that exist.",
   },
+  PIN_NOT_FOUND: {
+    status: 404,
+    retryable: false,
+    hint: "`pin` of GET /v1/backups/:id tells who holds it; the policy's own pins end by themselves.",
+  },
   RUN_NOT_FOUND: {
     status: 404,
     retryable: false,
@@ -134,6 +139,11 @@ const TRAITS = {
     status: 409,
     retryable: false,
     hint: "An object with this key exists already and is never overwritten: run the backup again.",
+  },
+  STORE_LOCKED: {
+    status: 409,
+    retryable: false,
+    hint: "A lock rule of the bucket refuses it until its time is over; what is left is removed then.",
   },
   OBJECT_MISSING: {
     status: 502,

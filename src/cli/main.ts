@@ -22,6 +22,8 @@ const commands: Record<string, () => Promise<Command>> = {
   erase: () => import("./commands/erase.ts").then((module) => module.default),
   rebuild: () => import("./commands/rebuild.ts").then((module) => module.default),
   reconcile: () => import("./commands/reconcile.ts").then((module) => module.default),
+  pin: () => import("./commands/pin.ts").then((module) => module.default),
+  unpin: () => import("./commands/unpin.ts").then((module) => module.default),
   prune: () => import("./commands/prune.ts").then((module) => module.default),
 };
 

@@ -5,6 +5,7 @@ import { openLineage } from "../catalog/lineages.ts";
 import { lastFinishedRun, newestRuns, type Run } from "../catalog/runs.ts";
 import type { DatabaseConfig } from "../config.ts";
 import type { Context } from "../context.ts";
+import type { Manifest } from "../manifest.ts";
 import { formatsOf } from "../plan/formats.ts";
 import { type Freshness, freshness } from "../plan/freshness.ts";
 import { nextMoment } from "../plan/schedule.ts";
@@ -29,7 +30,11 @@ export function runView(run: Run) {
 
 export function backupView(backup: Backup) {
   const { manifest, verification, drill } = backup;
-  return { ...manifest, formats: [...formatsOf(manifest.kind)], verification, drill };
+  return { ...manifestView(manifest), verification, drill };
+}
+
+export function manifestView(manifest: Manifest) {
+  return { ...manifest, pin: manifest.pin ?? null, formats: [...formatsOf(manifest.kind)] };
 }
 
 /** A backup without its list of tables, for lists. */
