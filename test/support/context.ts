@@ -19,13 +19,22 @@ interface Overrides {
   secrets?: Record<string, string>;
 }
 
+/** What the Workflows of a context were asked to do. */
+interface Started {
+  /** Runs, by their ids. */
+  started: string[];
+  /** Proofs, as `<act>-<backup>-<moment>`. */
+  proofsStarted: string[];
+}
+
 /** A Context over the real local R2 and D1. Its Workflows only remember what was started. */
 export function testContext(
   databases: Record<string, object>,
   { bucket, db, now, secrets }: Overrides = {},
-): Context & { started: string[] } {
+): Context & Started {
   const started: string[] = [];
-  const context: Context & { started: string[] } = {
+  const proofsStarted: string[] = [];
+  const context: Context & Started = {
     config: loadConfig({ ...env, ...secrets, DATABASES: databases }),
     catalog: openCatalog(db ?? bindings.DB),
     bucket: bucket ?? bindings.BUCKET,
@@ -37,12 +46,13 @@ export function testContext(
     },
     proofs: {
       async start(backupId, act, moment) {
-        started.push(`${act}-${backupId}-${moment}`);
+        proofsStarted.push(`${act}-${backupId}-${moment}`);
       },
     },
     followers: followersOf(() => context),
     deps: { ...systemDeps, ...(now === undefined ? {} : { now }) },
     started,
+    proofsStarted,
   };
   return context;
 }
