@@ -1,19 +1,15 @@
 import type { Context } from "../context.ts";
 import { NightjarError } from "../errors.ts";
 import { concat } from "../format/bytes.ts";
-import { gzipCompress, zstdCompress, zstdDecompress } from "../format/codec.ts";
-import { databasePages } from "../format/database-file.ts";
-import { verified } from "../format/hash.ts";
+import { gzipCompress, zstdCompress } from "../format/codec.ts";
 import type { Page, PageReader } from "../format/page.ts";
 import { seekableCompress } from "../format/seekable.ts";
 import type { Manifest } from "../manifest.ts";
 import { type Format, formatsOf, partsOf } from "../plan/formats.ts";
 import { openImage } from "../sqlite/open.ts";
 import { writeSql } from "../sqlite/write-sql.ts";
-import { openLog } from "../store/log-reader.ts";
-import { readObject } from "../store/read.ts";
-import { openSnapshot, readSnapshotFile } from "../store/snapshot-reader.ts";
-import { type Moment, pagesOf } from "./log-moment.ts";
+import type { Moment } from "./log-moment.ts";
+import { dumpText, momentPages, snapshotFile, storedPages } from "./stored.ts";
 
 /** Bytes made for a download, and how many there will be, where that is known. */
 export interface Derived {
@@ -28,20 +24,17 @@ export interface Derived {
  * @throws NightjarError here or while reading: `OBJECT_MISSING`, `OBJECT_CORRUPT`, `STORE_FAILED`
  */
 export async function deriveBackup(
-  { bucket }: Context,
+  context: Context,
   manifest: Manifest,
   format: Format,
 ): Promise<Derived> {
-  const { kind, key, raw, stored } = manifest;
+  const { kind, raw } = manifest;
   if (!formatsOf(kind).includes(format)) throw unavailable(kind, format);
   const { content: wanted, coding } = partsOf(format);
   if (kind === "snapshot" && wanted === "sql")
-    return { bytes: sqlOf(await openSnapshot(bucket, manifest), format), length: undefined };
-  const content =
-    kind === "snapshot"
-      ? readSnapshotFile(bucket, manifest)
-      : zstdDecompress(await readObject(bucket, key, undefined, stored.bytes));
-  const plain = verified(content, raw, key);
+    return { bytes: sqlOf(await storedPages(context, { manifest }), format), length: undefined };
+  const plain =
+    kind === "snapshot" ? snapshotFile(context, manifest) : await dumpText(context, manifest);
   return { bytes: coded(plain, format), length: coding === undefined ? raw.bytes : undefined };
 }
 
@@ -51,16 +44,14 @@ export async function deriveBackup(
  * @throws NightjarError here or while reading: `OBJECT_MISSING`, `OBJECT_CORRUPT`, `STORE_FAILED`
  */
 export async function deriveMoment(
-  { bucket }: Context,
+  context: Context,
   moment: Moment,
   format: Format,
 ): Promise<Derived> {
   const { pageSize, pageCount } = moment;
-  if (partsOf(format).content === "sql") {
-    const pages = await openLog(bucket, moment.chain, moment);
-    return { bytes: sqlOf(pages, format), length: undefined };
-  }
-  const { pages } = databasePages(pagesOf(bucket, moment), pageSize, pageCount);
+  if (partsOf(format).content === "sql")
+    return { bytes: sqlOf(await storedPages(context, { moment }), format), length: undefined };
+  const pages = momentPages(context, moment);
   if (format === "db.zst") return { bytes: seekableCompress(pages, () => {}), length: undefined };
   async function* file(): AsyncIterable<Uint8Array> {
     // A copy: the pages' memory is used again, and nobody knows when a slow client has read it.
