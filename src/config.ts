@@ -56,7 +56,8 @@ const duration = (unit = DURATION_FORM) =>
     v.transform((text) => parseDuration(text)!),
   );
 
-const url = v.pipe(
+/** The address of a libSQL server; http or https comes out, without a trailing slash. */
+export const serverUrl = v.pipe(
   v.string("must be the database's address, like libsql://shop-acme.turso.io"),
   v.check(
     (text) => /^(libsql|https?):\/\/[^/]/.test(text) && URL.canParse(text),
@@ -109,19 +110,19 @@ const FOLLOW = 'must be a duration of at least 10s, like "1m"';
 /** How far back the page log reaches unless `retain.log` says otherwise. */
 const DEFAULT_LOG = 7 * DAY;
 
+/** A namespace of a self-hosted server. */
+export const namespaceName = v.pipe(
+  v.string("must be the namespace's name"),
+  v.regex(/^[A-Za-z0-9._-]{1,255}$/, "must be a namespace's name: letters, digits, . _ -"),
+);
 /** The first Sunday of the month. */
 const DEFAULT_DRILL = "0 5 * * SUN#1";
 const CHECKS = 'must be a list of questions in SQL, like ["select count(*) > 0 from users"]';
 
 const ENTRIES = {
-  url,
+  url: serverUrl,
   token: v.optional(secretName),
-  namespace: v.optional(
-    v.pipe(
-      v.string("must be the namespace's name"),
-      v.regex(/^[A-Za-z0-9._-]{1,255}$/, "must be a namespace's name: letters, digits, . _ -"),
-    ),
-  ),
+  namespace: v.optional(namespaceName),
   schedule: v.optional(schedule, "0 0 * * *"),
   retain: v.optional(
     v.strictObject(

@@ -16,6 +16,7 @@ const commands: Record<string, () => Promise<Command>> = {
   download: () => import("./commands/download.ts").then((module) => module.default),
   pull: () => import("./commands/pull.ts").then((module) => module.default),
   query: () => import("./commands/query.ts").then((module) => module.default),
+  restore: () => import("./commands/restore.ts").then((module) => module.default),
   timeline: () => import("./commands/timeline.ts").then((module) => module.default),
   verify: () => import("./commands/verify.ts").then((module) => module.default),
   drill: () => import("./commands/drill.ts").then((module) => module.default),

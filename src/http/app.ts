@@ -16,6 +16,7 @@ import { moments } from "./moments.ts";
 import { problem } from "./problem.ts";
 import { proofs } from "./proofs.ts";
 import { prune } from "./prune.ts";
+import { restoreBackup, restoreMoment } from "./restore.ts";
 import { rebuild, reconcile } from "./rebuild.ts";
 import { runs } from "./runs.ts";
 
@@ -25,6 +26,8 @@ const v1 = new Hono<HttpEnv>()
   .route("/databases", moments)
   .route("/databases", erasures)
   .route("/backups", backups)
+  .route("/backups", restoreBackup)
+  .route("/databases", restoreMoment)
   .route("/backups", proofs)
   .route("/runs", runs)
   .route("/links", links)

@@ -6,6 +6,7 @@ import { unavailable } from "../jobs/derive.ts";
 import { erasuresAt, refuseFile } from "../jobs/erasures.ts";
 import { momentAt, windowOf } from "../jobs/log-moment.ts";
 import { type Format, formatsOf } from "../plan/formats.ts";
+import { atField } from "./at-input.ts";
 import { configured } from "./configured.ts";
 import type { HttpEnv } from "./hono-env.ts";
 import { input } from "./input.ts";
@@ -13,27 +14,12 @@ import { grantForMoment } from "./link-url.ts";
 import { expiresInField, formatField, makeLink } from "./make-link.ts";
 import { querySchema } from "./query-input.ts";
 
-const AT = "must be a moment in ISO 8601 with its offset, like 2026-11-20T14:03:00Z";
-
-const at = v.pipe(
-  v.string(AT),
-  v.check(
-    (text) =>
-      /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)$/.test(text) &&
-      !Number.isNaN(Date.parse(text)) &&
-      isDay(text.slice(0, 10)),
-    AT,
-  ),
-);
-
-/** `Date.parse` takes the 31st of February for the 3rd of March. */
-function isDay(date: string): boolean {
-  const midnight = new Date(`${date}T00:00:00Z`);
-  return !Number.isNaN(midnight.getTime()) && midnight.toISOString().startsWith(date);
-}
-
-const newLinkSchema = v.strictObject({ at, format: formatField, expiresIn: expiresInField });
-const questionSchema = v.strictObject({ at: v.optional(at), ...querySchema.entries });
+const newLinkSchema = v.strictObject({
+  at: atField,
+  format: formatField,
+  expiresIn: expiresInField,
+});
+const questionSchema = v.strictObject({ at: v.optional(atField), ...querySchema.entries });
 const timelineSchema = v.strictObject({
   limit: v.optional(
     v.pipe(
@@ -43,7 +29,7 @@ const timelineSchema = v.strictObject({
     ),
     "100",
   ),
-  before: v.optional(at),
+  before: v.optional(atField),
 });
 
 const iso = (moment: number) => new Date(moment).toISOString();
