@@ -1,14 +1,19 @@
 /**
  * `npm run deploy`: check the configuration, create what is missing, ship the Worker, migrate its
- * catalog and set the bucket's lifecycle. What the deploy button runs. May be repeated at will;
- * `--dry-run` prints the commands.
+ * catalog and set the bucket's locks and lifecycle. What the deploy button runs. May be repeated at
+ * will; `--dry-run` prints the commands.
  */
+import { pinFirst } from "./lib/pin-first.ts";
 import { deploy, missingSecrets } from "./lib/provision.ts";
 import { runScript } from "./lib/run-script.ts";
 
-await runScript(async ({ wrangler, project, rulesFile }) => {
-  await deploy(wrangler, project, rulesFile);
-  const missing = await missingSecrets(wrangler, project);
+await runScript(async ({ wrangler, project, writeRules, dryRun }) => {
+  let missing: string[] = [];
+  await deploy(wrangler, project, writeRules, async (url) => {
+    missing = await missingSecrets(wrangler, project);
+    // Without its secrets the Worker does nothing.
+    if (missing.length === 0 && !dryRun) await pinFirst(url);
+  });
   for (const name of missing) console.log(`Still to do: npx wrangler secret put ${name}`);
   if (missing.length > 0) console.log("Or let `npm run setup` do it.");
 });

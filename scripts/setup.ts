@@ -1,33 +1,36 @@
 /**
- * `npm run setup`: everything from an empty account to the first backup: deploy, then the secrets
+ * `npm run setup`: everything from an empty account to the first backup: deploy with the secrets
  * (ADMIN_TOKEN and SIGNING_KEY are made here, source tokens are asked for), then a first run of every
  * database. May be repeated at will: what is there is kept. `--dry-run` prints the commands.
  */
 import { randomBytes } from "node:crypto";
 import { apiClient, bodyOf } from "../src/cli/client.ts";
 import { askSecret } from "./lib/ask.ts";
+import { pinFirst } from "./lib/pin-first.ts";
 import { deploy, missingSecrets, type Project } from "./lib/provision.ts";
 import { runScript } from "./lib/run-script.ts";
 
-await runScript(async ({ wrangler, project, rulesFile, dryRun }) => {
+await runScript(async ({ wrangler, project, writeRules, dryRun }) => {
   if (project.databases.size === 0)
     console.log("No database is configured yet: add one to wrangler.toml and run this again.");
-  const url = await deploy(wrangler, project, rulesFile);
-
   let adminToken: string | undefined;
-  for (const name of await missingSecrets(wrangler, project)) {
-    const made = name === "ADMIN_TOKEN" || name === "SIGNING_KEY";
-    const value = made || dryRun ? randomBytes(32).toString("base64url") : await askSecret(name);
-    await wrangler.run(["secret", "put", name], value);
-    if (name === "ADMIN_TOKEN") adminToken = value;
-  }
+  const url = await deploy(wrangler, project, writeRules, async (address) => {
+    for (const name of await missingSecrets(wrangler, project)) {
+      const made = name === "ADMIN_TOKEN" || name === "SIGNING_KEY";
+      const value = made || dryRun ? randomBytes(32).toString("base64url") : await askSecret(name);
+      await wrangler.run(["secret", "put", name], value);
+      if (name !== "ADMIN_TOKEN" || dryRun) continue;
+      adminToken = value;
+      console.log(`\nADMIN_TOKEN: ${value}\nKeep it safe: it is shown this once only.\n`);
+    }
+    // A Worker that had no token yet has no backups either.
+    if (adminToken === undefined && !dryRun) await pinFirst(address);
+  });
   if (dryRun) {
     for (const db of project.databases.keys())
       console.log(`POST https://<the Worker's address>/v1/databases/${db}/backups`);
     return;
   }
-  if (adminToken !== undefined)
-    console.log(`\nADMIN_TOKEN: ${adminToken}\nKeep it safe: it is shown this once only.\n`);
   const { NIGHTJAR_URL, NIGHTJAR_TOKEN } = process.env;
   await firstRuns(project, NIGHTJAR_URL ?? url, adminToken ?? NIGHTJAR_TOKEN);
 });

@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { type ConfigMistake, secretName, tableOrJson } from "./config-parts.ts";
+import { configError, type ConfigMistake, secretName, tableOrJson } from "./config-parts.ts";
 import { issueKeys, issueMessage, isTable } from "./schema-issue.ts";
 
 /** Where backups are copied to: a bucket of an S3-compatible store, or a second R2 bucket. */
@@ -89,8 +89,26 @@ const schema = v.pipe(
 
 const S3_KEYS = ["endpoint", "accessKeyId", "secretAccessKey"] as const;
 
-/** The second copy of a `COPY` value; undefined where there is none. */
-export function readCopy(raw: unknown): {
+/**
+ * The second copy of a `COPY` value: a table from wrangler.toml, or the same as a JSON string.
+ *
+ * @throws NightjarError `CONFIG_INVALID` that names every mistake by its path and how to mend it
+ */
+export function parseCopy(raw: unknown): CopyConfig | undefined {
+  const { copy, mistakes } = readCopy(raw, {});
+  if (mistakes.length > 0) throw configError(mistakes);
+  return copy;
+}
+
+/**
+ * The same, with the mistakes as values.
+ *
+ * @param binding what is bound as `COPY_BUCKET`
+ */
+export function readCopy(
+  raw: unknown,
+  binding: unknown,
+): {
   copy: CopyConfig | undefined;
   mistakes: ConfigMistake[];
 } {
@@ -111,6 +129,9 @@ export function readCopy(raw: unknown): {
   if (bucket !== undefined) {
     const both = [...S3_KEYS, "region" as const].filter((key) => result.output[key] !== undefined);
     const mend = 'has no place beside bucket = "binding": remove the one or the other';
+    const unbound =
+      "there is no R2 binding COPY_BUCKET: add it to wrangler.toml, as docs/second-copy.md shows";
+    if (typeof binding !== "object") return refused({ path: "COPY.bucket", mend: unbound });
     if (both.length > 0) return refused(...both.map((key) => ({ path: `COPY.${key}`, mend })));
     return { copy: { bucket, prefix, keep }, mistakes: [] };
   }

@@ -1,9 +1,15 @@
 import * as v from "valibot";
+import { NightjarError } from "./errors.ts";
 
 /** One thing that is wrong with the configuration: where, and how to mend it. */
 export interface ConfigMistake {
   path: string;
   mend: string;
+}
+
+export function configError(mistakes: readonly ConfigMistake[]): NightjarError {
+  const lines = mistakes.map(({ path, mend }) => `${path}: ${mend}`);
+  return new NightjarError("CONFIG_INVALID", `The configuration is refused. ${lines.join("; ")}`);
 }
 
 /**

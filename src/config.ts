@@ -1,11 +1,10 @@
 import * as v from "valibot";
 import { type CopyConfig, copySecrets, readCopy } from "./config-copy.ts";
-import { type ConfigMistake, secretName, tableOrJson } from "./config-parts.ts";
-import { NightjarError } from "./errors.ts";
+import { configError, type ConfigMistake, secretName, tableOrJson } from "./config-parts.ts";
 import { DAY, DURATION_FORM, parseDuration } from "./plan/duration.ts";
 import { lifecycleRules, MAX_LIFECYCLE_RULES } from "./plan/lifecycle.ts";
 import { scheduleMistake } from "./plan/schedule.ts";
-import { DEFAULT_RETENTION, type Retention, TIERS } from "./plan/tier.ts";
+import { DEFAULT_RETENTION, FOREVER, type Retention, TIERS } from "./plan/tier.ts";
 import { isTable, issueKeys, issueMessage } from "./schema-issue.ts";
 
 /** One database under protection, as the rest of Nightjar sees it: nothing optional is left open. */
@@ -20,6 +19,10 @@ export interface DatabaseConfig {
   /** Five-field cron, UTC. */
   readonly schedule: string;
   readonly retention: Retention;
+  /** So many of the newest good backups are kept whatever their age. */
+  readonly keepLast: number;
+  /** How long R2 itself refuses to delete a backup, ms; undefined where it does not. */
+  readonly lockMs: number | undefined;
   readonly badge: "public" | "private";
   /** How long the source may send (almost) nothing before the run fails, ms. */
   readonly stallMs: number;
@@ -60,7 +63,8 @@ const duration = (unit = DURATION_FORM) =>
     v.transform((text) => parseDuration(text)!),
   );
 
-const url = v.pipe(
+/** The address of a libSQL server; http or https comes out, without a trailing slash. */
+export const serverUrl = v.pipe(
   v.string("must be the database's address, like libsql://shop-acme.turso.io"),
   v.check(
     (text) => /^(libsql|https?):\/\/[^/]/.test(text) && URL.canParse(text),
@@ -85,6 +89,16 @@ const schedule = v.pipe(
   ),
 );
 
+const AGE = `must be ${DURATION_FORM}, or "forever"`;
+const age = v.pipe(
+  v.string(AGE),
+  v.check((text) => text === "forever" || parseDuration(text) !== undefined, AGE),
+  v.transform((text) => (text === "forever" ? FOREVER : parseDuration(text)!)),
+);
+
+const KEEP_LAST = "must be a whole number from 1 to 1000";
+const RETAIN_KEYS = [...TIERS, "keep-last", "log"];
+
 const ATTEMPTS = "must be a whole number from 1 to 12";
 
 /** An alarm more often than this would cost more than it gives, ms. */
@@ -93,27 +107,39 @@ const FOLLOW = 'must be a duration of at least 10s, like "1m"';
 /** How far back the page log reaches unless `retain.log` says otherwise. */
 const DEFAULT_LOG = 7 * DAY;
 
+/** A namespace of a self-hosted server. */
+export const namespaceName = v.pipe(
+  v.string("must be the namespace's name"),
+  v.regex(/^[A-Za-z0-9._-]{1,255}$/, "must be a namespace's name: letters, digits, . _ -"),
+);
 /** The first Sunday of the month. */
 const DEFAULT_DRILL = "0 5 * * SUN#1";
 const CHECKS = 'must be a list of questions in SQL, like ["select count(*) > 0 from users"]';
 
 const ENTRIES = {
-  url,
+  url: serverUrl,
   token: v.optional(token),
-  namespace: v.optional(
-    v.pipe(
-      v.string("must be the namespace's name"),
-      v.regex(/^[A-Za-z0-9._-]{1,255}$/, "must be a namespace's name: letters, digits, . _ -"),
-    ),
-  ),
+  namespace: v.optional(namespaceName),
   schedule: v.optional(schedule, "0 0 * * *"),
   retain: v.optional(
     v.strictObject(
-      v.entriesFromList([...TIERS, "log"], v.optional(duration())),
-      `must be a table of tiers and ages, like { daily = "30d" }; tiers: ${TIERS.join(", ")}, and log`,
+      {
+        ...v.entriesFromList(TIERS, v.optional(age)),
+        "keep-last": v.optional(
+          v.pipe(
+            v.number(KEEP_LAST),
+            v.integer(KEEP_LAST),
+            v.minValue(1, KEEP_LAST),
+            v.maxValue(1000, KEEP_LAST),
+          ),
+        ),
+        log: v.optional(duration()),
+      },
+      `must be a table of tiers and ages, like { daily = "30d" }; keys: ${RETAIN_KEYS.join(", ")}`,
     ),
     {},
   ),
+  lock: v.optional(duration()),
   capture: v.optional(
     v.picklist(["auto", "pages", "dump"], 'must be "auto", "pages" or "dump"'),
     "auto",
@@ -166,27 +192,11 @@ const databasesSchema = v.pipe(
   ),
 );
 
-function configError(mistakes: readonly ConfigMistake[]): NightjarError {
-  const lines = mistakes.map(({ path, mend }) => `${path}: ${mend}`);
-  return new NightjarError("CONFIG_INVALID", `The configuration is refused. ${lines.join("; ")}`);
-}
-
 function describe(issue: v.BaseIssue<unknown>): ConfigMistake {
   const keys = issueKeys(issue);
   const path = ["DATABASES", ...keys].join(".");
-  const known = keys.length > 2 ? [...TIERS, "log"] : Object.keys(ENTRIES);
+  const known = keys.length > 2 ? RETAIN_KEYS : Object.keys(ENTRIES);
   return { path, mend: issueMessage(issue, known) };
-}
-
-/**
- * The second copy of a `COPY` value: a table from wrangler.toml, or the same as a JSON string.
- *
- * @throws NightjarError `CONFIG_INVALID` that names every mistake by its path and how to mend it
- */
-export function parseCopy(raw: unknown): CopyConfig | undefined {
-  const { copy, mistakes } = readCopy(raw);
-  if (mistakes.length > 0) throw configError(mistakes);
-  return copy;
 }
 
 /**
@@ -213,8 +223,8 @@ function readDatabases(raw: unknown): { databases: Databases; mistakes: ConfigMi
       const mend = 'needs pages: set `capture` to "auto" or "pages", or remove `follow`';
       return { databases, mistakes: [{ path, mend }] };
     }
-    const { log = DEFAULT_LOG, ...ages } = entry.retain;
-    const chosen = Object.entries(ages).filter(([, age]) => age !== undefined);
+    const { log = DEFAULT_LOG, "keep-last": keepLast = 0, ...ages } = entry.retain;
+    const chosen = Object.entries(ages).filter(([, kept]) => kept !== undefined);
     databases.set(name, {
       name,
       url: entry.url,
@@ -222,6 +232,8 @@ function readDatabases(raw: unknown): { databases: Databases; mistakes: ConfigMi
       tokenSecret: entry.token,
       schedule: entry.schedule,
       retention: { ...DEFAULT_RETENTION, ...(Object.fromEntries(chosen) as Retention) },
+      keepLast,
+      lockMs: entry.lock,
       badge: entry.badge,
       stallMs: entry.stall,
       attempts: entry.attempts,
@@ -240,11 +252,6 @@ function readDatabases(raw: unknown): { databases: Databases; mistakes: ConfigMi
   return { databases, mistakes: [] };
 }
 
-/** The retention of each database, for the planner. */
-export function retentions(databases: Databases): ReadonlyMap<string, Retention> {
-  return new Map([...databases].map(([name, { retention }]) => [name, retention]));
-}
-
 /**
  * The whole configuration, from the Worker's variables and secrets.
  *
@@ -252,13 +259,8 @@ export function retentions(databases: Databases): ReadonlyMap<string, Retention>
  */
 export function loadConfig(env: Readonly<Record<string, unknown>>): Config {
   const { databases, mistakes } = readDatabases(env["DATABASES"]);
-  const { copy, mistakes: copyMistakes } = readCopy(env["COPY"]);
+  const { copy, mistakes: copyMistakes } = readCopy(env["COPY"], env["COPY_BUCKET"]);
   mistakes.push(...copyMistakes);
-  if (copy !== undefined && "bucket" in copy && typeof env["COPY_BUCKET"] !== "object")
-    mistakes.push({
-      path: "COPY.bucket",
-      mend: "there is no R2 binding COPY_BUCKET: add it to wrangler.toml, as docs/second-copy.md shows",
-    });
   const secret = (name: string, path: string): string => {
     const value = env[name];
     if (typeof value === "string" && value !== "") return value;

@@ -1,7 +1,8 @@
 import { parse } from "smol-toml";
-import { type CopyConfig, copySecrets } from "../../src/config-copy.ts";
-import { type Databases, parseCopy, parseDatabases } from "../../src/config.ts";
+import { type CopyConfig, copySecrets, parseCopy } from "../../src/config-copy.ts";
+import { type Databases, parseDatabases } from "../../src/config.ts";
 import { lifecycleRules } from "../../src/plan/lifecycle.ts";
+import { LOCK_NAME, lockRules } from "../../src/plan/locks.ts";
 import type { Wrangler } from "./wrangler.ts";
 
 /** What wrangler.toml says that setup and deploy need. */
@@ -11,11 +12,8 @@ export interface Project {
   copy: CopyConfig | undefined;
 }
 
-/** A file that wrangler is given by its path. */
-export interface RulesFile {
-  path: string;
-  write(text: string): Promise<void>;
-}
+/** Writes a file that wrangler is given by its path, which this returns. */
+export type WriteRules = (name: "lifecycle" | "lock", text: string) => Promise<string>;
 
 /**
  * Read wrangler.toml, and refuse it before anything is shipped.
@@ -50,20 +48,50 @@ function refuseUnboundCopy(
 
 /**
  * Bring the account in line with wrangler.toml: the Worker (wrangler creates a bucket and a D1 that
- * are missing), the catalog's tables, the bucket's lifecycle. May be repeated at will.
+ * are missing), the catalog's tables, the bucket's locks and its lifecycle. May be repeated at will.
  *
- * @returns the Worker's address, where wrangler told it
+ * @param prepare what must be done before the new lifecycle acts; gets the Worker's address, where
+ *   wrangler told it
+ * @returns that address
  */
 export async function deploy(
   wrangler: Wrangler,
-  { bucket, databases }: Project,
-  file: RulesFile,
+  project: Project,
+  write: WriteRules,
+  prepare: (url: string | undefined) => Promise<void>,
 ): Promise<string | undefined> {
+  const { bucket, databases } = project;
   const output = await wrangler.run(["deploy"]);
+  const url = /https:\/\/[\w.-]+\.workers\.dev/.exec(output)?.[0];
   await wrangler.run(["d1", "migrations", "apply", "DB", "--remote"]);
-  await file.write(`${JSON.stringify(lifecycleRules(databases), undefined, 2)}\n`);
-  await wrangler.run(["r2", "bucket", "lifecycle", "set", bucket, "--file", file.path, "--force"]);
-  return /https:\/\/[\w.-]+\.workers\.dev/.exec(output)?.[0];
+  await setLocks(wrangler, project, write);
+  await prepare(url);
+  const file = await write("lifecycle", json(lifecycleRules(databases)));
+  await wrangler.run(["r2", "bucket", "lifecycle", "set", bucket, "--file", file, "--force"]);
+  return url;
+}
+
+/**
+ * Set the bucket's lock rules where a database has `lock`, and take ours off where none has any more.
+ * Locks that somebody else has set on a bucket without ours are left alone.
+ */
+async function setLocks(
+  wrangler: Wrangler,
+  { bucket, databases }: Project,
+  write: WriteRules,
+): Promise<void> {
+  const rules = lockRules(databases);
+  if (rules.rules.length === 0) {
+    const { ok, output } = await wrangler.ask(["r2", "bucket", "lock", "list", bucket]);
+    if (!ok) throw new Error(`wrangler r2 bucket lock list failed:\n${output}`);
+    if (!output.includes(LOCK_NAME)) return;
+  }
+  const file = await write("lock", json(rules));
+  await wrangler.run(["r2", "bucket", "lock", "set", bucket, "--file", file, "--force"]);
+}
+
+function json(rules: object): string {
+  return `${JSON.stringify(rules, undefined, 2)}\n`;
 }
 
 /** The secrets that the configuration needs and the deployed Worker does not have. */
@@ -74,8 +102,8 @@ export async function missingSecrets(
   const { ok, output } = await wrangler.ask(["secret", "list", "--format", "json"]);
   if (!ok) throw new Error(`wrangler secret list failed:\n${output}`);
   // wrangler may print notices around its JSON.
-  const json = output.slice(output.indexOf("["), output.lastIndexOf("]") + 1);
-  const there = (JSON.parse(json) as { name: string }[]).map(({ name }) => name);
+  const secrets = output.slice(output.indexOf("["), output.lastIndexOf("]") + 1);
+  const there = (JSON.parse(secrets) as { name: string }[]).map(({ name }) => name);
   const tokens = [...databases.values()].flatMap(({ tokenSecret }) => tokenSecret ?? []);
   const keys = copySecrets(copy).map(({ name }) => name);
   return [...new Set(["ADMIN_TOKEN", "SIGNING_KEY", ...tokens, ...keys])].filter(

@@ -3,13 +3,13 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { messageOf } from "../../src/errors.ts";
 import { ROOT } from "./paths.ts";
-import { type Project, readProject, type RulesFile } from "./provision.ts";
+import { type Project, readProject, type WriteRules } from "./provision.ts";
 import { dryWrangler, type Wrangler, wrangler } from "./wrangler.ts";
 
 interface Script {
   wrangler: Wrangler;
   project: Project;
-  rulesFile: RulesFile;
+  writeRules: WriteRules;
   dryRun: boolean;
 }
 
@@ -21,10 +21,13 @@ export async function runScript(script: (tools: Script) => Promise<void>): Promi
     const project = readProject(await readFile(join(ROOT, "wrangler.toml"), "utf8"));
     const folder = join(ROOT, ".wrangler");
     await mkdir(folder, { recursive: true });
-    const path = join(folder, "lifecycle.json");
-    const rulesFile = { path, write: (text: string) => writeFile(path, text) };
+    const writeRules: WriteRules = async (name, text) => {
+      const path = join(folder, `${name}.json`);
+      await writeFile(path, text);
+      return path;
+    };
     const cloudflare = dryRun ? dryWrangler((line) => console.log(line)) : wrangler();
-    await script({ wrangler: cloudflare, project, rulesFile, dryRun });
+    await script({ wrangler: cloudflare, project, writeRules, dryRun });
   } catch (error) {
     console.error(messageOf(error));
     process.exitCode = 1;

@@ -1,6 +1,6 @@
 import { and, desc, eq, inArray, lt, or, type SQL, sql } from "drizzle-orm";
 import { NightjarError } from "../errors.ts";
-import type { Manifest } from "../manifest.ts";
+import type { Manifest, Pin } from "../manifest.ts";
 import { isScheduledTier, TIERS } from "../plan/tier.ts";
 import type { Act, Outcome, ProofSummary } from "../proof.ts";
 import { type Catalog, query } from "./open.ts";
@@ -147,7 +147,11 @@ export type Prunable = Pick<Backup, "id" | "database" | "tier" | "takenAt"> & {
   kind: Manifest["kind"];
   /** What the newest verify found; null before the first. */
   verification: Outcome | null;
+  /** Who has had it copied under `pinned/`, where the manifest then says that it lies. */
+  pin: Pin["by"] | null;
 };
+
+const holder = sql<Pin["by"] | null>`json_extract(${backups.manifest}, '$.pin.by')`;
 
 export function allForPruning(catalog: Catalog): Promise<Prunable[]> {
   const { id, database, tier, takenAt, manifest } = backups;
@@ -155,10 +159,44 @@ export function allForPruning(catalog: Catalog): Promise<Prunable[]> {
   const verification = outcomeOf(backups.verification);
   return query("listing all backups", () =>
     catalog
-      .select({ id, database, tier, takenAt, kind, verification })
+      .select({ id, database, tier, takenAt, kind, verification, pin: holder })
       .from(backups)
       .orderBy(database, desc(takenAt)),
   );
+}
+
+/**
+ * Point a backup at its other place: its pinned copy, or its own.
+ *
+ * @param heldBy only while this is who holds its pin
+ * @returns whether it was there to be pointed
+ */
+export function repointBackup(
+  catalog: Catalog,
+  id: string,
+  manifest: Manifest,
+  heldBy?: Pin["by"],
+): Promise<boolean> {
+  const condition = heldBy === undefined ? undefined : sql`${holder} = ${heldBy}`;
+  return query(`pointing backup ${id} to ${manifest.key}`, async () => {
+    const pointed = await catalog
+      .update(backups)
+      .set({ manifest })
+      .where(and(eq(backups.id, id), condition))
+      .returning({ id: backups.id });
+    return pointed.length === 1;
+  });
+}
+
+/** Those of up to 90 backups that somebody has pinned by hand. */
+export function pinnedByHand(catalog: Catalog, ids: string[]): Promise<string[]> {
+  return query("looking for pins", async () => {
+    const pinned = await catalog
+      .select({ id: backups.id })
+      .from(backups)
+      .where(and(inArray(backups.id, ids), sql`${holder} = 'user'`));
+    return pinned.map(({ id }) => id);
+  });
 }
 
 /** What comparing the bucket with the catalog needs of every backup. */
@@ -172,12 +210,14 @@ export function allForReconciling(catalog: Catalog) {
   );
 }
 
-/** Remove the rows of up to 100 backups, and of the runs that made them. */
+/** Remove the rows of up to 90 backups that nobody has pinned by hand, and of the runs that made them. */
 export function removeBackups(catalog: Catalog, ids: string[]): Promise<unknown> {
+  const rows = and(inArray(backups.id, ids), sql`${holder} IS NOT 'user'`);
+  const made = catalog.select({ id: backups.runId }).from(backups).where(rows);
   return query(`removing ${ids.length} backups`, () =>
     catalog.batch([
-      catalog.delete(backups).where(inArray(backups.id, ids)),
-      catalog.delete(runs).where(inArray(runs.backupId, ids)),
+      catalog.delete(runs).where(inArray(runs.id, made)),
+      catalog.delete(backups).where(rows),
     ]),
   );
 }

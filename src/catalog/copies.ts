@@ -1,5 +1,6 @@
 import { and, asc, eq, isNull, ne, or, type SQL, sql } from "drizzle-orm";
 import type { CopyState } from "../copy.ts";
+import type { Manifest } from "../manifest.ts";
 import { type Catalog, query } from "./open.ts";
 import { backups } from "./schema.ts";
 
@@ -33,7 +34,7 @@ function record(catalog: Catalog, id: string, copy: CopyState, unless?: SQL): Pr
 
 /** Every backup with what copying needs to know of it, the oldest first. */
 export function allForCopying(catalog: Catalog) {
-  const { id, database, takenAt, manifest, copy } = backups;
+  const { id, database, tier, takenAt, manifest, copy } = backups;
   const bad = sql<0 | 1>`coalesce(json_extract(${backups.verification}, '$.outcome') = 'corrupt', 0)
     OR coalesce(json_extract(${backups.drill}, '$.outcome') = 'failed', 0)`;
   return query("listing all backups", () =>
@@ -42,8 +43,8 @@ export function allForCopying(catalog: Catalog) {
         id,
         database,
         takenAt,
-        key: sql<string>`json_extract(${manifest}, '$.key')`,
-        manifestKey: sql<string>`json_extract(${manifest}, '$.manifestKey')`,
+        tier,
+        kind: sql<Manifest["kind"]>`json_extract(${manifest}, '$.kind')`,
         storedBytes: sql<number>`json_extract(${manifest}, '$.stored.bytes')`,
         bad,
         copy,

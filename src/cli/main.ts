@@ -16,12 +16,16 @@ const commands: Record<string, () => Promise<Command>> = {
   download: () => import("./commands/download.ts").then((module) => module.default),
   pull: () => import("./commands/pull.ts").then((module) => module.default),
   query: () => import("./commands/query.ts").then((module) => module.default),
+  restore: () => import("./commands/restore.ts").then((module) => module.default),
   timeline: () => import("./commands/timeline.ts").then((module) => module.default),
   verify: () => import("./commands/verify.ts").then((module) => module.default),
   drill: () => import("./commands/drill.ts").then((module) => module.default),
   copy: () => import("./commands/copy.ts").then((module) => module.default),
+  erase: () => import("./commands/erase.ts").then((module) => module.default),
   rebuild: () => import("./commands/rebuild.ts").then((module) => module.default),
   reconcile: () => import("./commands/reconcile.ts").then((module) => module.default),
+  pin: () => import("./commands/pin.ts").then((module) => module.default),
+  unpin: () => import("./commands/unpin.ts").then((module) => module.default),
   prune: () => import("./commands/prune.ts").then((module) => module.default),
 };
 

@@ -28,14 +28,14 @@ export function findMigrationTable(name: string): MigrationTable | undefined {
 export function newestMigration(table: MigrationTable, create: string, insert: string): string {
   const values = insertedValues(insert) ?? [];
   const named = /^INSERT INTO \S+\(([^)]*)\) VALUES/.exec(insert)?.[1]?.split(",");
-  const columns = (named ?? columnsOf(create)).map((name) =>
+  const columns = (named ?? createdColumns(create)).map((name) =>
     name.replaceAll(/^["'`[]|["'`\]]$/g, ""),
   );
   return values[columns.indexOf(table.column)] ?? values.map((value) => value ?? "NULL").join(",");
 }
 
-/** The first word of each comma-separated definition in a CREATE TABLE. */
-function columnsOf(create: string): string[] {
+/** The first word of each comma-separated definition in a CREATE TABLE, as it is written. */
+export function createdColumns(create: string): string[] {
   const definitions = create.slice(create.indexOf("(") + 1).split(",");
   return definitions.map((definition) => definition.trim().split(/\s/)[0] ?? "");
 }

@@ -244,7 +244,8 @@ export class SqlScanner {
   #hold(bytes: Uint8Array, nul: boolean): void {
     const room = this.#maxHeld - this.#heldLength;
     if (room > 0) {
-      const kept = bytes.slice(0, room);
+      // Not slice(): a Buffer's gives a view, and workerd's takes Infinity for 0.
+      const kept = new Uint8Array(bytes.subarray(0, Math.min(room, bytes.length)));
       this.#held.push(kept);
       this.#heldLength += kept.length;
     }

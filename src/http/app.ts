@@ -9,6 +9,7 @@ import { badge } from "./badge.ts";
 import { copies } from "./copies.ts";
 import { databases } from "./databases.ts";
 import { download } from "./download.ts";
+import { erasures } from "./erasures.ts";
 import type { HttpEnv } from "./hono-env.ts";
 import { health } from "./health.ts";
 import { links } from "./links.ts";
@@ -16,6 +17,7 @@ import { moments } from "./moments.ts";
 import { problem } from "./problem.ts";
 import { proofs } from "./proofs.ts";
 import { prune } from "./prune.ts";
+import { restoreBackup, restoreMoment } from "./restore.ts";
 import { rebuild, reconcile } from "./rebuild.ts";
 import { runs } from "./runs.ts";
 
@@ -23,7 +25,10 @@ const v1 = new Hono<HttpEnv>()
   .use(requireAdmin)
   .route("/databases", databases)
   .route("/databases", moments)
+  .route("/databases", erasures)
   .route("/backups", backups)
+  .route("/backups", restoreBackup)
+  .route("/databases", restoreMoment)
   .route("/backups", proofs)
   .route("/backups", copies)
   .route("/runs", runs)

@@ -3,17 +3,24 @@ import * as v from "valibot";
 import { existingBackup } from "../catalog/backups.ts";
 import { askBackup } from "../jobs/ask.ts";
 import { unavailable } from "../jobs/derive.ts";
+import { erasuresOfBackup, refuseFile } from "../jobs/erasures.ts";
+import { pinBackup, unpinBackup } from "../jobs/pin.ts";
 import { type Format, formatsOf } from "../plan/formats.ts";
 import type { HttpEnv } from "./hono-env.ts";
 import { input } from "./input.ts";
 import { grantFor } from "./link-url.ts";
 import { expiresInField, formatField, makeLink } from "./make-link.ts";
 import { querySchema } from "./query-input.ts";
-import { backupView } from "./views.ts";
+import { text } from "./text.ts";
+import { backupView, manifestView } from "./views.ts";
+
+const newPinSchema = v.strictObject({
+  reason: v.optional(text(200), "pinned by hand"),
+});
 
 const newLinkSchema = v.strictObject({ format: formatField, expiresIn: expiresInField });
 
-/** `/v1/backups`: one backup by its id, links to it, and questions in SQL. */
+/** `/v1/backups`: one backup by its id, links to it, questions in SQL, and pins. */
 export const backups = new Hono<HttpEnv>()
   .get("/:id", async (c) => {
     const backup = await existingBackup(c.env.catalog, c.req.param("id"));
@@ -25,6 +32,8 @@ export const backups = new Hono<HttpEnv>()
     const { kind } = backup.manifest;
     const { format, expiresIn } = c.req.valid("json");
     if (!formatsOf(kind).includes(format as Format)) throw unavailable(kind, format);
+    const erasures = await erasuresOfBackup(c.env, backup.manifest);
+    refuseFile(erasures, format as Format);
     const link = await makeLink(
       c.env,
       new URL(c.req.url).origin,
@@ -33,10 +42,19 @@ export const backups = new Hono<HttpEnv>()
       expiresIn,
       (id, expires) => grantFor(backup, format as Format, id, expires),
     );
-    return c.json(link, 201);
+    return c.json({ ...link, erasures: erasures.length }, 201);
   })
 
   .post("/:id/query", input("json", querySchema), async (c) => {
     const backup = await existingBackup(c.env.catalog, c.req.param("id"));
     return c.json(await askBackup(c.env, backup.manifest, c.req.valid("json")));
-  });
+  })
+
+  .post("/:id/pin", input("json", newPinSchema), async (c) => {
+    const { reason } = c.req.valid("json");
+    return c.json(manifestView(await pinBackup(c.env, c.req.param("id"), "user", reason)));
+  })
+
+  .delete("/:id/pin", async (c) =>
+    c.json(manifestView(await unpinBackup(c.env, c.req.param("id")))),
+  );

@@ -19,15 +19,8 @@ import { stamp } from "../store/keys.ts";
 import { configured } from "./configured.ts";
 import type { HttpEnv } from "./hono-env.ts";
 import { input } from "./input.ts";
+import { text } from "./text.ts";
 import { backupSummary, backupView, databaseView, runView } from "./views.ts";
-
-const text = (max: number) =>
-  v.pipe(
-    v.string("must be text"),
-    v.minLength(1, "must not be empty"),
-    v.maxLength(max, `must have at most ${max} characters`),
-    v.regex(/^\P{Cc}*$/u, "must not hold line breaks or other control characters"),
-  );
 
 const newBackupSchema = v.strictObject({
   name: v.optional(text(100)),

@@ -3,6 +3,8 @@ import { type Backup, findBackup } from "../catalog/backups.ts";
 import { findLink } from "../catalog/links.ts";
 import type { Context } from "../context.ts";
 import { NightjarError } from "../errors.ts";
+import type { Erasure } from "../format/erasure.ts";
+import { erasuresAt, erasuresOfBackup } from "../jobs/erasures.ts";
 import { type Derived, deriveBackup, deriveMoment } from "../jobs/derive.ts";
 import { type Moment, momentOf } from "../jobs/log-moment.ts";
 import { log } from "../log.ts";
@@ -30,22 +32,28 @@ export const download = new Hono<HttpEnv>().get("/:link/:filename", async (c) =>
   const target = await granted(c.env, grant);
   const { format } = grant;
   const { content, coding } = partsOf(format);
+  const erasures = await erasuresOf(c.env, target);
   const headers = new Headers({
     "content-type": CONTENT_TYPES[coding ?? content],
     "content-disposition": `attachment; filename="${filename}"`,
     "cache-control": "private, no-store, no-transform",
     "x-content-type-options": "nosniff",
     // The same bytes have the same tag for ever; each format has its own.
-    etag: `"${contentOf(target)}-${format}"`,
+    etag: `"${contentOf(target)}-${format}${erasedTag(erasures)}"`,
   });
+  if (erasures.length > 0) headers.set("x-nightjar-erasures", String(erasures.length));
   if (["*", headers.get("etag")].includes(c.req.header("if-none-match") ?? null))
     return new Response(null, { status: 304, headers });
   if ("moment" in target)
-    return sendDerived(() => deriveMoment(c.env, target.moment, format), c.req.raw, headers);
+    return sendDerived(
+      () => deriveMoment(c.env, target.moment, format, erasures),
+      c.req.raw,
+      headers,
+    );
   const { manifest } = target.backup;
-  return format === formatsOf(manifest.kind)[0]
+  return format === formatsOf(manifest.kind)[0] && erasures.length === 0
     ? sendStored(c.env, target.backup, c.req.raw, headers)
-    : sendDerived(() => deriveBackup(c.env, manifest, format), c.req.raw, headers);
+    : sendDerived(() => deriveBackup(c.env, manifest, format, erasures), c.req.raw, headers);
 });
 
 /** What a signed link still opens. */
@@ -62,6 +70,17 @@ async function granted(context: Context, grant: Grant): Promise<Target> {
   if (backup === undefined)
     throw new NightjarError("BACKUP_NOT_FOUND", "The backup of this link is no longer kept.");
   return { backup };
+}
+
+/** What was erased since then: it is left out. */
+function erasuresOf(context: Context, target: Target): Promise<Erasure[]> {
+  if ("backup" in target) return erasuresOfBackup(context, target.backup.manifest);
+  const { database, committedAt } = target.moment;
+  return erasuresAt(context, database, new Date(committedAt).toISOString());
+}
+
+function erasedTag(erasures: readonly Erasure[]): string {
+  return erasures.length === 0 ? "" : `-${erasures.length}-${erasures.at(-1)!.id}`;
 }
 
 /** A name for the content of a target: the same for the same content only. */

@@ -3,8 +3,10 @@ import * as v from "valibot";
 import { timelineOf } from "../catalog/timeline.ts";
 import { askMoment } from "../jobs/ask.ts";
 import { unavailable } from "../jobs/derive.ts";
+import { erasuresAt, refuseFile } from "../jobs/erasures.ts";
 import { momentAt, windowOf } from "../jobs/log-moment.ts";
 import { type Format, formatsOf } from "../plan/formats.ts";
+import { atField } from "./at-input.ts";
 import { configured } from "./configured.ts";
 import type { HttpEnv } from "./hono-env.ts";
 import { input } from "./input.ts";
@@ -12,27 +14,12 @@ import { grantForMoment } from "./link-url.ts";
 import { expiresInField, formatField, makeLink } from "./make-link.ts";
 import { querySchema } from "./query-input.ts";
 
-const AT = "must be a moment in ISO 8601 with its offset, like 2026-11-20T14:03:00Z";
-
-const at = v.pipe(
-  v.string(AT),
-  v.check(
-    (text) =>
-      /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)$/.test(text) &&
-      !Number.isNaN(Date.parse(text)) &&
-      isDay(text.slice(0, 10)),
-    AT,
-  ),
-);
-
-/** `Date.parse` takes the 31st of February for the 3rd of March. */
-function isDay(date: string): boolean {
-  const midnight = new Date(`${date}T00:00:00Z`);
-  return !Number.isNaN(midnight.getTime()) && midnight.toISOString().startsWith(date);
-}
-
-const newLinkSchema = v.strictObject({ at, format: formatField, expiresIn: expiresInField });
-const questionSchema = v.strictObject({ at: v.optional(at), ...querySchema.entries });
+const newLinkSchema = v.strictObject({
+  at: atField,
+  format: formatField,
+  expiresIn: expiresInField,
+});
+const questionSchema = v.strictObject({ at: v.optional(atField), ...querySchema.entries });
 const timelineSchema = v.strictObject({
   limit: v.optional(
     v.pipe(
@@ -42,7 +29,7 @@ const timelineSchema = v.strictObject({
     ),
     "100",
   ),
-  before: v.optional(at),
+  before: v.optional(atField),
 });
 
 const iso = (moment: number) => new Date(moment).toISOString();
@@ -80,6 +67,8 @@ export const moments = new Hono<HttpEnv>()
     if (!formatsOf("snapshot").includes(format as Format)) throw unavailable("snapshot", format);
     const moment = await momentAt(c.env, name, Date.parse(wanted));
     const { lineage, txid, committedAt, pageCount, pageSize } = moment;
+    const erasures = await erasuresAt(c.env, name, iso(committedAt));
+    refuseFile(erasures, format as Format);
     const link = await makeLink(
       c.env,
       new URL(c.req.url).origin,
@@ -89,7 +78,7 @@ export const moments = new Hono<HttpEnv>()
       (id, expires) => grantForMoment(moment, format as Format, id, expires),
     );
     const about = { committedAt: iso(committedAt), lineage, txid, bytes: pageCount * pageSize };
-    return c.json({ ...link, moment: about }, 201);
+    return c.json({ ...link, erasures: erasures.length, moment: about }, 201);
   })
 
   .post("/:db/query", input("json", questionSchema), async (c) => {

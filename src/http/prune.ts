@@ -1,6 +1,6 @@
 import { Hono } from "hono";
 import * as v from "valibot";
-import { prune as pruneJob } from "../jobs/prune.ts";
+import { prune as pruneJob, type PruneReport } from "../jobs/prune.ts";
 import type { HttpEnv } from "./hono-env.ts";
 import { input } from "./input.ts";
 
@@ -11,17 +11,32 @@ const schema = v.strictObject({
 /** `/v1/prune`: what the retention policy says of each backup, and doing it. */
 export const prune = new Hono<HttpEnv>().post("/", input("json", schema), async (c) => {
   const { dryRun } = c.req.valid("json");
-  const verdicts = await pruneJob(c.env, c.env.deps.now(), dryRun);
-  return c.json({
-    dryRun,
+  const report = await pruneJob(c.env, c.env.deps.now(), dryRun);
+  return c.json({ dryRun, ...reportView(report) });
+});
+
+/** Every backup with what is said of it, and what could not be done. */
+function reportView({ verdicts, pins, releases, failures }: PruneReport) {
+  const pinned = new Set(pins.map(({ id }) => id));
+  const released = new Set(releases.map(({ id }) => id));
+  return {
     verdicts: verdicts.map(({ backup, keep, reason, expiresAt }) => ({
       id: backup.id,
       database: backup.database,
       tier: backup.tier,
       takenAt: new Date(backup.takenAt).toISOString(),
+      verification: backup.verification,
       keep,
       reason,
       expiresAt: expiresAt === undefined ? null : new Date(expiresAt).toISOString(),
+      /** Who holds its copy under `pinned/`, and whether that is made, or removed, by this prune. */
+      pin: backup.pin,
+      copy: pinned.has(backup.id) ? "made" : released.has(backup.id) ? "removed" : null,
     })),
-  });
-});
+    failures: failures.map(({ backup, error }) => ({
+      id: backup.id,
+      database: backup.database,
+      ...error,
+    })),
+  };
+}

@@ -6,6 +6,7 @@ import { lastFinishedRun, newestRuns, type Run } from "../catalog/runs.ts";
 import type { DatabaseConfig } from "../config.ts";
 import type { Context } from "../context.ts";
 import type { CopyState } from "../copy.ts";
+import type { Manifest } from "../manifest.ts";
 import { formatsOf } from "../plan/formats.ts";
 import { type Freshness, freshness } from "../plan/freshness.ts";
 import { nextMoment } from "../plan/schedule.ts";
@@ -30,12 +31,15 @@ export function runView(run: Run) {
 
 export function backupView(backup: Backup) {
   const { manifest, verification, drill, copy } = backup;
-  const formats = [...formatsOf(manifest.kind)];
-  return { ...manifest, formats, verification, drill, copy: copy && copyView(copy) };
+  return { ...manifestView(manifest), verification, drill, copy: copy && copyView(copy) };
 }
 
 export function copyView({ state, at, to, error }: CopyState) {
   return { state, at, to, error };
+}
+
+export function manifestView(manifest: Manifest) {
+  return { ...manifest, pin: manifest.pin ?? null, formats: [...formatsOf(manifest.kind)] };
 }
 
 /** A backup without its list of tables, for lists. */

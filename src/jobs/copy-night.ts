@@ -1,22 +1,22 @@
 import { allForCopying } from "../catalog/copies.ts";
-import { retentions } from "../config.ts";
 import type { Context } from "../context.ts";
 import { asNightjarError } from "../errors.ts";
 import { log } from "../log.ts";
 import { DAY, HOUR } from "../plan/duration.ts";
 import { judge, type Kept } from "../plan/retention.ts";
 import { readDocument, sha256Of } from "../store/document.ts";
+import { ERASURES } from "../store/erasures.ts";
 import type { FarStore } from "../store/far.ts";
-import { parseKey } from "../store/keys.ts";
+import { bytesKey, manifestKey, parseKey, PINNED } from "../store/keys.ts";
 import { listBackupObjects } from "../store/list.ts";
 
 /**
  * What one night does at the most, so that it stays far below a Worker's 10,000 requests: copies begun
- * (each goes on in a Workflow with requests of its own), proofs copied, objects deleted. The rest is
+ * (each goes on in a Workflow with requests of its own), small documents copied, objects deleted. The rest is
  * left to the next night.
  */
 const STARTS = 100;
-const PROOFS = 500;
+const DOCUMENTS = 500;
 const REMOVALS = 1000;
 
 /** A backup so young is left to its own run, and a copy under way to whoever began it, ms. */
@@ -29,7 +29,7 @@ type There = ReadonlyMap<string, number>;
 
 /**
  * Bring the second store in line: begin the copies that are not there, whatever the catalog remembers;
- * copy the proofs that were made since; let go what the retention policy lets go.
+ * copy the proofs and erasure lists that were written since; let go what the retention policy lets go.
  *
  * @param now ms
  * @throws NightjarError `COPY_UNREACHABLE`, `COPY_REFUSED`, `STORE_FAILED`, `CATALOG_FAILED`
@@ -41,9 +41,9 @@ export async function tendCopies(context: Context, now: number): Promise<void> {
   for await (const { key, bytes } of far.list()) there.set(key, bytes);
   const rows = await allForCopying(catalog);
   const begun = await begin(context, rows, there, now);
-  const proofs = await copyProofs(context, far, there);
+  const documents = await copyDocuments(context, far, there);
   const removed = config.copy!.keep ? 0 : await letGo(context, far, rows, there, now);
-  log.info("copies-tended", { to: far.to, begun, proofs, removed });
+  log.info("copies-tended", { to: far.to, begun, documents, removed });
 }
 
 /** Begin the copies that lack: those that never failed first, the oldest first. */
@@ -53,8 +53,8 @@ async function begin(
   there: There,
   now: number,
 ): Promise<number> {
-  const isThere = ({ key, manifestKey, storedBytes }: Row) =>
-    there.get(key) === storedBytes && there.has(manifestKey);
+  const isThere = (row: Row) =>
+    there.get(bytesKey(row, row.kind)) === row.storedBytes && there.has(manifestKey(row));
   const lacking = rows.filter((row) => {
     const { bad, copy, database, takenAt } = row;
     if (bad === 1 || config.databases.get(database)?.copy === false) return false;
@@ -68,29 +68,34 @@ async function begin(
   return next.length;
 }
 
-/** Copy the proofs of backups that are copied. A proof that cannot be read keeps no other back. */
-async function copyProofs({ bucket }: Context, far: FarStore, there: There): Promise<number> {
+/**
+ * Copy the proofs of backups that are copied, under their own names also where they are of a pinned
+ * one, and the erasure lists. A document that cannot be read keeps no other back.
+ */
+async function copyDocuments({ bucket }: Context, far: FarStore, there: There): Promise<number> {
   const ids = new Set<string>();
   for (const key of there.keys()) {
     const name = parseKey(key);
     if (name?.part === "manifest") ids.add(name.id);
   }
-  let copied = 0;
+  const done = new Set<string>();
   for await (const { key } of listBackupObjects(bucket)) {
     const name = parseKey(key);
-    if (name?.part !== "proof" || !ids.has(name.id) || there.has(key)) continue;
-    if (copied === PROOFS) break;
-    copied++;
+    const own = name?.pinned === true ? key.slice(PINNED.length) : key;
+    const wanted = name?.part === "proof" ? ids.has(name.id) : key.startsWith(ERASURES);
+    if (!wanted || there.has(own) || done.has(own)) continue;
+    if (done.size === DOCUMENTS) break;
+    done.add(own);
     try {
       const text = await readDocument(bucket, key);
-      if (text !== null) await far.writeText(key, text, sha256Of(text));
+      if (text !== null) await far.writeText(own, text, sha256Of(text));
     } catch (thrown) {
       const error = asNightjarError(thrown);
       if (error.code !== "OBJECT_CORRUPT") throw error;
-      log.error("proof-not-copied", error, { key });
+      log.error("document-not-copied", error, { key });
     }
   }
-  return copied;
+  return done.size;
 }
 
 /** The objects of one backup at the second store. */
@@ -113,7 +118,7 @@ async function letGo(
 ): Promise<number> {
   const known = new Set(rows.map(({ id }) => id));
   const found = [...farBackups(there)];
-  const policies = retentions(config.databases);
+  const policies = config.databases;
   // Bytes without a manifest are no backup: they must not pass for the newest.
   const verdicts = judge(
     found.filter(({ whole }) => whole),
@@ -122,7 +127,7 @@ async function letGo(
   );
   const doomed = verdicts.filter(({ keep }) => !keep).map(({ backup }) => backup);
   for (const backup of found) {
-    const age = policies.get(backup.database)?.[backup.tier];
+    const age = policies.get(backup.database)?.retention[backup.tier];
     if (!backup.whole && age !== undefined && now >= backup.takenAt + age) doomed.push(backup);
   }
   let removed = 0;
@@ -144,11 +149,12 @@ function* farBackups(there: There): Iterable<FarBackup> {
     }),
     ({ id }) => id,
   );
+  const verdict = { verification: null, pin: null }; // what is known to be bad is not copied
   for (const members of byId.values()) {
     const order = (part: string) => members.filter((member) => member.part === part);
     const sorted = [...order("manifest"), ...order("bytes"), ...order("proof")];
     const [{ id, database, tier, takenAt }] = members as [(typeof members)[0]];
     const whole = order("manifest").length > 0 && order("bytes").length > 0;
-    yield { id, database, tier, takenAt, whole, keys: sorted.map(({ key }) => key) };
+    yield { ...verdict, id, database, tier, takenAt, whole, keys: sorted.map(({ key }) => key) };
   }
 }

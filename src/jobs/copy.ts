@@ -5,8 +5,10 @@ import type { CopyState } from "../copy.ts";
 import { asNightjarError, NightjarError } from "../errors.ts";
 import { Meter, verified } from "../format/hash.ts";
 import { log } from "../log.ts";
+import type { Manifest } from "../manifest.ts";
 import { manifestText, sha256Of } from "../store/document.ts";
 import type { FarStore } from "../store/far.ts";
+import { bytesKey, manifestKey } from "../store/keys.ts";
 import { uploadParts } from "../store/multipart.ts";
 import { readInSpans } from "../store/range-reader.ts";
 
@@ -61,6 +63,16 @@ function farFor({ config, far }: Context, { id, database, verification, drill }:
   return far;
 }
 
+/**
+ * The manifest of a copy. It lies under the backup's own keys, whether or not the backup was pinned
+ * since: the second store has its own way of keeping.
+ */
+function farManifest(backup: Backup): Manifest {
+  const { pin, ...manifest } = backup.manifest;
+  const key = bytesKey(backup, manifest.kind);
+  return { ...manifest, key, manifestKey: manifestKey(backup) };
+}
+
 /** One try to copy one backup. */
 class Attempt {
   /** The upload that is not ended yet. */
@@ -68,16 +80,18 @@ class Attempt {
   readonly #context: Context;
   readonly #far: FarStore;
   readonly #backup: Backup;
+  readonly #manifest: Manifest;
 
   constructor(context: Context, far: FarStore, backup: Backup) {
     this.#context = context;
     this.#far = far;
     this.#backup = backup;
+    this.#manifest = farManifest(backup);
     this.uploadId = backup.copy?.to === far.to ? backup.copy.uploadId : null;
   }
 
   async copy(): Promise<void> {
-    const { key, stored } = this.#backup.manifest;
+    const { key, stored } = this.#manifest;
     await this.#abort();
     const size = await this.#far.size(key);
     if (size === null) await this.#upload();
@@ -89,16 +103,16 @@ class Attempt {
   async #upload(): Promise<void> {
     const { catalog, bucket, deps } = this.#context;
     const { id, manifest } = this.#backup;
-    const { key, stored } = manifest;
+    const { key, stored } = this.#manifest;
     this.uploadId = await this.#far.startUpload(key);
     try {
       const at = new Date(deps.now()).toISOString();
       const { uploadId } = this;
       const copying = { state: "copying", at, to: this.#far.to, error: null, uploadId } as const;
       await recordCopy(catalog, id, copying);
-      const bytes = readInSpans(bucket, key, stored.bytes, SPAN);
+      const bytes = readInSpans(bucket, manifest.key, stored.bytes, SPAN);
       const upload = this.#far.upload(key, uploadId);
-      const { parts } = await uploadParts(upload, verified(bytes, stored, key));
+      const { parts } = await uploadParts(upload, verified(bytes, stored, manifest.key));
       await upload.complete(parts);
       this.uploadId = null;
     } catch (thrown) {
@@ -112,12 +126,12 @@ class Attempt {
 
   async #abort(): Promise<void> {
     if (this.uploadId === null) return;
-    await this.#far.upload(this.#backup.manifest.key, this.uploadId).abort();
+    await this.#far.upload(this.#manifest.key, this.uploadId).abort();
     this.uploadId = null;
   }
 
   async #readBack(): Promise<void> {
-    const { key, stored } = this.#backup.manifest;
+    const { key, stored } = this.#manifest;
     const meter = new Meter();
     for (let at = 0; at < stored.bytes; at += FAR_SPAN)
       meter.update(await this.#far.read(key, at, Math.min(FAR_SPAN, stored.bytes - at)));
@@ -133,13 +147,11 @@ class Attempt {
 
   /** Write the manifest, unless it is there, and read it back. */
   async #publish(): Promise<void> {
-    const { manifest } = this.#backup;
-    const { manifestKey } = manifest;
-    const text = manifestText(manifest);
-    if ((await this.#far.readText(manifestKey)) === null)
-      await this.#far.writeText(manifestKey, text, sha256Of(text));
-    if ((await this.#far.readText(manifestKey)) !== text)
-      throw differs(manifestKey, "is not the manifest");
+    const { manifestKey: at } = this.#manifest;
+    const text = manifestText(this.#manifest);
+    if ((await this.#far.readText(at)) === null)
+      await this.#far.writeText(at, text, sha256Of(text));
+    if ((await this.#far.readText(at)) !== text) throw differs(at, "is not the manifest");
   }
 }
 

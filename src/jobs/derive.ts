@@ -1,19 +1,16 @@
 import type { Context } from "../context.ts";
 import { NightjarError } from "../errors.ts";
 import { concat } from "../format/bytes.ts";
-import { gzipCompress, zstdCompress, zstdDecompress } from "../format/codec.ts";
-import { databasePages } from "../format/database-file.ts";
-import { verified } from "../format/hash.ts";
-import type { Page, PageReader } from "../format/page.ts";
+import { gzipCompress, zstdCompress } from "../format/codec.ts";
+import type { Erasure } from "../format/erasure.ts";
+import type { Page } from "../format/page.ts";
 import { seekableCompress } from "../format/seekable.ts";
 import type { Manifest } from "../manifest.ts";
 import { type Format, formatsOf, partsOf } from "../plan/formats.ts";
-import { openImage } from "../sqlite/open.ts";
 import { writeSql } from "../sqlite/write-sql.ts";
-import { openLog } from "../store/log-reader.ts";
-import { readObject } from "../store/read.ts";
-import { openSnapshot, readSnapshotFile } from "../store/snapshot-reader.ts";
-import { type Moment, pagesOf } from "./log-moment.ts";
+import { refuseFile } from "./erasures.ts";
+import type { Moment } from "./log-moment.ts";
+import { dumpText, momentPages, openStored, snapshotFile, type Stored } from "./stored.ts";
 
 /** Bytes made for a download, and how many there will be, where that is known. */
 export interface Derived {
@@ -22,45 +19,47 @@ export interface Derived {
 }
 
 /**
- * A stored backup in another form. What is wrong with the stored bytes shows before the last of them
- * is given.
+ * A stored backup in another form, without the rows of an erasure list. What is wrong with the stored
+ * bytes shows before the last of them is given.
  *
- * @throws NightjarError here or while reading: `OBJECT_MISSING`, `OBJECT_CORRUPT`, `STORE_FAILED`
+ * @throws NightjarError here or while reading: `OBJECT_MISSING`, `OBJECT_CORRUPT`, `STORE_FAILED`,
+ *   `ERASURE_APPLIES`, `ERASURE_FAILED`
  */
 export async function deriveBackup(
-  { bucket }: Context,
+  context: Context,
   manifest: Manifest,
   format: Format,
+  erasures: readonly Erasure[],
 ): Promise<Derived> {
-  const { kind, key, raw, stored } = manifest;
+  const { kind, raw } = manifest;
   if (!formatsOf(kind).includes(format)) throw unavailable(kind, format);
+  refuseFile(erasures, format);
   const { content: wanted, coding } = partsOf(format);
   if (kind === "snapshot" && wanted === "sql")
-    return { bytes: sqlOf(await openSnapshot(bucket, manifest), format), length: undefined };
-  const content =
+    return sqlOf(context, { manifest }, format, erasures);
+  const plain =
     kind === "snapshot"
-      ? readSnapshotFile(bucket, manifest)
-      : zstdDecompress(await readObject(bucket, key, undefined, stored.bytes));
-  const plain = verified(content, raw, key);
-  return { bytes: coded(plain, format), length: coding === undefined ? raw.bytes : undefined };
+      ? snapshotFile(context, manifest)
+      : await dumpText(context, manifest, erasures);
+  const known = coding === undefined && erasures.length === 0;
+  return { bytes: coded(plain, format), length: known ? raw.bytes : undefined };
 }
 
 /**
- * A moment of the log in any form.
+ * A moment of the log in any form, without the rows of an erasure list.
  *
- * @throws NightjarError here or while reading: `OBJECT_MISSING`, `OBJECT_CORRUPT`, `STORE_FAILED`
+ * @throws NightjarError as `deriveBackup`
  */
 export async function deriveMoment(
-  { bucket }: Context,
+  context: Context,
   moment: Moment,
   format: Format,
+  erasures: readonly Erasure[],
 ): Promise<Derived> {
   const { pageSize, pageCount } = moment;
-  if (partsOf(format).content === "sql") {
-    const pages = await openLog(bucket, moment.chain, moment);
-    return { bytes: sqlOf(pages, format), length: undefined };
-  }
-  const { pages } = databasePages(pagesOf(bucket, moment), pageSize, pageCount);
+  refuseFile(erasures, format);
+  if (partsOf(format).content === "sql") return sqlOf(context, { moment }, format, erasures);
+  const pages = momentPages(context, moment);
   if (format === "db.zst") return { bytes: seekableCompress(pages, () => {}), length: undefined };
   async function* file(): AsyncIterable<Uint8Array> {
     // A copy: the pages' memory is used again, and nobody knows when a slow client has read it.
@@ -76,18 +75,23 @@ function joined(batch: readonly Page[], pageSize: number): Uint8Array {
   );
 }
 
-function sqlOf(pages: PageReader, format: Format): AsyncIterable<Uint8Array> {
+/** The rows are erased before the first byte is given: what cannot be is an error, not half of a file. */
+async function sqlOf(
+  context: Context,
+  stored: Stored,
+  format: Format,
+  erasures: readonly Erasure[],
+): Promise<Derived> {
+  const image = await openStored(context, stored, erasures);
   async function* text(): AsyncIterable<Uint8Array> {
-    const image = await openImage(pages);
     try {
       yield* writeSql(image, partsOf(format).reader);
     } finally {
       image.close();
     }
   }
-  return coded(text(), format);
+  return { bytes: coded(text(), format), length: undefined };
 }
-
 function coded(bytes: AsyncIterable<Uint8Array>, format: Format): AsyncIterable<Uint8Array> {
   const { coding } = partsOf(format);
   if (coding === "gz") return gzipCompress(bytes);

@@ -7,10 +7,12 @@ import { log } from "../log.ts";
 import type { Manifest } from "../manifest.ts";
 import { readDocument } from "../store/document.ts";
 import { abandonUpload } from "../store/multipart.ts";
+import { isLocked } from "../store/refusal.ts";
 
 /**
  * Finish what killed runs of a database have left: a backup whose manifest was written enters the
  * catalog, and the bytes of one that was not are removed. Runs that are still at work are left alone.
+ * Bytes that a lock rule of the bucket holds stay, and are tried again by every later run.
  *
  * @param runId the run that heals; what its own earlier attempts have left is healed too
  */
@@ -26,7 +28,8 @@ export async function healUploads(
         await healUpload(context, upload);
     } catch (error) {
       // One that cannot be healed now must not keep the next backup from being made.
-      log.error("heal-failed", error, { key: upload.key, run: upload.runId });
+      if (isLocked(error)) log.warn("upload-locked", { key: upload.key, run: upload.runId });
+      else log.error("heal-failed", error, { key: upload.key, run: upload.runId });
     }
   }
 }

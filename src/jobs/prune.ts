@@ -1,80 +1,107 @@
-import { allForPruning, type Prunable, removeBackups } from "../catalog/backups.ts";
+import type { Prunable } from "../catalog/backups.ts";
 import { forgetExpiredLinks } from "../catalog/links.ts";
 import { forgetFailedRuns } from "../catalog/runs.ts";
-import { retentions } from "../config.ts";
 import type { Context } from "../context.ts";
+import { asNightjarError, type ErrorReport, NightjarError } from "../errors.ts";
 import { log } from "../log.ts";
 import { DAY } from "../plan/duration.ts";
-import { judge, type Verdict } from "../plan/retention.ts";
-import { bytesKey, manifestKey } from "../store/keys.ts";
-import { objectExists } from "../store/read.ts";
-import { removeObjects } from "../store/remove.ts";
+import type { Verdict } from "../plan/retention.ts";
 import { pruneLog } from "./log-prune.ts";
+import { pinBackup } from "./pin.ts";
+import { planPrune, type PrunePlan } from "./prune-plan.ts";
+import { removeAll, removeOriginals } from "./prune-remove.ts";
+import { releasePins } from "./release-pins.ts";
 
 /** Failed runs are remembered this long, ms. */
 const REMEMBER_FAILURES = 90 * DAY;
-/** Backups removed at a time; D1 takes at most 100 parameters a query. */
-const BATCH = 90;
 
-/**
- * Apply the retention policy to the bucket and the catalog, page logs included. Only what the catalog lists is ever
- * deleted. A manifest goes first, so that its backup ends to exist whole; the catalog's row goes
- * last, so that a killed prune is finished by the next one.
- *
- * @param now ms
- * @param dryRun judge only
- * @returns the verdict on every backup
- * @throws NightjarError `CATALOG_FAILED` or `STORE_FAILED`
- */
-export async function prune(
-  context: Context,
-  now: number,
-  dryRun: boolean,
-): Promise<Verdict<Prunable>[]> {
-  const { catalog, bucket } = context;
-  const verdicts = await judgeExisting(context, now);
-  if (dryRun) return verdicts;
+/** What could not be done for a backup; the next prune tries again. */
+export interface PruneFailure {
+  readonly backup: Prunable;
+  readonly error: ErrorReport;
+}
 
-  const doomed = verdicts.filter(({ keep }) => !keep).map(({ backup }) => backup);
-  for (let at = 0; at < doomed.length; at += BATCH) {
-    const batch = doomed.slice(at, at + BATCH);
-    await removeObjects(bucket, batch.map(manifestKey));
-    await removeObjects(
-      bucket,
-      batch.map((backup) => bytesKey(backup, backup.kind)),
-    );
-    await removeBackups(
-      catalog,
-      batch.map(({ id }) => id),
-    );
-  }
-  for (const database of context.config.databases.values()) await pruneLog(context, database, now);
-  await forgetFailedRuns(catalog, now - REMEMBER_FAILURES);
-  await forgetExpiredLinks(catalog, now);
-  log.info("pruned", { kept: verdicts.length - doomed.length, removed: doomed.length });
-  return verdicts;
+/** What a prune did, or would do. */
+export interface PruneReport extends PrunePlan {
+  readonly verdicts: Verdict<Prunable>[];
+  readonly failures: PruneFailure[];
 }
 
 /**
- * The verdicts, with one thing made sure of: a backup that is past its age and kept for being the
- * newest may be gone from the bucket, as R2's lifecycle knows nothing of the newest. Then it counts as
- * let go, and the next newest is kept.
+ * Apply the retention policy to the bucket and the catalog, page logs included. Only what the catalog
+ * lists is ever deleted. What the policy keeps and R2's lifecycle is about to take is copied first;
+ * where that fails, nothing of the same database is deleted this time.
+ *
+ * @param now ms
+ * @param dryRun judge only
+ * @throws NightjarError `CATALOG_FAILED` or `STORE_FAILED`
  */
-async function judgeExisting({ catalog, bucket, config }: Context, now: number) {
-  const policies = retentions(config.databases);
-  const gone: Verdict<Prunable>[] = [];
-  let backups: Prunable[] = await allForPruning(catalog);
+export async function prune(context: Context, now: number, dryRun: boolean): Promise<PruneReport> {
+  if (dryRun) return { ...(await planPrune(context, now, new Set())), failures: [] };
+  const { plan, failures } = await pinInTime(context, now);
+  const { verdicts, pins, releases } = plan;
+  const blocked = new Set(failures.map(({ backup }) => backup.database));
+  const free = ({ database }: Prunable) => !blocked.has(database);
+
+  const doomed = verdicts.filter(({ keep }) => !keep).map(({ backup }) => backup);
+  const locked = await removeAll(context, doomed.filter(free));
+  for (const backup of locked) failures.push(failure(backup, lockedError(backup)));
+  await removeOriginals(context, copiedAndPast(verdicts, pins, now).filter(free));
+  await releasePins(context, releases.filter(free), now);
+
+  const { catalog, config } = context;
+  for (const database of config.databases.values()) await pruneLog(context, database, now);
+  await forgetFailedRuns(catalog, now - REMEMBER_FAILURES);
+  await forgetExpiredLinks(catalog, now);
+  const removed = doomed.filter(free).length - locked.length;
+  log.info("pruned", { kept: verdicts.length - removed, removed, failures: failures.length });
+  return { ...plan, failures };
+}
+
+/**
+ * Make every copy that is due. A backup whose bytes turn out to be corrupt on the way is none that may
+ * stand for the newest: the plan is made anew without it, and the next one copied.
+ */
+async function pinInTime(
+  context: Context,
+  now: number,
+): Promise<{ plan: PrunePlan; failures: PruneFailure[] }> {
+  const failures = new Map<string, PruneFailure>();
+  const corrupt = new Set<string>();
   for (;;) {
-    const verdicts = judge(backups, policies, now);
-    const overdue = verdicts.filter(
-      ({ keep, expiresAt }) => keep && now >= (expiresAt ?? Infinity),
-    );
-    const missing = new Set<Prunable>();
-    for (const { backup } of overdue)
-      if (!(await objectExists(bucket, bytesKey(backup, backup.kind)))) missing.add(backup);
-    if (missing.size === 0) return [...verdicts, ...gone];
-    for (const backup of missing)
-      gone.push({ backup, keep: false, reason: "its bytes are gone from the bucket" });
-    backups = backups.filter((backup) => !missing.has(backup));
+    const plan = await planPrune(context, now, corrupt);
+    const known = corrupt.size;
+    for (const backup of plan.pins)
+      try {
+        const reason = "the policy keeps it past the age of its tier";
+        await pinBackup(context, backup.id, "policy", reason);
+      } catch (thrown) {
+        const error = asNightjarError(thrown);
+        failures.set(backup.id, failure(backup, error));
+        if (error.code === "OBJECT_CORRUPT") corrupt.add(backup.id);
+      }
+    if (corrupt.size === known) return { plan, failures: [...failures.values()] };
   }
+}
+
+/** Backups that live on in their copies, and whose own objects have had their time. */
+function copiedAndPast(
+  verdicts: readonly Verdict<Prunable>[],
+  pins: readonly Prunable[],
+  now: number,
+): Prunable[] {
+  return verdicts
+    .filter(({ backup, keep }) => keep && (backup.pin !== null || pins.includes(backup)))
+    .filter(({ expiresAt }) => expiresAt !== undefined && now >= expiresAt)
+    .map(({ backup }) => backup);
+}
+
+function failure(backup: Prunable, error: NightjarError): PruneFailure {
+  const { id, database } = backup;
+  log.error("prune-failed", error, { database, backup: id });
+  return { backup, error: error.report() };
+}
+
+function lockedError({ id }: Prunable): NightjarError {
+  return new NightjarError("STORE_LOCKED", `Backup ${id} cannot be removed yet.`);
 }

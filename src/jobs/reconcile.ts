@@ -5,6 +5,7 @@ import type { Context } from "../context.ts";
 import { log } from "../log.ts";
 import { DAY, HOUR } from "../plan/duration.ts";
 import { parseKey } from "../store/keys.ts";
+import { ERASURES } from "../store/erasures.ts";
 import { listBackupObjects, listObjects } from "../store/list.ts";
 import { parseSegmentKey } from "../store/segment-keys.ts";
 import { healUploads } from "./heal.ts";
@@ -50,7 +51,7 @@ export async function reconcile(context: Context, now: number): Promise<Reconcil
     inBucket.add(key);
     const stem = stemOf(key);
     const name = parseKey(key);
-    if (name === undefined) result.foreign++;
+    if (name === undefined) result.foreign += key.startsWith(ERASURES) ? 0 : 1;
     else if (!ids.has(name.id) && now - uploaded.getTime() > SETTLED && !busy.has(key))
       strangers.set(stem, [...(strangers.get(stem) ?? []), key]);
   }

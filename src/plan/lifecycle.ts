@@ -1,13 +1,18 @@
 import { DAY } from "./duration.ts";
-import type { Retention, Tier } from "./tier.ts";
+import { FOREVER, type Retention, type Tier } from "./tier.ts";
 
-/** One rule of the file that `wrangler r2 bucket lifecycle set --file` takes. */
+interface After {
+  condition: { type: "Age"; maxAge: number };
+}
+
+/** One rule of the file that `wrangler r2 bucket lifecycle set --file` takes; ages in seconds. */
 export interface LifecycleRule {
   id: string;
   enabled: true;
   conditions: { prefix: string };
-  deleteObjectsTransition?: { condition: { type: "Age"; maxAge: number } };
-  abortMultipartUploadsTransition?: { condition: { type: "Age"; maxAge: number } };
+  deleteObjectsTransition?: After;
+  storageClassTransitions?: (After & { storageClass: "InfrequentAccess" })[];
+  abortMultipartUploadsTransition?: After;
 }
 
 /** R2's own default for every bucket, which goes when a bucket's rules are set. */
@@ -15,7 +20,7 @@ const UNFINISHED_UPLOADS: LifecycleRule = {
   id: "nightjar unfinished uploads",
   enabled: true,
   conditions: { prefix: "" },
-  abortMultipartUploadsTransition: { condition: { type: "Age", maxAge: (7 * DAY) / 1000 } },
+  abortMultipartUploadsTransition: after(7 * DAY),
 };
 
 /** R2 allows this many lifecycle rules on one bucket (Cloudflare's documentation, R2 limits). */
@@ -27,28 +32,54 @@ export const MAX_LIFECYCLE_RULES = 1000;
  */
 const LOG_FILES_KEPT = 3;
 
+/**
+ * R2 deletes nothing younger, ms: two nightly prunes must have seen a backup, so that the one which
+ * must outlive its age can be pinned. Prune itself keeps to shorter ages.
+ */
+const SHORTEST = 3 * DAY;
+
+/** When backups move to Infrequent Access, ms: the fresh ones are read back, compared and asked. */
+const COLD_AFTER = 30 * DAY;
+/** Infrequent Access charges for at least this long, ms: what stays less there does not pay. */
+const COLD_AT_LEAST = 30 * DAY;
+
 /** What the lifecycle needs to know of a database; ms. */
-export interface Kept {
+export interface Ages {
   readonly retention: Retention;
   readonly logMs: number;
 }
 
-/** The R2 lifecycle rules that delete what the retention policy lets go; ages in seconds. */
-export function lifecycleRules(databases: ReadonlyMap<string, Kept>): { rules: LifecycleRule[] } {
+/** When R2 deletes the backups of a tier that is kept for `age`, ms since they were stored. */
+export function lifecycleAge(age: number): number {
+  return Math.max(age, SHORTEST);
+}
+
+/** The R2 lifecycle rules that delete what the retention policy lets go, and cool what is kept long. */
+export function lifecycleRules(databases: ReadonlyMap<string, Ages>): { rules: LifecycleRule[] } {
   const rules = [...databases].flatMap(([database, { retention, logMs }]) => [
-    ...(Object.entries(retention) as [Tier, number][]).map(([tier, age]) =>
-      deletion(tier, database, age),
-    ),
-    deletion("log", database, logMs * LOG_FILES_KEPT),
+    ...(Object.entries(retention) as [Tier, number][]).map(([tier, age]) => ({
+      ...ruleOf(tier, database),
+      ...(age === FOREVER ? {} : { deleteObjectsTransition: after(lifecycleAge(age)) }),
+      ...(age < COLD_AFTER + COLD_AT_LEAST ? {} : { storageClassTransitions: [COLD] }),
+    })),
+    {
+      ...ruleOf("log", database),
+      deleteObjectsTransition: after(logMs * LOG_FILES_KEPT),
+    },
   ]);
   return { rules: [UNFINISHED_UPLOADS, ...rules] };
 }
 
-function deletion(what: Tier | "log", database: string, age: number): LifecycleRule {
+const COLD = { ...after(COLD_AFTER), storageClass: "InfrequentAccess" } as const;
+
+function ruleOf(what: Tier | "log", database: string) {
   return {
     id: `nightjar ${what} ${database}`,
     enabled: true,
     conditions: { prefix: `${what}/${database}/` },
-    deleteObjectsTransition: { condition: { type: "Age", maxAge: Math.ceil(age / 1000) } },
-  };
+  } as const;
+}
+
+function after(age: number): After {
+  return { condition: { type: "Age", maxAge: Math.ceil(age / 1000) } };
 }

@@ -1,4 +1,12 @@
-import type { Retention, Tier } from "./tier.ts";
+import type { Outcome } from "../proof.ts";
+import { FOREVER, type Retention, type Tier } from "./tier.ts";
+
+/** What a database's `retain` says of its backups. */
+export interface Policy {
+  readonly retention: Retention;
+  /** So many of the newest good backups are kept whatever their age. */
+  readonly keepLast: number;
+}
 
 /** What the policy needs to know of a backup. */
 export interface Kept {
@@ -7,47 +15,125 @@ export interface Kept {
   readonly tier: Tier;
   /** When it was taken, ms. */
   readonly takenAt: number;
+  /** What the newest verify found; null before the first. A backup that is not `corrupt` is good. */
+  readonly verification: Outcome | null;
+  /** Who has had it copied to where no lifecycle rule takes it. */
+  readonly pin: "policy" | "user" | null;
 }
 
 export interface Verdict<B extends Kept> {
   readonly backup: B;
   readonly keep: boolean;
-  /** Why, in words for a person. */
+  /** Why, and until when, in words for a person. */
   readonly reason: string;
-  /** When the policy lets it go (ms), where it does. */
+  /** When the age of its tier ends (ms), where it has one. */
   readonly expiresAt?: number;
+  /** Whether it stays when that age is over, as things are. */
+  readonly outlives: boolean;
 }
 
 /**
- * What the retention policy says of each backup. It keeps everything that its tier's age allows, the
- * newest backup of each database whatever its age, and all of a database that is not configured.
+ * What the retention policy says of each backup. Kept is
+ *
+ * - everything of a database that is not configured, and of a tier without an age or kept for ever;
+ * - what is younger than its tier's age;
+ * - whatever its age: what somebody has pinned, the newest good and the newest verified backup of each
+ *   tier, and the newest `keepLast` good ones of the database.
+ *
+ * A corrupt backup is never the newest of anything: it stays, as evidence, for its age.
  *
  * @param backups complete backups, in any order
- * @param policies the retention by database name
+ * @param policies by the database's name
  * @param now ms
  */
 export function judge<B extends Kept>(
   backups: readonly B[],
-  policies: ReadonlyMap<string, Retention>,
+  policies: ReadonlyMap<string, Policy>,
   now: number,
 ): Verdict<B>[] {
-  const newest = new Map<string, B>();
-  for (const backup of backups) {
-    const other = newest.get(backup.database);
-    if (other === undefined || backup.takenAt > other.takenAt) newest.set(backup.database, backup);
-  }
+  const merits = meritsOf(backups, policies);
   return backups.map((backup) => {
     const policy = policies.get(backup.database);
     if (policy === undefined)
-      return { backup, keep: true, reason: "its database is not configured" };
-    const age = policy[backup.tier];
+      return always(backup, "its database is not configured: nothing of it is deleted");
+    const { tier } = backup;
+    const age = policy.retention[tier];
+    if (backup.pin === "user")
+      return {
+        ...always(backup, "pinned by hand: kept until it is unpinned"),
+        ...(age === undefined || age === FOREVER ? {} : { expiresAt: backup.takenAt + age }),
+      };
     if (age === undefined)
-      return { backup, keep: true, reason: `no age is set for ${backup.tier}` };
-    const expiresAt = backup.takenAt + age;
-    if (newest.get(backup.database) === backup)
-      return { backup, keep: true, reason: "the newest backup of its database", expiresAt };
-    return now < expiresAt
-      ? { backup, keep: true, reason: `${backup.tier} backups are kept longer`, expiresAt }
-      : { backup, keep: false, reason: `past the age of ${backup.tier} backups`, expiresAt };
+      return always(backup, `no age is set for ${tier} backups: none is deleted`);
+    if (age === FOREVER) return always(backup, `${tier} backups are kept forever`);
+    return byAge(backup, backup.takenAt + age, merits.get(backup) ?? [], now);
   });
+}
+
+function always<B extends Kept>(backup: B, reason: string): Verdict<B> {
+  return { backup, keep: true, reason, outlives: true };
+}
+
+function byAge<B extends Kept>(
+  backup: B,
+  expiresAt: number,
+  merits: readonly string[],
+  now: number,
+): Verdict<B> {
+  const { tier } = backup;
+  const young = now < expiresAt;
+  const outlives = merits.length > 0;
+  const merit = `as ${merits.join(" and ")} until a newer one takes its place`;
+  const corrupt = backup.verification === "corrupt" ? "found corrupt; " : "";
+  const end = dateOf(expiresAt);
+  const said = { backup, expiresAt, outlives };
+  if (young && outlives)
+    return {
+      ...said,
+      keep: true,
+      reason: `in the age of ${tier} backups until ${end}, then ${merit}`,
+    };
+  if (young)
+    return { ...said, keep: true, reason: `${corrupt}in the age of ${tier} backups until ${end}` };
+  if (outlives)
+    return {
+      ...said,
+      keep: true,
+      reason: `past the age of ${tier} backups (${end}), kept ${merit}`,
+    };
+  return { ...said, keep: false, reason: `${corrupt}past the age of ${tier} backups (${end})` };
+}
+
+/** For what each backup is kept whatever its age, in words. */
+function meritsOf<B extends Kept>(
+  backups: readonly B[],
+  policies: ReadonlyMap<string, Policy>,
+): Map<B, string[]> {
+  const merits = new Map<B, string[]>();
+  const seen = new Set<string>();
+  const good = new Map<string, number>();
+  const first = (what: string): boolean => !seen.has(what) && seen.add(what).has(what);
+  for (const backup of newestFirst(backups)) {
+    const { database, tier, verification } = backup;
+    const policy = policies.get(database);
+    if (policy === undefined || verification === "corrupt") continue;
+    const own: string[] = [];
+    if (first(`good ${tier} ${database}`)) own.push(`the newest good ${tier} backup`);
+    if (verification === "verified" && first(`verified ${tier} ${database}`))
+      own.push(`the newest verified ${tier} backup`);
+    const newer = good.get(database) ?? 0;
+    good.set(database, newer + 1);
+    if (newer < policy.keepLast) own.push(`one of the newest ${policy.keepLast}`);
+    merits.set(backup, own);
+  }
+  return merits;
+}
+
+function newestFirst<B extends Kept>(backups: readonly B[]): B[] {
+  return backups.toSorted((a, b) => b.takenAt - a.takenAt || (a.id < b.id ? 1 : -1));
+}
+
+/** A day for people, like `2026-11-21`. */
+function dateOf(moment: number): string {
+  return new Date(moment).toISOString().slice(0, 10);
 }

@@ -19,13 +19,16 @@ export const REQUESTED_TIERS = ["manual", "deploy", "milestone", "dev"] as const
 
 const SCHEDULED_TIERS: readonly Tier[] = ["hourly", "daily", "weekly", "monthly", "yearly"];
 
-/** How long each tier is kept, in milliseconds. A tier that is absent is not used. */
+/** The age of a tier whose backups never go. */
+export const FOREVER = Infinity;
+
+/** How long each tier is kept, in milliseconds or `FOREVER`. A tier that is absent is not used. */
 export type Retention = Partial<Record<Tier, number>>;
 
 /** The policy that holds for every tier that a database's `retain` does not name. */
 export const DEFAULT_RETENTION = {
   daily: 30 * DAY,
-  weekly: 12 * 7 * DAY,
+  weekly: 90 * DAY,
   monthly: 12 * 31 * DAY,
   manual: 30 * DAY,
   deploy: 30 * DAY,

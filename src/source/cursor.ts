@@ -2,12 +2,10 @@ import { BinaryReader, BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import type { Deps } from "../deps.ts";
 import { NightjarError } from "../errors.ts";
 import { framedBody, type FrameLength } from "./framed-body.ts";
+import { decodeRow, type Value, wordsOf } from "./hrana-messages.ts";
 import { refuseStatus } from "./refuse.ts";
 import { type Source, sourceHeaders } from "./server.ts";
 import { Watchdog } from "./watchdog.ts";
-
-/** A value of SQLite as the cursor carries it; integers as bigint, so that none loses a digit. */
-export type Value = null | bigint | number | string | Uint8Array;
 
 /** One row of the answer to a statement; a blob is a view of memory that the next rows use again. */
 export interface Row {
@@ -144,43 +142,4 @@ function stepOf(bytes: Uint8Array): number {
     reader.skip(type);
   }
   return 0;
-}
-
-/** RowEntry { row = 1 }, or the row itself: Row { values = 1 } */
-function decodeRow(bytes: Uint8Array): Value[] {
-  const values: Value[] = [];
-  const reader = new BinaryReader(bytes);
-  while (reader.pos < reader.len) {
-    const [field, type] = reader.tag();
-    if (field === 1) values.push(decodeValue(reader.bytes()));
-    else reader.skip(type);
-  }
-  return values;
-}
-
-/** Value { null = 1, integer (sint64) = 2, float = 3, text = 4, blob = 5 } */
-function decodeValue(bytes: Uint8Array): Value {
-  const reader = new BinaryReader(bytes);
-  let value: Value = null;
-  while (reader.pos < reader.len) {
-    const [field, type] = reader.tag();
-    if (field === 2) value = BigInt(reader.sint64());
-    else if (field === 3) value = reader.double();
-    else if (field === 4) value = reader.string();
-    else if (field === 5) value = reader.bytes();
-    else reader.skip(type);
-  }
-  return value;
-}
-
-/** StepErrorEntry { step = 1, error = 2 }; Error { message = 1, code = 2 } */
-function wordsOf(bytes: Uint8Array): string {
-  const reader = new BinaryReader(bytes);
-  while (reader.pos < reader.len) {
-    const [field, type] = reader.tag();
-    if (type !== WireType.LengthDelimited) reader.skip(type);
-    else if (field === 2) return wordsOf(reader.bytes());
-    else return reader.string();
-  }
-  return "no reason given";
 }

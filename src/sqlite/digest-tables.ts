@@ -29,7 +29,8 @@ export async function digestTables(image: Image, tables: readonly Table[]): Prom
   return digests;
 }
 
-async function digestTable(image: Image, table: Table): Promise<TableDigest> {
+/** Count and hash one table. @throws NightjarError as `digestTables` */
+export async function digestTable(image: Image, table: Table): Promise<TableDigest> {
   const { columns } = await planRows(image, table);
   // NOT INDEXED: in the order of the keys, not of an index that has all columns.
   const sql = `SELECT ${columns.join(",")} FROM ${quoteName(table.name)} NOT INDEXED`;

@@ -1,6 +1,8 @@
 import { NightjarError } from "../errors.ts";
+import type { Erased, Erasure } from "../format/erasure.ts";
 import type { PageReader } from "../format/page.ts";
 import { Engine, SqliteError } from "./engine.ts";
+import { eraseRows } from "./erase.ts";
 import { patchSchema } from "./patch.ts";
 import { allRows } from "./rows.ts";
 import type { Bound, Statement } from "./statement.ts";
@@ -82,6 +84,33 @@ export async function openImageWith(wasm: WebAssembly.Module, pages: PageReader)
       await allRows(engine, `PRAGMA ${pragma}`, () => undefined);
     await allRows(engine, "SELECT 1 FROM sqlite_schema LIMIT 1", () => undefined);
     return new Image(engine, originals);
+  } catch (thrown) {
+    throw asImageError(thrown);
+  }
+}
+
+/**
+ * Open the database without the rows of an erasure list, which are deleted in memory. Only what is read
+ * through SQLite is free of them: the stored pages still hold their bytes.
+ *
+ * @throws NightjarError as `openImageWith`; `ERASURE_FAILED`
+ */
+export async function openErasedWith(
+  wasm: WebAssembly.Module,
+  pages: PageReader,
+  erasures: readonly Erasure[],
+): Promise<{ image: Image; erased: Erased }> {
+  try {
+    const engine = await Engine.start(wasm, pages);
+    const originals = await patchSchema(engine);
+    await engine.close();
+    await engine.open("patch");
+    const run = (pragma: string) => allRows(engine, `PRAGMA ${pragma}`, () => undefined);
+    for (const pragma of ["journal_mode=OFF", "temp_store=MEMORY", "foreign_keys=OFF"])
+      await run(pragma);
+    const erased = await eraseRows(engine, erasures);
+    await run("query_only=ON");
+    return { image: new Image(engine, originals), erased };
   } catch (thrown) {
     throw asImageError(thrown);
   }

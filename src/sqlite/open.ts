@@ -1,6 +1,7 @@
 import wasm from "@journeyapps/wa-sqlite/dist/wa-sqlite-async.wasm";
+import type { Erased, Erasure } from "../format/erasure.ts";
 import type { PageReader } from "../format/page.ts";
-import { type Image, openImageWith } from "./image.ts";
+import { type Image, openErasedWith, openImageWith } from "./image.ts";
 import { replayDumpWith } from "./replay.ts";
 
 /**
@@ -11,6 +12,18 @@ import { replayDumpWith } from "./replay.ts";
  */
 export function openImage(pages: PageReader): Promise<Image> {
   return openImageWith(wasm, pages);
+}
+
+/**
+ * The same without the rows of an erasure list.
+ *
+ * @throws NightjarError as `openErasedWith`
+ */
+export function openErased(
+  pages: PageReader,
+  erasures: readonly Erasure[],
+): Promise<{ image: Image; erased: Erased }> {
+  return openErasedWith(wasm, pages, erasures);
 }
 
 /**

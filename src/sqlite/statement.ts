@@ -150,6 +150,13 @@ export class Statement {
     return module.HEAPU8.subarray(from, from + length);
   }
 
+  /** A copy of the bytes of `CAST(column AS TEXT)`. */
+  asText(at: number): Uint8Array {
+    const { module } = this.#engine;
+    const from = module._sqlite3_column_text(this.#pointer, at);
+    return module.HEAPU8.slice(from, from + this.size(at));
+  }
+
   /** The column as text, or null. */
   text(at: number): string | null {
     return this.type(at) === TYPE.NULL

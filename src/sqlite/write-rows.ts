@@ -53,16 +53,17 @@ export async function planRows(image: Image, { name, withoutRowid }: Table): Pro
     : { columns: [rowid, ...own], hiddenRowids: false };
 }
 
-/** INSERT statements for all rows of a table, in the order of their keys. */
+/** INSERT statements for the rows of a table, all unless `where` says less, in the order of their keys. */
 export async function* writeRows(
   image: Image,
   table: string,
   { columns }: RowPlan,
+  where = "",
 ): AsyncGenerator<Uint8Array> {
   const list = columns.join(",");
   const insert = `INSERT INTO ${quoteName(table)}(${list}) VALUES`;
   // NOT INDEXED: an index that has all columns would give the rows in its own order.
-  const sql = `SELECT ${list} FROM ${quoteName(table)} NOT INDEXED`;
+  const sql = `SELECT ${list} FROM ${quoteName(table)} NOT INDEXED${where}`;
   const statement = await image.exclusive(
     async (engine) => (await Statement.prepare(engine, encode(sql))).statement!,
   );

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
-import { NightjarError, orFail } from "../errors.ts";
+import { asNightjarError, NightjarError, orFail } from "../errors.ts";
+import { isLocked, orRefused } from "./refusal.ts";
 
 /** What the manifest module needs of a manifest: where it belongs. */
 interface Placed {
@@ -27,16 +28,30 @@ export async function writeManifest(bucket: R2Bucket, manifest: Placed): Promise
  * @throws NightjarError `STORE_CONFLICT` or `STORE_FAILED`
  */
 export async function writeDocument(bucket: R2Bucket, key: string, text: string): Promise<void> {
-  const written = await orFail("STORE_FAILED", `writing ${key}`, () =>
-    bucket.put(key, text, {
-      onlyIf: { etagDoesNotMatch: "*" },
-      httpMetadata: { contentType: "application/json" },
-      customMetadata: { sha256: sha256Of(text) },
-    }),
-  );
+  const put = () =>
+    orRefused(`writing ${key}`, () =>
+      bucket.put(key, text, { onlyIf: { etagDoesNotMatch: "*" }, ...metadataOf(text) }),
+    );
+  // R2 looks at its locks before the condition: where one holds, it refuses what stands there already.
+  const written = await put().catch((thrown: unknown) => {
+    if (isLocked(thrown)) return null;
+    throw thrown;
+  });
   if (written !== null) return;
   if ((await readDocument(bucket, key)) !== text)
     throw new NightjarError("STORE_CONFLICT", `Another document stands at ${key} already.`);
+}
+
+/**
+ * Write the manifest of a pinned copy over the one that stands there: who holds a pin may change, and
+ * nothing else does.
+ *
+ * @throws NightjarError `STORE_FAILED`
+ */
+export async function replaceManifest(bucket: R2Bucket, manifest: Placed): Promise<void> {
+  const key = manifest.manifestKey;
+  const text = manifestText(manifest);
+  await orFail("STORE_FAILED", `writing ${key}`, () => bucket.put(key, text, metadataOf(text)));
 }
 
 /**
@@ -54,6 +69,27 @@ export async function readDocument(bucket: R2Bucket, key: string): Promise<strin
   if (found.sha256 !== undefined && found.sha256 !== sha256Of(found.text))
     throw new NightjarError("OBJECT_CORRUPT", `${key} is not the text that was written to it.`);
   return found.text;
+}
+
+/**
+ * A document's text, or null when there is none that is whole.
+ *
+ * @throws NightjarError `STORE_FAILED`
+ */
+export async function readWholeDocument(bucket: R2Bucket, key: string): Promise<string | null> {
+  try {
+    return await readDocument(bucket, key);
+  } catch (thrown) {
+    if (asNightjarError(thrown).code === "OBJECT_CORRUPT") return null;
+    throw thrown;
+  }
+}
+
+function metadataOf(text: string) {
+  return {
+    httpMetadata: { contentType: "application/json" },
+    customMetadata: { sha256: sha256Of(text) },
+  };
 }
 
 /** The SHA-256 of a text in UTF-8, in hexadecimal. */

@@ -7,6 +7,7 @@ import { type Tier, TIERS } from "../plan/tier.ts";
  *     <tier>/<database>/<yyyymmddThhmmssZ>-<id>.db.zst      the bytes of a snapshot
  *     <tier>/<database>/<yyyymmddThhmmssZ>-<id>.json        the manifest
  *     <tier>/<database>/<yyyymmddThhmmssZ>-<id>.proof-<yyyymmddThhmmssZ>.json   what a proof found
+ *     pinned/<any of these>                                 its copy, which no lifecycle rule takes
  */
 export interface BackupName {
   readonly tier: Tier;
@@ -18,6 +19,9 @@ export interface BackupName {
 
 /** What lies under a key. */
 export type StoredPart = "bytes" | "manifest" | "proof";
+
+/** The beginning of the keys of all pinned copies. */
+export const PINNED = "pinned/";
 
 const SUFFIXES = { dump: ".sql.zst", snapshot: ".db.zst" } as const;
 const MANIFEST_SUFFIX = ".json";
@@ -52,16 +56,29 @@ export function proofKey(manifest: string, at: number): string {
   return `${proofPrefix(manifest)}${stamp(at)}${MANIFEST_SUFFIX}`;
 }
 
+/** Where the pinned copy of what lies under a backup's own key is. */
+export function pinnedKey(key: string): string {
+  return PINNED + key;
+}
+
 const KEY =
-  /^([a-z]+)\/([a-z0-9][a-z0-9_-]{0,49})\/(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z-([0-9a-z]{12})\.(sql\.zst|db\.zst|json|proof-\d{8}T\d{6}Z\.json)$/;
+  /^(pinned\/)?([a-z]+)\/([a-z0-9][a-z0-9_-]{0,49})\/(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z-([0-9a-z]{12})\.(sql\.zst|db\.zst|json|proof-\d{8}T\d{6}Z\.json)$/;
+
+/** What a key of ours names. */
+export interface ParsedKey extends BackupName {
+  readonly part: StoredPart;
+  /** Whether it is of a pinned copy. */
+  readonly pinned: boolean;
+}
 
 /** What a key of ours names, or undefined for any other key. */
-export function parseKey(key: string): (BackupName & { part: StoredPart }) | undefined {
-  const [, tier, database, year, month, day, hour, minute, second, id, suffix] =
+export function parseKey(key: string): ParsedKey | undefined {
+  const [, pinned, tier, database, year, month, day, hour, minute, second, id, suffix] =
     KEY.exec(key) ?? [];
   if (tier === undefined || !TIERS.includes(tier as Tier)) return undefined;
   const takenAt = Date.parse(`${year}-${month}-${day}T${hour}:${minute}:${second}Z`);
   if (Number.isNaN(takenAt)) return undefined;
   const part = suffix === "json" ? "manifest" : suffix!.endsWith(".json") ? "proof" : "bytes";
-  return { tier: tier as Tier, database: database!, takenAt, id: id!, part };
+  const name = { tier: tier as Tier, database: database!, takenAt, id: id! };
+  return { ...name, part, pinned: pinned !== undefined };
 }

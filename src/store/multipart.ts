@@ -1,6 +1,7 @@
 import { messageOf, NightjarError, orFail } from "../errors.ts";
 import { log } from "../log.ts";
 import { objectExists } from "./read.ts";
+import { orRefused } from "./refusal.ts";
 
 /** R2 wants parts of at least 5 MiB, all equal but the last, and at most 10,000 of them. */
 export const PART_BYTES = 8 * 1024 * 1024;
@@ -107,14 +108,14 @@ async function* partsOf(source: AsyncIterable<Uint8Array>): AsyncIterable<Uint8A
  * Remove what an unfinished write has left: the upload, or the object if it was just completed. Both
  * may be gone already.
  *
- * @throws NightjarError `STORE_FAILED`
+ * @throws NightjarError `STORE_LOCKED` when a lock rule holds the object, or `STORE_FAILED`
  */
 export async function abandonUpload(
   bucket: R2Bucket,
   key: string,
   uploadId: string,
 ): Promise<void> {
-  await orFail("STORE_FAILED", `aborting the upload of ${key}`, async () => {
+  await orRefused(`aborting the upload of ${key}`, async () => {
     try {
       await bucket.resumeMultipartUpload(key, uploadId).abort();
     } catch (error) {

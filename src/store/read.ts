@@ -37,3 +37,14 @@ export async function objectExists(bucket: R2Bucket, key: string): Promise<boole
     async () => (await bucket.head(key)) !== null,
   );
 }
+
+/**
+ * How long ago an object was stored, ms; Infinity for one that is not there.
+ *
+ * @param now ms
+ * @throws NightjarError `STORE_FAILED`
+ */
+export async function objectAge(bucket: R2Bucket, key: string, now: number): Promise<number> {
+  const object = await orFail("STORE_FAILED", `looking for ${key}`, () => bucket.head(key));
+  return object === null ? Infinity : now - object.uploaded.getTime();
+}

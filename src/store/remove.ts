@@ -1,10 +1,42 @@
-import { orFail } from "../errors.ts";
+import { isLocked, orRefused } from "./refusal.ts";
+
+/** R2 deletes this many objects at a time. */
+const BATCH = 1000;
 
 /**
- * Delete objects, at most 1,000 at a time (R2's limit). Those that are gone already are no error.
+ * Delete objects. Those that are gone already are no error.
  *
+ * @throws NightjarError `STORE_LOCKED` or `STORE_FAILED`
+ */
+export async function removeObjects(bucket: R2Bucket, keys: readonly string[]): Promise<void> {
+  for (let at = 0; at < keys.length; at += BATCH) {
+    const batch = keys.slice(at, at + BATCH);
+    await orRefused(`deleting ${batch.length} objects`, () => bucket.delete(batch));
+  }
+}
+
+/**
+ * Delete the objects that no lock rule of the bucket holds.
+ *
+ * @returns the keys of those that are locked and still there
  * @throws NightjarError `STORE_FAILED`
  */
-export async function removeObjects(bucket: R2Bucket, keys: string[]): Promise<void> {
-  await orFail("STORE_FAILED", `deleting ${keys.length} objects`, () => bucket.delete(keys));
+export async function removeUnlocked(bucket: R2Bucket, keys: readonly string[]): Promise<string[]> {
+  try {
+    await removeObjects(bucket, keys);
+    return [];
+  } catch (thrown) {
+    if (!isLocked(thrown)) throw thrown;
+  }
+  // R2 does not say which it was: one at a time.
+  const locked: string[] = [];
+  for (const key of keys) {
+    try {
+      await removeObjects(bucket, [key]);
+    } catch (thrown) {
+      if (!isLocked(thrown)) throw thrown;
+      locked.push(key);
+    }
+  }
+  return locked;
 }

@@ -16,6 +16,8 @@ it.each([
   ["backup shop --label a", "--label must be like"],
   ["prune now", 'does not take "now"'],
   ["prune --dry-run=0", "does not take an argument"],
+  ["pin shop --backup ../x", '"../x" is no name or id'],
+  ["unpin", "Missing required positional argument"],
   ["url shop --backup=", "--backup needs a value"],
   ["url shop --backup ../x", '"../x" is no name or id'],
   ["timeline ../shop", '"../shop" is no name or id'],
@@ -52,7 +54,7 @@ it("takes SQL as it is", async () => {
 
 it("shows its help", async () => {
   expect((await nightjar(["--help"])).out).toContain(
-    "backup|list|status|url|download|pull|query|timeline|prune",
+    "backup|list|status|url|download|pull|query|timeline|verify|drill|rebuild|reconcile|pin|unpin|prune",
   );
   expect((await nightjar(["url", "--help"])).out).toContain("--expires");
 });

@@ -1,6 +1,8 @@
 import { describe, expect, it } from "vitest";
-import { loadConfig, parseCopy, parseDatabases } from "../../src/config.ts";
+import { parseCopy } from "../../src/config-copy.ts";
+import { loadConfig, parseDatabases } from "../../src/config.ts";
 import { DAY } from "../../src/plan/duration.ts";
+import { FOREVER } from "../../src/plan/tier.ts";
 
 const SECRETS = { ADMIN_TOKEN: "a", SIGNING_KEY: "s" };
 
@@ -27,7 +29,21 @@ describe("the configuration", () => {
       capture: "auto",
       followMs: undefined,
       logMs: 7 * DAY,
-      retention: { daily: 30 * DAY, weekly: 84 * DAY, monthly: 372 * DAY, milestone: 366 * DAY },
+      retention: { daily: 30 * DAY, weekly: 90 * DAY, monthly: 372 * DAY, milestone: 366 * DAY },
+      keepLast: 0,
+      lockMs: undefined,
+    });
+  });
+
+  it("takes forever, the last N and a lock", () => {
+    const retain = { manual: "forever", "keep-last": 7, daily: "14d", log: "30d" };
+    expect(
+      parseDatabases({ shop: { url: "http://x", retain, lock: "7d" } }).get("shop"),
+    ).toMatchObject({
+      retention: { manual: FOREVER, daily: 14 * DAY, weekly: 90 * DAY },
+      keepLast: 7,
+      lockMs: 7 * DAY,
+      logMs: 30 * DAY,
     });
   });
 
@@ -36,7 +52,7 @@ describe("the configuration", () => {
     expect(parseDatabases(JSON.stringify(table))).toEqual(parseDatabases(table));
     expect(parseDatabases(table).get("shop")!.retention).toMatchObject({
       daily: 7 * DAY,
-      weekly: 84 * DAY,
+      weekly: 90 * DAY,
     });
     expect(parseDatabases(undefined).size).toBe(0);
   });
@@ -51,6 +67,16 @@ describe("the configuration", () => {
       "DATABASES.shop.retain.daily: must be a whole number and a unit",
       { retain: { daily: "3 days" } },
     ],
+    ['at most 100y, or "forever"', { retain: { manual: "for ever" } }],
+    ["retain.manual: must be", { retain: { manual: 30 } }],
+    ["retain.keep-last: must be a whole number from 1 to 1000", { retain: { "keep-last": "7" } }],
+    ["retain.keep-last: must be", { retain: { "keep-last": 0 } }],
+    ["retain.keep-last: must be", { retain: { "keep-last": 1001 } }],
+    ["retain.keep-last: must be", { retain: { "keep-last": 1.5 } }],
+    ["retain.keep_last: unknown key; known keys are hourly", { retain: { keep_last: 7 } }],
+    ["retain.log: must be a whole number and a unit", { retain: { log: "forever" } }],
+    ["DATABASES.shop.lock: must be a whole number and a unit", { lock: "forever" }],
+    ["DATABASES.shop.lock: must be", { lock: true }],
     ["DATABASES.shop.schedule: must be a cron expression", { schedule: "0 0 0 * * *" }],
     ["DATABASES.shop.schedule: must be a cron expression", { schedule: "0 0 30 2 *" }],
     ["DATABASES.shop.capture: must be", { capture: "replica" }],

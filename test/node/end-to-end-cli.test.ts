@@ -66,6 +66,19 @@ describe("backup, list and status", () => {
     expect((await nightjar("list", "nothing")).code).toBe(3);
     expect((await nightjar("prune", "--dry-run")).out).toMatch(/0 of \d+ backups would go/);
   });
+
+  it("pin a backup by hand, and take the pin off", async () => {
+    const { out } = await nightjar("pin", "shop", "--reason", "before the audit");
+    expect(out).toMatch(/^Backup \w+ of shop is pinned: pinned\/manual\/shop\//);
+    expect((await nightjar("list", "shop")).out).toMatch(/by-hand \(pinned\)/);
+    expect((await nightjar("prune", "--dry-run")).out).toMatch(
+      /keep +shop .* pinned by hand: kept until it is unpinned \(has a copy under pinned\/\)/,
+    );
+    expect((await nightjar("unpin", "shop")).code).toBe(0);
+    expect((await nightjar("unpin", "shop")).err).toContain("is not pinned by hand");
+    expect((await nightjar("prune")).out).toMatch(/\(copy under pinned\/ is removed\)/);
+    expect((await nightjar("list", "shop")).out).not.toContain("(pinned)");
+  });
 });
 
 describe("download", () => {

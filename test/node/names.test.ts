@@ -4,7 +4,14 @@ import { parseRange } from "../../src/http/range.ts";
 import { grantFor, linkPath, readLink } from "../../src/http/link-url.ts";
 import { FORMATS } from "../../src/plan/formats.ts";
 import { TIERS } from "../../src/plan/tier.ts";
-import { bytesKey, manifestKey, parseKey, proofKey, proofPrefix } from "../../src/store/keys.ts";
+import {
+  bytesKey,
+  manifestKey,
+  parseKey,
+  pinnedKey,
+  proofKey,
+  proofPrefix,
+} from "../../src/store/keys.ts";
 
 const backupName = fc.record({
   tier: fc.constantFrom(...TIERS),
@@ -17,11 +24,17 @@ describe("keys", () => {
   it("come back from what they were made of", () => {
     fc.assert(
       fc.property(backupName, (name) => {
-        expect(parseKey(bytesKey(name, "dump"))).toEqual({ ...name, part: "bytes" });
-        expect(parseKey(bytesKey(name, "snapshot"))).toEqual({ ...name, part: "bytes" });
-        expect(parseKey(manifestKey(name))).toEqual({ ...name, part: "manifest" });
-        const proof = proofKey(manifestKey(name), name.takenAt);
-        expect(parseKey(proof)).toEqual({ ...name, part: "proof" });
+        const keys = {
+          [bytesKey(name, "dump")]: "bytes",
+          [bytesKey(name, "snapshot")]: "bytes",
+          [manifestKey(name)]: "manifest",
+          [proofKey(manifestKey(name), name.takenAt)]: "proof",
+        };
+        for (const [key, part] of Object.entries(keys)) {
+          expect(parseKey(key)).toEqual({ ...name, part, pinned: false });
+          expect(parseKey(pinnedKey(key))).toEqual({ ...name, part, pinned: true });
+        }
+        const proof = proofKey(manifestKey(name), 0);
         expect(proof.startsWith(proofPrefix(manifestKey(name)))).toBe(true);
       }),
     );
@@ -32,6 +45,8 @@ describe("keys", () => {
       "",
       "daily/shop",
       "log/shop/x",
+      "pinned/pinned/daily/shop/20261121T000000Z-0123456789ab.json",
+      "pinned/shop/20261121T000000Z-0123456789ab.json",
       "nightly/shop/20261121T000000Z-0123456789ab.json",
       "daily/shop/20269921T000000Z-0123456789ab.json",
     ])

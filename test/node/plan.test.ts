@@ -2,10 +2,19 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { DAY, HOUR, MINUTE, parseDuration } from "../../src/plan/duration.ts";
 import { freshness, type Known } from "../../src/plan/freshness.ts";
-import { lifecycleRules } from "../../src/plan/lifecycle.ts";
-import { judge, type Kept } from "../../src/plan/retention.ts";
+import { lifecycleAge, lifecycleRules } from "../../src/plan/lifecycle.ts";
+import { lockRules } from "../../src/plan/locks.ts";
+import { pinMargin, pinsDue, pinsOver } from "../../src/plan/pins.ts";
+import { judge, type Kept, type Policy } from "../../src/plan/retention.ts";
 import { dueMoment, isLate, nextMoment } from "../../src/plan/schedule.ts";
-import { DEFAULT_RETENTION, type Retention, scheduledTier, TIERS } from "../../src/plan/tier.ts";
+import {
+  DEFAULT_RETENTION,
+  FOREVER,
+  type Retention,
+  scheduledTier,
+  type Tier,
+  TIERS,
+} from "../../src/plan/tier.ts";
 
 const at = (iso: string) => Date.parse(iso);
 
@@ -123,57 +132,203 @@ describe("tiers of scheduled backups", () => {
   });
 });
 
-describe("retention", () => {
-  const kept = fc.record({
-    id: fc.uuid(),
-    database: fc.constantFrom("shop", "blog", "gone"),
-    tier: fc.constantFrom(...TIERS),
-    takenAt: fc.integer({ min: 0, max: 800 * DAY }),
-  });
-  const policies = new Map<string, Retention>([
-    ["shop", DEFAULT_RETENTION],
-    ["blog", { ...DEFAULT_RETENTION, daily: 7 * DAY }],
-  ]);
+/** A backup of `blog`, taken on a day. */
+const taken = (days: number, tier: Tier, more: Partial<Kept> = {}): Kept => ({
+  id: `${tier}-${days}`,
+  database: "blog",
+  tier,
+  takenAt: days * DAY,
+  verification: null,
+  pin: null,
+  ...more,
+});
+const policy = (retention: Retention, keepLast = 0): ReadonlyMap<string, Policy> =>
+  new Map([["blog", { retention, keepLast }]]);
+/** The ids that are kept on a day. */
+const kept = (backups: Kept[], policies: ReadonlyMap<string, Policy>, day: number) =>
+  judge(backups, policies, day * DAY)
+    .filter(({ keep }) => keep)
+    .map(({ backup }) => backup.id);
 
-  it("keeps just what the policy keeps, and the newest of each database whatever its age", () => {
+describe("retention", () => {
+  it("keeps by age, and the newest of each tier whatever its age", () => {
+    const backups = [taken(1, "daily"), taken(2, "daily"), taken(3, "weekly"), taken(4, "weekly")];
+    const policies = policy({ daily: 10 * DAY, weekly: 20 * DAY });
+    expect(kept(backups, policies, 10.9)).toHaveLength(4);
+    expect(kept(backups, policies, 11)).toEqual(["daily-2", "weekly-3", "weekly-4"]);
+    expect(kept(backups, policies, 5000)).toEqual(["daily-2", "weekly-4"]);
+  });
+
+  it("never lets a corrupt backup stand for the newest, and keeps it for its age as evidence", () => {
+    const corrupt = taken(3, "daily", { verification: "corrupt" });
+    const backups = [taken(1, "daily"), taken(2, "daily"), corrupt];
+    const policies = policy({ daily: 10 * DAY }, 1);
+    expect(kept(backups, policies, 12.9)).toEqual(["daily-2", "daily-3"]);
+    expect(kept(backups, policies, 13)).toEqual(["daily-2"]);
+    expect(kept([corrupt], policies, 13)).toEqual([]);
+  });
+
+  it("keeps the newest verified of each tier beside the newest that is not proven yet", () => {
+    const proven = taken(1, "daily", { verification: "verified" });
+    const backups = [taken(0, "daily"), proven, taken(2, "daily")];
+    expect(kept(backups, policy({ daily: DAY }), 100)).toEqual(["daily-1", "daily-2"]);
+  });
+
+  it("keeps the last N good ones of a database, over all its tiers", () => {
+    const backups = [
+      ...[1, 2, 3].map((day) => taken(day, "daily")),
+      taken(4, "dev", { verification: "corrupt" }),
+      taken(5, "manual"),
+    ];
+    const ages = { daily: DAY, manual: DAY, dev: DAY };
+    expect(kept(backups, policy(ages, 2), 100)).toEqual(["daily-3", "manual-5"]);
+    expect(kept(backups, policy(ages, 3), 100)).toEqual(["daily-2", "daily-3", "manual-5"]);
+  });
+
+  it("keeps for ever what it is told to, what has no age, what is pinned, and what is not configured", () => {
+    const backups = [
+      ...[1, 2].map((day) => taken(day, "manual")),
+      ...[1, 2].map((day) => taken(day, "hourly")),
+      taken(1, "daily", { pin: "user" }),
+      taken(2, "daily", { pin: "policy" }),
+      taken(3, "daily"),
+    ];
+    const policies = policy({ manual: FOREVER, daily: DAY });
+    expect(kept(backups, policies, 9000)).toHaveLength(6);
+    expect(kept(backups, policies, 9000)).not.toContain("daily-2");
+    expect(kept(backups, new Map(), 9000)).toHaveLength(7);
+  });
+
+  it("says why, and until when", () => {
+    const backups = [
+      taken(0, "daily"),
+      taken(1, "daily", { verification: "verified" }),
+      taken(2, "daily", { verification: "corrupt" }),
+      taken(3, "daily"),
+    ];
+    const reasons = judge(backups, policy({ daily: 2 * DAY }, 1), 3.5 * DAY);
+    expect(reasons.map(({ reason }) => reason)).toEqual([
+      "past the age of daily backups (1970-01-03)",
+      "past the age of daily backups (1970-01-04), kept as the newest verified daily backup until a newer one takes its place",
+      "found corrupt; in the age of daily backups until 1970-01-05",
+      "in the age of daily backups until 1970-01-06, then as the newest good daily backup and one of the newest 1 until a newer one takes its place",
+    ]);
+  });
+});
+
+describe("the rules of the bucket", () => {
+  const logMs = 7 * DAY;
+  const rules = (retention: Retention, lockMs?: number) => {
+    const databases = new Map([["blog", { retention, logMs, lockMs }]]);
+    const of = <R>(all: R[], prefix: (rule: R) => string) =>
+      new Map(all.map((rule) => [prefix(rule), rule]));
+    return {
+      lifecycle: of(lifecycleRules(databases).rules, ({ conditions }) => conditions.prefix),
+      locks: of(lockRules(databases).rules, ({ prefix }) => prefix),
+    };
+  };
+
+  it("delete what the policy lets go, never sooner, and nothing that is kept for ever or pinned", () => {
+    const retention = { ...DEFAULT_RETENTION, hourly: 12 * HOUR, manual: FOREVER };
+    const { lifecycle } = rules(retention);
+    for (const [tier, age] of Object.entries(retention)) {
+      const rule = lifecycle.get(`${tier}/blog/`)!;
+      const seconds = rule.deleteObjectsTransition?.condition.maxAge;
+      if (tier === "manual") expect(seconds).toBeUndefined();
+      else expect(seconds! * 1000, tier).toBe(Math.max(age, 3 * DAY));
+    }
+    for (const prefix of lifecycle.keys()) expect(prefix).not.toMatch(/^pinned/);
+    expect(new Set([...lifecycle.values()].map(({ id }) => id)).size).toBe(lifecycle.size);
+  });
+
+  it("move to Infrequent Access after 30 days what stays there for 30 more at least", () => {
+    const { lifecycle } = rules({
+      daily: 60 * DAY - 1000,
+      weekly: 60 * DAY,
+      monthly: 366 * DAY,
+      manual: FOREVER,
+    });
+    const cold = (tier: string) => lifecycle.get(`${tier}/blog/`)!.storageClassTransitions;
+    expect(cold("daily")).toBeUndefined();
+    for (const tier of ["weekly", "monthly", "manual"])
+      expect(cold(tier)).toEqual([
+        { condition: { type: "Age", maxAge: 30 * 86_400 }, storageClass: "InfrequentAccess" },
+      ]);
+    expect(lifecycle.get("log/blog/")!.storageClassTransitions).toBeUndefined();
+  });
+
+  it("lock the tiers where it is asked for, never longer than the lifecycle or the policy keeps", () => {
+    const retention = { hourly: 12 * HOUR, daily: 30 * DAY, manual: FOREVER };
+    const { locks } = rules(retention, 7 * DAY);
+    expect([...locks].map(([prefix, { condition }]) => [prefix, condition])).toEqual([
+      ["hourly/blog/", { type: "Age", maxAgeSeconds: 43_200 }],
+      ["daily/blog/", { type: "Age", maxAgeSeconds: 604_800 }],
+      ["manual/blog/", { type: "Age", maxAgeSeconds: 604_800 }],
+    ]);
+    expect(rules(retention).locks.size).toBe(0);
     fc.assert(
-      fc.property(fc.array(kept), fc.integer({ min: 0, max: 2000 * DAY }), (backups, now) => {
-        const verdicts = judge(backups, policies, now);
-        expect(verdicts.map(({ backup }) => backup)).toEqual(backups);
-        for (const { backup, keep } of verdicts) {
-          const age = policies.get(backup.database)?.[backup.tier];
-          if (age === undefined || now < backup.takenAt + age) expect(keep).toBe(true);
-        }
-        for (const name of new Set(backups.map(({ database }) => database))) {
-          const own = verdicts.filter(({ backup }) => backup.database === name);
-          const newest = Math.max(...own.map(({ backup }) => backup.takenAt));
-          const survivors = own.filter(({ keep }) => keep).map(({ backup }) => backup.takenAt);
-          expect(Math.max(...survivors)).toBe(newest);
-          const overdue = own.filter(({ backup }) => {
-            const age = policies.get(name)?.[backup.tier];
-            return age !== undefined && now >= backup.takenAt + age;
-          });
-          expect(overdue.filter(({ keep }) => keep).length).toBeLessThanOrEqual(1);
-        }
+      fc.property(
+        fc.dictionary(fc.constantFrom(...TIERS), fc.integer({ min: 1000, max: 1000 * DAY })),
+        fc.integer({ min: 1000, max: 1000 * DAY }),
+        (ages, lockMs) => {
+          const made = rules(ages, lockMs);
+          for (const [prefix, { condition }] of made.locks) {
+            const rule = made.lifecycle.get(prefix)!.deleteObjectsTransition!;
+            expect(condition.maxAgeSeconds).toBeLessThanOrEqual(rule.condition.maxAge);
+            const age = ages[prefix.split("/")[0]! as Tier]!;
+            expect(condition.maxAgeSeconds * 1000).toBeLessThanOrEqual(age);
+          }
+          expect(made.locks.size).toBeLessThan(made.lifecycle.size);
+        },
+      ),
+    );
+  });
+});
+
+describe("pins", () => {
+  const due = (backups: Kept[], policies: ReadonlyMap<string, Policy>, day: number) =>
+    pinsDue(backups, policies, day * DAY).map(({ id }) => id);
+
+  it("are due for what outlives its age, before the lifecycle takes it and not sooner", () => {
+    const backups = [taken(0, "daily"), taken(1, "daily")];
+    const policies = policy({ daily: 30 * DAY });
+    expect(due(backups, policies, 23.9)).toEqual([]);
+    expect(due(backups, policies, 24)).toEqual(["daily-1"]);
+    expect(due(backups, policies, 400)).toEqual(["daily-1"]);
+    expect(due([...backups, taken(20, "daily")], policies, 24)).toEqual([]);
+    expect(due([taken(1, "daily", { pin: "policy" })], policies, 400)).toEqual([]);
+  });
+
+  it("are never due for what is kept for ever or not at all", () => {
+    const corrupt = taken(0, "daily", { verification: "corrupt" });
+    expect(due([corrupt], policy({ daily: 30 * DAY }), 29)).toEqual([]);
+    expect(due([taken(0, "daily")], policy({ daily: FOREVER }), 4000)).toEqual([]);
+    expect(due([taken(0, "daily")], new Map(), 4000)).toEqual([]);
+  });
+
+  it("leave two nightly prunes to see a backup of any tier before the lifecycle takes it", () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 1000 * DAY }), fc.nat(DAY - 1), (age, night) => {
+        const backup = taken(0, "daily");
+        const seen = [...Array(2000).keys()]
+          .map((index) => night + index * DAY)
+          .filter((now) => now < lifecycleAge(age))
+          .filter((now) => pinsDue([backup], policy({ daily: age }), now).length === 1);
+        expect(seen.length).toBeGreaterThanOrEqual(2);
+        expect(seen.length * DAY).toBeLessThanOrEqual(pinMargin(age) + DAY);
       }),
     );
   });
 
-  it("is what the lifecycle rules say, never sooner", () => {
-    const logMs = 7 * DAY;
-    const databases = new Map(
-      [...policies].map(([name, retention]) => [name, { retention, logMs }]),
-    );
-    const { rules } = lifecycleRules(databases);
-    const backup = (tier: Kept["tier"]): Kept => ({ id: "a", database: "blog", tier, takenAt: 0 });
-    const newer: Kept = { id: "b", database: "blog", tier: "dev", takenAt: 900 * DAY };
-    for (const tier of Object.keys(DEFAULT_RETENTION) as Kept["tier"][]) {
-      const rule = rules.find(({ conditions }) => conditions.prefix === `${tier}/blog/`)!;
-      const deleted = rule.deleteObjectsTransition!.condition.maxAge * 1000;
-      expect(judge([backup(tier), newer], policies, deleted - 1)[0]!.keep, tier).toBe(true);
-      expect(judge([backup(tier), newer], policies, deleted)[0]!.keep, tier).toBe(false);
-    }
-    expect(new Set(rules.map(({ id }) => id)).size).toBe(rules.length);
+  it("are over when the backup's own key is safe again", () => {
+    const pinned = taken(0, "daily", { pin: "policy" });
+    const over = (policies: ReadonlyMap<string, Policy>, day: number, backup = pinned) =>
+      pinsOver([backup], policies, day * DAY).length === 1;
+    expect(over(policy({ daily: 30 * DAY }), 22)).toBe(true);
+    expect(over(policy({ daily: 30 * DAY }), 23)).toBe(false);
+    expect(over(policy({ daily: FOREVER }), 400)).toBe(true);
+    expect(over(new Map(), 400)).toBe(false);
+    expect(over(policy({ daily: FOREVER }), 4, taken(0, "daily", { pin: "user" }))).toBe(false);
   });
 });
 

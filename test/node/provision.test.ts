@@ -2,12 +2,18 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { ROOT } from "../../scripts/lib/paths.ts";
-import { deploy, missingSecrets, readProject } from "../../scripts/lib/provision.ts";
+import {
+  deploy,
+  missingSecrets,
+  readProject,
+  type WriteRules,
+} from "../../scripts/lib/provision.ts";
 import type { Wrangler } from "../../scripts/lib/wrangler.ts";
 
 /** A stand-in for wrangler on a real account: it notes the command lines and answers from a list. */
-function recorder(secrets: string[] = []) {
+function recorder(secrets: string[] = [], locks: string[] = []) {
   const lines: string[] = [];
+  const files: Record<string, { rules: unknown[] }> = {};
   const wrangler: Wrangler = {
     async run(args) {
       lines.push(args.join(" "));
@@ -15,14 +21,25 @@ function recorder(secrets: string[] = []) {
     },
     async ask(args) {
       lines.push(args.join(" "));
-      return {
-        ok: true,
-        output: `⛅️ notice\n${JSON.stringify(secrets.map((name) => ({ name })))}\n`,
-      };
+      const output = args.includes("lock")
+        ? locks.map((name) => `name:  ${name}\nenabled:  Yes\n`).join("\n")
+        : `⛅️ notice\n${JSON.stringify(secrets.map((name) => ({ name })))}\n`;
+      return { ok: true, output };
     },
   };
-  return { lines, wrangler };
+  const write: WriteRules = async (name, text) => {
+    files[name] = JSON.parse(text) as { rules: unknown[] };
+    return `/tmp/${name}.json`;
+  };
+  const prepare = async (url?: string) => void lines.push(`(prepare ${url})`);
+  return { lines, files, wrangler, write, prepare };
 }
+
+const LIFECYCLE = "r2 bucket lifecycle set acme-backups --file /tmp/lifecycle.json --force";
+const SET_LOCKS = "r2 bucket lock set acme-backups --file /tmp/lock.json --force";
+const LIST_LOCKS = "r2 bucket lock list acme-backups";
+const PREPARE = "(prepare https://nightjar.acme.workers.dev)";
+const SHIP = ["deploy", "d1 migrations apply DB --remote"];
 
 const TOML = `
 [[r2_buckets]]
@@ -35,18 +52,12 @@ retain = { daily = "7d" }
 `;
 
 describe("deploying", () => {
-  it("ships, migrates by binding and sets the lifecycle from the policy, in this order", async () => {
-    const { lines, wrangler } = recorder();
-    let written = "";
-    const write = async (text: string) => void (written = text);
-    const url = await deploy(wrangler, readProject(TOML), { path: "/tmp/rules.json", write });
-    expect(lines).toEqual([
-      "deploy",
-      "d1 migrations apply DB --remote",
-      "r2 bucket lifecycle set acme-backups --file /tmp/rules.json --force",
-    ]);
+  it("ships, migrates by binding, prepares and sets the lifecycle from the policy, in this order", async () => {
+    const { lines, files, wrangler, write, prepare } = recorder();
+    const url = await deploy(wrangler, readProject(TOML), write, prepare);
+    expect(lines).toEqual([...SHIP, LIST_LOCKS, PREPARE, LIFECYCLE]);
     expect(url).toBe("https://nightjar.acme.workers.dev");
-    const { rules } = JSON.parse(written) as { rules: unknown[] };
+    const { rules } = files["lifecycle"]!;
     expect(rules).toContainEqual({
       id: "nightjar daily shop",
       enabled: true,
@@ -59,6 +70,43 @@ describe("deploying", () => {
         abortMultipartUploadsTransition: { condition: { type: "Age", maxAge: 604_800 } },
       }),
     );
+  });
+
+  it("leaves the old lifecycle when what must come before it fails", async () => {
+    const { lines, wrangler, write } = recorder();
+    const prepare = () => Promise.reject(new Error("not pinned"));
+    await expect(deploy(wrangler, readProject(TOML), write, prepare)).rejects.toThrow("not pinned");
+    expect(lines).toEqual([...SHIP, LIST_LOCKS]);
+  });
+
+  it("sets the locks that are asked for", async () => {
+    const { lines, files, wrangler, write, prepare } = recorder();
+    await deploy(wrangler, readProject(`${TOML}lock = "14d"`), write, prepare);
+    expect(lines).toEqual([...SHIP, SET_LOCKS, PREPARE, LIFECYCLE]);
+    const { rules } = files["lock"]!;
+    expect(rules).toHaveLength(7);
+    expect(rules).toContainEqual({
+      id: "nightjar lock daily shop",
+      enabled: true,
+      prefix: "daily/shop/",
+      condition: { type: "Age", maxAgeSeconds: 7 * 86_400 },
+    });
+    expect(rules).toContainEqual(
+      expect.objectContaining({
+        prefix: "weekly/shop/",
+        condition: { type: "Age", maxAgeSeconds: 14 * 86_400 },
+      }),
+    );
+  });
+
+  it("takes our locks off when none is asked for any more, and leaves another's alone", async () => {
+    const ours = recorder([], ["nightjar lock daily shop"]);
+    await deploy(ours.wrangler, readProject(TOML), ours.write, ours.prepare);
+    expect(ours.lines).toEqual([...SHIP, LIST_LOCKS, SET_LOCKS, PREPARE, LIFECYCLE]);
+    expect(ours.files["lock"]).toEqual({ rules: [] });
+    const other = recorder([], ["legal hold"]);
+    await deploy(other.wrangler, readProject(TOML), other.write, other.prepare);
+    expect(other.lines).toEqual([...SHIP, LIST_LOCKS, PREPARE, LIFECYCLE]);
   });
 
   it("asks only for the secrets that are not there", async () => {

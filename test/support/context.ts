@@ -23,13 +23,25 @@ interface Overrides {
   copy?: object;
 }
 
+/** What the Workflows of a context were asked to do. */
+interface Started {
+  /** Runs, by their ids. */
+  started: string[];
+  /** Proofs, as `<act>-<backup>-<moment>`. */
+  proofsStarted: string[];
+  /** Copies, as `copy-<backup>-<moment>`. */
+  copiesStarted: string[];
+}
+
 /** A Context over the real local R2 and D1. Its Workflows only remember what was started. */
 export function testContext(
   databases: Record<string, object>,
   { bucket, db, now, secrets, far, copy }: Overrides = {},
-): Context & { started: string[] } {
+): Context & Started {
   const started: string[] = [];
-  const context: Context & { started: string[] } = {
+  const proofsStarted: string[] = [];
+  const copiesStarted: string[] = [];
+  const context: Context & Started = {
     config: loadConfig({
       ...env,
       ...secrets,
@@ -46,18 +58,20 @@ export function testContext(
     },
     proofs: {
       async start(backupId, act, moment) {
-        started.push(`${act}-${backupId}-${moment}`);
+        proofsStarted.push(`${act}-${backupId}-${moment}`);
       },
     },
     copies: {
       async start(backupId, moment) {
-        started.push(`copy-${backupId}-${moment}`);
+        copiesStarted.push(`copy-${backupId}-${moment}`);
       },
     },
     far,
     followers: followersOf(() => context),
     deps: { ...systemDeps, ...(now === undefined ? {} : { now }) },
     started,
+    proofsStarted,
+    copiesStarted,
   };
   return context;
 }

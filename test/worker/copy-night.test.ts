@@ -43,17 +43,18 @@ function contextOf(
   return testContext(databases, { far, copy });
 }
 
-const begun = ({ started }: { started: string[] }) => started.map((id) => id.split("-")[1]);
+const begun = ({ copiesStarted }: { copiesStarted: string[] }) =>
+  copiesStarted.map((id) => id.split("-")[1]);
 
 describe("the night", () => {
   it("begins the copies that lack, the oldest first and those that failed last", async () => {
     const far = boundFar("begin/");
     const context = contextOf(far);
     await tendCopies(context, Date.now());
-    expect(context.started).toEqual([]); // they are their runs' own
+    expect(context.copiesStarted).toEqual([]); // they are their runs' own
     await tendCopies(context, later);
     expect(begun(context)).toEqual(shop.map(({ id }) => id));
-    expect(context.started[0]).toMatch(/^copy-\w{12}-\d+$/);
+    expect(context.copiesStarted[0]).toMatch(/^copy-\w{12}-\d+$/);
 
     const away = boundFar("begin/", async (what, call) => {
       if (what === "createMultipartUpload") throw new Error("away");
@@ -77,7 +78,7 @@ describe("the night", () => {
     for (const { id } of shop) await copyBackup(contextOf(far), id);
     const whole = contextOf(far);
     await tendCopies(whole, later);
-    expect(whole.started).toEqual([]);
+    expect(whole.copiesStarted).toEqual([]);
     const elsewhere = contextOf(boundFar("elsewhere/"));
     await tendCopies(elsewhere, later);
     expect(begun(elsewhere)).toHaveLength(3);

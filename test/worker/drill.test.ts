@@ -170,7 +170,7 @@ describe("a drill", () => {
     const context = testContext(config, { now: () => Date.now() + ahead });
     await backUp(context, manualRun("planned"));
     const { id } = (await newestBackup(context.catalog, "planned"))!;
-    const drills = () => context.started.filter((name) => name.startsWith("drill-"));
+    const drills = () => context.proofsStarted;
     await look(context, context.deps.now());
     expect(drills()).toEqual([]); // the run held one
     ahead = 24 * 3_600_000;
@@ -178,7 +178,7 @@ describe("a drill", () => {
     expect(drills()).toHaveLength(1);
     expect(drills()[0]).toMatch(new RegExp(`^drill-${id}-\\d+$`));
     await prove(context, id, "drill");
-    context.started.length = 0;
+    context.proofsStarted.length = 0;
     await look(context, context.deps.now());
     expect(drills()).toEqual([]);
   });

@@ -70,5 +70,5 @@ it("has what no run has verified verified", async () => {
   const { id } = (await listBackups(context.catalog, "shop", 3))[2]!;
   await DB.prepare("UPDATE backups SET verification = NULL WHERE id = ?").bind(id).run();
   expect(await reconcile(context, later)).toEqual({ ...agreed, verifying: [id] });
-  expect(context.started.at(-1)).toMatch(new RegExp(`^verify-${id}-\\d+$`));
+  expect(context.proofsStarted.at(-1)).toMatch(new RegExp(`^verify-${id}-\\d+$`));
 });

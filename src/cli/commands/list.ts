@@ -3,6 +3,12 @@ import { database, json } from "../args.ts";
 import { apiClient, bodyOf, connection } from "../client.ts";
 import { copyWord, moment, printJson, printTable, size } from "../output.ts";
 
+interface Noted {
+  name: string | null;
+  pin: object | null;
+  warnings: readonly object[];
+}
+
 export default defineCommand({
   meta: { name: "list", description: "List a database's backups, newest first" },
   args: {
@@ -47,9 +53,19 @@ export default defineCommand({
         size(backup.raw.bytes),
         size(backup.stored.bytes),
         ...(copies ? [copyWord(backup.copy)] : []),
-        [backup.name ?? "", backup.warnings.length > 0 ? "(has warnings)" : ""].join(" ").trim(),
+        notes(backup),
       ]),
     ]);
     if (page.next !== null) console.log(`More: --cursor ${page.next}`);
   },
 });
+
+/** A backup's name, and what is to be known of it. */
+function notes({ name, pin, warnings }: Noted): string {
+  const marks = [
+    name ?? "",
+    pin === null ? "" : "(pinned)",
+    warnings.length > 0 ? "(has warnings)" : "",
+  ];
+  return marks.filter(Boolean).join(" ");
+}

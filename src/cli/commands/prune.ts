@@ -1,6 +1,7 @@
 import { defineCommand } from "citty";
 import { json } from "../args.ts";
 import { apiClient, bodyOf, connection } from "../client.ts";
+import { CliError, EXIT } from "../exit.ts";
 import { moment, printJson, printTable } from "../output.ts";
 
 export default defineCommand({
@@ -12,22 +13,40 @@ export default defineCommand({
   async run({ args }) {
     const client = apiClient(connection(process.env));
     const report = await bodyOf(client.v1.prune.$post({ json: { dryRun: args["dry-run"] } }));
-    if (args.json) return printJson(report);
-    const gone = report.verdicts.filter(({ keep }) => !keep).length;
-    if (report.verdicts.length > 0)
-      printTable([
-        ["", "database", "id", "taken", "tier", "why"],
-        ...report.verdicts.map(({ keep, database, id, takenAt, tier, reason, expiresAt }) => [
-          keep ? "keep" : "delete",
-          database,
-          id,
-          moment(takenAt),
-          tier,
-          keep && expiresAt !== null ? `${reason} (age: until ${moment(expiresAt)})` : reason,
-        ]),
-      ]);
-    console.log(
-      `${gone} of ${report.verdicts.length} backups ${report.dryRun ? "would go" : "deleted"}.`,
-    );
+    const { verdicts, failures, dryRun } = report;
+    if (args.json) printJson(report);
+    else {
+      if (verdicts.length > 0)
+        printTable([
+          ["", "database", "id", "taken", "tier", "why"],
+          ...verdicts.map(({ keep, database, id, takenAt, tier, reason, ...rest }) => [
+            keep ? "keep" : "delete",
+            database,
+            id,
+            moment(takenAt),
+            tier,
+            reason + copyNote(rest, dryRun),
+          ]),
+        ]);
+      const gone = verdicts.filter(({ keep }) => !keep).length;
+      const copied = verdicts.filter(({ copy }) => copy === "made").length;
+      const copies = copied === 0 ? "" : `, ${copied} ${dryRun ? "would be" : "were"} pinned`;
+      console.log(`${gone} of ${verdicts.length} backups ${dryRun ? "would go" : "go"}${copies}.`);
+    }
+    if (failures.length === 0) return;
+    const [{ id, message, hint, code }] = failures as [(typeof failures)[number]];
+    throw new CliError(EXIT.failed, `${failures.length} failed; the first is ${id}: ${message}`, {
+      hint: `${hint} Where a copy fails, nothing of the same database is deleted.`,
+      code,
+    });
   },
 });
+
+/** What is to be said of a backup's copy under `pinned/`. */
+function copyNote(
+  { pin, copy }: { pin: string | null; copy: string | null },
+  dryRun: boolean,
+): string {
+  if (copy !== null) return ` (copy under pinned/ ${dryRun ? "would be" : "is"} ${copy})`;
+  return pin === null ? "" : " (has a copy under pinned/)";
+}

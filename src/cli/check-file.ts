@@ -1,0 +1,89 @@
+import { DatabaseSync } from "node:sqlite";
+import { messageOf } from "../errors.ts";
+import { CliError, EXIT } from "./exit.ts";
+import type { Found, RestoreOptions } from "./restore-options.ts";
+
+/** How a restored file was checked. */
+export interface Checked {
+  readonly integrity: "ok" | "not checked";
+  /** Rows that were counted, and compared with the backup's where it has counts; null without --verify. */
+  readonly rows: number | null;
+  readonly words: string;
+  readonly notes: string[];
+}
+
+/** In a schema: what only libSQL reads (`RANDOM ROWID`) or keeps (vector indexes). */
+const LIBSQL_ONLY =
+  "SELECT name FROM sqlite_schema WHERE sql LIKE '%libsql_vector_idx%' OR sql LIKE '%random%rowid%'";
+
+/**
+ * Let SQLite check a restored file, with `verify` to the last index entry and row.
+ *
+ * @throws CliError `failed` when SQLite finds it damaged, or a table has not the rows that it should have
+ */
+export function checkFile(file: string, found: Found, options: RestoreOptions): Checked {
+  const database = new DatabaseSync(file, { defensive: false });
+  try {
+    const foreign = libsqlOnly(database);
+    if (foreign.length > 0) {
+      const notes = [`Only libSQL can check what it alone has: ${foreign.join(", ")}.`];
+      return { integrity: "not checked", rows: null, words: "Not checked by SQLite.", notes };
+    }
+    const check = options.verify ? "integrity_check" : "quick_check";
+    const faults = database
+      .prepare(`PRAGMA ${check}`)
+      .all()
+      .map((row) => String(Object.values(row)[0]));
+    if (faults.join() !== "ok")
+      throw failed(`SQLite finds the file damaged: ${faults.slice(0, 3).join("; ")}`);
+    if (!options.verify)
+      return { integrity: "ok", rows: null, words: "SQLite finds it sound.", notes: [] };
+    const rows = options.schemaOnly ? 0 : countRows(database, found, options);
+    return { integrity: "ok", rows, words: `SQLite finds it sound; ${rows} rows.`, notes: [] };
+  } catch (error) {
+    if (error instanceof CliError) throw error;
+    throw failed(`SQLite cannot read the file: ${messageOf(error)}`);
+  } finally {
+    database.close();
+  }
+}
+
+/** With this pragma SQLite goes on behind a statement of the schema that it cannot parse. */
+function libsqlOnly(database: DatabaseSync): string[] {
+  database.exec("PRAGMA writable_schema=ON");
+  const names = database
+    .prepare(LIBSQL_ONLY)
+    .all()
+    .map(({ name }) => String(name));
+  database.exec("PRAGMA writable_schema=RESET");
+  return names;
+}
+
+function countRows(database: DatabaseSync, { tables }: Found, options: RestoreOptions): number {
+  const chosen = options.tables?.map((name) => name.toLowerCase());
+  const counted =
+    tables ??
+    database
+      .prepare(
+        "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND name NOT LIKE 'sqlite~_%' ESCAPE '~'",
+      )
+      .all()
+      .map(({ name }) => ({ name: String(name), rows: undefined }));
+  let total = 0;
+  for (const { name, rows } of counted) {
+    if (rows === null || /^sqlite_/i.test(name)) continue;
+    if (chosen !== undefined && !chosen.includes(name.toLowerCase())) continue;
+    const quoted = `"${name.replaceAll('"', '""')}"`;
+    const found = Number(database.prepare(`SELECT count(*) AS n FROM ${quoted}`).get()!["n"]);
+    if (rows !== undefined && rows !== found)
+      throw failed(`The table ${name} has ${found} rows, and the backup ${rows}`);
+    total += found;
+  }
+  return total;
+}
+
+function failed(message: string): CliError {
+  return new CliError(EXIT.failed, `${message}.`, {
+    hint: "Nothing was kept. Run the command again; if it stays so, choose another backup.",
+  });
+}

@@ -1,0 +1,27 @@
+import { defineCommand } from "citty";
+import { backup, database, json } from "../args.ts";
+import { apiClient, bodyOf, connection } from "../client.ts";
+import { findBackup } from "../link.ts";
+import { printJson } from "../output.ts";
+
+export default defineCommand({
+  meta: { name: "pin", description: "Keep a backup until it is unpinned, whatever its age" },
+  args: {
+    database,
+    backup,
+    reason: { type: "string", description: "Why, for whoever finds it later" },
+    json,
+  },
+  async run({ args }) {
+    const client = apiClient(connection(process.env));
+    const { id } = await findBackup(client, args.database, args.backup);
+    const pinned = await bodyOf(
+      client.v1.backups[":id"].pin.$post({
+        param: { id },
+        json: { reason: args.reason ?? "pinned by hand" },
+      }),
+    );
+    if (args.json) printJson(pinned);
+    else console.log(`Backup ${id} of ${pinned.database} is pinned: ${pinned.key}`);
+  },
+});

@@ -1,0 +1,118 @@
+import { defineCommand } from "citty";
+import { backup, database, json } from "../args.ts";
+import { apiClient, connection } from "../client.ts";
+import { CliError, EXIT } from "../exit.ts";
+import { restoreToFile } from "../restore-file.ts";
+import { restoreToServer } from "../restore-server.ts";
+import { restoreToTurso } from "../restore-turso.ts";
+
+const text = (description: string, valueHint?: string) =>
+  ({ type: "string", description, ...(valueHint === undefined ? {} : { valueHint }) }) as const;
+const flag = (description: string) => ({ type: "boolean", description, default: false }) as const;
+
+export default defineCommand({
+  meta: {
+    name: "restore",
+    description: "Restore a backup, or a moment of the page log, to a file or a database",
+  },
+  args: {
+    database,
+    backup,
+    at: text("A moment in ISO 8601, like 2026-11-20T14:03:00Z: restore from the page log"),
+    to: text("A file to write, or an empty database: libsql://…, https://… or http://…"),
+    "to-database": text("A configured database, with its own token", "name"),
+    "to-turso": text("A new Turso database, made through Turso's platform API", "name"),
+    "token-env": text(
+      "The NAME of the variable that holds the token of --to or --to-turso",
+      "name",
+    ),
+    namespace: text("The namespace on the server of --to"),
+    org: text("Turso's organization, for --to-turso"),
+    group: text("Turso's group, for --to-turso; default: default"),
+    location: text("Turso's location, for --to-turso"),
+    tables: text("Only these tables, with their indexes and triggers", "a,b"),
+    "schema-only": flag("No rows"),
+    "data-only": flag("Only rows, into empty tables that are there"),
+    verify: flag("Count and hash every row afterwards"),
+    overwrite: flag("Replace what is there; it is saved first"),
+    way: text("For a server: auto, pages or statements"),
+    "dry-run": flag("Say what would be done and what would be lost, and do nothing"),
+    json,
+  },
+  async run({ args }) {
+    const targets = [args.to, args["to-database"], args["to-turso"]].filter(
+      (given) => given !== undefined,
+    );
+    if (targets.length !== 1) throw usage("Give one of --to, --to-database and --to-turso.");
+    if (args.at !== undefined && args.backup !== "latest")
+      throw usage("--at and --backup exclude each other.");
+    const options = {
+      database: args.database,
+      backup: args.backup,
+      at: args.at,
+      tables: args.tables?.split(","),
+      schemaOnly: args["schema-only"],
+      dataOnly: args["data-only"],
+      verify: args.verify,
+      overwrite: args.overwrite,
+      dryRun: args["dry-run"],
+      json: args.json,
+    };
+    if (options.schemaOnly && options.dataOnly)
+      throw usage("--schema-only and --data-only exclude each other.");
+    const server = args.to !== undefined && /^(libsql|https?):\/\//.test(args.to);
+    const of = {
+      server: server || args["to-database"] !== undefined,
+      turso: args["to-turso"] !== undefined,
+    };
+    refuseStray("--namespace", args.namespace, server, "--to <address>");
+    refuseStray("--way", args.way, of.server, "a server");
+    refuseStray(
+      "--token-env",
+      args["token-env"],
+      server || of.turso,
+      "--to <address> and --to-turso",
+    );
+    for (const name of ["org", "group", "location"] as const)
+      refuseStray(`--${name}`, args[name], of.turso, "--to-turso");
+
+    const client = apiClient(connection(process.env));
+    if (of.turso) {
+      const { org, group, location } = args;
+      const tokenEnv = args["token-env"] ?? "TURSO_PLATFORM_TOKEN";
+      const where = { name: args["to-turso"]!, org, group, location, token: secret(tokenEnv) };
+      await restoreToTurso(client, options, where);
+    } else if (of.server) {
+      const url = args.to;
+      const token = args["token-env"] === undefined ? undefined : secret(args["token-env"]);
+      const { namespace } = args;
+      const target =
+        url === undefined
+          ? { database: args["to-database"]! }
+          : {
+              url,
+              ...(token === undefined ? {} : { token }),
+              ...(namespace === undefined ? {} : { namespace }),
+            };
+      await restoreToServer(client, options, target, args.way);
+    } else await restoreToFile(client, options, args.to!);
+  },
+});
+
+function usage(message: string): CliError {
+  return new CliError(EXIT.usage, message, { hint: "See nightjar restore --help." });
+}
+
+function refuseStray(name: string, value: string | undefined, fits: boolean, belongs: string) {
+  if (value !== undefined && !fits) throw usage(`${name} is for ${belongs} only.`);
+}
+
+/** A token never stands on the command line, where other users of the machine can read it. */
+function secret(name: string): string {
+  const value = process.env[name];
+  if (value === undefined || value === "")
+    throw new CliError(EXIT.usage, `The variable ${name} is not set.`, {
+      hint: "Put the token in the environment, and give its variable's NAME.",
+    });
+  return value;
+}

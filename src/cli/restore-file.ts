@@ -1,0 +1,215 @@
+import { constants } from "node:fs";
+import { copyFile, lstat, rename, rm } from "node:fs/promises";
+import { DatabaseSync } from "node:sqlite";
+import { isWhole, lowerName, type Selection, selectionOf } from "../format/selection.ts";
+import type { Client } from "./client.ts";
+import { saveVerified } from "./download.ts";
+import { CliError, EXIT } from "./exit.ts";
+import { checkFile } from "./check-file.ts";
+import { loadSql } from "./load-sql.ts";
+import { printJson, size } from "./output.ts";
+import { type Found, findSubject, type RestoreOptions } from "./restore-options.ts";
+import { refuseTarget, target } from "./target.ts";
+
+/** What SQLite keeps beside a database that is open, or was not closed well. */
+const BESIDE = ["-wal", "-journal", "-shm"];
+
+/**
+ * Restore to an SQLite file. It is made and checked under another name beside `path` and takes its name
+ * last, so that there is never half a file; what stood there is moved aside.
+ *
+ * @throws CliError
+ */
+export async function restoreToFile(
+  client: Client,
+  options: RestoreOptions,
+  path: string,
+): Promise<void> {
+  const { dataOnly, overwrite, json } = options;
+  const file = target(path);
+  const selection = selectionOf(options);
+  if (dataOnly && overwrite)
+    throw new CliError(EXIT.usage, "--data-only adds to a file, and --overwrite replaces it.");
+  await refuseTarget(file, overwrite || dataOnly).catch((error: unknown) => {
+    throw error instanceof CliError && error.message.endsWith("is there already.")
+      ? new CliError(error.exit, error.message, {
+          hint: "Name another file, or replace it with --overwrite: it is moved aside.",
+        })
+      : error;
+  });
+  await refuseOpenDatabase(file);
+  const there = (await lstat(file).catch(() => undefined)) !== undefined;
+  if (dataOnly && !there)
+    throw new CliError(EXIT.usage, `There is no file ${file} to put rows into.`);
+
+  const found = await findSubject(client, options);
+  refuseVirtual(found, selection);
+  const aside = there && !dataOnly ? `${file}.before-${stamp()}` : null;
+  if (options.dryRun) return printPlan(found, options, file, aside);
+
+  const made = `${file}.${process.pid}.restoring`;
+  try {
+    const leftOut = await make(found, options, selection, made, file);
+    const checked = checkFile(made, found, options);
+    if (aside !== null) await rename(file, aside);
+    await rename(made, file);
+    const bytes = (await lstat(file)).size;
+    const notes = [
+      ...leftOut.map((sql) => `needs libSQL, and is left out: ${sql}`),
+      ...checked.notes,
+    ];
+    if (json) printJson({ file, bytes, asOf: found.asOf, movedAside: aside, ...checked, notes });
+    else {
+      for (const note of notes) console.error(`Note: ${note}`);
+      if (aside !== null) console.log(`What stood there before is ${aside}.`);
+      console.log(`${file}: ${size(bytes)}, ${found.what}, as of ${found.asOf}. ${checked.words}`);
+    }
+  } finally {
+    for (const suffix of ["", ...BESIDE]) await rm(made + suffix, { force: true });
+  }
+}
+
+/** Make the database under the name `made`; what SQLite cannot hold of it is returned. */
+async function make(
+  found: Found,
+  { json, dataOnly, tables }: RestoreOptions,
+  selection: Selection,
+  made: string,
+  file: string,
+): Promise<string[]> {
+  if (isWhole(selection) && found.kind !== "dump") {
+    const { url, digest } = await found.link("db");
+    await saveVerified(url, digest, made, json);
+    return [];
+  }
+  if (dataOnly) await copyFile(file, made, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
+  // Defensive SQLite refuses the tables that virtual tables keep their content in.
+  const database = new DatabaseSync(made, { defensive: false });
+  try {
+    // What is lost when the machine fails is only a file that has no name yet.
+    database.exec("PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF");
+    if (dataOnly) refuseUnfit(database, selection);
+    const { url, digest } = await found.link("sql");
+    const leftOut = await loadSql(url, digest?.sha256, database, selection, json);
+    if (found.kind === "dump" && selection.schema && tables === undefined)
+      database.exec(`PRAGMA user_version=${found.userVersion ?? 0}`);
+    refuseMissing(database, tables ?? []);
+    return leftOut;
+  } finally {
+    database.close();
+  }
+}
+
+/** A database beside which SQLite keeps a log is open, or was not closed well: the log is of its old bytes. */
+async function refuseOpenDatabase(file: string): Promise<void> {
+  for (const suffix of BESIDE.slice(0, 2)) {
+    const beside = await lstat(file + suffix).catch(() => undefined);
+    if (beside !== undefined && beside.size > 0)
+      throw new CliError(
+        EXIT.usage,
+        `${file}${suffix} is there: the database is in use, or was not closed.`,
+        {
+          hint: "Close what uses it (sqlite3 <file> 'PRAGMA wal_checkpoint(TRUNCATE)'), or name another file.",
+        },
+      );
+  }
+}
+
+/** A dump sets its virtual tables up by hand, which only works for all of it at once. */
+function refuseVirtual({ kind, tables }: Found, selection: Selection): void {
+  if (kind !== "dump" || isWhole(selection)) return;
+  const wanted = (name: string) =>
+    selection.tables === undefined || selection.tables.has(lowerName(name));
+  const virtual = (tables ?? []).filter(({ name, rows }) => rows === null && wanted(name));
+  if (virtual.length > 0)
+    throw new CliError(
+      EXIT.refused,
+      `This backup is a dump, and the virtual tables of one come only with all of it: ${virtual.map(({ name }) => name).join(", ")}.`,
+      { hint: "Restore the whole, or name the other tables with --tables." },
+    );
+}
+
+/** Rows go only into tables that are empty, and that run nothing of their own on every row. */
+function refuseUnfit(database: DatabaseSync, selection: Selection): void {
+  const rows = database
+    .prepare(
+      "SELECT type, name, tbl_name, rootpage FROM sqlite_schema WHERE name NOT LIKE 'sqlite~_%' ESCAPE '~'",
+    )
+    .all();
+  const wanted = (name: unknown) =>
+    selection.tables === undefined || selection.tables.has(lowerName(String(name)));
+  for (const { type, name, tbl_name: table, rootpage } of rows) {
+    if (!wanted(table)) continue;
+    if (type === "trigger")
+      throw new CliError(
+        EXIT.refused,
+        `The trigger ${String(name)} of the file would run on every row.`,
+        {
+          hint: "Drop it, restore the rows, and create it again.",
+        },
+      );
+    if (type !== "table" || rootpage === 0 || isShadow(database, String(name))) continue;
+    const quoted = `"${String(name).replaceAll('"', '""')}"`;
+    if (database.prepare(`SELECT 1 FROM ${quoted} LIMIT 1`).get() !== undefined)
+      throw new CliError(EXIT.refused, `The table ${String(name)} of the file has rows.`, {
+        hint: "Empty it first: rows are restored into empty tables only.",
+      });
+  }
+}
+
+/** A table that a virtual one keeps its content in has rows from the start. */
+function isShadow(database: DatabaseSync, name: string): boolean {
+  const type = database.prepare("SELECT type FROM pragma_table_list WHERE name = ?").get(name)?.[
+    "type"
+  ];
+  return type === "shadow";
+}
+
+function refuseMissing(database: DatabaseSync, tables: readonly string[]): void {
+  for (const name of tables)
+    if (
+      database
+        .prepare("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ? COLLATE NOCASE")
+        .get(name) === undefined
+    )
+      throw new CliError(EXIT.refused, `There is no table ${name} in it.`);
+}
+
+function printPlan(
+  { what, kind, asOf, bytes, tables, loss }: Found,
+  options: RestoreOptions,
+  file: string,
+  aside: string | null,
+): void {
+  const selection = selectionOf(options);
+  const chosen = tables?.filter(
+    ({ name }) => selection.tables === undefined || selection.tables.has(lowerName(name)),
+  );
+  const only = options.schemaOnly ? "schema" : options.dataOnly ? "data" : null;
+  if (options.json) {
+    printJson({
+      what,
+      kind,
+      asOf,
+      bytes,
+      file,
+      movesAside: aside,
+      only,
+      tables: chosen ?? null,
+      loss,
+    });
+    return;
+  }
+  console.log(`Would restore ${what} as of ${asOf} (${kind}, ${size(bytes)}) to ${file}.`);
+  if (only !== null) console.log(`Only the ${only}.`);
+  if (options.tables !== undefined && chosen === undefined)
+    console.log(`Only the tables ${options.tables.join(", ")}.`);
+  for (const { name, rows } of chosen ?? [])
+    console.log(`  ${name}${rows === null ? "" : `: ${rows} rows`}`);
+  if (aside !== null) console.log(`What stands there would become ${aside}.`);
+  console.log(loss.words);
+}
+
+function stamp(): string {
+  return new Date().toISOString().replaceAll(/[-:]|\.\d+/g, "");
+}

@@ -1,0 +1,83 @@
+import { lossWindow, type LossWindow } from "../plan/loss.ts";
+import { bodyOf, type Client } from "./client.ts";
+import { type Digest, digestIn } from "./download.ts";
+import { findBackup, makeLink } from "./link.ts";
+
+/** What every restore is asked for, wherever it goes. */
+export interface RestoreOptions {
+  readonly database: string;
+  /** A backup's id, or `latest`; passed over where there is `at`. */
+  readonly backup: string;
+  readonly at: string | undefined;
+  readonly tables: readonly string[] | undefined;
+  readonly schemaOnly: boolean;
+  readonly dataOnly: boolean;
+  readonly verify: boolean;
+  readonly overwrite: boolean;
+  readonly dryRun: boolean;
+  readonly json: boolean;
+}
+
+/** What is restored, as a download. */
+export interface Found {
+  /** For people: `backup 9m3k… of shop`. */
+  readonly what: string;
+  readonly kind: "dump" | "snapshot" | "moment";
+  readonly asOf: string;
+  /** Bytes of the file or of the SQL text, as far as they are known. */
+  readonly bytes: number;
+  /** Its tables with their rows (null for virtual ones); undefined for a moment, which nobody has counted. */
+  readonly tables: readonly { name: string; rows: number | null }[] | undefined;
+  readonly userVersion: number | null;
+  readonly loss: LossWindow;
+  /** A link to it, and the hash that it must have where one is known. */
+  link(format: string): Promise<{ url: string; digest: Digest | undefined }>;
+}
+
+/** Find what is to be restored. @throws CliError as `bodyOf` */
+export async function findSubject(
+  client: Client,
+  { database: db, backup, at }: RestoreOptions,
+): Promise<Found> {
+  const state = await bodyOf(client.v1.databases[":db"].$get({ param: { db } }));
+  const newest = state.newestBackup;
+  const known = [state.log?.committedAt, newest?.snapshot?.committedAt ?? newest?.takenAt]
+    .filter((moment) => moment !== undefined)
+    .map((moment) => Date.parse(moment));
+  const loss = (asOf: string) => lossWindow(db, asOf, known, Date.now());
+  if (at !== undefined) {
+    const linkTo = (format: string) =>
+      bodyOf(
+        client.v1.databases[":db"].links.$post({
+          param: { db },
+          json: { at, format, expiresIn: "6h" },
+        }),
+      );
+    const { moment } = await linkTo("db");
+    return {
+      what: `${db} as of ${moment.committedAt}`,
+      kind: "moment",
+      asOf: moment.committedAt,
+      bytes: moment.bytes,
+      tables: undefined,
+      userVersion: null,
+      loss: loss(moment.committedAt),
+      link: async (format) => ({ url: (await linkTo(format)).url, digest: undefined }),
+    };
+  }
+  const found = await findBackup(client, db, backup);
+  const asOf = found.snapshot?.committedAt ?? found.takenAt;
+  return {
+    what: `backup ${found.id} of ${db}`,
+    kind: found.kind,
+    asOf,
+    bytes: found.raw.bytes,
+    tables: found.tables,
+    userVersion: found.schema.userVersion,
+    loss: loss(asOf),
+    link: async (format) => ({
+      url: (await makeLink(client, found.id, format, "6h")).url,
+      digest: digestIn(found, format),
+    }),
+  };
+}

@@ -1,0 +1,75 @@
+import { decode, encode } from "./bytes.ts";
+import { isWhole, lowerName, type Selection, selects } from "./selection.ts";
+import { readSqlHead, type SqlHead } from "./sql-head.ts";
+
+/** A row of sqlite_sequence: its rowid, a table's name, the last number that was given. */
+const SEQUENCE_ROW = /\((?:-?\d+),'((?:[^']|'')*)',(-?\d+)\)/g;
+const KEPT_PRAGMAS = new Set(["user_version", "application_id"]);
+
+/**
+ * Goes through the statements of a whole database's SQL, of a server's dump or of Nightjar's own, and
+ * gives those that bring back what is selected. Only Nightjar's own SQL has virtual tables as
+ * statements, and so only there can they be told from others.
+ */
+export class SqlSelector {
+  readonly #selection: Selection;
+  /** Tables that were created by name, in lower case. */
+  readonly #made = new Set<string>();
+  /** The last virtual table; rows of tables that nobody made are of its shadow tables. */
+  #virtual: string | undefined;
+
+  constructor(selection: Selection) {
+    this.#selection = selection;
+  }
+
+  /** What of the statement is to be run: itself, less of it, or nothing. BEGIN and COMMIT never are. */
+  take(statement: Uint8Array): Uint8Array | undefined {
+    const head = readSqlHead(statement);
+    const { schema, rows, tables } = this.#selection;
+    const { does, name, table, verb } = head;
+    if (does === "transaction") return undefined;
+    if (isWhole(this.#selection)) return statement;
+    this.#remember(head);
+    const wanted = () => {
+      switch (does) {
+        case "create-table":
+        case "create-virtual":
+        case "create-index":
+        case "create-trigger":
+          return schema && selects(this.#selection, table);
+        case "create-view":
+          return schema && tables === undefined;
+        case "insert":
+        case "delete":
+          return rows && selects(this.#selection, this.#owner(lowerName(table)));
+        case "other":
+          return verb === "PRAGMA" && KEPT_PRAGMAS.has(name) && schema && tables === undefined;
+      }
+    };
+    if (rows && does === "insert" && lowerName(table) === "sqlite_sequence")
+      return this.#counters(statement);
+    return !/^sqlite_/i.test(table) && wanted() ? statement : undefined;
+  }
+
+  #remember({ does, name }: SqlHead): void {
+    if (does === "create-table") this.#made.add(lowerName(name));
+    if (does === "create-virtual") this.#virtual = name;
+  }
+
+  #owner(table: string): string {
+    return this.#made.has(table) ? table : (this.#virtual ?? table);
+  }
+
+  /** AUTOINCREMENT's counters of the tables that are selected, in place of those that their rows have set. */
+  #counters(statement: Uint8Array): Uint8Array | undefined {
+    const rows = [...decode(statement).matchAll(SEQUENCE_ROW)].filter(([, name]) =>
+      selects(this.#selection, name!.replaceAll("''", "'")),
+    );
+    if (rows.length === 0) return undefined;
+    const names = rows.map(([, name]) => `'${name}'`).join(",");
+    const values = rows.map(([, name, seq]) => `('${name}',${seq})`).join(",");
+    return encode(
+      `DELETE FROM sqlite_sequence WHERE name IN (${names});\nINSERT INTO sqlite_sequence(name,seq) VALUES${values};\n`,
+    );
+  }
+}

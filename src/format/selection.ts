@@ -1,0 +1,37 @@
+/** What of a database is to be restored. */
+export interface Selection {
+  /** Names of tables, in lower case as SQLite compares them; undefined for the whole database. */
+  readonly tables: ReadonlySet<string> | undefined;
+  /** The statements that make tables, indexes, views and triggers. */
+  readonly schema: boolean;
+  readonly rows: boolean;
+}
+
+export const EVERYTHING: Selection = { tables: undefined, schema: true, rows: true };
+
+/** SQLite's names differ in the case of ASCII letters only (https://sqlite.org/datatype3.html, NOCASE). */
+export function lowerName(name: string): string {
+  return name.replaceAll(/[A-Z]/g, (letter) => letter.toLowerCase());
+}
+
+export function selectionOf(options: {
+  tables?: readonly string[] | undefined;
+  schemaOnly: boolean;
+  dataOnly: boolean;
+}): Selection {
+  const { tables, schemaOnly, dataOnly } = options;
+  return {
+    tables: tables === undefined ? undefined : new Set(tables.map(lowerName)),
+    schema: !dataOnly,
+    rows: !schemaOnly,
+  };
+}
+
+export function isWhole({ tables, schema, rows }: Selection): boolean {
+  return tables === undefined && schema && rows;
+}
+
+/** Whether a table of this name, and what belongs to it, is asked for. */
+export function selects({ tables }: Selection, name: string): boolean {
+  return tables === undefined || tables.has(lowerName(name));
+}

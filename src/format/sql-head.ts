@@ -1,0 +1,111 @@
+import { decode } from "./bytes.ts";
+
+/** What a statement of a dump does, and to which object. */
+export interface SqlHead {
+  readonly does:
+    | "create-table"
+    | "create-virtual"
+    | "create-index"
+    | "create-view"
+    | "create-trigger"
+    | "insert"
+    | "delete"
+    /** PRAGMA, ANALYZE, DROP, and whatever else there is. */
+    | "other"
+    /** BEGIN, COMMIT and their like. */
+    | "transaction";
+  /** The first word, in capitals. */
+  readonly verb: string;
+  /** The object's own name, without quotes; a pragma's. */
+  readonly name: string;
+  /** The table that it concerns: an index's, a trigger's, a row's, or the table itself. */
+  readonly table: string;
+}
+
+/** Enough of an INSERT to have its table's name. */
+const INSERT_HEAD = 4096;
+const INSERT = /^insert\b/i;
+
+/**
+ * White space and comments; a name in quotes; a word; or one other character
+ * (https://sqlite.org/lang_keywords.html tells of the four kinds of quotes).
+ */
+const TOKEN =
+  /(\s+|--[^\n]*(?:\n|$)|\/\*[\s\S]*?(?:\*\/|$))|"((?:[^"]|"")*)"|'((?:[^']|'')*)'|`((?:[^`]|``)*)`|\[([^\]]*)\]|([\p{L}\p{N}_$\u0080-\u{10ffff}]+)|([\s\S])/uy;
+
+interface Token {
+  readonly text: string;
+  /** In capitals where it stands without quotes. */
+  readonly word: string;
+}
+
+/** Read the start of a statement as SQLite's tokenizer would. */
+export function readSqlHead(statement: Uint8Array): SqlHead {
+  const start = decode(statement.subarray(0, 16));
+  const sql = decode(INSERT.test(start) ? statement.subarray(0, INSERT_HEAD) : statement);
+  const tokens = tokensOf(sql);
+  const next = (): Token => tokens.next().value ?? { text: "", word: "" };
+  const verb = next().word;
+  const head = (does: SqlHead["does"], name = "", table = name): SqlHead => ({
+    does,
+    verb,
+    name,
+    table,
+  });
+  if (verb === "INSERT" || verb === "REPLACE" || verb === "DELETE") {
+    let token = next();
+    while (token.word !== "INTO" && token.word !== "FROM" && token.text !== "") token = next();
+    return head(verb === "DELETE" ? "delete" : "insert", next().text);
+  }
+  if (["BEGIN", "COMMIT", "END", "ROLLBACK", "SAVEPOINT", "RELEASE"].includes(verb))
+    return head("transaction");
+  if (verb !== "CREATE") return head("other", verb === "PRAGMA" ? next().text : "");
+
+  let kind = next();
+  while (["TEMP", "TEMPORARY", "UNIQUE"].includes(kind.word)) kind = next();
+  const virtual = kind.word === "VIRTUAL";
+  if (virtual) next(); // TABLE
+  let name = next();
+  if (name.word === "IF") {
+    next(); // NOT
+    next(); // EXISTS
+    name = next();
+  }
+  switch (kind.word) {
+    case "VIRTUAL":
+      return head("create-virtual", name.text);
+    case "TABLE":
+      return head("create-table", name.text);
+    case "VIEW":
+      return head("create-view", name.text);
+    case "INDEX":
+    case "TRIGGER": {
+      let token = next();
+      while (token.word !== "ON" && token.text !== "") token = next();
+      const does = kind.word === "INDEX" ? "create-index" : "create-trigger";
+      return head(does, name.text, next().text);
+    }
+    default:
+      return head("other");
+  }
+}
+
+function* tokensOf(sql: string): Generator<Token, undefined> {
+  TOKEN.lastIndex = 0;
+  for (let at = 0; at < sql.length; at = TOKEN.lastIndex) {
+    TOKEN.lastIndex = at;
+    const match = TOKEN.exec(sql);
+    if (match === null) return;
+    const end = TOKEN.lastIndex;
+    const [, space, double, single, tick, bracket, word, other] = match;
+    if (space === undefined) {
+      const quoted =
+        double?.replaceAll('""', '"') ??
+        single?.replaceAll("''", "'") ??
+        tick?.replaceAll("``", "`") ??
+        bracket;
+      yield { text: quoted ?? word ?? other ?? "", word: word?.toUpperCase() ?? "" };
+    }
+    TOKEN.lastIndex = end; // the generator shares the expression
+  }
+}

@@ -1,0 +1,36 @@
+import { Hono } from "hono";
+import * as v from "valibot";
+import { erase } from "../jobs/erasures.ts";
+import { readErasures } from "../store/erasures.ts";
+import { configured } from "./configured.ts";
+import type { HttpEnv } from "./hono-env.ts";
+import { input } from "./input.ts";
+
+const name = v.pipe(
+  v.string("must be a name"),
+  v.minLength(1, "must not be empty"),
+  v.maxLength(200, "must have at most 200 characters"),
+);
+
+const schema = v.strictObject({
+  table: name,
+  column: name,
+  key: v.pipe(
+    v.union([v.string(), v.pipe(v.number(), v.safeInteger())], "must be text or a whole number"),
+    v.transform(String),
+    v.minLength(1, "must not be empty"),
+    v.maxLength(1000, "must have at most 1,000 characters"),
+  ),
+  who: v.optional(name, "admin"),
+});
+
+/** `/v1/databases/:db/erasures`: rows that no restore and no download may bring back. */
+export const erasures = new Hono<HttpEnv>()
+  .get("/:db/erasures", async (c) => {
+    const { name: database } = configured(c.env, c.req.param("db"));
+    return c.json({ erasures: await readErasures(c.env.bucket, database) });
+  })
+  .post("/:db/erasures", input("json", schema), async (c) => {
+    const { name: database } = configured(c.env, c.req.param("db"));
+    return c.json(await erase(c.env, { database, ...c.req.valid("json") }), 201);
+  });

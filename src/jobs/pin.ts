@@ -1,0 +1,116 @@
+import { type Backup, existingBackup, repointBackup } from "../catalog/backups.ts";
+import type { Context } from "../context.ts";
+import { NightjarError, orFail } from "../errors.ts";
+import { verified } from "../format/hash.ts";
+import { log } from "../log.ts";
+import type { Manifest, Pin } from "../manifest.ts";
+import { readDocument, replaceManifest, writeManifest } from "../store/document.ts";
+import { bytesKey, manifestKey, pinnedKey, proofPrefix } from "../store/keys.ts";
+import { listKeys } from "../store/list.ts";
+import { PART_BYTES, writeMultipart } from "../store/multipart.ts";
+import { readInSpans } from "../store/range-reader.ts";
+import { objectExists } from "../store/read.ts";
+import { removeObjects } from "../store/remove.ts";
+
+/**
+ * Copy a backup to where no lifecycle rule takes it: bytes, which are checked on the way, proofs, then
+ * the manifest, which makes the copy whole; then the catalog points at it. A copy that a killed pin
+ * has left is finished. The backup's own objects stay where they are.
+ *
+ * @param by a pin by hand outranks the policy's: it ends only by hand
+ * @returns the manifest of the copy
+ * @throws NightjarError `BACKUP_NOT_FOUND`, `OBJECT_MISSING`, `OBJECT_CORRUPT`, `STORE_FAILED`, `CATALOG_FAILED`
+ */
+export async function pinBackup(
+  context: Context,
+  id: string,
+  by: Pin["by"],
+  reason: string,
+): Promise<Manifest> {
+  const { bucket, catalog, deps } = context;
+  const backup = await existingBackup(catalog, id);
+  const { key, own } = await copyBytes(bucket, backup);
+  await copyProofs(bucket, backup);
+
+  const at = new Date(deps.now()).toISOString();
+  const pin: Pin = by === "policy" && own.pin?.by === "user" ? own.pin : { by, reason, at };
+  let copy: Manifest = { ...own, key, manifestKey: pinnedKey(manifestKey(backup)), pin };
+  const standing = await readDocument(bucket, copy.manifestKey);
+  if (standing === null) await writeManifest(bucket, copy);
+  else if (by === "user") await replaceManifest(bucket, copy);
+  else copy = JSON.parse(standing) as Manifest;
+
+  const there = await repointBackup(catalog, id, copy);
+  // A prune that let it go meanwhile has taken the row, or the copy while it was being made.
+  if (!there) await removeObjects(bucket, [copy.manifestKey, key]);
+  if (!there || !(await objectExists(bucket, key)))
+    throw new NightjarError("BACKUP_NOT_FOUND", `Backup ${id} was removed while it was pinned.`);
+  log.info("pinned", { backup: id, by: copy.pin?.by, key });
+  return copy;
+}
+
+/**
+ * Take a pin by hand off. The copy stays until the next prune, which removes it as soon as the policy
+ * does not need it.
+ *
+ * @throws NightjarError `BACKUP_NOT_FOUND`, `PIN_NOT_FOUND`, `STORE_FAILED`, `CATALOG_FAILED`
+ */
+export async function unpinBackup(context: Context, id: string): Promise<Manifest> {
+  const { manifest } = await existingBackup(context.catalog, id);
+  if (manifest.pin?.by !== "user")
+    throw new NightjarError("PIN_NOT_FOUND", `Backup ${id} is not pinned by hand.`);
+  const at = new Date(context.deps.now()).toISOString();
+  const pin: Pin = { by: "policy", reason: "was pinned by hand until then", at };
+  const copy: Manifest = { ...manifest, pin };
+  await replaceManifest(context.bucket, copy);
+  await repointBackup(context.catalog, id, copy);
+  log.info("unpinned", { backup: id });
+  return copy;
+}
+
+/** The copy's key, and the manifest that the catalog has. */
+async function copyBytes(
+  bucket: R2Bucket,
+  backup: Backup,
+): Promise<{ key: string; own: Manifest }> {
+  const own = backup.manifest;
+  const source = bytesKey(backup, own.kind);
+  const key = pinnedKey(source);
+  const check = (from: string) =>
+    verified(readInSpans(bucket, from, own.stored.bytes, PART_BYTES), own.stored, from);
+  if (await objectExists(bucket, key)) {
+    if (own.key === key || (await isWhole(check(key)))) return { key, own };
+    if (!(await objectExists(bucket, source)))
+      throw new NightjarError("OBJECT_CORRUPT", `${key} does not hold what was written to it.`);
+    await removeObjects(bucket, [key]);
+  }
+  await writeMultipart(bucket, key, check(source), {
+    contentType: "application/zstd",
+    onUpload: async () => {}, // R2 itself drops what a killed one leaves, after seven days
+  });
+  return { key, own };
+}
+
+/** Whether bytes are what they should be: what a killed pin has left may not have been checked. */
+async function isWhole(bytes: AsyncIterable<Uint8Array>): Promise<boolean> {
+  try {
+    for await (const chunk of bytes) void chunk;
+    return true;
+  } catch (thrown) {
+    if (thrown instanceof NightjarError && thrown.code === "OBJECT_CORRUPT") return false;
+    throw thrown;
+  }
+}
+
+async function copyProofs(bucket: R2Bucket, backup: Backup): Promise<void> {
+  for (const key of await listKeys(bucket, proofPrefix(manifestKey(backup))))
+    await orFail("STORE_FAILED", `copying ${key}`, async () => {
+      const proof = await bucket.get(key);
+      if (proof === null) return; // the lifecycle was faster
+      const { httpMetadata, customMetadata } = proof;
+      await bucket.put(pinnedKey(key), await proof.text(), {
+        ...(httpMetadata && { httpMetadata }),
+        ...(customMetadata && { customMetadata }), // its hash
+      });
+    });
+}

@@ -1,0 +1,111 @@
+import type { Context } from "../context.ts";
+import { encode } from "../format/bytes.ts";
+import { isWhole } from "../format/selection.ts";
+import { SqlSelector } from "../format/select-sql.ts";
+import { readSqlHead } from "../format/sql-head.ts";
+import { SqlScanner } from "../format/sql-scanner.ts";
+import type { Manifest } from "../manifest.ts";
+import { writeSelected } from "../sqlite/write-sql.ts";
+import type { Steps } from "../target/steps.ts";
+import { type Pages, writePages } from "../target/write-pages.ts";
+import type { Planned } from "./restore-plan.ts";
+import { dumpText, momentPages, openStored, snapshotPages, storedPages } from "./stored.ts";
+
+/** Bytes of SQL in one request, which is one transaction; more where one row is larger. */
+const REQUEST = 2 * 1024 * 1024;
+
+/** Send the subject as SQL; told how many bytes of it were sent. @throws NightjarError as `Steps.write` */
+export async function writeStatements(
+  context: Context,
+  planned: Planned,
+  steps: Steps,
+  onBytes: (bytes: number) => Promise<void>,
+): Promise<void> {
+  let held: Uint8Array[] = [];
+  let length = 0;
+  let sent = 0;
+  const flush = async () => {
+    if (length === 0) return;
+    await steps.write(held);
+    sent += length;
+    held = [];
+    length = 0;
+    await onBytes(sent);
+  };
+  for await (const statements of sqlOf(context, planned)) {
+    held.push(statements);
+    length += statements.length;
+    if (length >= REQUEST) await flush();
+  }
+  await flush();
+}
+
+/** Whole statements, without a transaction's beginning and end. */
+async function* sqlOf(context: Context, planned: Planned): AsyncIterable<Uint8Array> {
+  const { subject, selection, erasures } = planned;
+  if ("manifest" in subject && subject.manifest.kind === "dump") {
+    yield* sqlOfDump(context, subject.manifest, planned);
+    return;
+  }
+  const image = await openStored(context, subject, erasures);
+  try {
+    yield* writeSelected(image, "libsql", selection);
+  } finally {
+    image.close();
+  }
+}
+
+async function* sqlOfDump(
+  context: Context,
+  manifest: Manifest,
+  { selection, erasures }: Planned,
+): AsyncIterable<Uint8Array> {
+  const selector = new SqlSelector(selection);
+  let found: Uint8Array[] = [];
+  const scanner = new SqlScanner(({ bytes }) => {
+    const wanted = isRefused(bytes) ? undefined : selector.take(bytes);
+    // A copy, on a line of its own: the text may end in a comment, and the chunk's memory is not ours.
+    if (wanted !== undefined) found.push(new Uint8Array(wanted), encode("\n"));
+  }, Infinity);
+  for await (const chunk of await dumpText(context, manifest, erasures)) {
+    scanner.push(chunk);
+    yield* found;
+    found = [];
+  }
+  const { userVersion } = manifest.schema;
+  if (userVersion !== null && selection.schema && selection.tables === undefined)
+    yield encode(`PRAGMA user_version=${userVersion};\n`);
+}
+
+/** What a libSQL server takes from nobody, and what is set for each transaction already. */
+function isRefused(statement: Uint8Array): boolean {
+  const { verb, table } = readSqlHead(statement);
+  return verb === "PRAGMA" || verb === "ANALYZE" || /^sqlite_(stat\d|schema)$/i.test(table);
+}
+
+/** Send the subject as pages. @throws NightjarError as `writePages` */
+export async function writeAllPages(
+  context: Context,
+  { subject, target, state, selection }: Planned,
+  restore: string,
+  step: number,
+  onPages: (pages: number, of: number) => Promise<void>,
+): Promise<void> {
+  if (!isWhole(selection) || "why" in state.pages) throw new Error("planned by statements");
+  const { pageSize, pageCount } = await storedPages(context, subject);
+  const pages: Pages = {
+    pageSize,
+    pageCount,
+    pages:
+      "manifest" in subject
+        ? snapshotPages(context, subject.manifest, pageSize)
+        : momentPages(context, subject.moment),
+  };
+  await writePages(
+    target.server,
+    context.deps,
+    { restore, step, header: state.pages.header },
+    pages,
+    (written) => onPages(written, pageCount),
+  );
+}

@@ -1,0 +1,89 @@
+import type { Context } from "../context.ts";
+import { databasePages, pagesInFile } from "../format/database-file.ts";
+import { eraseFromDump } from "../format/erase-dump.ts";
+import type { Erased, Erasure } from "../format/erasure.ts";
+import { verified } from "../format/hash.ts";
+import { zstdDecompress } from "../format/codec.ts";
+import type { Page, PageReader } from "../format/page.ts";
+import { log } from "../log.ts";
+import type { Manifest } from "../manifest.ts";
+import type { Image } from "../sqlite/image.ts";
+import { openErased, openImage } from "../sqlite/open.ts";
+import { openLog } from "../store/log-reader.ts";
+import { readObject } from "../store/read.ts";
+import { openSnapshot, readSnapshotFile } from "../store/snapshot-reader.ts";
+import { type Moment, pagesOf } from "./log-moment.ts";
+
+/**
+ * Where stored content is read to leave Nightjar again, as a download or as a restore; only the stored
+ * objects themselves (`db.zst`, `sql.zst`) are sent as they lie, by http/download.ts, and only where
+ * nothing was erased since. The rows of an erasure list are taken out here, of SQL: pages keep the bytes
+ * of rows that are gone, and are not given then.
+ */
+
+/** What is stored: a backup, or a moment of the log. */
+export type Stored = { readonly manifest: Manifest } | { readonly moment: Moment };
+
+/** The SQL text of a dump, checked against its hash before its last bytes are given. */
+export async function dumpText(
+  { bucket }: Context,
+  { id, key, raw, stored }: Manifest,
+  erasures: readonly Erasure[],
+): Promise<AsyncIterable<Uint8Array>> {
+  const compressed = await readObject(bucket, key, undefined, stored.bytes);
+  const text = verified(zstdDecompress(compressed), raw, key);
+  if (erasures.length === 0) return text;
+  return eraseFromDump(text, erasures, (erased) => tell(erased, id));
+}
+
+/**
+ * A snapshot or a moment as a database that SQLite reads.
+ *
+ * @throws NightjarError `ERASURE_FAILED`; as `storedPages`
+ */
+export async function openStored(
+  context: Context,
+  stored: Stored,
+  erasures: readonly Erasure[],
+): Promise<Image> {
+  const pages = await storedPages(context, stored);
+  if (erasures.length === 0) return openImage(pages);
+  const { image, erased } = await openErased(pages, erasures);
+  tell(erased, "manifest" in stored ? stored.manifest.id : stored.moment.lineage);
+  return image;
+}
+
+function tell({ tables, unapplied }: Erased, from: string): void {
+  log.info("erased", {
+    from,
+    rows: tables.reduce((sum, { rows }) => sum + rows, 0),
+    tables: tables.map(({ table }) => table).join(","),
+    unapplied: unapplied.map(({ table, column }) => `${table}.${column}`).join(","),
+  });
+}
+
+/** The database file of a snapshot, checked against its hash before its last bytes are given. */
+export function snapshotFile({ bucket }: Context, manifest: Manifest): AsyncIterable<Uint8Array> {
+  return verified(readSnapshotFile(bucket, manifest), manifest.raw, manifest.key);
+}
+
+/** The pages of a moment as they stand in a file; their memory is used again for the next ones. */
+export function momentPages({ bucket }: Context, moment: Moment): AsyncIterable<readonly Page[]> {
+  return databasePages(pagesOf(bucket, moment), moment.pageSize, moment.pageCount).pages;
+}
+
+/** The same of a snapshot. */
+export function snapshotPages(
+  context: Context,
+  manifest: Manifest,
+  pageSize: number,
+): AsyncIterable<readonly Page[]> {
+  return pagesInFile(snapshotFile(context, manifest), pageSize);
+}
+
+/** The pages of a snapshot or a moment, each when it is asked for. */
+export function storedPages({ bucket }: Context, stored: Stored): Promise<PageReader> {
+  return "manifest" in stored
+    ? openSnapshot(bucket, stored.manifest)
+    : openLog(bucket, stored.moment.chain, stored.moment);
+}

@@ -1,0 +1,44 @@
+import type { Retention, Tier } from "./tier.ts";
+
+/** One rule of the file that `wrangler r2 bucket lock set --file` takes. */
+export interface LockRule {
+  id: string;
+  enabled: true;
+  prefix: string;
+  condition: { type: "Age"; maxAgeSeconds: number };
+}
+
+/** How the name of every lock rule of ours begins. */
+export const LOCK_NAME = "nightjar lock ";
+
+/** What the locks need to know of a database; ms. */
+export interface Locked {
+  readonly retention: Retention;
+  readonly lockMs: number | undefined;
+}
+
+/**
+ * The R2 lock rules: for so long not even the owner's token deletes or overwrites a backup. Never longer
+ * than its tier is kept, so that no lock holds what the lifecycle and prune have to delete. The page log
+ * and pinned copies are not locked: they are removed when they are no longer needed. There are never
+ * more of them than lifecycle rules, so that R2's limit on these is theirs too.
+ */
+export function lockRules(databases: ReadonlyMap<string, Locked>): { rules: LockRule[] } {
+  const rules = [...databases].flatMap(([database, { retention, lockMs }]) =>
+    lockMs === undefined
+      ? []
+      : (Object.entries(retention) as [Tier, number][]).map(([tier, age]) =>
+          ruleOf(tier, database, Math.min(lockMs, age)),
+        ),
+  );
+  return { rules };
+}
+
+function ruleOf(tier: Tier, database: string, age: number): LockRule {
+  return {
+    id: `${LOCK_NAME}${tier} ${database}`,
+    enabled: true,
+    prefix: `${tier}/${database}/`,
+    condition: { type: "Age", maxAgeSeconds: Math.floor(age / 1000) },
+  };
+}

@@ -1,0 +1,56 @@
+/** What is lost when a database goes back to an earlier state. Moments are ISO 8601. */
+export interface LossWindow {
+  readonly asOf: string;
+  /** The newest commit that Nightjar knows of; null where it knows none. */
+  readonly newestKnown: string | null;
+  readonly now: string;
+  readonly words: string;
+}
+
+/**
+ * The data-loss window of a restore.
+ *
+ * @param known commits of the database that are known, ms
+ */
+export function lossWindow(
+  database: string,
+  asOf: string,
+  known: readonly number[],
+  now: number,
+): LossWindow {
+  const from = Date.parse(asOf);
+  const newest = known.length === 0 ? null : Math.max(...known);
+  const later =
+    newest !== null && newest > from
+      ? `The newest commit that Nightjar knows of came ${span(newest - from)} later`
+      : "Nightjar knows of no later commit";
+  return {
+    asOf,
+    newestKnown: newest === null ? null : new Date(newest).toISOString(),
+    now: new Date(now).toISOString(),
+    words: `What was written to ${database} after ${asOf} is not in it: ${span(now - from)} until now. ${later}.`,
+  };
+}
+
+const UNITS = [
+  [86_400, "d"],
+  [3600, "h"],
+  [60, "min"],
+  [1, "s"],
+] as const;
+
+/** A length of time for people, in its two largest units: `3 h 12 min`. */
+export function span(ms: number): string {
+  let rest = Math.max(0, Math.round(ms / 1000));
+  const first = UNITS.findIndex(([unit]) => rest >= unit);
+  if (first === -1) return "0 s";
+  const parts = UNITS.slice(first, first + 2).map(([unit, name]) => {
+    const count = Math.floor(rest / unit);
+    rest -= count * unit;
+    return { count, name };
+  });
+  return parts
+    .filter(({ count }) => count > 0)
+    .map(({ count, name }) => `${count} ${name}`)
+    .join(" ");
+}

@@ -1,0 +1,45 @@
+import { NightjarError } from "../errors.ts";
+import type { Erasure } from "../format/erasure.ts";
+import { readDocument, writeDocument } from "./document.ts";
+import { stamp } from "./keys.ts";
+import { listObjects } from "./list.ts";
+
+/**
+ * The erasure list of a database lies in the bucket, one object an entry, so that it outlives the
+ * catalog: `erasures/<database>/<yyyymmddThhmmssZ>-<id>.json`.
+ */
+export const ERASURES = "erasures/";
+
+/** @throws NightjarError `STORE_FAILED`, `STORE_CONFLICT` */
+export async function addErasure(bucket: R2Bucket, erasure: Erasure): Promise<string> {
+  const { database, at, id } = erasure;
+  const key = `${ERASURES}${database}/${stamp(Date.parse(at))}-${id}.json`;
+  await writeDocument(bucket, key, `${JSON.stringify(erasure, undefined, 2)}\n`);
+  return key;
+}
+
+/**
+ * Every entry of a database's list, the oldest first.
+ *
+ * @throws NightjarError `STORE_FAILED`; `OBJECT_CORRUPT`, `OBJECT_MISSING` for an entry that cannot be read: then nothing
+ *   may be restored without it
+ */
+export async function readErasures(bucket: R2Bucket, database: string): Promise<Erasure[]> {
+  const erasures: Erasure[] = [];
+  for await (const { key } of listObjects(bucket, `${ERASURES}${database}/`)) {
+    const text = await readDocument(bucket, key);
+    if (text === null) throw new NightjarError("OBJECT_MISSING", `${key} is not in the bucket.`);
+    erasures.push(parsed(key, text));
+  }
+  return erasures;
+}
+
+function parsed(key: string, text: string): Erasure {
+  try {
+    return JSON.parse(text) as Erasure;
+  } catch (thrown) {
+    throw new NightjarError("OBJECT_CORRUPT", `${key} is no entry of an erasure list.`, {
+      cause: thrown,
+    });
+  }
+}

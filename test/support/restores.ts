@@ -1,0 +1,48 @@
+import { createClient } from "@libsql/client/http";
+import { inject } from "vitest";
+import type { Context } from "../../src/context.ts";
+import type { Image } from "../../src/sqlite/image.ts";
+import { openImage } from "../../src/sqlite/open.ts";
+import { apiOf } from "./api.ts";
+import { describeImage, pagesOf } from "./describe-image.ts";
+import { databaseBytes } from "./hrana-pages.ts";
+import type { PageDatabase } from "./page-database.ts";
+
+/** What a restore answered, line by line. */
+export interface Told {
+  status: number;
+  lines: Record<string, any>[];
+  /** The last line: `done` or `error`; a problem where it was refused. */
+  last: Record<string, any>;
+}
+
+/** Ask for a restore and read all of its answer. */
+export async function askRestore(context: Context, path: string, body: object): Promise<Told> {
+  const answer = await apiOf(context).call(path, body);
+  const lines = new TextDecoder()
+    .decode(await answer.arrayBuffer())
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line) as Record<string, any>);
+  return { status: answer.status, lines, last: lines.at(-1)! };
+}
+
+/** All that a database of the tests holds, one line each. */
+export async function describe(database: PageDatabase): Promise<string[]> {
+  return describeBytes(await databaseBytes(database.client));
+}
+
+/** The same of the server with everything that is hard to carry over. */
+export async function describeFidelity(): Promise<string[]> {
+  const client = createClient({ url: inject("fidelity") });
+  return describeBytes(await databaseBytes(client));
+}
+
+async function describeBytes(bytes: Uint8Array): Promise<string[]> {
+  const image: Image = await openImage(pagesOf(bytes));
+  try {
+    return await describeImage(image);
+  } finally {
+    image.close();
+  }
+}

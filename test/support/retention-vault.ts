@@ -1,0 +1,91 @@
+import { createHash } from "node:crypto";
+import { enterBackup } from "../../src/catalog/backups.ts";
+import { openCatalog } from "../../src/catalog/open.ts";
+import type { Manifest, Pin } from "../../src/manifest.ts";
+import { DAY } from "../../src/plan/duration.ts";
+import type { LifecycleRule } from "../../src/plan/lifecycle.ts";
+import { bytesKey, manifestKey, parseKey, pinnedKey } from "../../src/store/keys.ts";
+import type { Chance } from "./chance.ts";
+import { MemoryBucket, MemoryDatabase } from "./memory-cloud.ts";
+import type { Known } from "./naive-retention.ts";
+
+/** What is stored in a world: the bucket with its lifecycle, the catalog, and what the test knows of both. */
+export class Vault {
+  readonly bucket: MemoryBucket;
+  readonly db = new MemoryDatabase();
+  readonly known = new Map<string, Known>();
+  /** Where the catalog says that each backup's bytes are. */
+  keys = new Map<string, string>();
+  readonly #now: () => number;
+
+  constructor(now: () => number) {
+    this.#now = now;
+    this.bucket = new MemoryBucket(now);
+  }
+
+  async store(backup: Known): Promise<void> {
+    const bytes = new TextEncoder().encode(`the bytes of ${backup.id}`);
+    const sha256 = createHash("sha256").update(bytes).digest("hex");
+    const { id, database, tier } = backup;
+    const manifest = {
+      ...{ id, database, tier, runId: id, kind: "dump" },
+      ...{ takenAt: new Date(backup.takenAt).toISOString() },
+      ...{ key: bytesKey(backup, "dump"), manifestKey: manifestKey(backup) },
+      stored: { bytes: bytes.length, sha256 },
+    } as Manifest;
+    await this.bucket.put(manifest.key, bytes);
+    await this.bucket.put(manifest.manifestKey, JSON.stringify(manifest));
+    await enterBackup(openCatalog(this.db as unknown as D1Database), manifest);
+    this.known.set(id, backup);
+    this.keys.set(id, manifest.key);
+  }
+
+  /** R2 deletes what its rules say, up to a day late, object by object. */
+  live(rules: readonly LifecycleRule[], chance: Chance): void {
+    for (const [key, { uploaded }] of this.bucket.objects)
+      for (const { conditions, deleteObjectsTransition } of rules) {
+        if (deleteObjectsTransition === undefined || !key.startsWith(conditions.prefix)) continue;
+        const overdue = this.#now() - uploaded - deleteObjectsTransition.condition.maxAge * 1000;
+        if (overdue >= DAY || (overdue >= 0 && chance.happens(0.4)))
+          this.bucket.objects.delete(key);
+      }
+  }
+
+  /** Where a backup's bytes may lie. */
+  placesOf(backup: Known): string[] {
+    const key = bytesKey(backup, "dump");
+    return [key, pinnedKey(key)];
+  }
+
+  isThere(backup: Known): boolean {
+    return this.placesOf(backup).some((key) => this.bucket.objects.has(key));
+  }
+
+  /** The ids of all whole copies. */
+  copies(): string[] {
+    return [...this.bucket.objects.keys()].flatMap((key) => {
+      const name = parseKey(key);
+      return name?.pinned === true && name.part === "manifest" ? [name.id] : [];
+    });
+  }
+
+  alive(): Known[] {
+    return [...this.known.values()];
+  }
+
+  /** The catalog as it stands: which backups there are, where, and who holds their pins. */
+  readCatalog(): void {
+    const rows = this.db.sqlite
+      .prepare(
+        "SELECT id, manifest ->> '$.key' AS key, manifest ->> '$.pin.by' AS pin FROM backups",
+      )
+      .all() as { id: string; key: string; pin: Pin["by"] | null }[];
+    this.keys = new Map(rows.map(({ id, key }) => [id, key]));
+    const pins = new Map(rows.map(({ id, pin }) => [id, pin]));
+    for (const backup of this.alive()) {
+      const pin = pins.get(backup.id);
+      if (pin === undefined) this.known.delete(backup.id);
+      else backup.pin = pin;
+    }
+  }
+}

@@ -1,0 +1,105 @@
+import { inject } from "vitest";
+import { beforeAll, describe as group, expect, it } from "vitest";
+import type { Context } from "../../src/context.ts";
+import { backUp, manualRun, testContext } from "../support/context.ts";
+import { PageDatabase } from "../support/page-database.ts";
+import { askRestore, describe, describeFidelity } from "../support/restores.ts";
+
+let context: Context;
+let backup: string;
+
+beforeAll(async () => {
+  context = testContext({ hard: { url: inject("fidelity") } });
+  const run = await backUp(context, manualRun("hard"));
+  expect(run.error).toBeNull();
+  backup = run.backupId!;
+});
+
+/** libSQL draws random numbers when it builds a vector index. */
+const notDrawn = (line: string) =>
+  !/^ {2}(vectors_idx_shadow|libsql_vector_meta_shadow):/.test(line);
+
+group("everything that is hard to carry over", () => {
+  it("comes back as it was by pages", async () => {
+    const target = await PageDatabase.create();
+    const { last } = await askRestore(context, `/v1/backups/${backup}/restore`, {
+      target: target.config,
+      verify: true,
+    });
+    expect(last).toMatchObject({ done: { way: "pages", verified: { hashed: true } } });
+    expect(await describe(target)).toEqual(await describeFidelity());
+  });
+
+  it("comes back as it was by statements", async () => {
+    const target = await PageDatabase.create();
+    const { last } = await askRestore(context, `/v1/backups/${backup}/restore`, {
+      target: target.config,
+      verify: true,
+      way: "statements",
+    });
+    expect(last).toMatchObject({ done: { way: "statements", verified: { hashed: true } } });
+    expect((await describe(target)).filter(notDrawn)).toEqual(
+      (await describeFidelity()).filter(notDrawn),
+    );
+  });
+});
+
+group("a target that somebody else writes to", () => {
+  const ways = ["pages", "statements"] as const;
+  /** The context, in which `act` is done once, before the first request to a target whose address fits. */
+  const interrupted = (
+    target: PageDatabase,
+    address: RegExp,
+    nth: number,
+    act: () => Promise<void>,
+  ) => {
+    let left = nth;
+    const namespace = btoa(target.namespace).replace(/=+$/, "");
+    const deps: Context["deps"] = {
+      ...context.deps,
+      async fetch(url, init) {
+        const ours = new Headers(init.headers).get("x-namespace-bin") === namespace;
+        if (ours && address.test(url) && --left === 0) await act();
+        return context.deps.fetch(url, init);
+      },
+    };
+    return { ...context, deps };
+  };
+
+  it.each(ways)("by %s: what differs is named, and the target marked", async (way) => {
+    const target = await PageDatabase.create();
+    const body = { target: target.config, verify: true, way };
+    const path = `/v1/backups/${backup}/restore`;
+    const spoil = () => target.exec("UPDATE gaps SET a = 'other' WHERE rowid = 5");
+    const { last } = await askRestore(interrupted(target, /cursor$/, 1, spoil), path, body);
+    expect(last).toMatchObject({
+      error: {
+        code: "RESTORE_DIFFERS",
+        message:
+          "The target is not what was restored: table gaps has other values in its 4 rows. It is marked incomplete.",
+      },
+    });
+    // The mark has made it a page longer, so that by pages it does not fit any more.
+    const again = await askRestore(context, path, { ...body, way: "auto" });
+    expect(again.last, JSON.stringify(again.last)).toHaveProperty("done");
+    expect((await describe(target)).filter(notDrawn)).toEqual(
+      (await describeFidelity()).filter(notDrawn),
+    );
+  });
+
+  it.each(ways)("by %s: another restore wins, and this one says so", async (way) => {
+    const target = await PageDatabase.create();
+    const body = { target: target.config, way };
+    const path = `/v1/backups/${backup}/restore`;
+    const other = async () => {
+      const { last } = await askRestore(context, path, { ...body, way: "statements" });
+      expect(last).toHaveProperty("done");
+    };
+    // The third request is the first after the mark.
+    const { last } = await askRestore(interrupted(target, /pipeline$/, 3, other), path, body);
+    expect(last).toMatchObject({ error: { code: "RESTORE_SUPERSEDED" } });
+    expect((await describe(target)).filter(notDrawn)).toEqual(
+      (await describeFidelity()).filter(notDrawn),
+    );
+  });
+});
