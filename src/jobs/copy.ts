@@ -68,7 +68,7 @@ function farFor({ config, far }: Context, { id, database, verification, drill }:
  * since: the second store has its own way of keeping.
  */
 function farManifest(backup: Backup): Manifest {
-  const { pin, ...manifest } = backup.manifest;
+  const { pin: _pin, ...manifest } = backup.manifest;
   const key = bytesKey(backup, manifest.kind);
   return { ...manifest, key, manifestKey: manifestKey(backup) };
 }

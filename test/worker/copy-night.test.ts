@@ -7,13 +7,16 @@ import { keepHouse } from "../../src/jobs/keep-house.ts";
 import { prove } from "../../src/jobs/prove.ts";
 import { rebuild } from "../../src/jobs/rebuild.ts";
 import { DAY, HOUR } from "../../src/plan/duration.ts";
+import { writeDocument } from "../../src/store/document.ts";
 import type { FarStore } from "../../src/store/far.ts";
 import { farR2 } from "../../src/store/far-r2.ts";
 import { allKeys, backUp, manualRun, testContext } from "../support/context.ts";
 import { boundFar, farKeys } from "../support/far.ts";
 
 /** What the night does about second copies. */
-const { DB, COPY_BUCKET } = env as unknown as { DB: D1Database; COPY_BUCKET: R2Bucket };
+const { BUCKET, DB, COPY_BUCKET } = env as unknown as Record<"BUCKET" | "COPY_BUCKET", R2Bucket> & {
+  DB: D1Database;
+};
 const DATABASES = {
   shop: { url: inject("shop"), capture: "dump", retain: { manual: "30d" } },
   left: { url: inject("shop"), capture: "dump", copy: false },
@@ -121,6 +124,15 @@ describe("the night", () => {
     await tendCopies(context, later);
     expect(await proofs()).toEqual(await near());
     expect((await proofs()).length).toBeGreaterThan(2);
+  });
+
+  it("copies erasure lists, without which erased rows would come back", async () => {
+    const far = boundFar("erasures/");
+    const key = "erasures/shop/20261121T000000Z-00000000000a.json";
+    await writeDocument(BUCKET, key, "{}\n");
+    await tendCopies(contextOf(far), later);
+    expect(await far.readText(key)).toBe("{}\n");
+    await BUCKET.delete(key);
   });
 
   it("says that the store is away, after the rest of its work", async () => {

@@ -2,6 +2,9 @@ import { env } from "cloudflare:workers";
 import { beforeAll, beforeEach, describe, expect, inject, it, vi } from "vitest";
 import { type Backup, enterBackup, findBackup, newestBackup } from "../../src/catalog/backups.ts";
 import { copyBackup } from "../../src/jobs/copy.ts";
+import { tendCopies } from "../../src/jobs/copy-night.ts";
+import { pinBackup, unpinBackup } from "../../src/jobs/pin.ts";
+import { DAY } from "../../src/plan/duration.ts";
 import { writeManifest } from "../../src/store/document.ts";
 import { apiOf } from "../support/api.ts";
 import { backUp, manualRun, testContext } from "../support/context.ts";
@@ -154,6 +157,24 @@ describe.each(Object.entries(FARS))("a copy to %s", (_kind, farOf) => {
     await far.remove(keys);
     expect(await farKeys(far)).toEqual([]);
   });
+});
+
+it("of a pinned backup lies under the backup's own keys, with its own manifest", async () => {
+  const context = contextOf(boundFar("pinned/"));
+  await backUp(testContext(DATABASES), manualRun("shop"));
+  const { id, manifest } = (await newestBackup(context.catalog, "shop"))!;
+  const own = await (await BUCKET.get(manifest.manifestKey))!.text();
+  await pinBackup(context, id, "user", "evidence");
+  await BUCKET.delete([manifest.key, manifest.manifestKey]); // as the lifecycle does
+  expect(await copyBackup(context, id)).toMatchObject({ state: "copied" });
+  expect(await farKeys(context.far!)).toEqual([manifest.key, manifest.manifestKey].toSorted());
+  expect(await context.far!.readText(manifest.manifestKey)).toBe(own);
+  await tendCopies(context, Date.now() + DAY);
+  const keys = await farKeys(context.far!);
+  expect(keys.filter((key) => key.includes(id)).length).toBeGreaterThan(2); // its proofs
+  expect(keys.filter((key) => key.startsWith("pinned/"))).toEqual([]);
+  await unpinBackup(context, id);
+  expect(await copyBackup(context, id)).toMatchObject({ state: "copied" });
 });
 
 describe("a copy that is known to be good", () => {
