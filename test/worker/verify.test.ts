@@ -100,7 +100,8 @@ describe("a verify", () => {
 
   it("finds a manifest that somebody has written anew", async () => {
     const { id, manifest } = await backupOf("shop");
-    const other = manifestText({ ...manifest, name: "another" });
+    const renamed = { ...manifest, name: "another" };
+    const other = manifestText(renamed);
     const sha256 = createHash("sha256").update(other).digest("hex");
     const object = (await BUCKET.get(manifest.manifestKey))!;
     const [before, { customMetadata }] = [await object.text(), object];
