@@ -90,7 +90,7 @@ describe("the runbook's commands, when", () => {
     client.close();
     expect((await product.nightjar("backup", "shop")).code).toBe(0);
     const said = await run("deletion");
-    expect(said).toContain(`\n${customers}\n`);
+    expect(said).toContain(`\n${String(customers)}\n`);
     expect(await ask("SELECT count(*) FROM customers")).toBe(customers);
   });
 
