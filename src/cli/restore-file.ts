@@ -57,6 +57,7 @@ export async function restoreToFile(
     const notes = [
       ...leftOut.map((sql) => `needs libSQL, and is left out: ${sql}`),
       ...checked.notes,
+      ...erasedNotes(found),
     ];
     if (json) printJson({ file, bytes, asOf: found.asOf, movedAside: aside, ...checked, notes });
     else {
@@ -69,6 +70,14 @@ export async function restoreToFile(
   }
 }
 
+function erasedNotes({ erasures }: Found): string[] {
+  if (erasures.length === 0) return [];
+  const tables = [...new Set(erasures.map(({ table }) => table))].join(", ");
+  return [
+    `rows of ${tables} that were erased since then are left out (entries of the erasure list: ${erasures.length})`,
+  ];
+}
+
 /** Make the database under the name `made`; what SQLite cannot hold of it is returned. */
 async function make(
   found: Found,
@@ -77,7 +86,7 @@ async function make(
   made: string,
   file: string,
 ): Promise<string[]> {
-  if (isWhole(selection) && found.kind !== "dump") {
+  if (isWhole(selection) && found.kind !== "dump" && found.erasures.length === 0) {
     const { url, digest } = await found.link("db");
     await saveVerified(url, digest, made, json);
     return [];

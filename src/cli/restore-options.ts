@@ -1,3 +1,4 @@
+import { concerning, type Erasure } from "../format/erasure.ts";
 import { lossWindow, type LossWindow } from "../plan/loss.ts";
 import { bodyOf, type Client } from "./client.ts";
 import { type Digest, digestIn } from "./download.ts";
@@ -30,6 +31,8 @@ export interface Found {
   readonly tables: readonly { name: string; rows: number | null }[] | undefined;
   readonly userVersion: number | null;
   readonly loss: LossWindow;
+  /** Entries of the erasure list that concern it: rows are left out, and pages cannot be had. */
+  readonly erasures: readonly Erasure[];
   /** A link to it, and the hash that it must have where one is known. */
   link(format: string): Promise<{ url: string; digest: Digest | undefined }>;
 }
@@ -44,6 +47,7 @@ export async function findSubject(
   const known = [state.log?.committedAt, newest?.snapshot?.committedAt ?? newest?.takenAt]
     .filter((moment) => moment !== undefined)
     .map((moment) => Date.parse(moment));
+  const { erasures } = await bodyOf(client.v1.databases[":db"].erasures.$get({ param: { db } }));
   const loss = (asOf: string) => lossWindow(db, asOf, known, Date.now());
   if (at !== undefined) {
     const linkTo = (format: string) =>
@@ -53,7 +57,7 @@ export async function findSubject(
           json: { at, format, expiresIn: "6h" },
         }),
       );
-    const { moment } = await linkTo("db");
+    const { moment } = await linkTo("sql");
     return {
       what: `${db} as of ${moment.committedAt}`,
       kind: "moment",
@@ -62,11 +66,13 @@ export async function findSubject(
       tables: undefined,
       userVersion: null,
       loss: loss(moment.committedAt),
+      erasures: concerning(erasures, moment.committedAt),
       link: async (format) => ({ url: (await linkTo(format)).url, digest: undefined }),
     };
   }
   const found = await findBackup(client, db, backup);
   const asOf = found.snapshot?.committedAt ?? found.takenAt;
+  const erased = concerning(erasures, found.takenAt);
   return {
     what: `backup ${found.id} of ${db}`,
     kind: found.kind,
@@ -75,9 +81,10 @@ export async function findSubject(
     tables: found.tables,
     userVersion: found.schema.userVersion,
     loss: loss(asOf),
+    erasures: erased,
     link: async (format) => ({
       url: (await makeLink(client, found.id, format, "6h")).url,
-      digest: digestIn(found, format),
+      digest: erased.length === 0 ? digestIn(found, format) : undefined,
     }),
   };
 }

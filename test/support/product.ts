@@ -63,6 +63,12 @@ export class Product {
     await this.#startWorker();
   }
 
+  /** Start the Worker that was stopped, on what it left, with other secrets if given. */
+  async startAgain(secrets: Record<string, string> = {}): Promise<void> {
+    this.#vars = { ...this.#vars, ...secrets };
+    await this.#startWorker();
+  }
+
   async #startWorker(): Promise<void> {
     const { persistTo } = this;
     this.worker = await startWorker({ port: await freePort(), persistTo, vars: this.#vars });

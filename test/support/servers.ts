@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createClient } from "@libsql/client/http";
@@ -27,6 +27,8 @@ declare module "vitest" {
     guarded: { url: string; token: string };
     /** A real libSQL server that dies when told to: see mortal-sqld.ts. */
     mortal: { url: string; control: string };
+    /** Objects as Nightjar 0.1 wrote them, by key: bytes in base64, and what R2 keeps beside them. */
+    golden: Record<string, { base64: string; customMetadata: Record<string, string> }>;
     /** A real libSQL server with everything that is hard to carry over: see fidelity.ts. */
     fidelity: string;
     /** An empty libSQL server, for the one test that fills it. */
@@ -67,11 +69,25 @@ export default async function setup(project: TestProject): Promise<() => Promise
   project.provide("empty", empty.url);
   project.provide("sync", sync.url);
   project.provide("s3", { endpoint: s3.endpoint, keys: s3.keys });
+  project.provide("golden", await readGolden());
   return async () => {
     const servers = [faults, sync, s3, shop, fidelity, empty, pages, shortLog, guarded, mortal];
     for (const server of servers) await server.stop();
     await rm(dir, { recursive: true, force: true });
   };
+}
+
+/** The bucket that test/golden/format-1 holds. */
+async function readGolden() {
+  const folder = join(import.meta.dirname, "../golden/format-1");
+  const index = JSON.parse(await readFile(join(folder, "index.json"), "utf8")) as Record<
+    string,
+    { file: string; customMetadata: Record<string, string> }
+  >;
+  const objects: Record<string, { base64: string; customMetadata: Record<string, string> }> = {};
+  for (const [key, { file, customMetadata }] of Object.entries(index))
+    objects[key] = { base64: await readFile(join(folder, file), "base64"), customMetadata };
+  return objects;
 }
 
 async function startWithNamespaces(

@@ -1,3 +1,4 @@
+import { Buffer } from "node:buffer";
 import { env } from "cloudflare:workers";
 import { beforeAll, describe, expect, inject, it, vi } from "vitest";
 import { findBackup, newestBackup, newestDrilled } from "../../src/catalog/backups.ts";
@@ -6,6 +7,7 @@ import { drillBackup } from "../../src/jobs/drill.ts";
 import { look } from "../../src/jobs/look.ts";
 import { prove } from "../../src/jobs/prove.ts";
 import { apiOf } from "../support/api.ts";
+import { alter } from "../support/altered-backup.ts";
 import { backUp, manualRun, testContext } from "../support/context.ts";
 import { PageDatabase } from "../support/page-database.ts";
 
@@ -84,6 +86,32 @@ describe("a drill", () => {
       state: "corrupt",
       newestVerified: null,
     });
+  });
+
+  it("fails where an index does not have what its table has, or rows are missing", async () => {
+    const { context, backup } = await made(
+      "CREATE TABLE t (v TEXT); CREATE INDEX i ON t (v); INSERT INTO t VALUES ('needle'), ('other')",
+      {},
+      "index",
+    );
+    await alter(context, backup.id, (file) => {
+      const text = Buffer.from(file.buffer, file.byteOffset, file.length);
+      text.write("noodle", text.lastIndexOf("needle")); // in the index, whose page comes behind
+    });
+    expect((await prove(context, backup.id, "verify")).outcome).toBe("verified");
+    const proof = await prove(context, backup.id, "drill");
+    expect(proof).toMatchObject({ outcome: "failed", problem: { code: "DRILL_FAILED" } });
+    expect(proof.problem!.message).toMatch(/integrity_check finds: .*index i/);
+
+    const other = await made("CREATE TABLE t (v); INSERT INTO t VALUES (1), (2)", {}, "fewer");
+    const { manifest } = other.backup;
+    const short = { ...manifest, tables: [{ name: "t", rows: 3 }] };
+    expect(await drillBackup(other.context, short)).toMatchObject({
+      outcome: "failed",
+      problem: { message: "The table t came back with 2 rows, not 3." },
+    });
+    const schema = { ...manifest.schema, hash: "0".repeat(64) };
+    expect((await drillBackup(other.context, { ...manifest, schema })).outcome).toBe("failed");
   });
 
   it("holds the configured questions to be true", async () => {

@@ -1,21 +1,13 @@
+import { createHash } from "node:crypto";
 import { env } from "cloudflare:workers";
 import { beforeAll, describe, expect, inject, it, vi } from "vitest";
-import { eq } from "drizzle-orm";
 import { type Backup, findBackup, newestBackup } from "../../src/catalog/backups.ts";
-import { backups } from "../../src/catalog/schema.ts";
-import { pagesInFile } from "../../src/format/database-file.ts";
-import { Meter, tap } from "../../src/format/hash.ts";
-import { seekableCompress } from "../../src/format/seekable.ts";
 import { proofsOf, prove } from "../../src/jobs/prove.ts";
 import { verifyBackup } from "../../src/jobs/verify.ts";
-import type { Manifest } from "../../src/manifest.ts";
-import type { Proof } from "../../src/proof.ts";
 import { manifestText } from "../../src/store/document.ts";
-import { bytesOf } from "../support/bytes-of.ts";
-import { chunksOf } from "../support/ltx.ts";
+import { alter } from "../support/altered-backup.ts";
 import { backUp, manualRun, testContext } from "../support/context.ts";
 import { PageDatabase } from "../support/page-database.ts";
-import { unpacked } from "../support/seekable-file.ts";
 
 const { BUCKET } = env as unknown as { BUCKET: R2Bucket };
 let context: ReturnType<typeof testContext>;
@@ -106,6 +98,19 @@ describe("a verify", () => {
     },
   );
 
+  it("finds a manifest that somebody has written anew", async () => {
+    const { id, manifest } = await backupOf("shop");
+    const renamed = { ...manifest, name: "another" };
+    const other = manifestText(renamed);
+    const sha256 = createHash("sha256").update(other).digest("hex");
+    const object = (await BUCKET.get(manifest.manifestKey))!;
+    const [before, { customMetadata }] = [await object.text(), object];
+    await BUCKET.put(manifest.manifestKey, other, { customMetadata: { sha256 } });
+    const { problem } = await prove(context, id, "verify");
+    expect(problem?.message).toMatch(/is not the manifest that the catalog has, from line \d+ on/);
+    await BUCKET.put(manifest.manifestKey, before, { customMetadata: customMetadata! });
+  });
+
   it("names the first bad place, in the catalog too", async () => {
     const { id, manifest } = await backupOf("shop");
     const bytes = await stored(manifest.key);
@@ -137,44 +142,15 @@ describe("a verify", () => {
   });
 });
 
-/** A backup whose bytes and manifest agree, though not with what a database is. */
-async function alter(
-  id: string,
-  change: (file: Uint8Array, pageSize: number) => void,
-  facts: (manifest: Manifest) => Partial<Manifest> = () => ({}),
-): Promise<Proof> {
-  const { manifest } = (await findBackup(context.catalog, id))!;
-  const file = await unpacked(await stored(manifest.key));
-  const { pageSize } = manifest.snapshot!;
-  change(file, pageSize);
-  const [raw, meter] = [new Meter(), new Meter()];
-  raw.update(file);
-  const bytes = await bytesOf(
-    tap(
-      seekableCompress(pagesInFile(chunksOf(file, pageSize), pageSize), () => {}),
-      (chunk) => meter.update(chunk),
-    ),
-  );
-  const altered: Manifest = {
-    ...manifest,
-    raw: { bytes: raw.bytes, sha256: raw.digest() },
-    stored: { bytes: meter.bytes, sha256: meter.digest() },
-    ...facts(manifest),
-  };
-  await BUCKET.put(manifest.key, bytes);
-  await BUCKET.put(manifest.manifestKey, manifestText(altered));
-  await context.catalog.update(backups).set({ manifest: altered }).where(eq(backups.id, id)).run();
-  return prove(context, id, "verify");
-}
-
 describe("a backup whose hashes are right", () => {
   it("is corrupt when its pages do not make a database", async () => {
     const { id } = await backupOf("fidelity");
-    const proof = await alter(id, (file, pageSize) => {
+    await alter(context, id, (file, pageSize) => {
       const page = file.slice(4 * pageSize, 5 * pageSize);
       file.copyWithin(4 * pageSize, 5 * pageSize, 6 * pageSize);
       file.set(page, 5 * pageSize);
     });
+    const proof = await prove(context, id, "verify");
     expect(proof).toMatchObject({ outcome: "corrupt" });
     expect(proof.checks.at(-1)).toMatchObject({ name: "structure", ok: false });
   });
@@ -207,7 +183,8 @@ describe("a backup whose hashes are right", () => {
     async (check, message, facts) => {
       await backUp(context, manualRun("shop"));
       const { id } = await backupOf("shop");
-      const proof = await alter(
+      await alter(
+        context,
         id,
         () => {},
         (manifest) => ({
@@ -217,6 +194,7 @@ describe("a backup whose hashes are right", () => {
           ...("hash" in facts && { schema: { ...manifest.schema, hash: facts.hash } }),
         }),
       );
+      const proof = await prove(context, id, "verify");
       expect(proof).toMatchObject({ outcome: "corrupt", problem: { code: "OBJECT_CORRUPT" } });
       expect(proof.problem!.message).toContain(message);
       expect(proof.checks.at(-1)).toMatchObject({ name: check, ok: false });

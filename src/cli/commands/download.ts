@@ -26,12 +26,16 @@ export default defineCommand({
     if (args.output !== undefined) await refuseTarget(target(args.output), args.force);
     const found = await findBackup(client, args.database, args.backup);
     const format = args.format ?? (found.kind === "snapshot" ? "db" : "sql");
-    const { url } = await makeLink(client, found.id, format, "1h");
+    const { url, erasures } = await makeLink(client, found.id, format, "1h");
     const file = target(args.output ?? new URL(url).pathname.split("/").at(-1)!);
     await refuseTarget(file, args.force);
-    const bytes = await saveVerified(url, digestIn(found, format), file, args.json);
+    const digest = erasures === 0 ? digestIn(found, format) : undefined;
+    const bytes = await saveVerified(url, digest, file, args.json);
     if (args.json) printJson({ file, bytes, backup: found.id });
-    else console.log(`${file}: ${size(bytes)}, ${checked(found, format)}.`);
+    else {
+      const how = erasures === 0 ? checked(found, format) : "without the rows that were erased";
+      console.log(`${file}: ${size(bytes)}, ${how}.`);
+    }
     printWarnings(found);
   },
 });

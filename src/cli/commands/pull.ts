@@ -2,8 +2,10 @@ import { defineCommand } from "citty";
 import { database, json } from "../args.ts";
 import { apiClient, bodyOf, type Client, connection } from "../client.ts";
 import { type Digest, digestIn, saveVerified } from "../download.ts";
+import { CliError } from "../exit.ts";
 import { findBackup, makeLink } from "../link.ts";
 import { printJson, size } from "../output.ts";
+import { restoreToFile } from "../restore-file.ts";
 import { refuseTarget, target } from "../target.ts";
 
 export default defineCommand({
@@ -25,15 +27,37 @@ export default defineCommand({
   },
   async run({ args }) {
     const client = apiClient(connection(process.env));
-    if (args.output !== undefined) await refuseTarget(target(args.output), args.force);
-    const { url, digest, asOf } = await find(client, args.database, args.at, args.format);
-    const file = target(args.output ?? `${args.database}.${args.format}`);
-    await refuseTarget(file, args.force);
+    const { database: db, at, format, force } = args;
+    const output = args.output ?? `${db}.${format}`;
+    const file = target(output);
+    await refuseTarget(file, force);
+    const found = await find(client, db, at, format).catch((error: unknown) => {
+      if (format === "db" && error instanceof CliError && error.code === "ERASURE_APPLIES") return;
+      throw error;
+    });
+    // Pages would bring erased rows along: the file is made from SQL then.
+    if (found === undefined)
+      return restoreToFile(
+        client,
+        { ...WHOLE, database: db, at, overwrite: force, json: args.json },
+        output,
+      );
+    const { url, digest, asOf } = found;
     const bytes = await saveVerified(url, digest, file, args.json);
     if (args.json) printJson({ file, bytes, asOf });
     else console.log(`${file}: ${size(bytes)}, as of ${asOf}.`);
   },
 });
+
+/** A restore of everything. */
+const WHOLE = {
+  backup: "latest",
+  tables: undefined,
+  schemaOnly: false,
+  dataOnly: false,
+  verify: false,
+  dryRun: false,
+} as const;
 
 /** A link to what is wanted, what it must hash to, and the moment that it stands for. */
 async function find(
@@ -44,9 +68,9 @@ async function find(
 ): Promise<{ url: string; digest: Digest | undefined; asOf: string }> {
   if (at === undefined) {
     const backup = await findBackup(client, db, "latest");
-    const { url } = await makeLink(client, backup.id, format, "1h");
+    const { url, erasures } = await makeLink(client, backup.id, format, "1h");
     const asOf = backup.snapshot?.committedAt ?? backup.takenAt;
-    return { url, digest: digestIn(backup, format), asOf };
+    return { url, digest: erasures === 0 ? digestIn(backup, format) : undefined, asOf };
   }
   const link = await bodyOf(
     client.v1.databases[":db"].links.$post({

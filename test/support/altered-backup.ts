@@ -1,0 +1,48 @@
+import { env } from "cloudflare:workers";
+import { eq } from "drizzle-orm";
+import { findBackup } from "../../src/catalog/backups.ts";
+import { backups } from "../../src/catalog/schema.ts";
+import type { Context } from "../../src/context.ts";
+import { pagesInFile } from "../../src/format/database-file.ts";
+import { Meter, tap } from "../../src/format/hash.ts";
+import { seekableCompress } from "../../src/format/seekable.ts";
+import type { Manifest } from "../../src/manifest.ts";
+import { manifestText } from "../../src/store/document.ts";
+import { bytesOf } from "./bytes-of.ts";
+import { chunksOf } from "./ltx.ts";
+import { unpacked } from "./seekable-file.ts";
+
+const { BUCKET } = env as unknown as { BUCKET: R2Bucket };
+
+/** Make a stored snapshot another one, whose bytes and manifest agree, though not with what was captured. */
+export async function alter(
+  { catalog }: Context,
+  id: string,
+  change: (file: Uint8Array, pageSize: number) => void,
+  facts: (manifest: Manifest) => Partial<Manifest> = () => ({}),
+): Promise<Manifest> {
+  const { manifest } = (await findBackup(catalog, id))!;
+  const stored = await (await BUCKET.get(manifest.key))!.arrayBuffer();
+  const file = await unpacked(new Uint8Array(stored));
+  const { pageSize } = manifest.snapshot!;
+  change(file, pageSize);
+  const [raw, meter] = [new Meter(), new Meter()];
+  raw.update(file);
+  const pages = pagesInFile(chunksOf(file, pageSize), pageSize);
+  const bytes = await bytesOf(
+    tap(
+      seekableCompress(pages, () => {}),
+      (chunk) => meter.update(chunk),
+    ),
+  );
+  const altered: Manifest = {
+    ...manifest,
+    raw: { bytes: raw.bytes, sha256: raw.digest() },
+    stored: { bytes: meter.bytes, sha256: meter.digest() },
+    ...facts(manifest),
+  };
+  await BUCKET.put(manifest.key, bytes);
+  await BUCKET.put(manifest.manifestKey, manifestText(altered));
+  await catalog.update(backups).set({ manifest: altered }).where(eq(backups.id, id)).run();
+  return altered;
+}
