@@ -179,8 +179,17 @@ describe("what the policy lets go", () => {
     await forgotten(async () => {
       await tendCopies(contextOf(far), later);
       expect(await ids(far)).toHaveLength(3);
-      await tendCopies(contextOf(far), past);
+      const removed: (readonly string[])[] = [];
+      const remove = async (keys: readonly string[]) => {
+        removed.push(keys);
+        await far.remove(keys);
+      };
+      await tendCopies(contextOf({ ...far, remove }), past);
       expect(await ids(far)).toEqual([shop[2]!.id]);
+      // Their manifests go first: what is killed half-way leaves no backup that is not whole.
+      expect(removed.map(([first]) => first)).toEqual(
+        shop.slice(0, 2).map(({ manifest }) => manifest.manifestKey),
+      );
     });
   });
 
