@@ -30,11 +30,12 @@ export default defineCommand({
     const { database: db, at, format, force } = args;
     const output = args.output ?? `${db}.${format}`;
     const file = target(output);
-    await refuseTarget(file, force);
+    if (args.output !== undefined) await refuseTarget(file, force);
     const found = await find(client, db, at, format).catch((error: unknown) => {
       if (format === "db" && error instanceof CliError && error.code === "ERASURE_APPLIES") return;
       throw error;
     });
+    await refuseTarget(file, force);
     // Pages would bring erased rows along: the file is made from SQL then.
     if (found === undefined)
       return restoreToFile(
