@@ -61,6 +61,9 @@ it("claims only what the source held, whenever workerd is killed", async () => {
     });
     return known((await bodyOf(asked)).rows[0]!);
   };
+  await write();
+  expect((await product.nightjar("backup", "shop")).code).toBe(0);
+  await product.timeline("shop"); // the log has begun
   const claims: { at: string; n: number }[] = [];
   for (let kill = 0; kill < KILLS; kill++) {
     await write();
