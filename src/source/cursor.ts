@@ -1,10 +1,11 @@
 import { BinaryReader, BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import type { Deps } from "../deps.ts";
 import { NightjarError } from "../errors.ts";
+import { fetchFrom } from "./fetch-from.ts";
 import { framedBody, type FrameLength } from "./framed-body.ts";
 import { decodeRow, type Value, wordsOf } from "./hrana-messages.ts";
 import { refuseStatus } from "./refuse.ts";
-import { type Source, sourceHeaders } from "./server.ts";
+import type { Source } from "./server.ts";
 import { Watchdog } from "./watchdog.ts";
 
 /** One row of the answer to a statement; a blob is a view of memory that the next rows use again. */
@@ -33,15 +34,10 @@ export async function* readRows(
   const watchdog = new Watchdog(source.stallMs);
   try {
     const response = await watchdog.guard("SOURCE_UNREACHABLE", () =>
-      deps.fetch(`${source.url}/v3-protobuf/cursor`, {
+      fetchFrom(source, deps, `${source.url}/v3-protobuf/cursor`, {
         method: "POST",
-        headers: {
-          ...sourceHeaders(source),
-          "content-type": "application/x-protobuf",
-          "accept-encoding": "identity",
-        },
+        headers: { "content-type": "application/x-protobuf" },
         body: encodeRequest(statements),
-        redirect: "manual",
         signal: watchdog.signal,
       }),
     );

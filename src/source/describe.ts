@@ -1,7 +1,8 @@
 import { createClient } from "@libsql/client/web";
 import type { Deps } from "../deps.ts";
 import { messageOf } from "../errors.ts";
-import { redact, type Source, sourceHeaders } from "./server.ts";
+import { fetchFrom } from "./fetch-from.ts";
+import { redact, type Source } from "./server.ts";
 
 /** What the server says of itself and of the database beside the dump. */
 export interface SourceFacts {
@@ -54,11 +55,7 @@ async function ask<T>(
 }
 
 async function serverVersion(source: Source, deps: Deps, signal: AbortSignal): Promise<string> {
-  const response = await deps.fetch(`${source.url}/version`, {
-    headers: { ...sourceHeaders(source), "accept-encoding": "identity" },
-    redirect: "manual",
-    signal,
-  });
+  const response = await fetchFrom(source, deps, `${source.url}/version`, { signal });
   const text = (await response.text()).trim();
   if (response.status !== 200 || !/^[ -~]{1,100}$/.test(text))
     throw new Error(`GET /version answered ${response.status} with no version`);
@@ -70,12 +67,10 @@ async function userVersionOf(source: Source, deps: Deps, signal: AbortSignal): P
     url: source.url,
     intMode: "number",
     fetch: async (request: Request) => {
-      const headers = new Headers(request.headers);
-      for (const [name, value] of Object.entries(sourceHeaders(source))) headers.set(name, value);
-      headers.set("accept-encoding", "identity");
       const { method, url } = request;
+      const headers = Object.fromEntries(request.headers);
       const body = method === "GET" ? null : await request.text();
-      return deps.fetch(url, { method, headers, body, redirect: "manual", signal });
+      return fetchFrom(source, deps, url, { method, headers, body, signal });
     },
   });
   try {

@@ -1,7 +1,8 @@
 import type { Deps } from "../deps.ts";
 import { NightjarError } from "../errors.ts";
+import { fetchFrom } from "./fetch-from.ts";
 import { refuseStatus } from "./refuse.ts";
-import { type Source, sourceHeaders } from "./server.ts";
+import type { Source } from "./server.ts";
 import { Watchdog } from "./watchdog.ts";
 
 /**
@@ -26,10 +27,7 @@ export async function* readDump(source: Source, deps: Deps): AsyncIterable<Uint8
   const watchdog = new Watchdog(source.stallMs);
   try {
     const response = await watchdog.guard("SOURCE_UNREACHABLE", () =>
-      deps.fetch(`${source.url}/dump?preserve_row_ids=true`, {
-        // sqld honours the first encoding that it knows, and its brotli takes minutes.
-        headers: { ...sourceHeaders(source), "accept-encoding": "identity" },
-        redirect: "manual",
+      fetchFrom(source, deps, `${source.url}/dump?preserve_row_ids=true`, {
         signal: watchdog.signal,
       }),
     );

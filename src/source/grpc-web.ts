@@ -1,8 +1,9 @@
 import type { Deps } from "../deps.ts";
 import { NightjarError } from "../errors.ts";
+import { fetchFrom } from "./fetch-from.ts";
 import { framedBody, type FrameLength } from "./framed-body.ts";
 import { refuseStatus } from "./refuse.ts";
-import { type Source, sourceHeaders } from "./server.ts";
+import type { Source } from "./server.ts";
 import { Watchdog } from "./watchdog.ts";
 
 /** A call that the server answered with an error of its own (https://grpc.io/docs/guides/status-codes/). */
@@ -47,16 +48,10 @@ export async function* grpcCall(
   const watchdog = new Watchdog(source.stallMs);
   try {
     const response = await watchdog.guard("SOURCE_UNREACHABLE", () =>
-      deps.fetch(`${source.url}/${method}`, {
+      fetchFrom(source, deps, `${source.url}/${method}`, {
         method: "POST",
-        headers: {
-          ...sourceHeaders(source),
-          ...headers,
-          "content-type": "application/grpc-web+proto",
-          "accept-encoding": "identity",
-        },
+        headers: { ...headers, "content-type": "application/grpc-web+proto" },
         body,
-        redirect: "manual",
         signal: watchdog.signal,
       }),
     );

@@ -1,8 +1,9 @@
 import type { Deps } from "../deps.ts";
 import { NightjarError } from "../errors.ts";
 import { decode } from "../format/bytes.ts";
+import { fetchFrom } from "./fetch-from.ts";
 import { refusalOf } from "./refuse.ts";
-import { type Source, sourceHeaders } from "./server.ts";
+import type { Source } from "./server.ts";
 import { Watchdog } from "./watchdog.ts";
 
 /** A server that sends less than this in the source's `stallMs` has stalled; bytes. */
@@ -73,11 +74,7 @@ export async function ask(source: Source, deps: Deps, path: string): Promise<Ans
   const watchdog = new Watchdog(source.stallMs);
   const get = (url: string) =>
     watchdog.guard("SOURCE_UNREACHABLE", () =>
-      deps.fetch(url, {
-        headers: { ...sourceHeaders(source), "accept-encoding": "identity" },
-        redirect: "manual",
-        signal: watchdog.signal,
-      }),
+      fetchFrom(source, deps, url, { signal: watchdog.signal }),
     );
   try {
     const url = `${source.url}${path}`;

@@ -2,8 +2,9 @@ import { BinaryReader, BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import type { Deps } from "../deps.ts";
 import { NightjarError } from "../errors.ts";
 import { decodeRow, type Value, wordsOf } from "../source/hrana-messages.ts";
+import { fetchFrom } from "../source/fetch-from.ts";
 import { refuseStatus } from "../source/refuse.ts";
-import { type Source, sourceHeaders } from "../source/server.ts";
+import type { Source } from "../source/server.ts";
 import { Watchdog } from "../source/watchdog.ts";
 import { patiently } from "./patience.ts";
 import { asTargetError } from "./target-error.ts";
@@ -56,15 +57,10 @@ async function sendOnce(
   const watchdog = new Watchdog(target.stallMs);
   try {
     const response = await watchdog.guard("SOURCE_UNREACHABLE", () =>
-      deps.fetch(`${target.url}/v3-protobuf/pipeline`, {
+      fetchFrom(target, deps, `${target.url}/v3-protobuf/pipeline`, {
         method: "POST",
-        headers: {
-          ...sourceHeaders(target),
-          "content-type": "application/x-protobuf",
-          "accept-encoding": "identity",
-        },
+        headers: { "content-type": "application/x-protobuf" },
         body: encodeRequest(asks, baton),
-        redirect: "manual",
         signal: watchdog.signal,
       }),
     );

@@ -97,8 +97,9 @@ async function startWithNamespaces(
   const admin = `127.0.0.1:${await freePort()}`;
   const server = await startSqld(dir, [
     "--enable-namespaces",
-    "--admin-listen-addr",
-    admin,
+    // With more than this many, it denies some of them now and then: see fetch-from.ts.
+    ...["--max-active-namespaces", "100000"],
+    ...["--admin-listen-addr", admin],
     ...args,
   ]);
   return { ...server, adminUrl: `http://${admin}` };

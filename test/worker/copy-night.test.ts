@@ -28,9 +28,15 @@ let logged = "";
 beforeAll(async () => {
   vi.spyOn(console, "info").mockImplementation(() => {});
   const context = testContext(DATABASES);
-  for (const name of ["shop", "left", "shop", "shop"])
+  for (const [at, name] of ["shop", "left", "shop", "shop"].entries()) {
+    context.deps.now = () => Date.now() + (at - 4) * 1000;
     expect(await backUp(context, manualRun(name))).toMatchObject({ state: "done" });
+  }
   shop = (await listBackups(context.catalog, "shop", 3)).toReversed(); // the oldest first
+  // By their keys too, which tell whole seconds.
+  expect(shop.map(({ manifest }) => manifest.key)).toEqual(
+    shop.map(({ manifest }) => manifest.key).toSorted(),
+  );
 });
 beforeEach(async () => {
   logged = "";

@@ -60,4 +60,39 @@ describe("the way that a database is read", () => {
     expect((await backUp(context, manualRun("ways"))).state).toBe("done");
     expect((await knownMethod(context.catalog, "ways", url))?.method.protocol).toBe("replica");
   });
+
+  it("is not given up for a namespace that sqld is just putting away", async () => {
+    const { config } = await PageDatabase.create("CREATE TABLE t (v)");
+    const context = testContext({ away: config });
+    const { fetch } = context.deps;
+    const asked = new Map<string, number>();
+    let times = 1;
+    // As sqld with more than 100 namespaces was seen to answer, now and then.
+    const putAway = (url: string) =>
+      url.includes("ReplicationLog")
+        ? new Response("", {
+            headers: {
+              "content-type": "application/grpc-web+proto",
+              "grpc-status": "9",
+              "grpc-message": "NAMESPACE_DOESNT_EXIST",
+            },
+          })
+        : Response.json({ error: "Namespace `away` doesn't exist" }, { status: 404 });
+    Object.assign(context.deps, {
+      fetch: async (...[url, init]: Parameters<typeof fetch>) => {
+        const before = asked.get(url) ?? 0;
+        asked.set(url, before + 1);
+        return before < times ? putAway(url) : fetch(url, init);
+      },
+    });
+    expect((await backUp(context, manualRun("away"))).state).toBe("done");
+    const { manifest } = (await newestBackup(context.catalog, "away"))!;
+    expect(manifest.snapshot?.method).toMatchObject({ protocol: "replica", image: true });
+    expect([...asked.values()].every((count) => count > 1)).toBe(true);
+
+    asked.clear();
+    times = Infinity;
+    const { state, error } = await backUp(context, manualRun("away"));
+    expect({ state, code: error?.code }).toEqual({ state: "failed", code: "SOURCE_NOT_FOUND" });
+  });
 });
