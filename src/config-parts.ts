@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import { NightjarError } from "./errors.ts";
+import { DURATION_FORM, parseDuration } from "./plan/duration.ts";
 
 /** One thing that is wrong with the configuration: where, and how to mend it. */
 export interface ConfigMistake {
@@ -45,3 +46,32 @@ export function tableOrJson(
     return { value: undefined, mistakes: [mistake] };
   }
 }
+
+/** A duration like 30d; ms come out. */
+export const duration = (unit = DURATION_FORM) =>
+  v.pipe(
+    v.string(`must be ${unit}`),
+    v.check((text) => parseDuration(text) !== undefined, `must be ${unit}`),
+    v.transform((text) => parseDuration(text)!),
+  );
+
+/** The address of a libSQL server; http or https comes out, without a trailing slash. */
+export const serverUrl = v.pipe(
+  v.string("must be the database's address, like libsql://shop-acme.turso.io"),
+  v.check(
+    (text) => /^(libsql|https?):\/\/[^/]/.test(text) && URL.canParse(text),
+    "must start with libsql://, https:// or http:// and name a host",
+  ),
+  v.check((text) => {
+    if (!URL.canParse(text)) return true;
+    const { username, password } = new URL(text);
+    return username + password === "" && !/[?#]/.test(text);
+  }, "must hold no credentials, query or fragment: put the token in a secret and name it in `token`"),
+  v.transform((text) => text.replace(/^libsql:/, "https:").replace(/\/+$/, "")),
+);
+
+/** A namespace of a self-hosted server. */
+export const namespaceName = v.pipe(
+  v.string("must be the namespace's name"),
+  v.regex(/^[A-Za-z0-9._-]{1,255}$/, "must be a namespace's name: letters, digits, . _ -"),
+);

@@ -1,6 +1,19 @@
 import * as v from "valibot";
 import { type CopyConfig, copySecrets, readCopy } from "./config-copy.ts";
-import { configError, type ConfigMistake, secretName, tableOrJson } from "./config-parts.ts";
+import {
+  ENCRYPTION_ENTRIES,
+  encryptionMistake,
+  identitySecretMistake,
+} from "./config-encryption.ts";
+import {
+  configError,
+  duration,
+  type ConfigMistake,
+  namespaceName,
+  secretName,
+  serverUrl,
+  tableOrJson,
+} from "./config-parts.ts";
 import { DAY, DURATION_FORM, parseDuration } from "./plan/duration.ts";
 import { lifecycleRules, MAX_LIFECYCLE_RULES } from "./plan/lifecycle.ts";
 import { scheduleMistake } from "./plan/schedule.ts";
@@ -40,6 +53,10 @@ export interface DatabaseConfig {
   readonly checks: readonly string[];
   /** Whether its backups are copied to where `COPY` says. */
   readonly copy: boolean;
+  /** Public keys that its backups are encrypted to; none where they are not. */
+  readonly recipients: readonly string[];
+  /** The NAME of the secret that holds the identity for drills. */
+  readonly identitySecret: string | undefined;
 }
 
 export type Databases = ReadonlyMap<string, DatabaseConfig>;
@@ -52,31 +69,11 @@ export interface Config {
   readonly copy: CopyConfig | undefined;
   /** The source's token, or undefined where the database has none. */
   token(database: DatabaseConfig): string | undefined;
+  /** What opens the database's backups in drills; undefined where nothing here can. */
+  identity(database: DatabaseConfig): string | undefined;
   /** The keys of the store that backups are copied to; undefined where it needs none. */
   readonly copyKeys: { accessKeyId: string; secretAccessKey: string } | undefined;
 }
-
-const duration = (unit = DURATION_FORM) =>
-  v.pipe(
-    v.string(`must be ${unit}`),
-    v.check((text) => parseDuration(text) !== undefined, `must be ${unit}`),
-    v.transform((text) => parseDuration(text)!),
-  );
-
-/** The address of a libSQL server; http or https comes out, without a trailing slash. */
-export const serverUrl = v.pipe(
-  v.string("must be the database's address, like libsql://shop-acme.turso.io"),
-  v.check(
-    (text) => /^(libsql|https?):\/\/[^/]/.test(text) && URL.canParse(text),
-    "must start with libsql://, https:// or http:// and name a host",
-  ),
-  v.check((text) => {
-    if (!URL.canParse(text)) return true;
-    const { username, password } = new URL(text);
-    return username + password === "" && !/[?#]/.test(text);
-  }, "must hold no credentials, query or fragment: put the token in a secret and name it in `token`"),
-  v.transform((text) => text.replace(/^libsql:/, "https:").replace(/\/+$/, "")),
-);
 
 const token = secretName("SHOP_TOKEN", "the database's server");
 
@@ -107,11 +104,6 @@ const FOLLOW = 'must be a duration of at least 10s, like "1m"';
 /** How far back the page log reaches unless `retain.log` says otherwise. */
 const DEFAULT_LOG = 7 * DAY;
 
-/** A namespace of a self-hosted server. */
-export const namespaceName = v.pipe(
-  v.string("must be the namespace's name"),
-  v.regex(/^[A-Za-z0-9._-]{1,255}$/, "must be a namespace's name: letters, digits, . _ -"),
-);
 /** The first Sunday of the month. */
 const DEFAULT_DRILL = "0 5 * * SUN#1";
 const CHECKS = 'must be a list of questions in SQL, like ["select count(*) > 0 from users"]';
@@ -162,6 +154,7 @@ const ENTRIES = {
     [],
   ),
   copy: v.optional(v.boolean("must be false to leave the database out of the second copy"), true),
+  ...ENCRYPTION_ENTRIES,
   badge: v.optional(v.picklist(["public", "private"], 'must be "public" or "private"'), "private"),
   stall: v.optional(duration(), "60s"),
   attempts: v.optional(
@@ -223,6 +216,8 @@ function readDatabases(raw: unknown): { databases: Databases; mistakes: ConfigMi
       const mend = 'needs pages: set `capture` to "auto" or "pages", or remove `follow`';
       return { databases, mistakes: [{ path, mend }] };
     }
+    const mistake = encryptionMistake(`DATABASES.${name}`, entry);
+    if (mistake !== undefined) return { databases, mistakes: [mistake] };
     const { log = DEFAULT_LOG, "keep-last": keepLast = 0, ...ages } = entry.retain;
     const chosen = Object.entries(ages).filter(([, kept]) => kept !== undefined);
     databases.set(name, {
@@ -243,6 +238,8 @@ function readDatabases(raw: unknown): { databases: Databases; mistakes: ConfigMi
       drill: entry.drill,
       checks: entry.checks,
       copy: entry.copy,
+      recipients: entry.recipients ?? [],
+      identitySecret: entry.identity,
     });
   }
   if (lifecycleRules(databases).rules.length > MAX_LIFECYCLE_RULES) {
@@ -273,8 +270,15 @@ export function loadConfig(env: Readonly<Record<string, unknown>>): Config {
   const adminToken = secret("ADMIN_TOKEN", "ADMIN_TOKEN");
   const signingKey = secret("SIGNING_KEY", "SIGNING_KEY");
   const tokens = new Map<string, string>();
-  for (const { name, tokenSecret } of databases.values())
+  const identities = new Map<string, string>();
+  for (const { name, tokenSecret, identitySecret } of databases.values()) {
     if (tokenSecret !== undefined) tokens.set(name, secret(tokenSecret, `DATABASES.${name}.token`));
+    if (identitySecret === undefined) continue;
+    const path = `DATABASES.${name}.identity`;
+    const identity = secret(identitySecret, path).trim();
+    identities.set(name, identity);
+    if (identity !== "") mistakes.push(...identitySecretMistake(path, identitySecret, identity));
+  }
   const [accessKeyId, secretAccessKey] = copySecrets(copy).map(({ name, path }) =>
     secret(name, path),
   );
@@ -285,6 +289,7 @@ export function loadConfig(env: Readonly<Record<string, unknown>>): Config {
     signingKey,
     copy,
     token: ({ name }) => tokens.get(name),
+    identity: ({ name }) => identities.get(name),
     copyKeys:
       accessKeyId === undefined || secretAccessKey === undefined
         ? undefined

@@ -64,6 +64,16 @@ export interface SnapshotFacts {
   journal: "wal" | "rollback";
 }
 
+/** How a backup's bytes are encrypted: to public keys, so that Nightjar itself cannot read them. */
+export interface Encryption {
+  /** https://age-encryption.org/v1 */
+  format: "age";
+  /** The public keys, one of whose identities opens it. */
+  recipients: string[];
+  /** What is encrypted: the compressed bytes. */
+  content: { bytes: number; sha256: string };
+}
+
 /** Why a backup is copied to where no lifecycle rule takes it. */
 export interface Pin {
   /** Whether the retention policy keeps it past its age, or somebody asked for it. */
@@ -104,6 +114,8 @@ export interface Manifest {
   raw: { bytes: number; sha256: string };
   /** What lies in the bucket: the text as one zstd frame, or the file as many with a seek table. */
   stored: { bytes: number; sha256: string };
+  /** Of encrypted backups only: what `stored` is then. */
+  encryption?: Encryption;
   source: {
     url: string;
     namespace: string | null;

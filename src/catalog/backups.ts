@@ -144,7 +144,8 @@ export function listBackups(
 
 /** What pruning needs of a backup. */
 export type Prunable = Pick<Backup, "id" | "database" | "tier" | "takenAt"> & {
-  kind: Manifest["kind"];
+  /** Where its bytes lie. */
+  key: string;
   /** What the newest verify found; null before the first. */
   verification: Outcome | null;
   /** Who has had it copied under `pinned/`, where the manifest then says that it lies. */
@@ -155,11 +156,11 @@ const holder = sql<Pin["by"] | null>`json_extract(${backups.manifest}, '$.pin.by
 
 export function allForPruning(catalog: Catalog): Promise<Prunable[]> {
   const { id, database, tier, takenAt, manifest } = backups;
-  const kind = sql<Manifest["kind"]>`json_extract(${manifest}, '$.kind')`;
+  const key = sql<string>`json_extract(${manifest}, '$.key')`;
   const verification = outcomeOf(backups.verification);
   return query("listing all backups", () =>
     catalog
-      .select({ id, database, tier, takenAt, kind, verification, pin: holder })
+      .select({ id, database, tier, takenAt, key, verification, pin: holder })
       .from(backups)
       .orderBy(database, desc(takenAt)),
   );

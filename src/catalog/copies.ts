@@ -1,6 +1,5 @@
 import { and, asc, eq, isNull, ne, or, type SQL, sql } from "drizzle-orm";
 import type { CopyState } from "../copy.ts";
-import type { Manifest } from "../manifest.ts";
 import { type Catalog, query } from "./open.ts";
 import { backups } from "./schema.ts";
 
@@ -44,7 +43,7 @@ export function allForCopying(catalog: Catalog) {
         database,
         takenAt,
         tier,
-        kind: sql<Manifest["kind"]>`json_extract(${manifest}, '$.kind')`,
+        key: sql<string>`json_extract(${manifest}, '$.key')`,
         storedBytes: sql<number>`json_extract(${manifest}, '$.stored.bytes')`,
         bad,
         copy,

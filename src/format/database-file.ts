@@ -7,15 +7,21 @@ import { lockPage, type Page } from "./page.ts";
  * logs leave out) empty, and the header such that the file opens anywhere without a WAL.
  *
  * @param pages in ascending order
- * @returns the pages, and the journal mode that the source had, once the first one has passed
+ * @returns the pages; the journal mode that the source had and its `user_version`, once the first one
+ *   has passed
  * @throws NightjarError `PAGES_INVALID` while reading: a page is missing, or the header is another's
  */
 export function databasePages(
   pages: AsyncIterable<readonly Page[]>,
   pageSize: number,
   pageCount: number,
-): { pages: AsyncIterable<readonly Page[]>; journal(): DatabaseHeader["journal"] } {
+): {
+  pages: AsyncIterable<readonly Page[]>;
+  journal(): DatabaseHeader["journal"];
+  userVersion(): number;
+} {
   let journal: DatabaseHeader["journal"] = "rollback";
+  let userVersion = 0;
   const lock = lockPage(pageSize);
 
   async function* inPlace(): AsyncIterable<readonly Page[]> {
@@ -31,7 +37,7 @@ export function databasePages(
         }
         if (page.pgno !== next) throw missing(next);
         if (next++ === 1) {
-          journal = checkHeader(page.data, pageSize, pageCount).journal;
+          ({ journal, userVersion } = checkHeader(page.data, pageSize, pageCount));
           placed.push({ pgno: 1, data: withJournal(page.data, "rollback") });
         } else placed.push(page);
       }
@@ -43,7 +49,7 @@ export function databasePages(
     }
     if (next !== pageCount + 1) throw missing(next);
   }
-  return { pages: inPlace(), journal: () => journal };
+  return { pages: inPlace(), journal: () => journal, userVersion: () => userVersion };
 }
 
 /** The pages of a database file, in batches whose memory the next ones use again. */

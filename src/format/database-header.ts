@@ -8,6 +8,8 @@ export interface DatabaseHeader {
   /** Pages of the database; null where the field is stale, as only the file's length counts then. */
   readonly pageCount: number | null;
   readonly journal: "wal" | "rollback";
+  /** The application's own number: `PRAGMA user_version`. */
+  readonly userVersion: number;
 }
 
 const MAGIC = encode("SQLite format 3\0");
@@ -39,6 +41,7 @@ export function readDatabaseHeader(page: Uint8Array): DatabaseHeader {
     pageSize,
     pageCount: versionValidFor === changeCounter && count > 0 ? count : null,
     journal: page[READ_VERSION] === WAL ? "wal" : "rollback",
+    userVersion: view.getInt32(60),
   };
 }
 

@@ -210,6 +210,24 @@ export async function decodeFrameContent(
   return pieces.length === 1 ? pieces[0]! : concat(pieces, length);
 }
 
+/**
+ * The whole content of a file that is held in memory.
+ *
+ * @throws NightjarError `OBJECT_CORRUPT`
+ */
+export async function* decodeSeekable(
+  file: Uint8Array,
+  contentBytes: number,
+): AsyncIterable<Uint8Array> {
+  const tailBytes = seekTableBytes(contentBytes);
+  if (file.length < tailBytes) throw corrupt("it is too short for its seek table");
+  const { offsets } = decodeSeekTable(file.subarray(file.length - tailBytes), file.length);
+  for (let frame = 0; frame + 1 < offsets.length; frame++) {
+    const content = Math.min(FRAME_CONTENT, contentBytes - frame * FRAME_CONTENT);
+    yield await decodeFrameContent(file.subarray(offsets[frame], offsets[frame + 1]), content);
+  }
+}
+
 function corrupt(what: string): NightjarError {
   return new NightjarError(
     "OBJECT_CORRUPT",

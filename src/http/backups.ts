@@ -2,10 +2,9 @@ import { Hono } from "hono";
 import * as v from "valibot";
 import { existingBackup } from "../catalog/backups.ts";
 import { askBackup } from "../jobs/ask.ts";
-import { unavailable } from "../jobs/derive.ts";
+import { refuseFormat } from "../jobs/derive.ts";
 import { erasuresOfBackup, refuseFile } from "../jobs/erasures.ts";
 import { pinBackup, unpinBackup } from "../jobs/pin.ts";
-import { type Format, formatsOf } from "../plan/formats.ts";
 import type { HttpEnv } from "./hono-env.ts";
 import { input } from "./input.ts";
 import { grantFor } from "./link-url.ts";
@@ -29,18 +28,17 @@ export const backups = new Hono<HttpEnv>()
 
   .post("/:id/links", input("json", newLinkSchema), async (c) => {
     const backup = await existingBackup(c.env.catalog, c.req.param("id"));
-    const { kind } = backup.manifest;
     const { format, expiresIn } = c.req.valid("json");
-    if (!formatsOf(kind).includes(format as Format)) throw unavailable(kind, format);
+    refuseFormat(backup.manifest, format);
     const erasures = await erasuresOfBackup(c.env, backup.manifest);
-    refuseFile(erasures, format as Format);
+    refuseFile(erasures, format);
     const link = await makeLink(
       c.env,
       new URL(c.req.url).origin,
       backup.id,
-      format as Format,
+      format,
       expiresIn,
-      (id, expires) => grantFor(backup, format as Format, id, expires),
+      (id, expires) => grantFor(backup, format, id, expires),
     );
     return c.json({ ...link, erasures: erasures.length }, 201);
   })

@@ -19,6 +19,7 @@ const CONTENT_TYPES = {
   sql: "application/sql",
   gz: "application/gzip",
   zst: "application/zstd",
+  age: "application/octet-stream",
 };
 
 /** What a link opens. */
@@ -31,10 +32,10 @@ export const download = new Hono<HttpEnv>().get("/:link/:filename", async (c) =>
   if (grant === undefined) throw new NightjarError("LINK_INVALID", "This link is not valid.");
   const target = await granted(c.env, grant);
   const { format } = grant;
-  const { content, coding } = partsOf(format);
+  const { content, coding, encrypted } = partsOf(format);
   const erasures = await erasuresOf(c.env, target);
   const headers = new Headers({
-    "content-type": CONTENT_TYPES[coding ?? content],
+    "content-type": CONTENT_TYPES[encrypted === true ? "age" : (coding ?? content)],
     "content-disposition": `attachment; filename="${filename}"`,
     "cache-control": "private, no-store, no-transform",
     "x-content-type-options": "nosniff",
@@ -51,7 +52,8 @@ export const download = new Hono<HttpEnv>().get("/:link/:filename", async (c) =>
       headers,
     );
   const { manifest } = target.backup;
-  return format === formatsOf(manifest.kind)[0] && erasures.length === 0
+  const [stored] = formatsOf(manifest.kind, manifest.encryption !== undefined);
+  return format === stored && erasures.length === 0
     ? sendStored(c.env, target.backup, c.req.raw, headers)
     : sendDerived(() => deriveBackup(c.env, manifest, format, erasures), c.req.raw, headers);
 });
@@ -85,9 +87,9 @@ function erasedTag(erasures: readonly Erasure[]): string {
 
 /** A name for the content of a target: the same for the same content only. */
 function contentOf(target: Target): string {
-  return "moment" in target
-    ? `${target.moment.lineage}-${target.moment.txid}`
-    : target.backup.manifest.raw.sha256.slice(0, 32);
+  if ("moment" in target) return `${target.moment.lineage}-${target.moment.txid}`;
+  const { encryption, raw, stored } = target.backup.manifest;
+  return (encryption === undefined ? raw : stored).sha256.slice(0, 32);
 }
 
 /** The stored bytes as they are, whole or a range of them. */

@@ -2,10 +2,9 @@ import { Hono } from "hono";
 import * as v from "valibot";
 import { timelineOf } from "../catalog/timeline.ts";
 import { askMoment } from "../jobs/ask.ts";
-import { unavailable } from "../jobs/derive.ts";
+import { refuseFormat } from "../jobs/derive.ts";
 import { erasuresAt, refuseFile } from "../jobs/erasures.ts";
 import { momentAt, windowOf } from "../jobs/log-moment.ts";
-import { type Format, formatsOf } from "../plan/formats.ts";
 import { atField } from "./at-input.ts";
 import { configured } from "./configured.ts";
 import type { HttpEnv } from "./hono-env.ts";
@@ -64,18 +63,18 @@ export const moments = new Hono<HttpEnv>()
   .post("/:db/links", input("json", newLinkSchema), async (c) => {
     const { name } = configured(c.env, c.req.param("db"));
     const { at: wanted, format, expiresIn } = c.req.valid("json");
-    if (!formatsOf("snapshot").includes(format as Format)) throw unavailable("snapshot", format);
+    refuseFormat({ kind: "snapshot" }, format);
     const moment = await momentAt(c.env, name, Date.parse(wanted));
     const { lineage, txid, committedAt, pageCount, pageSize } = moment;
     const erasures = await erasuresAt(c.env, name, iso(committedAt));
-    refuseFile(erasures, format as Format);
+    refuseFile(erasures, format);
     const link = await makeLink(
       c.env,
       new URL(c.req.url).origin,
       `log/${name}/${lineage}/${txid}`,
-      format as Format,
+      format,
       expiresIn,
-      (id, expires) => grantForMoment(moment, format as Format, id, expires),
+      (id, expires) => grantForMoment(moment, format, id, expires),
     );
     const about = { committedAt: iso(committedAt), lineage, txid, bytes: pageCount * pageSize };
     return c.json({ ...link, erasures: erasures.length, moment: about }, 201);

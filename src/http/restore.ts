@@ -1,7 +1,7 @@
 import { type Context as HonoContext, Hono } from "hono";
 import * as v from "valibot";
 import { findBackup } from "../catalog/backups.ts";
-import { namespaceName, serverUrl } from "../config.ts";
+import { namespaceName, serverUrl } from "../config-parts.ts";
 import { asNightjarError, NightjarError } from "../errors.ts";
 import { momentAt } from "../jobs/log-moment.ts";
 import { restore } from "../jobs/restore.ts";

@@ -39,7 +39,11 @@ export function copyView({ state, at, to, error }: CopyState) {
 }
 
 export function manifestView(manifest: Manifest) {
-  return { ...manifest, pin: manifest.pin ?? null, formats: [...formatsOf(manifest.kind)] };
+  return {
+    ...manifest,
+    pin: manifest.pin ?? null,
+    formats: [...formatsOf(manifest.kind, manifest.encryption !== undefined)],
+  };
 }
 
 /** A backup without its list of tables, for lists. */

@@ -8,6 +8,7 @@ import { openLog } from "../store/log-reader.ts";
 import { type ObjectReader, ReadCounter } from "../store/read-counter.ts";
 import { openSnapshot } from "../store/snapshot-reader.ts";
 import type { Moment } from "./log-moment.ts";
+import { refuseEncrypted } from "./stored.ts";
 
 /** An answer, and what it cost. */
 export interface StoredAnswer extends Answer {
@@ -18,13 +19,14 @@ export interface StoredAnswer extends Answer {
 /**
  * Ask a stored snapshot a question in SQL, in the bucket where it lies.
  *
- * @throws NightjarError `FORMAT_UNAVAILABLE` for a dump; `QUERY_REFUSED`, `QUERY_FAILED`, `QUERY_LIMIT`
+ * @throws NightjarError `FORMAT_UNAVAILABLE` for a dump; `BACKUP_ENCRYPTED`; `QUERY_REFUSED`, `QUERY_FAILED`, `QUERY_LIMIT`
  */
 export async function askBackup(
   context: Context,
   manifest: Manifest,
   question: Question,
 ): Promise<StoredAnswer> {
+  refuseEncrypted({ manifest });
   if (manifest.kind === "dump")
     throw new NightjarError(
       "FORMAT_UNAVAILABLE",

@@ -4,9 +4,10 @@ import { enterUpload } from "../catalog/uploads.ts";
 import type { DatabaseConfig } from "../config.ts";
 import type { Context } from "../context.ts";
 import { randomId } from "../deps.ts";
-import type { Meter } from "../format/hash.ts";
+import { encrypt } from "../format/age.ts";
+import { Meter, tap } from "../format/hash.ts";
 import { log } from "../log.ts";
-import type { Manifest } from "../manifest.ts";
+import type { Encryption, Manifest } from "../manifest.ts";
 import { type BackupName, bytesKey, manifestKey } from "../store/keys.ts";
 import { writeMultipart } from "../store/multipart.ts";
 import { VERSION } from "../version.ts";
@@ -36,6 +37,8 @@ export class BackupDraft {
   readonly #name: BackupName;
   /** ms */
   readonly takenAt: number;
+  /** Of what is encrypted, where it is. */
+  readonly #content: Meter | undefined;
 
   constructor(context: Context, run: Run, database: DatabaseConfig, kind: Manifest["kind"]) {
     this.#context = context;
@@ -43,12 +46,28 @@ export class BackupDraft {
     this.#database = database;
     this.#kind = kind;
     this.takenAt = context.deps.now();
+    this.#content = database.recipients.length > 0 ? new Meter() : undefined;
     const id = randomId(context.deps);
     this.#name = { tier: run.tier, database: run.database, takenAt: this.takenAt, id };
   }
 
   get key(): string {
-    return bytesKey(this.#name, this.#kind);
+    return bytesKey(this.#name, this.#kind, this.encrypted);
+  }
+
+  /** Whether nobody here can read what is stored. */
+  get encrypted(): boolean {
+    return this.#content !== undefined;
+  }
+
+  /** What is to be stored of the compressed bytes: these, or encrypted where the configuration says so. */
+  sealed(compressed: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
+    const content = this.#content;
+    if (content === undefined) return compressed;
+    return encrypt(
+      tap(compressed, (chunk) => content.update(chunk)),
+      this.#database.recipients,
+    );
   }
 
   /**
@@ -61,7 +80,7 @@ export class BackupDraft {
     const { id: runId, database } = this.#run;
     const { key } = this;
     await writeMultipart(bucket, key, bytes, {
-      contentType: "application/zstd",
+      contentType: this.encrypted ? "application/octet-stream" : "application/zstd",
       onUpload: async (uploadId) => {
         const upload = { key, manifestKey: manifestKey(this.#name), uploadId, runId, database };
         await enterUpload(catalog, upload);
@@ -113,10 +132,20 @@ export class BackupDraft {
       kind: this.#kind,
       raw: { bytes: raw.bytes, sha256: raw.digest() },
       stored: { bytes: stored.bytes, sha256: stored.digest() },
+      ...(this.#content !== undefined && { encryption: this.#encryption(this.#content) }),
       source: { url, namespace: namespace ?? null, version, unknown },
       tables,
       rows: tables.reduce((sum, { rows }) => sum + (rows ?? 0), 0),
       ...found,
+    };
+  }
+
+  #encryption(content: Meter): Encryption {
+    const recipients = [...this.#database.recipients];
+    return {
+      format: "age",
+      recipients,
+      content: { bytes: content.bytes, sha256: content.digest() },
     };
   }
 }

@@ -12,6 +12,7 @@ import { writeManifest } from "../store/document.ts";
 import { capture } from "./capture.ts";
 import { healUploads } from "./heal.ts";
 import { prove } from "./prove.ts";
+import { refuseUnencrypted } from "./refuse-unencrypted.ts";
 import { runCopy } from "./run-copy.ts";
 
 /** Long enough for any dump that a Worker's CPU time allows; a stalled source is found much sooner. */
@@ -96,6 +97,7 @@ async function attempt(context: Context, runId: string): Promise<Manifest> {
 async function publish(context: Context, manifest: Manifest): Promise<void> {
   const { catalog, bucket, deps } = context;
   const { runId, id, key } = manifest;
+  await refuseUnencrypted(context, manifest);
   await writeManifest(bucket, manifest);
   await enterBackup(catalog, manifest);
   const bytes = { rawBytes: manifest.raw.bytes, storedBytes: manifest.stored.bytes };

@@ -10,7 +10,7 @@ import { readDump } from "../source/dump.ts";
 import type { Source } from "../source/server.ts";
 import { BackupDraft } from "./backup-draft.ts";
 
-/** Pull the server's dump in one pass and flat memory: source → inspect and hash → zstd → hash → R2. */
+/** Pull the server's dump in one pass and flat memory: source → inspect and hash → zstd → age, where configured → hash → R2. */
 export async function captureDump(
   context: Context,
   run: Run,
@@ -37,7 +37,8 @@ export async function captureDump(
     await progress("storing");
   }
 
-  await draft.write(tap(zstdCompress(wholeDump()), (chunk) => stored.update(chunk)));
+  const sealed = draft.sealed(zstdCompress(wholeDump()));
+  await draft.write(tap(sealed, (chunk) => stored.update(chunk)));
   const { version, userVersion, unknown } = await described;
   const { tables, schemaHash, migration, warnings } = facts!;
   return draft.manifest({

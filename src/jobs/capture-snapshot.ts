@@ -10,9 +10,11 @@ import { PageCensus } from "../format/page-census.ts";
 import { seekableCompress } from "../format/seekable.ts";
 import type { Manifest, Method, SnapshotFacts } from "../manifest.ts";
 import { describeServer } from "../source/describe.ts";
+import { readImage } from "../source/dbpage.ts";
+import type { SchemaRow } from "../source/pages.ts";
 import { pageSource } from "../source/probe.ts";
 import type { Source } from "../source/server.ts";
-import { type ImageFacts, imageFacts } from "../sqlite/facts.ts";
+import { hashSchema, type ImageFacts, imageFacts, type TableFact } from "../sqlite/facts.ts";
 import { openImage } from "../sqlite/open.ts";
 import { removeObjects } from "../store/remove.ts";
 import { openSnapshot } from "../store/snapshot-reader.ts";
@@ -25,9 +27,16 @@ interface Origin {
   pageSize: number;
   pageCount: number;
   pages: AsyncIterable<readonly Page[]>;
+  /** As the source tells it, where nobody will be able to read what is stored. */
+  schema?: readonly SchemaRow[];
   /** Known once the pages have been read. */
   facts(): Pick<SnapshotFacts, "committedAt" | "log" | "cursor">;
 }
+
+/** What a manifest tells of the stored database. */
+type StoredFacts = Pick<ImageFacts, "schemaHash" | "userVersion" | "migration"> & {
+  readonly tables: readonly Pick<TableFact, "name" | "rootpage">[];
+};
 
 /**
  * Store a database's pages as a file of its own. Where there is a page log, the source only sends what
@@ -46,7 +55,7 @@ export async function captureSnapshot(
   const logged = method.protocol === "dbpage" ? null : await followers.pull(database.name);
   const origin =
     logged === null
-      ? await fromSource(context, draft.takenAt, source, method)
+      ? await fromSource(context, draft, source, method)
       : await fromLog(context, database.name, logged.lineage, logged.txid);
 
   const raw = new Meter();
@@ -58,12 +67,14 @@ export async function captureSnapshot(
     raw.update(content);
     await progress();
   });
-  const bytes = tap(compressed, (chunk) => stored.update(chunk));
+  const bytes = tap(draft.sealed(compressed), (chunk) => stored.update(chunk));
   if (logged === null) await draft.write(bytes);
   else await orEndLog(context, logged.lineage, () => draft.write(bytes));
   await progress("storing");
 
-  const facts = await readBack(bucket, draft.key, raw.bytes, stored.bytes);
+  const facts = draft.encrypted
+    ? factsOf(origin.schema!, file.userVersion())
+    : await readBack(bucket, draft.key, raw.bytes, stored.bytes);
   const { version, unknown } = await described;
   const { pageSize, pageCount } = origin;
   return draft.manifest({
@@ -124,11 +135,14 @@ async function fromLog(
 /** The whole database, as the source sends it in ascending order. */
 async function fromSource(
   { deps }: Context,
-  takenAt: number,
+  { takenAt, encrypted }: BackupDraft,
   source: Source,
   method: Method,
 ): Promise<Origin> {
-  const events = pageSource(method, source, deps).pull(null)[Symbol.asyncIterator]();
+  const image = encrypted
+    ? readImage(source, deps, method.why, true)
+    : pageSource(method, source, deps).pull(null);
+  const events = image[Symbol.asyncIterator]();
   const { value: base } = await events.next();
   if (base?.kind !== "base" || !base.ascending)
     throw new NightjarError("PAGES_INVALID", "The server sent no whole image.");
@@ -145,6 +159,7 @@ async function fromSource(
     pageSize: base.pageSize,
     pageCount: base.pageCount,
     pages: wholeImage(),
+    ...(base.schema !== undefined && { schema: base.schema }),
     facts: () => ({ committedAt, log: null, cursor: end().cursor }),
   };
 }
@@ -159,13 +174,23 @@ async function* counted(
   }
 }
 
+/** The facts of a database whose stored file nobody here can read. Its newest migration is content. */
+function factsOf(schema: readonly SchemaRow[], userVersion: number): StoredFacts {
+  return {
+    schemaHash: hashSchema(schema),
+    userVersion,
+    migration: null,
+    tables: schema.filter(({ type }) => type === "table"),
+  };
+}
+
 /** What SQLite says of the stored file; a file that it cannot open is no backup. */
 async function readBack(
   bucket: R2Bucket,
   key: string,
   rawBytes: number,
   storedBytes: number,
-): Promise<ImageFacts> {
+): Promise<StoredFacts> {
   try {
     const pages = await openSnapshot(bucket, {
       key,

@@ -7,7 +7,7 @@ import { judge, type Kept } from "../plan/retention.ts";
 import { readDocument, sha256Of } from "../store/document.ts";
 import { ERASURES } from "../store/erasures.ts";
 import type { FarStore } from "../store/far.ts";
-import { bytesKey, manifestKey, parseKey, PINNED } from "../store/keys.ts";
+import { manifestKey, ownKey, parseKey, PINNED } from "../store/keys.ts";
 import { listBackupObjects } from "../store/list.ts";
 
 /**
@@ -54,7 +54,7 @@ async function begin(
   now: number,
 ): Promise<number> {
   const isThere = (row: Row) =>
-    there.get(bytesKey(row, row.kind)) === row.storedBytes && there.has(manifestKey(row));
+    there.get(ownKey(row.key)) === row.storedBytes && there.has(manifestKey(row));
   const lacking = rows.filter((row) => {
     const { bad, copy, database, takenAt } = row;
     if (bad === 1 || config.databases.get(database)?.copy === false) return false;

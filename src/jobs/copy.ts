@@ -8,7 +8,7 @@ import { log } from "../log.ts";
 import type { Manifest } from "../manifest.ts";
 import { manifestText, sha256Of } from "../store/document.ts";
 import type { FarStore } from "../store/far.ts";
-import { bytesKey, manifestKey } from "../store/keys.ts";
+import { manifestKey, ownKey } from "../store/keys.ts";
 import { uploadParts } from "../store/multipart.ts";
 import { readInSpans } from "../store/range-reader.ts";
 
@@ -69,8 +69,7 @@ function farFor({ config, far }: Context, { id, database, verification, drill }:
  */
 function farManifest(backup: Backup): Manifest {
   const { pin: _pin, ...manifest } = backup.manifest;
-  const key = bytesKey(backup, manifest.kind);
-  return { ...manifest, key, manifestKey: manifestKey(backup) };
+  return { ...manifest, key: ownKey(manifest.key), manifestKey: manifestKey(backup) };
 }
 
 /** One try to copy one backup. */

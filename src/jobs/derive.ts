@@ -32,7 +32,7 @@ export async function deriveBackup(
   erasures: readonly Erasure[],
 ): Promise<Derived> {
   const { kind, raw } = manifest;
-  if (!formatsOf(kind).includes(format)) throw unavailable(kind, format);
+  refuseFormat(manifest, format);
   refuseFile(erasures, format);
   const { content: wanted, coding } = partsOf(format);
   if (kind === "snapshot" && wanted === "sql")
@@ -98,11 +98,20 @@ function coded(bytes: AsyncIterable<Uint8Array>, format: Format): AsyncIterable<
   return coding === "zst" ? zstdCompress(bytes) : bytes;
 }
 
-/** What cannot be made of a dump: pages. */
-export function unavailable(kind: Manifest["kind"], format: string): NightjarError {
-  const known = formatsOf(kind).join(", ");
-  return new NightjarError(
+/**
+ * Refuse what cannot be made of a backup: pages of a dump, and anything of what is encrypted.
+ *
+ * @throws NightjarError `FORMAT_UNAVAILABLE`
+ */
+export function refuseFormat(
+  { kind, encryption }: Pick<Manifest, "kind" | "encryption">,
+  format: string,
+): asserts format is Format {
+  const known = formatsOf(kind, encryption !== undefined);
+  if (known.includes(format as Format)) return;
+  const what = encryption === undefined ? `A ${kind}` : `An encrypted ${kind}`;
+  throw new NightjarError(
     "FORMAT_UNAVAILABLE",
-    `A ${kind} can be downloaded as ${known}, not as ${format.slice(0, 20)}.`,
+    `${what} can be downloaded as ${known.join(", ")}, not as ${format.slice(0, 20)}.`,
   );
 }

@@ -13,7 +13,12 @@ import { restoreInScratch, type Scratch } from "./scratch.ts";
 import { sameSchema } from "./verify-facts.ts";
 
 /** A drill that ends in one of these could not be held here, and says nothing of the backup. */
-const UNPROVEN: readonly ErrorCode[] = ["DRILL_IMPOSSIBLE", "QUERY_LIMIT"];
+const UNPROVEN: readonly ErrorCode[] = [
+  "DRILL_IMPOSSIBLE",
+  "QUERY_LIMIT",
+  "BACKUP_ENCRYPTED",
+  "IDENTITY_UNFIT",
+];
 const KNOWN: readonly ErrorCode[] = [...DAMAGE, ...UNPROVEN, "DRILL_FAILED", "QUERY_FAILED"];
 
 /**

@@ -31,9 +31,17 @@ async function methodFor(context: Context, database: DatabaseConfig): Promise<Me
     if (found.certain) await recordMethod(catalog, name, url, method, now);
     log.info("source-probed", { database: name, certain: found.certain, ...method });
   }
+  if (database.recipients.length > 0) method = withoutLog(method);
   if (capture === "pages" && method.protocol === "dump")
     throw new NightjarError("PAGES_UNAVAILABLE", `The server offers no pages: ${method.why}.`);
   return method;
+}
+
+/** A page log is merged in the bucket, which Nightjar could not do with what it cannot read. */
+function withoutLog({ image, why }: Method): Method {
+  if (image) return { protocol: "dbpage", image, why: `${why}; encrypted, hence without a log` };
+  const lacking = "encryption takes sqlite_dbpage, which is not offered";
+  return { protocol: "dump", image, why: `${why}; ${lacking}` };
 }
 
 /**

@@ -5,7 +5,7 @@ import { verified } from "../format/hash.ts";
 import { log } from "../log.ts";
 import type { Manifest, Pin } from "../manifest.ts";
 import { readDocument, replaceManifest, writeManifest } from "../store/document.ts";
-import { bytesKey, manifestKey, pinnedKey, proofPrefix } from "../store/keys.ts";
+import { manifestKey, ownKey, pinnedKey, proofPrefix } from "../store/keys.ts";
 import { listKeys } from "../store/list.ts";
 import { PART_BYTES, writeMultipart } from "../store/multipart.ts";
 import { readInSpans } from "../store/range-reader.ts";
@@ -74,7 +74,7 @@ async function copyBytes(
   backup: Backup,
 ): Promise<{ key: string; own: Manifest }> {
   const own = backup.manifest;
-  const source = bytesKey(backup, own.kind);
+  const source = ownKey(own.key);
   const key = pinnedKey(source);
   const check = (from: string) =>
     verified(readInSpans(bucket, from, own.stored.bytes, PART_BYTES), own.stored, from);

@@ -2,7 +2,7 @@ import { allForPruning, type Prunable } from "../catalog/backups.ts";
 import type { Context } from "../context.ts";
 import { pinsDue, pinsOver } from "../plan/pins.ts";
 import { judge, type Verdict } from "../plan/retention.ts";
-import { bytesKey, manifestKey, PINNED, pinnedKey } from "../store/keys.ts";
+import { manifestKey, ownKey, PINNED, pinnedKey } from "../store/keys.ts";
 import { listKeys } from "../store/list.ts";
 import { objectExists } from "../store/read.ts";
 
@@ -36,7 +36,7 @@ export async function planPrune(
   const gone: Prunable[] = [];
   /** At its own key, or as what a killed pin has left. */
   const isThere = async (backup: Prunable): Promise<boolean> => {
-    const key = bytesKey(backup, backup.kind);
+    const key = ownKey(backup.key);
     return copies.has(pinnedKey(key)) || objectExists(bucket, key);
   };
 
@@ -44,7 +44,7 @@ export async function planPrune(
   const again: Prunable[] = [];
   for (const backup of backups) {
     if (backup.pin === null || !policies.has(backup.database)) continue;
-    const keys = [bytesKey(backup, backup.kind), manifestKey(backup)].map(pinnedKey);
+    const keys = [ownKey(backup.key), manifestKey(backup)].map(pinnedKey);
     if (keys.every((key) => copies.has(key))) continue;
     if (await isThere(backup)) again.push(backup);
     else gone.push(backup);
@@ -52,7 +52,7 @@ export async function planPrune(
 
   const seen = new Set<Prunable>();
   const hasCopy = (backup: Prunable): boolean =>
-    [bytesKey(backup, backup.kind), manifestKey(backup)].some((key) => copies.has(pinnedKey(key)));
+    [ownKey(backup.key), manifestKey(backup)].some((key) => copies.has(pinnedKey(key)));
   for (;;) {
     backups = backups.filter((backup) => !gone.includes(backup));
     const due = pinsDue(backups, policies, now);

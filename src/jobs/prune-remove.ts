@@ -1,6 +1,6 @@
 import { type Prunable, pinnedByHand, removeBackups } from "../catalog/backups.ts";
 import type { Context } from "../context.ts";
-import { bytesKey, manifestKey } from "../store/keys.ts";
+import { manifestKey, ownKey } from "../store/keys.ts";
 import { objectsOf } from "../store/objects-of.ts";
 import { removeUnlocked } from "../store/remove.ts";
 
@@ -56,6 +56,6 @@ export async function removeOriginals(
   const free = pinned.filter((backup) => !held.has(manifestKey(backup)));
   await removeUnlocked(
     bucket,
-    free.map((backup) => bytesKey(backup, backup.kind)),
+    free.map(({ key }) => ownKey(key)),
   );
 }

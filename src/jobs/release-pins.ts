@@ -4,7 +4,7 @@ import { log } from "../log.ts";
 import type { Manifest } from "../manifest.ts";
 import { DAY } from "../plan/duration.ts";
 import { readWholeDocument } from "../store/document.ts";
-import { bytesKey, manifestKey, pinnedKey } from "../store/keys.ts";
+import { manifestKey, ownKey, pinnedKey } from "../store/keys.ts";
 import { objectsOf } from "../store/objects-of.ts";
 import { objectAge, objectExists } from "../store/read.ts";
 import { removeObjects } from "../store/remove.ts";
@@ -28,7 +28,7 @@ export async function releasePins(
   const released: Prunable[] = [];
   for (const backup of backups) {
     const own = await readWholeDocument(bucket, manifestKey(backup));
-    if (own === null || !(await objectExists(bucket, bytesKey(backup, backup.kind)))) continue;
+    if (own === null || !(await objectExists(bucket, ownKey(backup.key)))) continue;
     const free =
       backup.pin === null
         ? await isLeftOver(context, backup, now)
@@ -50,7 +50,7 @@ async function isLeftOver(
   backup: Prunable,
   now: number,
 ): Promise<boolean> {
-  for (const key of [bytesKey(backup, backup.kind), manifestKey(backup)])
+  for (const key of [ownKey(backup.key), manifestKey(backup)])
     if ((await objectAge(bucket, pinnedKey(key), now)) < SURELY_LEFT) return false;
   const row = await findBackup(catalog, backup.id);
   return row?.manifest.pin === undefined;

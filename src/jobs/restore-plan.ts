@@ -11,7 +11,7 @@ import type { Plan, PlannedTable, SubjectView, Way } from "../restore-report.ts"
 import { erasuresAt, erasuresOfBackup } from "./erasures.ts";
 import { lossOf, nameOf, type Subject, tablesOf, viewOf } from "./restore-subject.ts";
 import { resolveTarget, type Target, type TargetName } from "./restore-target.ts";
-import { storedPages } from "./stored.ts";
+import { refuseEncrypted, storedPages } from "./stored.ts";
 
 /** What a restore into a server is asked to do. */
 export interface RestoreRequest {
@@ -40,7 +40,7 @@ export interface Planned {
  * Look at what is stored and at the target, and decide what is to be done. Changes nothing.
  *
  * @throws NightjarError `TARGET_NOT_EMPTY`, `TARGET_IS_SOURCE`, `TARGET_UNFIT`, `OVERWRITE_REFUSED`,
- *   `RESTORE_UNAVAILABLE`, `REQUEST_INVALID`; as `inspectTarget`
+ *   `RESTORE_UNAVAILABLE`, `REQUEST_INVALID`, `BACKUP_ENCRYPTED`; as `inspectTarget`
  */
 export async function planRestore(
   context: Context,
@@ -49,6 +49,7 @@ export async function planRestore(
 ): Promise<Planned> {
   const selection = selectionOf(request);
   refuseOptions(request, selection);
+  refuseEncrypted(subject);
   const view = viewOf(subject);
   const target = resolveTarget(context, request.target);
   const tables = await tablesOf(context, subject, selection);

@@ -1,9 +1,12 @@
 import type { Context } from "../context.ts";
 import { NightjarError } from "../errors.ts";
+import { decrypt } from "../format/age.ts";
+import { gather } from "../format/bytes.ts";
 import { zstdDecompress } from "../format/codec.ts";
 import { verified } from "../format/hash.ts";
 import type { PageReader } from "../format/page.ts";
-import type { Manifest } from "../manifest.ts";
+import { decodeSeekable } from "../format/seekable.ts";
+import type { Encryption, Manifest } from "../manifest.ts";
 import type { Image } from "../sqlite/image.ts";
 import { openImage, replayDump } from "../sqlite/open.ts";
 import { BlockCache } from "../store/block-cache.ts";
@@ -34,20 +37,36 @@ const MOST_READS = 6000;
  * Bring a backup back in scratch space: a small snapshot in memory, a large one where it lies, a dump by
  * replaying it.
  *
- * @throws NightjarError `DRILL_IMPOSSIBLE` for what is too large here or needs libSQL; `DRILL_FAILED`
- *   for a dump that SQLite refuses; `OBJECT_MISSING`, `OBJECT_CORRUPT`, `STORE_FAILED`
+ * @throws NightjarError `DRILL_IMPOSSIBLE` for what is too large here or needs libSQL; `BACKUP_ENCRYPTED`
+ *   and `IDENTITY_UNFIT` for what cannot be decrypted here; `DRILL_FAILED` for a dump that SQLite refuses; `OBJECT_MISSING`, `OBJECT_CORRUPT`, `STORE_FAILED`
  */
-export async function restoreInScratch({ bucket }: Context, manifest: Manifest): Promise<Scratch> {
-  const { kind, key, raw, stored, snapshot } = manifest;
+export async function restoreInScratch(context: Context, manifest: Manifest): Promise<Scratch> {
+  const { bucket } = context;
+  const { kind, key, raw, stored, snapshot, encryption } = manifest;
   if (kind === "dump") {
     if (raw.bytes > REPLAYABLE)
       throw new NightjarError(
         "DRILL_IMPOSSIBLE",
         `The dump has ${raw.bytes} bytes of SQL; a Worker can replay ${REPLAYABLE} at the most.`,
       );
-    const text = zstdDecompress(await readObject(bucket, key, undefined, stored.bytes));
-    const image = await replayDump(verified(text, raw, key));
+    const compressed =
+      encryption === undefined
+        ? await readObject(bucket, key, undefined, stored.bytes)
+        : await opened(context, manifest, encryption);
+    const image = await replayDump(verified(zstdDecompress(compressed), raw, key));
     const detail = `${raw.bytes} bytes of SQL were replayed in memory`;
+    return { image, pragma: "integrity_check", detail };
+  }
+  if (encryption !== undefined) {
+    if (raw.bytes + encryption.content.bytes > IN_MEMORY)
+      throw new NightjarError(
+        "DRILL_IMPOSSIBLE",
+        `The encrypted snapshot has ${raw.bytes} bytes, and ${encryption.content.bytes} compressed; a Worker can hold ${IN_MEMORY} of both.`,
+      );
+    const compressed = await gather(await opened(context, manifest, encryption));
+    const file = verified(decodeSeekable(compressed, raw.bytes), raw, key);
+    const image = await openImage(await inMemory(file, snapshot!.pageSize));
+    const detail = `${raw.bytes} bytes were decrypted and restored into memory`;
     return { image, pragma: "integrity_check", detail };
   }
   if (raw.bytes <= IN_MEMORY) {
@@ -68,6 +87,30 @@ export async function restoreInScratch({ bucket }: Context, manifest: Manifest):
     pragma: "quick_check",
     detail: `${raw.bytes} bytes were opened where they lie, as a Worker's memory does not hold them`,
   };
+}
+
+/**
+ * The compressed bytes of an encrypted backup, where an identity is configured for its drills.
+ *
+ * @throws NightjarError `BACKUP_ENCRYPTED` where none is; as `decrypt`
+ */
+async function opened(
+  { bucket, config }: Context,
+  { database, key, stored }: Manifest,
+  { content }: Encryption,
+): Promise<AsyncIterable<Uint8Array>> {
+  const configured = config.databases.get(database);
+  const identity = configured && config.identity(configured);
+  if (identity === undefined)
+    throw new NightjarError(
+      "BACKUP_ENCRYPTED",
+      "It is encrypted, and no identity is configured for its drills.",
+      {
+        hint: "Rehearse the restore on a machine that has an identity, as docs/encryption.md shows.",
+      },
+    );
+  const bytes = await readObject(bucket, key, undefined, stored.bytes);
+  return verified(decrypt(bytes, [identity]), content, key);
 }
 
 /** The pages of a file that is held in memory. */

@@ -2,6 +2,7 @@ import type { Context } from "../context.ts";
 import { databasePages, pagesInFile } from "../format/database-file.ts";
 import { eraseFromDump } from "../format/erase-dump.ts";
 import type { Erased, Erasure } from "../format/erasure.ts";
+import { NightjarError } from "../errors.ts";
 import { verified } from "../format/hash.ts";
 import { zstdDecompress } from "../format/codec.ts";
 import type { Page, PageReader } from "../format/page.ts";
@@ -16,20 +17,32 @@ import { type Moment, pagesOf } from "./log-moment.ts";
 
 /**
  * Where stored content is read to leave Nightjar again, as a download or as a restore; only the stored
- * objects themselves (`db.zst`, `sql.zst`) are sent as they lie, by http/download.ts, and only where
- * nothing was erased since. The rows of an erasure list are taken out here, of SQL: pages keep the bytes
+ * objects themselves (`db.zst`, `sql.zst`, either `.age`) are sent as they lie, by http/download.ts, and only where
+ * nothing was erased since. What is encrypted leaves in that form alone. The rows of an erasure list are taken out here, of SQL: pages keep the bytes
  * of rows that are gone, and are not given then.
  */
 
 /** What is stored: a backup, or a moment of the log. */
 export type Stored = { readonly manifest: Manifest } | { readonly moment: Moment };
 
+/**
+ * Refuse what nobody here can read.
+ *
+ * @throws NightjarError `BACKUP_ENCRYPTED`
+ */
+export function refuseEncrypted(stored: Stored): void {
+  if (!("manifest" in stored) || stored.manifest.encryption === undefined) return;
+  throw new NightjarError("BACKUP_ENCRYPTED", `Backup ${stored.manifest.id} is encrypted.`);
+}
+
 /** The SQL text of a dump, checked against its hash before its last bytes are given. */
 export async function dumpText(
   { bucket }: Context,
-  { id, key, raw, stored }: Manifest,
+  manifest: Manifest,
   erasures: readonly Erasure[],
 ): Promise<AsyncIterable<Uint8Array>> {
+  refuseEncrypted({ manifest });
+  const { id, key, raw, stored } = manifest;
   const compressed = await readObject(bucket, key, undefined, stored.bytes);
   const text = verified(zstdDecompress(compressed), raw, key);
   if (erasures.length === 0) return text;
@@ -64,6 +77,7 @@ function tell({ tables, unapplied }: Erased, from: string): void {
 
 /** The database file of a snapshot, checked against its hash before its last bytes are given. */
 export function snapshotFile({ bucket }: Context, manifest: Manifest): AsyncIterable<Uint8Array> {
+  refuseEncrypted({ manifest });
   return verified(readSnapshotFile(bucket, manifest), manifest.raw, manifest.key);
 }
 
@@ -82,7 +96,8 @@ export function snapshotPages(
 }
 
 /** The pages of a snapshot or a moment, each when it is asked for. */
-export function storedPages({ bucket }: Context, stored: Stored): Promise<PageReader> {
+export async function storedPages({ bucket }: Context, stored: Stored): Promise<PageReader> {
+  refuseEncrypted(stored);
   return "manifest" in stored
     ? openSnapshot(bucket, stored.manifest)
     : openLog(bucket, stored.moment.chain, stored.moment);

@@ -7,24 +7,34 @@ import type { Manifest } from "../manifest.ts";
 
 /** The stored bytes and their content, by length and hash; ends the meters. */
 export function sameBytes(manifest: Manifest, stored: Meter, raw: Meter): string {
-  const { key } = manifest;
-  for (const [what, found, known] of [
-    ["stored bytes", stored, manifest.stored],
-    ["content", raw, manifest.raw],
-  ] as const) {
-    if (found.bytes !== known.bytes)
-      throw new NightjarError(
-        "OBJECT_CORRUPT",
-        `The ${what} of ${key} are ${found.bytes} bytes, not ${known.bytes}.`,
-      );
-    const sha256 = found.digest();
-    if (sha256 !== known.sha256)
-      throw new NightjarError(
-        "OBJECT_CORRUPT",
-        `The ${what} of ${key} have the SHA-256 ${sha256.slice(0, 16)}…, not ${known.sha256.slice(0, 16)}….`,
-      );
-  }
+  sameAs(manifest.key, "stored bytes", stored, manifest.stored);
+  sameAs(manifest.key, "content", raw, manifest.raw);
   return `${manifest.stored.bytes} stored bytes and ${manifest.raw.bytes} of content have the hashes that were recorded`;
+}
+
+/** The stored bytes of what is encrypted; ends the meter. */
+export function sameStored(manifest: Manifest, stored: Meter): string {
+  sameAs(manifest.key, "stored bytes", stored, manifest.stored);
+  return `${manifest.stored.bytes} stored bytes have the hash that was recorded`;
+}
+
+function sameAs(
+  key: string,
+  what: string,
+  found: Meter,
+  known: { readonly bytes: number; readonly sha256: string },
+): void {
+  if (found.bytes !== known.bytes)
+    throw new NightjarError(
+      "OBJECT_CORRUPT",
+      `The ${what} of ${key} are ${found.bytes} bytes, not ${known.bytes}.`,
+    );
+  const sha256 = found.digest();
+  if (sha256 !== known.sha256)
+    throw new NightjarError(
+      "OBJECT_CORRUPT",
+      `The ${what} of ${key} have the SHA-256 ${sha256.slice(0, 16)}…, not ${known.sha256.slice(0, 16)}….`,
+    );
 }
 
 /** The tables and how many rows each has. */

@@ -4,19 +4,24 @@ import type { Manifest } from "../manifest.ts";
 import { manifestText, readDocument } from "../store/document.ts";
 import { DAMAGE, Findings } from "./findings.ts";
 import { verifyDump } from "./verify-dump.ts";
+import { verifyEncrypted } from "./verify-encrypted.ts";
 import { verifySnapshot } from "./verify-snapshot.ts";
 
 /**
  * Read a backup back from the bucket and hold every byte against what was recorded when it was made:
  * the manifest against the catalog's, the stored bytes and their content by length and hash, the
- * structure of the content, the rows of each table, and the schema.
+ * structure of the content, the rows of each table, and the schema. Of what is encrypted, as far as that
+ * goes without a key.
  *
  * @throws NightjarError `STORE_FAILED` when the bucket cannot be read: then nothing is known
  */
 export async function verifyBackup(context: Context, manifest: Manifest): Promise<Findings> {
   const findings = new Findings(DAMAGE);
   await findings.check("manifest", () => sameManifest(context.bucket, manifest));
-  if (manifest.kind === "dump") await verifyDump(context.bucket, manifest, findings);
+  const { encryption } = manifest;
+  if (encryption !== undefined)
+    await verifyEncrypted(context.bucket, manifest, encryption, findings);
+  else if (manifest.kind === "dump") await verifyDump(context.bucket, manifest, findings);
   else await verifySnapshot(context.bucket, manifest, findings);
   return findings;
 }

@@ -2,6 +2,7 @@
 interface Parts {
   readonly content: "db" | "sql";
   readonly coding?: "gz" | "zst";
+  readonly encrypted?: true;
   /** Who is to read the SQL, where that is not every SQLite. */
   readonly reader?: "libsql";
 }
@@ -9,9 +10,11 @@ interface Parts {
 const PARTS = {
   db: { content: "db" },
   "db.zst": { content: "db", coding: "zst" },
+  "db.zst.age": { content: "db", coding: "zst", encrypted: true },
   sql: { content: "sql" },
   "sql.gz": { content: "sql", coding: "gz" },
   "sql.zst": { content: "sql", coding: "zst" },
+  "sql.zst.age": { content: "sql", coding: "zst", encrypted: true },
   "libsql.sql": { content: "sql", reader: "libsql" },
   "libsql.sql.gz": { content: "sql", coding: "gz", reader: "libsql" },
   "libsql.sql.zst": { content: "sql", coding: "zst", reader: "libsql" },
@@ -27,10 +30,11 @@ export function partsOf(format: Format): Parts {
 }
 
 /**
- * What a stored backup gives, the stored form first. A moment of the log gives what a snapshot does. A
- * dump's SQL is the server's own: it is libSQL's already.
+ * What a stored backup gives, the stored form first: of an encrypted one, that alone. A moment of the log
+ * gives what a snapshot does. A dump's SQL is the server's own: it is libSQL's already.
  */
-export function formatsOf(kind: "dump" | "snapshot"): readonly Format[] {
+export function formatsOf(kind: "dump" | "snapshot", encrypted: boolean): readonly Format[] {
+  if (encrypted) return [kind === "dump" ? "sql.zst.age" : "db.zst.age"];
   return kind === "dump"
     ? ["sql.zst", "sql.gz", "sql"]
     : ["db.zst", "db", "sql.gz", "sql", "sql.zst", "libsql.sql.gz", "libsql.sql", "libsql.sql.zst"];

@@ -2,7 +2,8 @@ import type { Deps } from "../deps.ts";
 import { NightjarError } from "../errors.ts";
 import type { Page } from "../format/page.ts";
 import { readRow, readRows } from "./cursor.ts";
-import type { PageEvent, PageSource } from "./pages.ts";
+import type { Value } from "./hrana-messages.ts";
+import type { PageEvent, PageSource, SchemaRow } from "./pages.ts";
 import type { Source } from "./server.ts";
 
 /** Whether the server was built with SQLite's table of pages (https://sqlite.org/dbpage.html). */
@@ -23,29 +24,34 @@ export function imageSource(source: Source, deps: Deps): PageSource {
  * All pages of the database in one read transaction: a base event, the pages in ascending order, a
  * commit event. The server's WAL cannot be checkpointed past it meanwhile, but writers go on.
  *
+ * @param withSchema ask for the schema too, for whoever cannot read it in what is stored
  * @throws NightjarError as `readRows`; `PAGES_INVALID` for a page that is missing or of a wrong size
  */
 export async function* readImage(
   source: Source,
   deps: Deps,
   why: string,
+  withSchema: boolean = false,
 ): AsyncIterable<PageEvent> {
-  // BEGIN waits for its first read, so that size and pages are of the same moment.
+  // BEGIN waits for its first read, so that all of it is of the same moment.
   const statements = [
     "BEGIN",
+    `SELECT type, name, tbl_name, rootpage, sql FROM sqlite_schema WHERE ${withSchema} ORDER BY rowid`,
     "SELECT page_count, page_size FROM pragma_page_count, pragma_page_size",
     "SELECT pgno, data FROM sqlite_dbpage",
     "COMMIT",
   ];
   let size: { pageCount: number; pageSize: number } | undefined;
+  const schema: SchemaRow[] = [];
   let next = 1;
   for await (const rows of readRows(source, deps, statements)) {
     const pages: Page[] = [];
     for (const { statement, values } of rows) {
       const [first, second] = values;
-      if (statement === 1) {
+      if (statement === 1) schema.push(schemaRow(values));
+      else if (statement === 2) {
         size = { pageCount: Number(first), pageSize: Number(second) };
-        yield { kind: "base", why, ascending: true, ...size };
+        yield { kind: "base", why, ascending: true, ...size, ...(withSchema && { schema }) };
       } else {
         if (!(second instanceof Uint8Array) || second.length !== size?.pageSize)
           throw new NightjarError("PAGES_INVALID", `Page ${String(first)} has a wrong size.`);
@@ -66,4 +72,14 @@ export async function* readImage(
     );
   const cursor = { protocol: "dbpage" } as const;
   yield { kind: "commit", pageCount: size.pageCount, at: null, commits: 1, cursor };
+}
+
+function schemaRow([type, name, table, rootpage, sql]: readonly Value[]): SchemaRow {
+  return {
+    type: String(type),
+    name: String(name),
+    table: String(table),
+    rootpage: Number(rootpage ?? 0),
+    sql: sql === null || sql === undefined ? null : String(sql),
+  };
 }

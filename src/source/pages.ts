@@ -1,12 +1,29 @@
 import type { Page } from "../format/page.ts";
 import type { PageCursor } from "../manifest.ts";
 
+/** A row of sqlite_schema, as the server tells it. */
+export interface SchemaRow {
+  readonly type: string;
+  readonly name: string;
+  readonly table: string;
+  readonly rootpage: number;
+  readonly sql: string | null;
+}
+
 export type PageEvent =
   /**
    * What follows, up to the next commit, is a whole database and starts a new lineage. `ascending`:
    * its pages come in ascending order, each once, and there are `pageCount` of them.
    */
-  | { kind: "base"; why: string; pageSize: number; ascending: true; pageCount: number }
+  | {
+      kind: "base";
+      why: string;
+      pageSize: number;
+      ascending: true;
+      pageCount: number;
+      /** Of the same moment, in the order of its rows, where it was asked for. */
+      schema?: readonly SchemaRow[];
+    }
   | { kind: "base"; why: string; pageSize: number; ascending: false }
   /**
    * Pages of the transaction that is being read; a later one replaces an earlier one. SQLite writes

@@ -40,7 +40,9 @@ export async function imageFacts(image: Image): Promise<ImageFacts> {
  * units, without what SQLite makes by itself (`sqlite_…`): equal for two databases exactly when their
  * schemas are. White space at the end of `sql` is left out, as it can change when SQL is loaded.
  */
-export function hashSchema(schema: readonly SchemaObject[]): string {
+export function hashSchema(
+  schema: readonly (Pick<SchemaObject, "name" | "table" | "sql"> & { readonly type: string })[],
+): string {
   const lines = schema
     .filter(({ name }) => !/^sqlite_/i.test(name))
     .map(({ type, name, table, sql }) =>

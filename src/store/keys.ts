@@ -5,6 +5,7 @@ import { type Tier, TIERS } from "../plan/tier.ts";
  *
  *     <tier>/<database>/<yyyymmddThhmmssZ>-<id>.sql.zst     the bytes of a dump
  *     <tier>/<database>/<yyyymmddThhmmssZ>-<id>.db.zst      the bytes of a snapshot
+ *     <either of these>.age                                 encrypted
  *     <tier>/<database>/<yyyymmddThhmmssZ>-<id>.json        the manifest
  *     <tier>/<database>/<yyyymmddThhmmssZ>-<id>.proof-<yyyymmddThhmmssZ>.json   what a proof found
  *     pinned/<any of these>                                 its copy, which no lifecycle rule takes
@@ -35,8 +36,12 @@ function stem({ tier, database, takenAt, id }: BackupName): string {
   return `${tier}/${database}/${stamp(takenAt)}-${id}`;
 }
 
-export function bytesKey(name: BackupName, kind: keyof typeof SUFFIXES): string {
-  return stem(name) + SUFFIXES[kind];
+export function bytesKey(
+  name: BackupName,
+  kind: keyof typeof SUFFIXES,
+  encrypted: boolean = false,
+): string {
+  return stem(name) + SUFFIXES[kind] + (encrypted ? ".age" : "");
 }
 
 export function manifestKey(name: BackupName): string {
@@ -61,8 +66,13 @@ export function pinnedKey(key: string): string {
   return PINNED + key;
 }
 
+/** The backup's own key of what lies there, or under the key of its pinned copy. */
+export function ownKey(key: string): string {
+  return key.startsWith(PINNED) ? key.slice(PINNED.length) : key;
+}
+
 const KEY =
-  /^(pinned\/)?([a-z]+)\/([a-z0-9][a-z0-9_-]{0,49})\/(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z-([0-9a-z]{12})\.(sql\.zst|db\.zst|json|proof-\d{8}T\d{6}Z\.json)$/;
+  /^(pinned\/)?([a-z]+)\/([a-z0-9][a-z0-9_-]{0,49})\/(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z-([0-9a-z]{12})\.((?:sql|db)\.zst(?:\.age)?|json|proof-\d{8}T\d{6}Z\.json)$/;
 
 /** What a key of ours names. */
 export interface ParsedKey extends BackupName {

@@ -7,6 +7,7 @@ import { TIERS } from "../../src/plan/tier.ts";
 import {
   bytesKey,
   manifestKey,
+  ownKey,
   parseKey,
   pinnedKey,
   proofKey,
@@ -27,12 +28,15 @@ describe("keys", () => {
         const keys = {
           [bytesKey(name, "dump")]: "bytes",
           [bytesKey(name, "snapshot")]: "bytes",
+          [bytesKey(name, "dump", true)]: "bytes",
+          [bytesKey(name, "snapshot", true)]: "bytes",
           [manifestKey(name)]: "manifest",
           [proofKey(manifestKey(name), name.takenAt)]: "proof",
         };
         for (const [key, part] of Object.entries(keys)) {
           expect(parseKey(key)).toEqual({ ...name, part, pinned: false });
           expect(parseKey(pinnedKey(key))).toEqual({ ...name, part, pinned: true });
+          expect([ownKey(key), ownKey(pinnedKey(key))]).toEqual([key, key]);
         }
         const proof = proofKey(manifestKey(name), 0);
         expect(proof.startsWith(proofPrefix(manifestKey(name)))).toBe(true);
@@ -49,6 +53,7 @@ describe("keys", () => {
       "pinned/shop/20261121T000000Z-0123456789ab.json",
       "nightly/shop/20261121T000000Z-0123456789ab.json",
       "daily/shop/20269921T000000Z-0123456789ab.json",
+      "daily/shop/20261121T000000Z-0123456789ab.json.age",
     ])
       expect(parseKey(key), key).toBeUndefined();
   });

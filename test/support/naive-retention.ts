@@ -14,7 +14,7 @@ export interface Known {
   database: string;
   tier: Tier;
   takenAt: number;
-  kind: "dump";
+  key: string;
   verification: string | null;
   pin: Pin["by"] | null;
 }

@@ -4,7 +4,7 @@ import { openCatalog } from "../../src/catalog/open.ts";
 import type { Manifest, Pin } from "../../src/manifest.ts";
 import { DAY } from "../../src/plan/duration.ts";
 import type { LifecycleRule } from "../../src/plan/lifecycle.ts";
-import { bytesKey, manifestKey, parseKey, pinnedKey } from "../../src/store/keys.ts";
+import { manifestKey, parseKey, pinnedKey } from "../../src/store/keys.ts";
 import type { Chance } from "./chance.ts";
 import { MemoryBucket, MemoryDatabase } from "./memory-cloud.ts";
 import type { Known } from "./naive-retention.ts";
@@ -30,7 +30,7 @@ export class Vault {
     const manifest = {
       ...{ id, database, tier, runId: id, kind: "dump" },
       ...{ takenAt: new Date(backup.takenAt).toISOString() },
-      ...{ key: bytesKey(backup, "dump"), manifestKey: manifestKey(backup) },
+      ...{ key: backup.key, manifestKey: manifestKey(backup) },
       stored: { bytes: bytes.length, sha256 },
     } as Manifest;
     await this.bucket.put(manifest.key, bytes);
@@ -53,8 +53,7 @@ export class Vault {
 
   /** Where a backup's bytes may lie. */
   placesOf(backup: Known): string[] {
-    const key = bytesKey(backup, "dump");
-    return [key, pinnedKey(key)];
+    return [backup.key, pinnedKey(backup.key)];
   }
 
   isThere(backup: Known): boolean {

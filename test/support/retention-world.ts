@@ -2,6 +2,7 @@ import { expect } from "vitest";
 import { recordProof } from "../../src/catalog/backups.ts";
 import { openCatalog } from "../../src/catalog/open.ts";
 import { parseDatabases } from "../../src/config.ts";
+import { bytesKey } from "../../src/store/keys.ts";
 import type { Context } from "../../src/context.ts";
 import { prune } from "../../src/jobs/prune.ts";
 import { pinBackup, unpinBackup } from "../../src/jobs/pin.ts";
@@ -119,10 +120,9 @@ export class World {
     const id = `${(this.made++).toString(36).padStart(6, "0")}${below(2 ** 30)
       .toString(36)
       .padStart(6, "0")}`.slice(0, 12);
-    const backup: Known = {
-      ...{ id, database, tier, takenAt: this.clock },
-      ...{ kind: "dump", verification: null, pin: null },
-    };
+    const name = { id, database, tier, takenAt: this.clock };
+    const key = bytesKey(name, "dump");
+    const backup: Known = { ...name, key, verification: null, pin: null };
     await this.#vault.store(backup);
   }
 
