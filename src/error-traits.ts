@@ -196,7 +196,7 @@ export const TRAITS = {
   BACKUP_ENCRYPTED: {
     status: 422,
     retryable: false,
-    hint: "Only who holds an identity can read it: `nightjar pull --identity <file>`, or download what is stored and open it with `age -d`.",
+    hint: "Only who holds an identity can read it: `nightjar pull` or `restore --to <file>` with `--identity <file>`, or `age -d` on what is stored.",
   },
   IDENTITY_UNFIT: {
     status: 422,

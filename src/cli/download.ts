@@ -4,6 +4,7 @@ import { rename, rm } from "node:fs/promises";
 import { pipeline } from "node:stream/promises";
 import { createGunzip } from "node:zlib";
 import { messageOf } from "../errors.ts";
+import type { Encryption } from "../manifest.ts";
 import { reach, refusal } from "./client.ts";
 import { CliError, EXIT } from "./exit.ts";
 import { size } from "./output.ts";
@@ -12,6 +13,7 @@ import { Progress } from "./progress.ts";
 /** What the catalog knows of a backup's bytes. */
 interface Hashed {
   kind: "dump" | "snapshot";
+  encryption?: Encryption | undefined;
   raw: { sha256: string };
   stored: { sha256: string };
 }
@@ -23,8 +25,11 @@ export interface Digest {
 }
 
 /** What a download of a backup must hash to; undefined for SQL that is made from pages on the way. */
-export function digestIn({ kind, raw, stored }: Hashed, format: string): Digest | undefined {
-  const storedFormat = kind === "dump" ? "sql.zst" : "db.zst";
+export function digestIn(
+  { kind, encryption, raw, stored }: Hashed,
+  format: string,
+): Digest | undefined {
+  const storedFormat = `${kind === "dump" ? "sql" : "db"}.zst${encryption === undefined ? "" : ".age"}`;
   if (format === storedFormat) return { sha256: stored.sha256, gzipped: false };
   if (kind === "snapshot" && format !== "db") return undefined;
   return { sha256: raw.sha256, gzipped: format === "sql.gz" };

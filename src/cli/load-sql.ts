@@ -12,22 +12,27 @@ import { Progress } from "./progress.ts";
 /** What stands in Nightjar's SQL as a comment because only libSQL can do it. */
 const NEEDS_LIBSQL = /^-- needs libSQL: (.*)$/gm;
 
+/** The bytes behind a link. @throws CliError as `reach` */
+export async function linkedBytes(url: string): Promise<AsyncIterable<Uint8Array>> {
+  const response = await reach(fetch(url));
+  if (!response.ok || response.body === null) throw await refusal(response);
+  return response.body;
+}
+
 /**
- * Load the SQL of a link into a database, statement by statement as it comes, in one transaction.
+ * Load SQL into a database, statement by statement as it comes, in one transaction.
  *
  * @param sha256 of the whole text, where it is known
  * @returns what was left out because SQLite has it not
  * @throws CliError `failed` when the text is cut, not what it should be, or refused by SQLite
  */
 export async function loadSql(
-  url: string,
+  source: AsyncIterable<Uint8Array>,
   sha256: string | undefined,
   database: DatabaseSync,
   selection: Selection,
   quiet: boolean,
 ): Promise<string[]> {
-  const response = await reach(fetch(url));
-  if (!response.ok || response.body === null) throw await refusal(response);
   const progress = new Progress(quiet);
   const hash = createHash("sha256");
   const selector = new SqlSelector(selection);
@@ -44,7 +49,7 @@ export async function loadSql(
   }, Infinity);
   try {
     database.exec("PRAGMA foreign_keys=OFF; BEGIN");
-    for await (const chunk of response.body as unknown as AsyncIterable<Uint8Array>) {
+    for await (const chunk of source) {
       hash.update(chunk);
       bytes += chunk.length;
       scanner.push(chunk);

@@ -1,4 +1,4 @@
-import { constants } from "node:fs";
+import { constants, createReadStream } from "node:fs";
 import { copyFile, lstat, rename, rm } from "node:fs/promises";
 import { DatabaseSync } from "node:sqlite";
 import { isWhole, lowerName, type Selection, selectionOf } from "../format/selection.ts";
@@ -6,7 +6,7 @@ import type { Client } from "./client.ts";
 import { saveVerified } from "./download.ts";
 import { CliError, EXIT } from "./exit.ts";
 import { checkFile } from "./check-file.ts";
-import { loadSql } from "./load-sql.ts";
+import { linkedBytes, loadSql } from "./load-sql.ts";
 import { printJson, size } from "./output.ts";
 import { type Found, findSubject, type RestoreOptions } from "./restore-options.ts";
 import { refuseTarget, target } from "./target.ts";
@@ -86,6 +86,11 @@ async function make(
   made: string,
   file: string,
 ): Promise<string[]> {
+  if (found.open !== undefined && found.kind === "snapshot") {
+    refusePart(selection);
+    await found.open("db", made);
+    return [];
+  }
   if (isWhole(selection) && found.kind !== "dump" && found.erasures.length === 0) {
     const { url, digest } = await found.link("db");
     await saveVerified(url, digest, made, json);
@@ -98,8 +103,7 @@ async function make(
     // What is lost when the machine fails is only a file that has no name yet.
     database.exec("PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF");
     if (dataOnly) refuseUnfit(database, selection);
-    const { url, digest } = await found.link("sql");
-    const leftOut = await loadSql(url, digest?.sha256, database, selection, json);
+    const leftOut = await loadText(found, `${made}.sql`, database, selection, json);
     if (found.kind === "dump" && selection.schema && tables === undefined)
       database.exec(`PRAGMA user_version=${found.userVersion ?? 0}`);
     refuseMissing(database, tables ?? []);
@@ -107,6 +111,34 @@ async function make(
   } finally {
     database.close();
   }
+}
+
+/** Load the SQL of what is restored; `file` is where it lies meanwhile if it has to be opened first. */
+async function loadText(
+  found: Found,
+  file: string,
+  database: DatabaseSync,
+  selection: Selection,
+  quiet: boolean,
+): Promise<string[]> {
+  if (found.open === undefined) {
+    const { url, digest } = await found.link("sql");
+    return loadSql(await linkedBytes(url), digest?.sha256, database, selection, quiet);
+  }
+  try {
+    await found.open("sql", file);
+    return await loadSql(createReadStream(file), undefined, database, selection, quiet);
+  } finally {
+    await rm(file, { force: true });
+  }
+}
+
+/** Parts are taken out of a snapshot by Nightjar, which cannot read this one. */
+function refusePart(selection: Selection): void {
+  if (isWhole(selection)) return;
+  throw new CliError(EXIT.refused, "An encrypted snapshot is restored as a whole.", {
+    hint: "Restore it to a file, and take the tables from there: sqlite3 whole.db '.dump users' | sqlite3 part.db",
+  });
 }
 
 /** A database beside which SQLite keeps a log is open, or was not closed well: the log is of its old bytes. */

@@ -1,6 +1,7 @@
 import { concerning, type Erasure } from "../format/erasure.ts";
 import { lossWindow, type LossWindow } from "../plan/loss.ts";
 import { bodyOf, type Client } from "./client.ts";
+import { saveDecrypted } from "./decrypt.ts";
 import { type Digest, digestIn } from "./download.ts";
 import { findBackup, makeLink } from "./link.ts";
 
@@ -13,6 +14,8 @@ export interface RestoreOptions {
   readonly tables: readonly string[] | undefined;
   readonly schemaOnly: boolean;
   readonly dataOnly: boolean;
+  /** A file of identities, for what is encrypted. */
+  readonly identity: string | undefined;
   readonly verify: boolean;
   readonly overwrite: boolean;
   readonly dryRun: boolean;
@@ -33,6 +36,8 @@ export interface Found {
   readonly loss: LossWindow;
   /** Entries of the erasure list that concern it: rows are left out, and pages cannot be had. */
   readonly erasures: readonly Erasure[];
+  /** Of an encrypted backup: saves what is in it as `db` or `sql`, opened on this machine. */
+  readonly open: ((format: string, file: string) => Promise<number>) | undefined;
   /** A link to it, and the hash that it must have where one is known. */
   link(format: string): Promise<{ url: string; digest: Digest | undefined }>;
 }
@@ -40,7 +45,7 @@ export interface Found {
 /** Find what is to be restored. @throws CliError as `bodyOf` */
 export async function findSubject(
   client: Client,
-  { database: db, backup, at }: RestoreOptions,
+  { database: db, backup, at, identity, json }: RestoreOptions,
 ): Promise<Found> {
   const state = await bodyOf(client.v1.databases[":db"].$get({ param: { db } }));
   const newest = state.newestBackup;
@@ -67,12 +72,14 @@ export async function findSubject(
       userVersion: null,
       loss: loss(moment.committedAt),
       erasures: concerning(erasures, moment.committedAt),
+      open: undefined,
       link: async (format) => ({ url: (await linkTo(format)).url, digest: undefined }),
     };
   }
   const found = await findBackup(client, db, backup);
   const asOf = found.snapshot?.committedAt ?? found.takenAt;
   const erased = concerning(erasures, found.takenAt);
+  const { encryption } = found;
   return {
     what: `backup ${found.id} of ${db}`,
     kind: found.kind,
@@ -82,6 +89,10 @@ export async function findSubject(
     userVersion: found.schema.userVersion,
     loss: loss(asOf),
     erasures: erased,
+    open:
+      encryption &&
+      ((format, file) =>
+        saveDecrypted(client, { ...found, encryption }, format, identity, file, json)),
     link: async (format) => ({
       url: (await makeLink(client, found.id, format, "6h")).url,
       digest: erased.length === 0 ? digestIn(found, format) : undefined,

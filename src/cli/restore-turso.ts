@@ -58,6 +58,11 @@ export async function restoreToTurso(
         hint: "Choose a backup by pages, or restore into an empty Turso database with --to libsql://….",
       },
     );
+  if (found.open !== undefined)
+    throw new CliError(EXIT.refused, "This backup is encrypted, and Nightjar cannot upload it.", {
+      hint: "Restore it to a file with --to and --identity, and upload that: turso db create <name> --from-file <file>.",
+      code: "BACKUP_ENCRYPTED",
+    });
   if (options.dryRun) {
     if (options.json) printJson({ ...plan(found), org, group, name: wanted.name });
     else

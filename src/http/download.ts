@@ -53,7 +53,7 @@ export const download = new Hono<HttpEnv>().get("/:link/:filename", async (c) =>
     );
   const { manifest } = target.backup;
   const [stored] = formatsOf(manifest.kind, manifest.encryption !== undefined);
-  return format === stored && erasures.length === 0
+  return format === stored && (erasures.length === 0 || encrypted === true)
     ? sendStored(c.env, target.backup, c.req.raw, headers)
     : sendDerived(() => deriveBackup(c.env, manifest, format, erasures), c.req.raw, headers);
 });

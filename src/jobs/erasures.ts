@@ -52,12 +52,13 @@ export async function erasuresAt(
 
 /**
  * Refuse the forms that an erasure list cannot be applied to: a file's pages keep the bytes of rows that
- * are gone.
+ * are gone. What is encrypted has no other form: whoever opens it applies the list.
  *
  * @throws NightjarError `ERASURE_APPLIES`
  */
 export function refuseFile(erasures: readonly Erasure[], format: Format): void {
-  if (erasures.length === 0 || partsOf(format).content === "sql") return;
+  const { content, encrypted } = partsOf(format);
+  if (erasures.length === 0 || content === "sql" || encrypted === true) return;
   throw new NightjarError(
     "ERASURE_APPLIES",
     `Rows were erased since then, and the pages of a ${format} still hold them (entries of the list: ${erasures.length}).`,

@@ -6,7 +6,7 @@ import { zstdDecompress } from "../format/codec.ts";
 import { verified } from "../format/hash.ts";
 import type { PageReader } from "../format/page.ts";
 import { decodeSeekable } from "../format/seekable.ts";
-import type { Encryption, Manifest } from "../manifest.ts";
+import type { Manifest } from "../manifest.ts";
 import type { Image } from "../sqlite/image.ts";
 import { openImage, replayDump } from "../sqlite/open.ts";
 import { BlockCache } from "../store/block-cache.ts";
@@ -43,27 +43,28 @@ const MOST_READS = 6000;
 export async function restoreInScratch(context: Context, manifest: Manifest): Promise<Scratch> {
   const { bucket } = context;
   const { kind, key, raw, stored, snapshot, encryption } = manifest;
+  const identity = encryption === undefined ? undefined : identityFor(context, manifest);
   if (kind === "dump") {
     if (raw.bytes > REPLAYABLE)
       throw new NightjarError(
         "DRILL_IMPOSSIBLE",
         `The dump has ${raw.bytes} bytes of SQL; a Worker can replay ${REPLAYABLE} at the most.`,
       );
-    const compressed =
-      encryption === undefined
-        ? await readObject(bucket, key, undefined, stored.bytes)
-        : await opened(context, manifest, encryption);
+    const bytes = await readObject(bucket, key, undefined, stored.bytes);
+    const compressed = identity === undefined ? bytes : decrypt(bytes, [identity]);
     const image = await replayDump(verified(zstdDecompress(compressed), raw, key));
     const detail = `${raw.bytes} bytes of SQL were replayed in memory`;
     return { image, pragma: "integrity_check", detail };
   }
   if (encryption !== undefined) {
-    if (raw.bytes + encryption.content.bytes > IN_MEMORY)
+    const { content } = encryption;
+    if (raw.bytes + content.bytes > IN_MEMORY)
       throw new NightjarError(
         "DRILL_IMPOSSIBLE",
-        `The encrypted snapshot has ${raw.bytes} bytes, and ${encryption.content.bytes} compressed; a Worker can hold ${IN_MEMORY} of both.`,
+        `The encrypted snapshot has ${raw.bytes} bytes, and ${content.bytes} compressed; a Worker can hold ${IN_MEMORY} of both.`,
       );
-    const compressed = await gather(await opened(context, manifest, encryption));
+    const bytes = await readObject(bucket, key, undefined, stored.bytes);
+    const compressed = await gather(verified(decrypt(bytes, [identity!]), content, key));
     const file = verified(decodeSeekable(compressed, raw.bytes), raw, key);
     const image = await openImage(await inMemory(file, snapshot!.pageSize));
     const detail = `${raw.bytes} bytes were decrypted and restored into memory`;
@@ -90,27 +91,21 @@ export async function restoreInScratch(context: Context, manifest: Manifest): Pr
 }
 
 /**
- * The compressed bytes of an encrypted backup, where an identity is configured for its drills.
+ * The identity that is configured for the drills of an encrypted backup.
  *
- * @throws NightjarError `BACKUP_ENCRYPTED` where none is; as `decrypt`
+ * @throws NightjarError `BACKUP_ENCRYPTED` where none is
  */
-async function opened(
-  { bucket, config }: Context,
-  { database, key, stored }: Manifest,
-  { content }: Encryption,
-): Promise<AsyncIterable<Uint8Array>> {
+function identityFor({ config }: Context, { database }: Manifest): string {
   const configured = config.databases.get(database);
   const identity = configured && config.identity(configured);
-  if (identity === undefined)
-    throw new NightjarError(
-      "BACKUP_ENCRYPTED",
-      "It is encrypted, and no identity is configured for its drills.",
-      {
-        hint: "Rehearse the restore on a machine that has an identity, as docs/encryption.md shows.",
-      },
-    );
-  const bytes = await readObject(bucket, key, undefined, stored.bytes);
-  return verified(decrypt(bytes, [identity]), content, key);
+  if (identity !== undefined) return identity;
+  throw new NightjarError(
+    "BACKUP_ENCRYPTED",
+    "It is encrypted, and no identity is configured for its drills.",
+    {
+      hint: "Rehearse the restore on a machine that has an identity, as docs/encryption.md shows.",
+    },
+  );
 }
 
 /** The pages of a file that is held in memory. */

@@ -1,7 +1,9 @@
 import { defineCommand } from "citty";
 import { backup, database, json } from "../args.ts";
 import { apiClient, connection } from "../client.ts";
+import { saveDecrypted, sealedFormat } from "../decrypt.ts";
 import { checked, digestIn, saveVerified } from "../download.ts";
+import { identityFile } from "../identity.ts";
 import { findBackup, makeLink } from "../link.ts";
 import { printJson, size } from "../output.ts";
 import { refuseTarget, target } from "../target.ts";
@@ -19,13 +21,25 @@ export default defineCommand({
     },
     output: { type: "string", alias: "o", description: "The file to write" },
     force: { type: "boolean", description: "Replace the file if it is there", default: false },
+    identity: identityFile,
     json,
   },
   async run({ args }) {
     const client = apiClient(connection(process.env));
     if (args.output !== undefined) await refuseTarget(target(args.output), args.force);
     const found = await findBackup(client, args.database, args.backup);
-    const format = args.format ?? (found.kind === "snapshot" ? "db" : "sql");
+    const format = args.format ?? defaultFormat(found, args.identity);
+    const { encryption } = found;
+    if (encryption !== undefined && format !== sealedFormat(found)) {
+      const file = target(args.output ?? `${found.database}-${found.id}.${format}`);
+      await refuseTarget(file, args.force);
+      const sealed = { ...found, encryption };
+      const bytes = await saveDecrypted(client, sealed, format, args.identity, file, args.json);
+      if (args.json) printJson({ file, bytes, backup: found.id });
+      else console.log(`${file}: ${size(bytes)}, decrypted and checked against the backup's hash.`);
+      printWarnings(found);
+      return;
+    }
     const { url, erasures } = await makeLink(client, found.id, format, "1h");
     const file = target(args.output ?? new URL(url).pathname.split("/").at(-1)!);
     await refuseTarget(file, args.force);
@@ -33,9 +47,23 @@ export default defineCommand({
     const bytes = await saveVerified(url, digest, file, args.json);
     if (args.json) printJson({ file, bytes, backup: found.id });
     else {
-      const how = erasures === 0 ? checked(found, format) : "without the rows that were erased";
+      const how = erasures === 0 ? checked(found, format) : erasedWords(found);
       console.log(`${file}: ${size(bytes)}, ${how}.`);
     }
     printWarnings(found);
   },
 });
+
+/** What is stored, decompressed; of what is encrypted only with an identity. */
+function defaultFormat(found: Found, identity: string | undefined): string {
+  if (found.encryption !== undefined && identity === undefined) return sealedFormat(found);
+  return found.kind === "snapshot" ? "db" : "sql";
+}
+
+function erasedWords({ encryption }: Found): string {
+  return encryption === undefined
+    ? "without the rows that were erased"
+    : "with the rows that were erased since: delete them when it is opened";
+}
+
+type Found = Pick<Awaited<ReturnType<typeof findBackup>>, "kind" | "encryption">;

@@ -4,6 +4,7 @@ import { apiClient, bodyOf, connection } from "../client.ts";
 import { copyWord, moment, printJson, printTable, size } from "../output.ts";
 
 interface Noted {
+  encryption?: object | undefined;
   name: string | null;
   pin: object | null;
   warnings: readonly object[];
@@ -61,10 +62,11 @@ export default defineCommand({
 });
 
 /** A backup's name, and what is to be known of it. */
-function notes({ name, pin, warnings }: Noted): string {
+function notes({ name, pin, encryption, warnings }: Noted): string {
   const marks = [
     name ?? "",
     pin === null ? "" : "(pinned)",
+    encryption === undefined ? "" : "(encrypted)",
     warnings.length > 0 ? "(has warnings)" : "",
   ];
   return marks.filter(Boolean).join(" ");

@@ -1,9 +1,11 @@
 import { defineCommand } from "citty";
 import { database, json } from "../args.ts";
 import { apiClient, bodyOf, type Client, connection } from "../client.ts";
+import { saveDecrypted, type Sealed, sealedFormat } from "../decrypt.ts";
 import { type Digest, digestIn, saveVerified } from "../download.ts";
 import { CliError } from "../exit.ts";
 import { findBackup, makeLink } from "../link.ts";
+import { identityFile } from "../identity.ts";
 import { printJson, size } from "../output.ts";
 import { restoreToFile } from "../restore-file.ts";
 import { refuseTarget, target } from "../target.ts";
@@ -23,6 +25,7 @@ export default defineCommand({
     },
     output: { type: "string", alias: "o", description: "The file to write" },
     force: { type: "boolean", description: "Replace the file if it is there", default: false },
+    identity: identityFile,
     json,
   },
   async run({ args }) {
@@ -40,15 +43,23 @@ export default defineCommand({
     if (found === undefined)
       return restoreToFile(
         client,
-        { ...WHOLE, database: db, at, overwrite: force, json: args.json },
+        { ...WHOLE, database: db, at, overwrite: force, identity: args.identity, json: args.json },
         output,
       );
-    const { url, digest, asOf } = found;
-    const bytes = await saveVerified(url, digest, file, args.json);
+    const { asOf } = found;
+    const bytes =
+      "sealed" in found
+        ? await saveDecrypted(client, found.sealed, format, args.identity, file, args.json)
+        : await saveVerified(found.url, found.digest, file, args.json);
     if (args.json) printJson({ file, bytes, asOf });
     else console.log(`${file}: ${size(bytes)}, as of ${asOf}.`);
   },
 });
+
+/** A link, or a backup that has to be opened on this machine. */
+type Wanted = { readonly asOf: string } & (
+  { readonly url: string; readonly digest: Digest | undefined } | { readonly sealed: Sealed }
+);
 
 /** A restore of everything. */
 const WHOLE = {
@@ -60,17 +71,20 @@ const WHOLE = {
   dryRun: false,
 } as const;
 
-/** A link to what is wanted, what it must hash to, and the moment that it stands for. */
+/** Of what is wanted a link, what it must hash to, and the moment that it stands for. */
 async function find(
   client: Client,
   db: string,
   at: string | undefined,
   format: string,
-): Promise<{ url: string; digest: Digest | undefined; asOf: string }> {
+): Promise<Wanted> {
   if (at === undefined) {
     const backup = await findBackup(client, db, "latest");
-    const { url, erasures } = await makeLink(client, backup.id, format, "1h");
     const asOf = backup.snapshot?.committedAt ?? backup.takenAt;
+    const { encryption } = backup;
+    if (encryption !== undefined && format !== sealedFormat(backup))
+      return { sealed: { ...backup, encryption }, asOf };
+    const { url, erasures } = await makeLink(client, backup.id, format, "1h");
     return { url, digest: erasures === 0 ? digestIn(backup, format) : undefined, asOf };
   }
   const link = await bodyOf(

@@ -2,6 +2,7 @@ import { defineCommand } from "citty";
 import { backup, database, json } from "../args.ts";
 import { apiClient, connection } from "../client.ts";
 import { CliError, EXIT } from "../exit.ts";
+import { identityFile } from "../identity.ts";
 import { restoreToFile } from "../restore-file.ts";
 import { restoreToServer } from "../restore-server.ts";
 import { restoreToTurso } from "../restore-turso.ts";
@@ -35,6 +36,7 @@ export default defineCommand({
     "data-only": flag("Only rows, into empty tables that are there"),
     verify: flag("Count and hash every row afterwards"),
     overwrite: flag("Replace what is there; it is saved first"),
+    identity: identityFile,
     way: text("For a server: auto, pages or statements"),
     "dry-run": flag("Say what would be done and what would be lost, and do nothing"),
     json,
@@ -55,6 +57,7 @@ export default defineCommand({
       dataOnly: args["data-only"],
       verify: args.verify,
       overwrite: args.overwrite,
+      identity: args.identity,
       dryRun: args["dry-run"],
       json: args.json,
     };
@@ -66,6 +69,7 @@ export default defineCommand({
       turso: args["to-turso"] !== undefined,
     };
     refuseStray("--namespace", args.namespace, server, "--to <address>");
+    refuseStray("--identity", args.identity, !of.server && !of.turso, "--to <file>");
     refuseStray("--way", args.way, of.server, "a server");
     refuseStray(
       "--token-env",

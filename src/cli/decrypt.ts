@@ -1,0 +1,125 @@
+import { createHash } from "node:crypto";
+import { createReadStream, createWriteStream } from "node:fs";
+import { rename, rm } from "node:fs/promises";
+import { pipeline } from "node:stream/promises";
+import { asNightjarError, messageOf } from "../errors.ts";
+import { decrypt } from "../format/age.ts";
+import { zstdDecompress } from "../format/codec.ts";
+import { concerning, type Erasure } from "../format/erasure.ts";
+import { tap } from "../format/hash.ts";
+import type { Encryption } from "../manifest.ts";
+import { bodyOf, type Client } from "./client.ts";
+import { saveVerified } from "./download.ts";
+import { CliError, EXIT } from "./exit.ts";
+import { readIdentities } from "./identity.ts";
+import { makeLink } from "./link.ts";
+
+/** What the catalog knows of an encrypted backup. */
+export interface Sealed {
+  readonly id: string;
+  readonly database: string;
+  readonly takenAt: string;
+  readonly kind: "dump" | "snapshot";
+  readonly raw: { readonly sha256: string };
+  readonly stored: { readonly sha256: string };
+  readonly encryption: Pick<Encryption, "content">;
+}
+
+/** The form in which an encrypted backup lies in the bucket. */
+export function sealedFormat({ kind }: Pick<Sealed, "kind">): string {
+  return kind === "dump" ? "sql.zst.age" : "db.zst.age";
+}
+
+/** Whether a format is what is in an encrypted backup, compressed or not. */
+export function isWithin({ kind }: Pick<Sealed, "kind">, format: string): boolean {
+  return (kind === "dump" ? ["sql", "sql.zst"] : ["db", "db.zst"]).includes(format);
+}
+
+/**
+ * Download an encrypted backup and open it on this machine, into `file`. Its bytes are checked as they
+ * are stored, and what comes out of them too.
+ *
+ * @param identity the path of a file of identities
+ * @returns the bytes written
+ * @throws CliError
+ */
+export async function saveDecrypted(
+  client: Client,
+  backup: Sealed,
+  format: string,
+  identity: string | undefined,
+  file: string,
+  quiet: boolean,
+): Promise<number> {
+  const stored = sealedFormat(backup);
+  if (!isWithin(backup, format))
+    throw new CliError(
+      EXIT.refused,
+      `This backup is encrypted: it can be had as ${stored}, or with --identity as ${stored.replace(".zst.age", "")} and ${stored.replace(".age", "")}, not as ${format}.`,
+    );
+  if (identity === undefined)
+    throw new CliError(EXIT.usage, "This backup is encrypted.", {
+      hint: `Give --identity <file> with one of its identities, or --format ${stored} for what is stored.`,
+      code: "BACKUP_ENCRYPTED",
+    });
+  const identities = await readIdentities(identity);
+  await refuseErased(client, backup);
+  const { url } = await makeLink(client, backup.id, stored, "6h");
+  const sealed = `${file}.${process.pid}.age`;
+  const part = `${file}.${process.pid}.opened`;
+  try {
+    await saveVerified(url, { sha256: backup.stored.sha256, gzipped: false }, sealed, quiet);
+    const bytes = await open(backup, format, identities, sealed, part);
+    await rename(part, file);
+    return bytes;
+  } finally {
+    await rm(sealed, { force: true });
+    await rm(part, { force: true });
+  }
+}
+
+async function open(
+  { kind, raw, encryption }: Sealed,
+  format: string,
+  identities: readonly string[],
+  sealed: string,
+  part: string,
+): Promise<number> {
+  const hash = createHash("sha256");
+  let bytes = 0;
+  const compressed = decrypt(createReadStream(sealed), identities);
+  const content = format.endsWith(".zst") ? compressed : zstdDecompress(compressed);
+  try {
+    await pipeline(
+      tap(content, (chunk) => {
+        bytes += chunk.length;
+        hash.update(chunk);
+      }),
+      createWriteStream(part, { flags: "wx" }),
+    );
+  } catch (thrown) {
+    const { code, hint } = asNightjarError(thrown);
+    throw new CliError(EXIT.failed, `The backup was not opened: ${messageOf(thrown)}`, {
+      hint: code === "IDENTITY_UNFIT" ? hint : "Choose another backup; nothing was kept.",
+      code,
+    });
+  }
+  const expected = format.endsWith(".zst") ? encryption.content : raw;
+  if (hash.digest("hex") !== expected.sha256)
+    throw new CliError(EXIT.failed, `What is in the ${kind} is not what was captured.`, {
+      hint: "Choose another backup; nothing was kept.",
+    });
+  return bytes;
+}
+
+/** Rows that were erased since then cannot be left out of what Nightjar cannot read. */
+async function refuseErased(client: Client, { database: db, takenAt }: Sealed): Promise<void> {
+  const answer = await bodyOf(client.v1.databases[":db"].erasures.$get({ param: { db } }));
+  const erasures: Erasure[] = concerning(answer.erasures, takenAt);
+  if (erasures.length === 0) return;
+  const tables = [...new Set(erasures.map(({ table }) => table))].join(", ");
+  throw new CliError(EXIT.refused, `Rows of ${tables} were erased since this backup.`, {
+    hint: "Choose a newer backup; or download what is stored, open it with age and delete the rows yourself (docs/encryption.md).",
+    code: "ERASURE_APPLIES",
+  });
+}
