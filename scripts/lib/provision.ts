@@ -105,8 +105,9 @@ export async function missingSecrets(
   const secrets = output.slice(output.indexOf("["), output.lastIndexOf("]") + 1);
   const there = (JSON.parse(secrets) as { name: string }[]).map(({ name }) => name);
   const tokens = [...databases.values()].flatMap(({ tokenSecret }) => tokenSecret ?? []);
+  const identities = [...databases.values()].flatMap(({ identitySecret }) => identitySecret ?? []);
   const keys = copySecrets(copy).map(({ name }) => name);
-  return [...new Set(["ADMIN_TOKEN", "SIGNING_KEY", ...tokens, ...keys])].filter(
+  return [...new Set(["ADMIN_TOKEN", "SIGNING_KEY", ...tokens, ...identities, ...keys])].filter(
     (name) => !there.includes(name),
   );
 }

@@ -1,4 +1,6 @@
-import { generateIdentity, identityToRecipient } from "age-encryption";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { generateHybridIdentity, generateIdentity, identityToRecipient } from "age-encryption";
 import fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
 import { decrypt, encrypt, identityMistake, recipientMistake } from "../../src/format/age.ts";
@@ -52,6 +54,14 @@ describe("an age file", () => {
     );
   });
 
+  it("may be for recipients of the post-quantum kind", async () => {
+    const hybrid = await generateHybridIdentity();
+    const recipient = await identityToRecipient(hybrid);
+    const file = await bytesOf(encrypt(cut(new Uint8Array(9), 9), [recipient]));
+    expect(await bytesOf(decrypt(cut(file, 1000), [hybrid]))).toEqual(new Uint8Array(9));
+    expect(look(file)).toMatchObject({ stanzas: [expect.any(String)], contentBytes: 9 });
+  });
+
   it("is not opened by anybody else", async () => {
     const file = await bytesOf(encrypt(cut(new Uint8Array(10), 10), recipients.slice(1)));
     const opened = bytesOf(decrypt(cut(file, file.length), [mine]));
@@ -95,6 +105,19 @@ describe("an age file", () => {
     }
     for await (const chunk of encrypt(endless(), recipients)) if (chunk.length > 1000) break;
     await expect.poll(() => left).toBe(true);
+  });
+});
+
+describe("golden files", () => {
+  // Of a key that guards nothing else.
+  const key = "AGE-SECRET-KEY-15M9P0L6EZA7H6EP94FG4M8VE0L7S9HZSAGURUR26XLHF7NXVRD6QW5RV6E";
+
+  it.each(["age-v1.age", "age-program-1.1.1.age"])("are opened: %s", async (name) => {
+    const file = readFileSync(join(import.meta.dirname, "../golden", name));
+    const text = "What was written with one version is read with every later one.\n";
+    expect(openAge(file, key).toString()).toBe(text);
+    expect(Buffer.from(await bytesOf(decrypt(cut(file, 50), [key]))).toString()).toBe(text);
+    expect(look(file)).toEqual({ stanzas: ["X25519"], contentBytes: text.length });
   });
 });
 
