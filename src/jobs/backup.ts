@@ -1,5 +1,4 @@
 import type { WorkflowStep } from "cloudflare:workers";
-import { NonRetryableError } from "cloudflare:workflows";
 import { backupOfRun, enterBackup } from "../catalog/backups.ts";
 import { failRun, findRun, finishRun, updateRun } from "../catalog/runs.ts";
 import { removeUpload } from "../catalog/uploads.ts";
@@ -13,6 +12,7 @@ import { capture } from "./capture.ts";
 import { healUploads } from "./heal.ts";
 import { prove } from "./prove.ts";
 import { runCopy } from "./run-copy.ts";
+import { stepError } from "./step-error.ts";
 
 /** Long enough for any dump that a Worker's CPU time allows; a stalled source is found much sooner. */
 const CAPTURE_TIMEOUT = "12 hours";
@@ -172,8 +172,7 @@ async function recorded<T>(context: Context, runId: string, action: () => Promis
     await updateRun(catalog, runId, { error: error.report() }, deps.now()).catch((other: unknown) =>
       log.error("error-not-recorded", other, { run: runId }),
     );
-    if (error.retryable) throw error;
-    throw new NonRetryableError(error.message); // known by its name: it must keep it
+    throw stepError(error);
   }
 }
 
