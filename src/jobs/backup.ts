@@ -6,7 +6,7 @@ import type { Context } from "../context.ts";
 import { asNightjarError, NightjarError } from "../errors.ts";
 import { log } from "../log.ts";
 import type { Manifest } from "../manifest.ts";
-import type { Act } from "../proof.ts";
+import { type Act, isBad } from "../proof.ts";
 import { writeManifest } from "../store/document.ts";
 import { capture } from "./capture.ts";
 import { healUploads } from "./heal.ts";
@@ -118,7 +118,7 @@ async function provenOrFail(context: Context, { runId, id }: Manifest, act: Act)
     deps.now(),
   );
   const { outcome, problem, finishedAt } = await prove(context, id, act, runId);
-  if (outcome !== "corrupt" && outcome !== "failed") return finishedAt;
+  if (!isBad(outcome)) return finishedAt;
   const { code, message, hint } = problem!;
   throw new NightjarError(code, message, { hint });
 }

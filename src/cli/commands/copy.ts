@@ -1,4 +1,5 @@
 import { defineCommand } from "citty";
+import { isKnownBad } from "../../proof.ts";
 import { apiClient, bodyOf, type Client, connection } from "../client.ts";
 import { eachArgs, eachBackup, type Listed } from "../each-backup.ts";
 import { CliError, EXIT } from "../exit.ts";
@@ -12,7 +13,9 @@ export default defineCommand({
   args: eachArgs,
   async run({ args }) {
     const client = apiClient(connection(process.env));
-    const copies = await eachBackup(client, args, "copy", (id) => copy(client, id), isGood);
+    // What is known to be bad is not copied: with --all it is passed over.
+    const wanted = (backup: Listed) => !isKnownBad(backup);
+    const copies = await eachBackup(client, args, "copy", (id) => copy(client, id), wanted);
     if (args.json) printJson(args.all ? { copies } : copies[0]);
     else show(copies);
     const failed = copies.filter(({ state }) => state === "failed");
@@ -31,11 +34,6 @@ function copy(client: Client, id: string) {
 }
 
 type Copied = Awaited<ReturnType<typeof copy>> & { takenAt: string };
-
-/** What is known to be bad is not copied: with --all it is passed over. */
-function isGood({ verification, drill }: Listed): boolean {
-  return verification?.outcome !== "corrupt" && drill?.outcome !== "failed";
-}
 
 function show(copies: readonly Copied[]): void {
   if (copies.length !== 1)
