@@ -1,3 +1,4 @@
+import { stamp } from "../plan/stamp.ts";
 import { type Tier, TIERS } from "../plan/tier.ts";
 
 /**
@@ -25,11 +26,6 @@ export const PINNED = "pinned/";
 
 const SUFFIXES = { dump: ".sql.zst", snapshot: ".db.zst" } as const;
 const MANIFEST_SUFFIX = ".json";
-
-/** `20261121T000000Z`, of a moment in ms. */
-export function stamp(moment: number): string {
-  return new Date(moment).toISOString().replaceAll(/[-:]|\.\d+/g, "");
-}
 
 function stem({ tier, database, takenAt, id }: BackupName): string {
   return `${tier}/${database}/${stamp(takenAt)}-${id}`;
