@@ -5,6 +5,7 @@ import { NightjarError } from "../errors.ts";
 import { decodeLtxHeader, HEADER_SIZE } from "../format/ltx/header.ts";
 import type { PageCursor } from "../manifest.ts";
 import { chainTo } from "../plan/log-chain.ts";
+import { parseStamp } from "../plan/stamp.ts";
 import { listObjects } from "../store/list.ts";
 import { readSegmentIndex } from "../store/log-reader.ts";
 import { readSpan } from "../store/range-reader.ts";
@@ -94,16 +95,14 @@ async function lineageOf(
     pageCount: newest.pageCount,
     cursor: cursor ?? { protocol: "dbpage" },
     txid,
-    beganAt: momentOf(id),
+    beganAt: beginningOf(id),
     committedAt: newest.at,
     checkedAt: newest.at,
-    endedAt: goesOn ? null : following === undefined ? deps.now() : momentOf(following),
+    endedAt: goesOn ? null : following === undefined ? deps.now() : beginningOf(following),
   };
 }
 
 /** When a lineage began, by its name: ms. */
-function momentOf(lineage: string): number {
-  const [, year, month, day, hour, minute, second] =
-    /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z/.exec(lineage)!;
-  return Date.parse(`${year}-${month}-${day}T${hour}:${minute}:${second}Z`);
+function beginningOf(lineage: string): number {
+  return parseStamp(lineage.split("-")[0]!)!;
 }

@@ -49,6 +49,7 @@ describe("keys", () => {
       "pinned/shop/20261121T000000Z-0123456789ab.json",
       "nightly/shop/20261121T000000Z-0123456789ab.json",
       "daily/shop/20269921T000000Z-0123456789ab.json",
+      "daily/shop/20260231T000000Z-0123456789ab.json",
     ])
       expect(parseKey(key), key).toBeUndefined();
   });
