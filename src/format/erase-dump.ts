@@ -4,6 +4,7 @@ import { type Erased, type Erasure, isErased } from "./erasure.ts";
 import { createdColumns } from "./migrations.ts";
 import { insertedValues } from "./sql-literal.ts";
 import { SqlScanner } from "./sql-scanner.ts";
+import { isFullText } from "./virtual-module.ts";
 
 /** The longest statement that is looked at; bytes. */
 const MAX_STATEMENT = 32 * 1024 * 1024;
@@ -67,7 +68,7 @@ class DumpFilter {
       return true;
     }
     const table = unquoted(row[1]!);
-    if (table === "sqlite_schema" && /CREATE\s+VIRTUAL\s+TABLE[^(]*USING\s+\W?fts/i.test(start))
+    if (table === "sqlite_schema" && hasFullText(decode(statement)))
       throw unreadable("a full-text index, which keeps the words of the rows");
     const entries = this.#entries.get(table.toLowerCase());
     if (entries === undefined) return true;
@@ -94,6 +95,15 @@ class DumpFilter {
     const tables = [...this.#rows].map(([table, rows]) => ({ table, rows }));
     return { tables, unapplied: [...this.#unapplied.values()] };
   }
+}
+
+/**
+ * Whether a row of the schema has a full-text index. sqld puts the schema's own text into the row without
+ * doubling its quotes, so that the row is no SQL; a server that doubles them is understood too.
+ */
+function hasFullText(row: string): boolean {
+  const [, ...texts] = row.split(/'(?=CREATE\s+VIRTUAL\b)/i);
+  return texts.some((sql) => isFullText(sql) || isFullText(sql.replaceAll("''", "'")));
 }
 
 function unquoted(name: string): string {

@@ -1,5 +1,6 @@
 import { encode } from "../format/bytes.ts";
 import { type Erased, type Erasure, isErased } from "../format/erasure.ts";
+import { isFullText } from "../format/virtual-module.ts";
 import { NightjarError } from "../errors.ts";
 import type { Engine } from "./engine.ts";
 import { allRows } from "./rows.ts";
@@ -8,9 +9,6 @@ import { type Bound, type Statement, TYPE } from "./statement.ts";
 
 /** A trigger may write again what another entry has taken out: so often is looked, at the most. */
 const ROUNDS = 5;
-
-/** Full-text indexes keep the words of deleted rows until their parts are merged. */
-const FULL_TEXT = /^\s*CREATE\s+VIRTUAL\s+TABLE\b[^(]*\bUSING\s+["'`[]?(fts[345])\b/i;
 
 /**
  * Delete the rows of an erasure list from an open database whose written pages stay in memory. Triggers
@@ -113,7 +111,7 @@ async function mergeFullText(engine: Engine): Promise<void> {
     (row) => ({ name: row.text(0) ?? "", sql: row.text(1) ?? "" }),
   );
   for (const { name, sql } of tables)
-    if (FULL_TEXT.test(sql))
+    if (isFullText(sql))
       await allRows(
         engine,
         `INSERT INTO ${quoteName(name)}(${quoteName(name)}) VALUES('optimize')`,

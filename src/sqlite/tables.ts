@@ -1,3 +1,4 @@
+import { moduleOf } from "../format/virtual-module.ts";
 import type { Image } from "./image.ts";
 import { isRandomRowid, isVectorIndex } from "./patch.ts";
 
@@ -42,9 +43,6 @@ const SHADOWS: Readonly<Record<string, readonly string[]>> = {
   rtree: ["node", "rowid", "parent"],
   rtree_i32: ["node", "rowid", "parent"],
 };
-
-const USING =
-  /^CREATE\s+VIRTUAL\s+TABLE\s+(?:"(?:[^"]|"")*"|'(?:[^']|'')*'|`(?:[^`]|``)*`|\[[^\]]*\]|[^\s"'`[(]+)\s*USING\s+["'`[]?(\w+)/i;
 
 /** Every object of the schema, in the order in which it was made. */
 export function readSchema(image: Image): Promise<SchemaObject[]> {
@@ -105,15 +103,14 @@ export async function readTables(image: Image, schema: readonly SchemaObject[]):
 }
 
 function isVirtual({ sql, rootpage }: SchemaObject): boolean {
-  return rootpage === 0 && USING.test(sql ?? "");
+  return rootpage === 0 && moduleOf(sql ?? "") !== undefined;
 }
 
 /** The virtual table of each possible shadow table, by the shadow's name in lower case. */
 function shadowOwners(schema: readonly SchemaObject[]): Map<string, string> {
   const owners = new Map<string, string>();
   for (const { name, sql } of schema) {
-    const module = USING.exec(sql ?? "")?.[1]?.toLowerCase();
-    for (const suffix of SHADOWS[module ?? ""] ?? [])
+    for (const suffix of SHADOWS[moduleOf(sql ?? "") ?? ""] ?? [])
       owners.set(`${name}_${suffix}`.toLowerCase(), name);
   }
   return owners;

@@ -1,0 +1,68 @@
+import { describe, expect, it } from "vitest";
+import { eraseFromDump } from "../../src/format/erase-dump.ts";
+import { type Erased, type Erasure, hashKey } from "../../src/format/erasure.ts";
+
+const HEAD = "PRAGMA foreign_keys=OFF;\nBEGIN TRANSACTION;\n";
+
+function entry(table: string, column: string, key: string): Erasure {
+  const at = "2026-11-21T00:00:00.000Z";
+  const salted = { salt: "salt", keyHash: hashKey("salt", key) };
+  return {
+    format: 1,
+    id: "0123456789ab",
+    database: "shop",
+    table,
+    column,
+    ...salted,
+    at,
+    who: "x",
+  };
+}
+
+/** What is left of a dump, and what the list has done to it. */
+async function erase(dump: string, ...entries: Erasure[]): Promise<{ sql: string } & Erased> {
+  let report: Erased | undefined;
+  let sql = "";
+  const bytes = [new TextEncoder().encode(`${HEAD}${dump}COMMIT;\n`)].values();
+  const chunks = async function* () {
+    yield* bytes;
+  };
+  for await (const chunk of eraseFromDump(chunks(), entries, (erased) => (report = erased)))
+    sql += new TextDecoder().decode(chunk);
+  return { sql, ...report! };
+}
+
+describe("an erasure list, over a dump", () => {
+  // As sqld writes them: the schema's own text, its quotes not doubled.
+  const names = [
+    `search`,
+    `"search (old)"`,
+    `'search (old)'`,
+    "`search (old)`",
+    `[search (old)]`,
+    `"search using rtree("`,
+    `search /* of (all) */`,
+    `search -- of (all)\n`,
+    `"${"long".repeat(1100)}"`,
+    `search /*${" ".repeat(5000)}*/`,
+  ].map((name) => [name.slice(0, 24), name]);
+  it.each(names)("is not applied where there is a full-text index: %s", async (_, name) => {
+    for (const using of [
+      `USING fts5(body, content='posts')`,
+      `USING/**/"FTS4"(body)`,
+      `using\n[fts3](body)`,
+    ])
+      await expect(
+        erase(
+          `PRAGMA writable_schema=ON;\nINSERT INTO sqlite_schema(type,name,tbl_name,rootpage,sql) VALUES('table','x','x',0,'CREATE VIRTUAL TABLE ${name} ${using}');\n`,
+          entry("people", "email", "bob"),
+        ),
+        using,
+      ).rejects.toMatchObject({ code: "ERASURE_FAILED" });
+  });
+
+  it("is not held up by virtual tables of other kinds", async () => {
+    const row = `INSERT INTO sqlite_schema(type,name,tbl_name,rootpage,sql) VALUES('table','x','x',0,'CREATE VIRTUAL TABLE "using fts5(" USING rtree(id, fts5, x)');`;
+    expect((await erase(`${row}\n`, entry("people", "email", "bob"))).sql).toContain(row);
+  });
+});
