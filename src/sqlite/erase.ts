@@ -1,5 +1,6 @@
 import { encode } from "../format/bytes.ts";
 import { type Erased, type Erasure, isErased } from "../format/erasure.ts";
+import { lowerName } from "../format/selection.ts";
 import { isFullText } from "../format/virtual-module.ts";
 import { NightjarError } from "../errors.ts";
 import type { Engine } from "./engine.ts";
@@ -24,7 +25,7 @@ export async function eraseRows(engine: Engine, erasures: readonly Erasure[]): P
     const columns = await columnsOf(engine, table);
     if (columns.length === 0) continue; // the table came later, or went before
     for (const [column, matching] of Map.groupBy(entries, (entry) => entry.column))
-      if (columns.includes(column.toLowerCase())) targets.push({ table, column, matching });
+      if (columns.includes(lowerName(column))) targets.push({ table, column, matching });
       else unapplied.push({ table, column });
   }
   for (let round = 0; ; round++) {
@@ -59,7 +60,7 @@ function columnsOf(engine: Engine, table: string): Promise<string[]> {
   return allRows(
     engine,
     "SELECT name FROM pragma_table_xinfo(?1)",
-    (row) => (row.text(0) ?? "").toLowerCase(),
+    (row) => lowerName(row.text(0) ?? ""),
     [{ text: encode(table) }],
   );
 }

@@ -1,3 +1,4 @@
+import { lowerName } from "../format/selection.ts";
 import { moduleOf } from "../format/virtual-module.ts";
 import type { Image } from "./image.ts";
 import { isRandomRowid, isVectorIndex } from "./patch.ts";
@@ -73,13 +74,13 @@ export async function readTables(image: Image, schema: readonly SchemaObject[]):
   const vectorShadows = new Set(
     schema
       .filter(({ type, sql }) => type === "index" && isVectorIndex(sql ?? ""))
-      .map(({ name }) => `${name}_shadow`.toLowerCase()),
+      .map(({ name }) => lowerName(`${name}_shadow`)),
   );
   if (vectorShadows.size > 0) vectorShadows.add("libsql_vector_meta_shadow");
   return schema
     .filter(({ type }) => type === "table")
     .map((table) => {
-      const lower = table.name.toLowerCase();
+      const lower = lowerName(table.name);
       const owner = owners.get(lower) ?? null;
       const kind: TableKind = lower.startsWith("sqlite_")
         ? "internal"
@@ -111,7 +112,7 @@ function shadowOwners(schema: readonly SchemaObject[]): Map<string, string> {
   const owners = new Map<string, string>();
   for (const { name, sql } of schema) {
     for (const suffix of SHADOWS[moduleOf(sql ?? "") ?? ""] ?? [])
-      owners.set(`${name}_${suffix}`.toLowerCase(), name);
+      owners.set(lowerName(`${name}_${suffix}`), name);
   }
   return owners;
 }

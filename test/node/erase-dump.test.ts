@@ -65,4 +65,45 @@ describe("an erasure list, over a dump", () => {
     const row = `INSERT INTO sqlite_schema(type,name,tbl_name,rootpage,sql) VALUES('table','x','x',0,'CREATE VIRTUAL TABLE "using fts5(" USING rtree(id, fts5, x)');`;
     expect((await erase(`${row}\n`, entry("people", "email", "bob"))).sql).toContain(row);
   });
+
+  it.each([
+    // Such tables' rows come without a list of columns.
+    ["t(price DECIMAL(10,2), email TEXT PRIMARY KEY) WITHOUT ROWID", "t VALUES(1.5,'bob')"],
+    ["t(up AS (upper(email)), email PRIMARY KEY) WITHOUT ROWID", "t VALUES('bob')"],
+    ["[t](`n, m`, 'email' PRIMARY KEY) WITHOUT ROWID", "t VALUES(1,'bob')"],
+    ["t(a /* b, */, email PRIMARY KEY) WITHOUT ROWID", "t VALUES(1,'bob')"],
+    ['T("a, b", EMail)', "T(rowid,\"a, b\",EMail) VALUES(1,2,'bob')"],
+    [`"t"("a(b)", email)`, `t(rowid,"a(b)",email) VALUES(1,2,'bob')`],
+  ])("leaves out the rows of %s", async (table, row) => {
+    const create = `CREATE TABLE IF NOT EXISTS ${table};\n`;
+    const kept = `INSERT INTO ${row.replace("bob", "ann")};\n`;
+    const { sql, tables } = await erase(
+      `${create}INSERT INTO ${row};\n${kept}`,
+      entry("t", "email", "bob"),
+    );
+    expect(sql).toBe(`${HEAD}${create}${kept}COMMIT;\n`);
+    expect(tables).toMatchObject([{ rows: 1 }]);
+  });
+
+  it("takes names that differ beyond ASCII for others", async () => {
+    const dump = `CREATE TABLE IF NOT EXISTS Ä(Ö);\nINSERT INTO Ä(rowid,Ö) VALUES(1,'bob');\n`;
+    expect((await erase(dump, entry("ä", "Ö", "bob"))).sql).toContain("bob");
+    const { sql, unapplied } = await erase(dump, entry("Ä", "ö", "bob"));
+    expect(sql).toContain("bob");
+    expect(unapplied).toEqual([{ table: "Ä", column: "ö" }]);
+    expect((await erase(dump, entry("Ä", "Ö", "bob"))).sql).not.toContain("bob");
+  });
+
+  it.each([
+    "INSERT INTO t(a,b) VALUES('bob');",
+    "INSERT INTO t SELECT 'bob';",
+    "INSERT OR IGNORE INTO t VALUES('bob');",
+    "INSERT INTO t VALUES(inf);",
+    "INSERT INTO t VALUES('bob','x');",
+  ])("gives nothing with a row that cannot be judged: %s", async (row) => {
+    const dump = `CREATE TABLE IF NOT EXISTS t(email);\n${row}\n`;
+    await expect(erase(dump, entry("t", "email", "bob"))).rejects.toMatchObject({
+      code: "ERASURE_FAILED",
+    });
+  });
 });
