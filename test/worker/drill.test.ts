@@ -54,6 +54,19 @@ describe("a drill", () => {
     });
   });
 
+  it("sorts more than SQLite's cache holds, for the index of a dump", async () => {
+    const { run, backup } = await made(
+      `CREATE TABLE t (v);
+       WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 40000)
+       INSERT INTO t SELECT hex(randomblob(40)) FROM n;
+       CREATE INDEX by_v ON t (v);`,
+      { capture: "dump" },
+      "sorted",
+    );
+    expect(run).toMatchObject({ state: "done", error: null });
+    expect(backup.drill?.outcome).toBe("passed");
+  });
+
   it("is part of every run of a small database, whose newest passed backup it points at", async () => {
     const { context, run, backup } = await made("CREATE TABLE t (v)", {}, "small");
     expect(run).toMatchObject({ state: "done", backupId: backup.id });
