@@ -59,8 +59,7 @@ class DumpFilter {
     if (does === "create-table" && entries !== undefined)
       this.#columns.set(lowerName(table), createdColumns(decode(statement)));
     if (does !== "insert") return true;
-    if (table === "sqlite_schema" && hasFullText(decode(statement)))
-      throw unreadable("a full-text index, which keeps the words of the rows");
+    if (table === "sqlite_schema") refuseSchemaRow(decode(statement));
     if (entries === undefined) return true;
     const row = insertedRow(decode(statement));
     const columns = (row?.columns ?? this.#columns.get(lowerName(table)))?.map(lowerName);
@@ -86,12 +85,18 @@ class DumpFilter {
 }
 
 /**
- * Whether a row of the schema has a full-text index. sqld puts the schema's own text into the row without
- * doubling its quotes, so that the row is no SQL; a server that doubles them is understood too.
+ * A row of the schema makes a virtual table. sqld puts the schema's own text into it without doubling its
+ * quotes, so that the row is no SQL, and other rows may be taken for a part of it; a server that doubles
+ * them is understood too.
+ *
+ * @throws NightjarError `ERASURE_FAILED` for a full-text index, and where other rows are in it
  */
-function hasFullText(row: string): boolean {
+function refuseSchemaRow(row: string): void {
   const [, ...texts] = row.split(/'(?=CREATE\s+VIRTUAL\b)/i);
-  return texts.some((sql) => isFullText(sql) || isFullText(sql.replaceAll("''", "'")));
+  if (texts.some((sql) => isFullText(sql) || isFullText(sql.replaceAll("''", "'"))))
+    throw unreadable("a full-text index, which keeps the words of the rows");
+  if (row.includes(";\nINSERT INTO "))
+    throw unreadable("a virtual table with a quote in its text, which hides rows");
 }
 
 function unreadable(what: string): NightjarError {

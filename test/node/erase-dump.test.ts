@@ -106,4 +106,13 @@ describe("an erasure list, over a dump", () => {
       code: "ERASURE_FAILED",
     });
   });
+
+  it("gives nothing where quotes that sqld does not double hide rows in another statement", async () => {
+    const odd = (name: string) =>
+      `INSERT INTO sqlite_schema(type,name,tbl_name,rootpage,sql) VALUES('table','${name}','${name}',0,'CREATE VIRTUAL TABLE "${name}" USING rtree(id, a, b)');\n`;
+    const rows = `CREATE TABLE IF NOT EXISTS t(email);\nINSERT INTO t(rowid,email) VALUES(1,'bob');\n`;
+    await expect(
+      erase(`${odd("it's")}${rows}${odd("he's")}`, entry("t", "email", "bob")),
+    ).rejects.toMatchObject({ code: "ERASURE_FAILED" });
+  });
 });
