@@ -6,6 +6,7 @@ import { migrateLocally, startWorker } from "../scripts/lib/local-worker.ts";
 import { freePort } from "../scripts/lib/server-process.ts";
 import { startSqld } from "../scripts/lib/sqld.ts";
 import { loadOrders } from "./load.ts";
+import { captureMs } from "./local.ts";
 import { cpuSeconds, has, memory, resetPeak, shell, workerdsOf } from "./measure.ts";
 
 export interface Line {
@@ -14,6 +15,7 @@ export interface Line {
   mbPerSecond: number;
   /** Wall time against `curl /dump` of the same run. */
   ratio: number;
+  /** For Nightjar's line with those of the proofs. */
   cpuSeconds: number;
   /** Of workerd, for Nightjar's line: the highest resident memory, and how much that was above the start. */
   peakMb?: number;
@@ -21,7 +23,7 @@ export interface Line {
   storedMb?: number;
 }
 
-/** One server, one database, one run: curl alone, curl with compressors, and Nightjar's whole capture. */
+/** One server, one database, one run: curl alone, curl with compressors, and Nightjar's capture until it is stored. */
 export async function benchCapture(mb: number): Promise<Line[]> {
   const dir = await mkdtemp(join(tmpdir(), "nightjar-bench-"));
   const stops: (() => Promise<void>)[] = [];
@@ -73,12 +75,11 @@ export async function benchCapture(mb: number): Promise<Line[]> {
       resetPeak(workerds);
       const cpu = cpuSeconds(workerds);
       const rss = memory(workerds, "VmRSS");
-      const at = Date.now();
       const run = await capture();
       rawBytes = run.rawBytes;
       lines.push({
         what,
-        seconds: (Date.now() - at) / 1000,
+        seconds: (await captureMs(client, run)) / 1000,
         cpuSeconds: cpuSeconds(workerds) - cpu,
         mbPerSecond: 0,
         ratio: 0,
@@ -87,7 +88,7 @@ export async function benchCapture(mb: number): Promise<Line[]> {
         storedMb: run.storedBytes / 1e6,
       });
     };
-    await backup("nightjar, whole backup");
+    await backup("nightjar, capture");
     await backup("the same again, warm");
     const base = lines[0]!.seconds;
     return lines.map((line) => ({

@@ -16,9 +16,18 @@ export interface Local {
   backup(
     this: void,
     db: string,
-  ): Promise<{ rawBytes: number; storedBytes: number; backupId: string | null }>;
+  ): Promise<{ rawBytes: number; storedBytes: number; captureMs: number }>;
   /** Call when done, before the folder goes. */
   onEnd(this: void, stop: () => Promise<void>): void;
+}
+
+/** How long a run took until its backup's bytes were stored, ms: what proves them comes after. */
+export async function captureMs(
+  client: Client,
+  { backupId, createdAt }: { backupId: string | null; createdAt: string },
+): Promise<number> {
+  const { finishedAt } = await bodyOf(client.v1.backups[":id"].$get({ param: { id: backupId! } }));
+  return Date.parse(finishedAt) - Date.parse(createdAt);
 }
 
 /** Run a measurement on a fresh sqld and a fresh Worker of the databases that `databases` makes of sqld's address. */
@@ -46,7 +55,7 @@ export async function withLocalNightjar<T>(
       const json = { tier: "manual", labels: {}, wait: true } as const;
       const run = await bodyOf(client.v1.databases[":db"].backups.$post({ param: { db }, json }));
       if (run.state !== "done") throw new Error(`${run.state}: ${run.error?.message}`);
-      return run;
+      return { ...run, captureMs: await captureMs(client, run) };
     };
     return await measure({
       sqldUrl: sqld.url,

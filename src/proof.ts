@@ -59,3 +59,17 @@ export interface ProofSummary {
   readonly problem: ErrorReport | null;
   readonly recoveryMs: number | null;
 }
+
+/** Whether a proof found the backup itself to be wrong. */
+export function isBad(outcome: Outcome): boolean {
+  return outcome === "corrupt" || outcome === "failed";
+}
+
+/** Whether a backup is known to be wrong, by the newest proof of each act (null where there is none). */
+export function isKnownBad(backup: { verification: Found | null; drill: Found | null }): boolean {
+  return [backup.verification, backup.drill].some(
+    (found) => found !== null && isBad(found.outcome),
+  );
+}
+
+type Found = Pick<ProofSummary, "outcome">;

@@ -1,11 +1,9 @@
 import { defineCommand } from "citty";
 import type { Act, Outcome } from "../proof.ts";
-import { backup, database, json } from "./args.ts";
 import { apiClient, bodyOf, type Client, connection } from "./client.ts";
+import { eachArgs, eachBackup } from "./each-backup.ts";
 import { CliError, EXIT } from "./exit.ts";
-import { allBackups, findBackup } from "./link.ts";
 import { moment, paint, printJson, printTable } from "./output.ts";
-import { Progress } from "./progress.ts";
 
 const GOOD: readonly Outcome[] = ["verified", "passed"];
 
@@ -13,26 +11,10 @@ const GOOD: readonly Outcome[] = ["verified", "passed"];
 export function proveCommand(act: Act, description: string) {
   return defineCommand({
     meta: { name: act, description },
-    args: {
-      database,
-      backup,
-      all: { type: "boolean", description: "Every backup of the database", default: false },
-      json,
-    },
+    args: eachArgs,
     async run({ args }) {
       const client = apiClient(connection(process.env));
-      if (args.all && args.backup !== "latest")
-        throw new CliError(EXIT.usage, "--all and --backup exclude each other.");
-      const found = args.all
-        ? await allBackups(client, args.database)
-        : [await findBackup(client, args.database, args.backup)];
-      const progress = new Progress(args.json);
-      const proofs: Proven[] = [];
-      for (const { id, takenAt } of found) {
-        progress.show(`${act} ${id} (${proofs.length + 1} of ${found.length})`);
-        proofs.push({ ...(await prove(client, act, id)), takenAt });
-      }
-      progress.end();
+      const proofs = await eachBackup(client, args, act, (id) => prove(client, act, id));
       if (args.json) printJson(args.all ? { proofs } : proofs[0]);
       else show(proofs);
       const bad = proofs.filter(({ outcome }) => !GOOD.includes(outcome));

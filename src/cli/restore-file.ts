@@ -2,6 +2,7 @@ import { constants, createReadStream } from "node:fs";
 import { copyFile, lstat, rename, rm } from "node:fs/promises";
 import { DatabaseSync } from "node:sqlite";
 import { isWhole, lowerName, type Selection, selectionOf } from "../format/selection.ts";
+import { stamp } from "../plan/stamp.ts";
 import type { Client } from "./client.ts";
 import { saveVerified } from "./download.ts";
 import { CliError, EXIT } from "./exit.ts";
@@ -44,7 +45,7 @@ export async function restoreToFile(
 
   const found = await findSubject(client, options);
   refuseVirtual(found, selection);
-  const aside = there && !dataOnly ? `${file}.before-${stamp()}` : null;
+  const aside = there && !dataOnly ? `${file}.before-${stamp(Date.now())}` : null;
   if (options.dryRun) return printPlan(found, options, file, aside);
 
   const made = `${file}.${process.pid}.restoring`;
@@ -249,8 +250,4 @@ function printPlan(
     console.log(`  ${name}${rows === null ? "" : `: ${rows} rows`}`);
   if (aside !== null) console.log(`What stands there would become ${aside}.`);
   console.log(loss.words);
-}
-
-function stamp(): string {
-  return new Date().toISOString().replaceAll(/[-:]|\.\d+/g, "");
 }

@@ -1,17 +1,16 @@
 import { NightjarError } from "../errors.ts";
 import { concat, decode, encode } from "./bytes.ts";
+import { createdColumns } from "./created-columns.ts";
 import { type Erased, type Erasure, isErased } from "./erasure.ts";
-import { createdColumns } from "./migrations.ts";
-import { insertedValues } from "./sql-literal.ts";
+import { lowerName } from "./selection.ts";
+import { readSqlHead } from "./sql-head.ts";
+import { insertedRow } from "./sql-literal.ts";
 import { SqlScanner } from "./sql-scanner.ts";
+import { isFullText } from "./virtual-module.ts";
 
 /** The longest statement that is looked at; bytes. */
 const MAX_STATEMENT = 32 * 1024 * 1024;
 const LINE = encode("\n");
-
-/** The start of a row, up to its values: the table's name and, where it is given, the list of columns. */
-const ROW = /^INSERT INTO ("(?:[^"]|"")*"|[^\s("]+)(?:\(((?:"(?:[^"]|"")*"|[^"()])*)\))? VALUES\(/;
-const CREATED = /^CREATE TABLE (?:IF NOT EXISTS )?("(?:[^"]|"")*"|'(?:[^']|'')*'|[^\s("']+)/i;
 
 /**
  * A dump without the rows of an erasure list, statement by statement. Rows of other tables pass as they
@@ -51,35 +50,24 @@ class DumpFilter {
   readonly #unapplied = new Map<string, { table: string; column: string }>();
 
   constructor(erasures: readonly Erasure[]) {
-    this.#entries = Map.groupBy(erasures, ({ table }) => table.toLowerCase());
+    this.#entries = Map.groupBy(erasures, ({ table }) => lowerName(table));
   }
 
   keeps(statement: Uint8Array): boolean {
-    const start = decode(statement.subarray(0, 4096));
-    const row = ROW.exec(start);
-    if (row === null) {
-      const table = CREATED.exec(start)?.[1];
-      if (table !== undefined && this.#entries.has(unquoted(table).toLowerCase()))
-        this.#columns.set(
-          unquoted(table).toLowerCase(),
-          createdColumns(decode(statement)).map(unquoted),
-        );
-      return true;
-    }
-    const table = unquoted(row[1]!);
-    if (table === "sqlite_schema" && /CREATE\s+VIRTUAL\s+TABLE[^(]*USING\s+\W?fts/i.test(start))
-      throw unreadable("a full-text index, which keeps the words of the rows");
-    const entries = this.#entries.get(table.toLowerCase());
+    const { does, table } = readSqlHead(statement);
+    const entries = this.#entries.get(lowerName(table));
+    if (does === "create-table" && entries !== undefined)
+      this.#columns.set(lowerName(table), createdColumns(decode(statement)));
+    if (does !== "insert") return true;
+    if (table === "sqlite_schema") refuseSchemaRow(decode(statement));
     if (entries === undefined) return true;
-    const columns =
-      row[2] === undefined
-        ? (this.#columns.get(table.toLowerCase()) ?? [])
-        : row[2].split(",").map((name) => unquoted(name.trim()));
-    const values = insertedValues(decode(statement));
-    if (values === undefined) throw unreadable(`a row of ${table} that cannot be read`);
+    const row = insertedRow(decode(statement));
+    const columns = (row?.columns ?? this.#columns.get(lowerName(table)))?.map(lowerName);
+    if (row === undefined || columns?.length !== row.values.length)
+      throw unreadable(`a row of ${table} that cannot be read`);
     for (const entry of entries) {
-      const at = columns.findIndex((name) => name.toLowerCase() === entry.column.toLowerCase());
-      const value = values[at];
+      const at = columns.indexOf(lowerName(entry.column));
+      const value = row.values[at];
       if (at === -1)
         this.#unapplied.set(`${table} ${entry.column}`, { table, column: entry.column });
       else if (value != null && isErased(entry, value)) {
@@ -96,9 +84,19 @@ class DumpFilter {
   }
 }
 
-function unquoted(name: string): string {
-  const quote = name[0];
-  return quote === '"' || quote === "'" ? name.slice(1, -1).replaceAll(quote + quote, quote) : name;
+/**
+ * A row of the schema makes a virtual table. sqld puts the schema's own text into it without doubling its
+ * quotes, so that the row is no SQL, and other rows may be taken for a part of it; a server that doubles
+ * them is understood too.
+ *
+ * @throws NightjarError `ERASURE_FAILED` for a full-text index, and where other rows are in it
+ */
+function refuseSchemaRow(row: string): void {
+  const [, ...texts] = row.split(/'(?=CREATE\s+VIRTUAL\b)/i);
+  if (texts.some((sql) => isFullText(sql) || isFullText(sql.replaceAll("''", "'"))))
+    throw unreadable("a full-text index, which keeps the words of the rows");
+  if (row.includes(";\nINSERT INTO "))
+    throw unreadable("a virtual table with a quote in its text, which hides rows");
 }
 
 function unreadable(what: string): NightjarError {

@@ -1,4 +1,5 @@
-import { insertedValues } from "./sql-literal.ts";
+import { createdColumns } from "./created-columns.ts";
+import { insertedRow } from "./sql-literal.ts";
 
 /** A table in which a migration tool records what it has applied. */
 export interface MigrationTable {
@@ -26,16 +27,8 @@ export function findMigrationTable(name: string): MigrationTable | undefined {
  * @param insert the INSERT of its last row
  */
 export function newestMigration(table: MigrationTable, create: string, insert: string): string {
-  const values = insertedValues(insert) ?? [];
-  const named = /^INSERT INTO \S+\(([^)]*)\) VALUES/.exec(insert)?.[1]?.split(",");
-  const columns = (named ?? createdColumns(create)).map((name) =>
-    name.replaceAll(/^["'`[]|["'`\]]$/g, ""),
-  );
+  const row = insertedRow(insert);
+  const columns = row?.columns ?? createdColumns(create);
+  const values = row?.values ?? [];
   return values[columns.indexOf(table.column)] ?? values.map((value) => value ?? "NULL").join(",");
-}
-
-/** The first word of each comma-separated definition in a CREATE TABLE, as it is written. */
-export function createdColumns(create: string): string[] {
-  const definitions = create.slice(create.indexOf("(") + 1).split(",");
-  return definitions.map((definition) => definition.trim().split(/\s/)[0] ?? "");
 }

@@ -1,4 +1,5 @@
 import { decode } from "./bytes.ts";
+import { END, tokenReader } from "./sql-tokens.ts";
 
 /** What a statement of a dump does, and to which object. */
 export interface SqlHead {
@@ -26,25 +27,11 @@ export interface SqlHead {
 const INSERT_HEAD = 4096;
 const INSERT = /^insert\b/i;
 
-/**
- * White space and comments; a name in quotes; a word; or one other character
- * (https://sqlite.org/lang_keywords.html tells of the four kinds of quotes).
- */
-const TOKEN =
-  /(\s+|--[^\n]*(?:\n|$)|\/\*[\s\S]*?(?:\*\/|$))|"((?:[^"]|"")*)"|'((?:[^']|'')*)'|`((?:[^`]|``)*)`|\[([^\]]*)\]|([\p{L}\p{N}_$\u0080-\u{10ffff}]+)|([\s\S])/uy;
-
-interface Token {
-  readonly text: string;
-  /** In capitals where it stands without quotes. */
-  readonly word: string;
-}
-
 /** Read the start of a statement as SQLite's tokenizer would. */
 export function readSqlHead(statement: Uint8Array): SqlHead {
   const start = decode(statement.subarray(0, 16));
   const sql = decode(INSERT.test(start) ? statement.subarray(0, INSERT_HEAD) : statement);
-  const tokens = tokensOf(sql);
-  const next = (): Token => tokens.next().value ?? { text: "", word: "" };
+  const next = tokenReader(sql);
   const verb = next().word;
   const head = (does: SqlHead["does"], name = "", table = name): SqlHead => ({
     does,
@@ -54,7 +41,7 @@ export function readSqlHead(statement: Uint8Array): SqlHead {
   });
   if (verb === "INSERT" || verb === "REPLACE" || verb === "DELETE") {
     let token = next();
-    while (token.word !== "INTO" && token.word !== "FROM" && token.text !== "") token = next();
+    while (token.word !== "INTO" && token.word !== "FROM" && token !== END) token = next();
     return head(verb === "DELETE" ? "delete" : "insert", next().text);
   }
   if (["BEGIN", "COMMIT", "END", "ROLLBACK", "SAVEPOINT", "RELEASE"].includes(verb))
@@ -81,31 +68,11 @@ export function readSqlHead(statement: Uint8Array): SqlHead {
     case "INDEX":
     case "TRIGGER": {
       let token = next();
-      while (token.word !== "ON" && token.text !== "") token = next();
+      while (token.word !== "ON" && token !== END) token = next();
       const does = kind.word === "INDEX" ? "create-index" : "create-trigger";
       return head(does, name.text, next().text);
     }
     default:
       return head("other");
-  }
-}
-
-function* tokensOf(sql: string): Generator<Token, undefined> {
-  TOKEN.lastIndex = 0;
-  for (let at = 0; at < sql.length; at = TOKEN.lastIndex) {
-    TOKEN.lastIndex = at;
-    const match = TOKEN.exec(sql);
-    if (match === null) return;
-    const end = TOKEN.lastIndex;
-    const [, space, double, single, tick, bracket, word, other] = match;
-    if (space === undefined) {
-      const quoted =
-        double?.replaceAll('""', '"') ??
-        single?.replaceAll("''", "'") ??
-        tick?.replaceAll("``", "`") ??
-        bracket;
-      yield { text: quoted ?? word ?? other ?? "", word: word?.toUpperCase() ?? "" };
-    }
-    TOKEN.lastIndex = end; // the generator shares the expression
   }
 }

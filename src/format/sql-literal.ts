@@ -1,18 +1,46 @@
+import { tokenReader } from "./sql-tokens.ts";
+
+/** A row as an INSERT has it. */
+export interface InsertedRow {
+  readonly table: string;
+  /** Undefined where the INSERT names none. */
+  readonly columns: readonly string[] | undefined;
+  /** Numbers stay text, so that none loses a digit; blobs stay hexadecimal. */
+  readonly values: readonly (string | null)[];
+}
+
 /**
- * The values of one `INSERT INTO … VALUES(…);` as sqld's dump writes it: NULL, numbers, 'text' with
- * doubled quotes, X'blobs', and text with line breaks as `replace('a\nb','\n',char(10))`.
- * Numbers stay text, so that none loses a digit; blobs stay hexadecimal.
- *
- * @returns the values in order, or undefined when the statement is of another shape
+ * The row of one `INSERT INTO … VALUES(…);` as sqld's dump writes it. Undefined when the statement is of
+ * another shape.
  */
-export function insertedValues(sql: string): (string | null)[] | undefined {
-  const open =
-    /^INSERT INTO (?:"(?:[^"]|"")*"|[^\s("]+)(?:\((?:"(?:[^"]|"")*"|[^"()])*\))? VALUES\(/.exec(
-      sql,
-    );
-  if (open === null) return undefined;
+export function insertedRow(sql: string): InsertedRow | undefined {
+  const next = tokenReader(sql);
+  if (next().word !== "INSERT" || next().word !== "INTO") return undefined;
+  const table = next().text;
+  let token = next();
+  let columns: string[] | undefined;
+  if (token.word === "(") {
+    columns = [];
+    do {
+      columns.push(next().text);
+      token = next();
+    } while (token.word === ",");
+    if (token.word !== ")") return undefined;
+    token = next();
+  }
+  if (token.word !== "VALUES") return undefined;
+  token = next();
+  if (token.word !== "(") return undefined;
+  const values = valuesFrom(sql, token.end);
+  return values && { table, columns, values };
+}
+
+/**
+ * The values from a place on to the statement's end: NULL, numbers, 'text' with doubled quotes, X'blobs',
+ * and text with line breaks as `replace('a\nb','\n',char(10))`.
+ */
+function valuesFrom(sql: string, at: number): (string | null)[] | undefined {
   const values: (string | null)[] = [];
-  let at = open[0].length;
 
   const take = (pattern: RegExp): RegExpExecArray | null => {
     pattern.lastIndex = at;

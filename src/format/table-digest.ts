@@ -8,14 +8,6 @@ export interface TableDigest {
   readonly sha256: string;
 }
 
-/** A value of SQLite: INTEGER as number (whole) or bigint, REAL boxed, TEXT as its UTF-8 bytes. */
-export type DigestValue =
-  | null
-  | bigint
-  | { readonly real: number }
-  | { readonly text: Uint8Array }
-  | { readonly blob: Uint8Array };
-
 const NULL = 0;
 const INTEGER = 1;
 const REAL = 2;
@@ -60,15 +52,6 @@ export class RowHash {
 
   blob(bytes: Uint8Array): void {
     this.#bytes(BLOB, bytes);
-  }
-
-  /** A value whose type is not known before. */
-  value(value: DigestValue): void {
-    if (value === null) this.null();
-    else if (typeof value === "bigint") this.integer(value);
-    else if ("real" in value) this.real(value.real);
-    else if ("text" in value) this.text(value.text);
-    else this.blob(value.blob);
   }
 
   /** The SHA-256 in hexadecimal; ends the hashing. */

@@ -1,6 +1,6 @@
 import type { Moment } from "../jobs/log-moment.ts";
 import { type Format, FORMATS } from "../plan/formats.ts";
-import { stamp } from "../store/keys.ts";
+import { stamp } from "../plan/stamp.ts";
 import { sign, signatureHolds } from "./signature.ts";
 
 /** What a download link grants. */

@@ -1,8 +1,8 @@
 import { type Context as HonoContext, Hono } from "hono";
 import * as v from "valibot";
-import { findBackup } from "../catalog/backups.ts";
+import { existingBackup } from "../catalog/backups.ts";
 import { namespaceName, serverUrl } from "../config-parts.ts";
-import { asNightjarError, NightjarError } from "../errors.ts";
+import { asNightjarError } from "../errors.ts";
 import { momentAt } from "../jobs/log-moment.ts";
 import { restore } from "../jobs/restore.ts";
 import { planRestore, type RestoreRequest } from "../jobs/restore-plan.ts";
@@ -55,11 +55,9 @@ export const restoreBackup = new Hono<HttpEnv>().post(
   "/:id/restore",
   input("json", ofBackup),
   async (c) => {
-    const backup = await findBackup(c.env.catalog, c.req.param("id"));
-    if (backup === undefined)
-      throw new NightjarError("BACKUP_NOT_FOUND", `There is no backup ${c.req.param("id")}.`);
+    const { manifest } = await existingBackup(c.env.catalog, c.req.param("id"));
     const { dryRun, ...request } = c.req.valid("json");
-    return answer(c, { manifest: backup.manifest }, request, dryRun);
+    return answer(c, { manifest }, request, dryRun);
   },
 );
 

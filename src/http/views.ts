@@ -10,6 +10,7 @@ import type { Manifest } from "../manifest.ts";
 import { formatsOf } from "../plan/formats.ts";
 import { type Freshness, freshness } from "../plan/freshness.ts";
 import { nextMoment } from "../plan/schedule.ts";
+import { isKnownBad } from "../proof.ts";
 import { badgePath } from "./badge-access.ts";
 
 /** How the catalog's rows look outside: moments in ISO 8601, sizes in bytes. */
@@ -68,9 +69,8 @@ export async function healthOf(
     newestVerified(catalog, database.name),
     lastFinishedRun(catalog, database.name),
   ]);
-  const bad = newest?.verification?.outcome === "corrupt" || newest?.drill?.outcome === "failed";
   const known = {
-    newest: newest && { takenAt: newest.takenAt, bad },
+    newest: newest && { takenAt: newest.takenAt, bad: isKnownBad(newest) },
     proven: proven?.takenAt,
     lastRunFailed: finished?.state === "failed",
   };

@@ -1,5 +1,4 @@
 import type { WorkflowStep } from "cloudflare:workers";
-import { NonRetryableError } from "cloudflare:workflows";
 import { backupOfRun, enterBackup } from "../catalog/backups.ts";
 import { failRun, findRun, finishRun, updateRun } from "../catalog/runs.ts";
 import { removeUpload } from "../catalog/uploads.ts";
@@ -7,13 +6,14 @@ import type { Context } from "../context.ts";
 import { asNightjarError, NightjarError } from "../errors.ts";
 import { log } from "../log.ts";
 import type { Manifest } from "../manifest.ts";
-import type { Act } from "../proof.ts";
+import { type Act, isBad } from "../proof.ts";
 import { writeManifest } from "../store/document.ts";
 import { capture } from "./capture.ts";
 import { healUploads } from "./heal.ts";
 import { prove } from "./prove.ts";
 import { refuseUnencrypted } from "./refuse-unencrypted.ts";
 import { runCopy } from "./run-copy.ts";
+import { stepError } from "./step-error.ts";
 
 /** Long enough for any dump that a Worker's CPU time allows; a stalled source is found much sooner. */
 const CAPTURE_TIMEOUT = "12 hours";
@@ -120,7 +120,7 @@ async function provenOrFail(context: Context, { runId, id }: Manifest, act: Act)
     deps.now(),
   );
   const { outcome, problem, finishedAt } = await prove(context, id, act, runId);
-  if (outcome !== "corrupt" && outcome !== "failed") return finishedAt;
+  if (!isBad(outcome)) return finishedAt;
   const { code, message, hint } = problem!;
   throw new NightjarError(code, message, { hint });
 }
@@ -174,8 +174,7 @@ async function recorded<T>(context: Context, runId: string, action: () => Promis
     await updateRun(catalog, runId, { error: error.report() }, deps.now()).catch((other: unknown) =>
       log.error("error-not-recorded", other, { run: runId }),
     );
-    if (error.retryable) throw error;
-    throw new NonRetryableError(error.message); // known by its name: it must keep it
+    throw stepError(error);
   }
 }
 

@@ -6,6 +6,7 @@ import { asNightjarError, NightjarError } from "../errors.ts";
 import { Meter, verified } from "../format/hash.ts";
 import { log } from "../log.ts";
 import type { Manifest } from "../manifest.ts";
+import { isKnownBad } from "../proof.ts";
 import { manifestText, sha256Of } from "../store/document.ts";
 import type { FarStore } from "../store/far.ts";
 import { manifestKey, ownKey } from "../store/keys.ts";
@@ -53,13 +54,13 @@ export async function copyBackup(context: Context, backupId: string): Promise<Co
 }
 
 /** Where a backup is copied to. @throws NightjarError `COPY_UNAVAILABLE` */
-function farFor({ config, far }: Context, { id, database, verification, drill }: Backup): FarStore {
+function farFor({ config, far }: Context, backup: Backup): FarStore {
+  const { id, database } = backup;
   const refuse = (why: string) => new NightjarError("COPY_UNAVAILABLE", why);
   if (far === undefined) throw refuse("No second copy is configured.");
   if (config.databases.get(database)?.copy === false)
     throw refuse(`${database} has copy = false: its backups are not copied.`);
-  if (verification?.outcome === "corrupt" || drill?.outcome === "failed")
-    throw refuse(`Backup ${id} is known to be bad: it is not copied.`);
+  if (isKnownBad(backup)) throw refuse(`Backup ${id} is known to be bad: it is not copied.`);
   return far;
 }
 

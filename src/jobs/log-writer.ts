@@ -11,7 +11,7 @@ import { mergePages } from "../format/merge-pages.ts";
 import type { Page } from "../format/page.ts";
 import type { PageCursor } from "../manifest.ts";
 import { SNAPSHOT_LEVEL } from "../plan/log-chain.ts";
-import { stamp } from "../store/keys.ts";
+import { stamp } from "../plan/stamp.ts";
 import { writeMultipart } from "../store/multipart.ts";
 import { readInSpans } from "../store/range-reader.ts";
 import { removeObjects } from "../store/remove.ts";

@@ -9,8 +9,8 @@ import { log } from "../log.ts";
 import { MINUTE } from "../plan/duration.ts";
 import { followPause } from "../plan/follow-pace.ts";
 import { dueMoment } from "../plan/schedule.ts";
+import { stamp } from "../plan/stamp.ts";
 import { scheduledTier } from "../plan/tier.ts";
-import { stamp } from "../store/keys.ts";
 import { startRun } from "./start.ts";
 
 /** A follower that is so late is asked after, ms. */

@@ -1,10 +1,12 @@
 import { enterRecoveredLog } from "../catalog/recovered.ts";
 import type { Lineage, Segment } from "../catalog/lineages.ts";
 import type { Context } from "../context.ts";
-import { NightjarError, orFail } from "../errors.ts";
+import { NightjarError } from "../errors.ts";
 import { decodeLtxHeader, HEADER_SIZE } from "../format/ltx/header.ts";
 import type { PageCursor } from "../manifest.ts";
 import { chainTo } from "../plan/log-chain.ts";
+import { parseStamp } from "../plan/stamp.ts";
+import { listObjects } from "../store/list.ts";
 import { readSegmentIndex } from "../store/log-reader.ts";
 import { readSpan } from "../store/range-reader.ts";
 import { parseSegmentKey, type SegmentName } from "../store/segment-keys.ts";
@@ -43,19 +45,13 @@ export async function rebuildLog(context: Context, database: string): Promise<nu
 }
 
 async function listLog(bucket: R2Bucket, database: string): Promise<Stored[]> {
-  const prefix = `log/${database}/`;
   const stored: Stored[] = [];
-  for (let cursor: string | undefined; ;) {
-    const page = await orFail("STORE_FAILED", `listing ${prefix}`, () =>
-      bucket.list({ prefix, include: ["customMetadata"], ...(cursor !== undefined && { cursor }) }),
-    );
-    for (const { key, size: bytes, uploaded, customMetadata: note = {} } of page.objects) {
-      const name = parseSegmentKey(key);
-      if (name !== undefined) stored.push({ name, key, bytes, uploaded: uploaded.getTime(), note });
-    }
-    if (!page.truncated) return stored;
-    cursor = page.cursor;
+  for await (const object of listObjects(bucket, `log/${database}/`, { notes: true })) {
+    const { key, size: bytes, uploaded, customMetadata: note = {} } = object;
+    const name = parseSegmentKey(key);
+    if (name !== undefined) stored.push({ name, key, bytes, uploaded: uploaded.getTime(), note });
   }
+  return stored;
 }
 
 /** The row of a segment: from the note beside it, or from its own header and index. */
@@ -99,16 +95,14 @@ async function lineageOf(
     pageCount: newest.pageCount,
     cursor: cursor ?? { protocol: "dbpage" },
     txid,
-    beganAt: momentOf(id),
+    beganAt: beginningOf(id),
     committedAt: newest.at,
     checkedAt: newest.at,
-    endedAt: goesOn ? null : following === undefined ? deps.now() : momentOf(following),
+    endedAt: goesOn ? null : following === undefined ? deps.now() : beginningOf(following),
   };
 }
 
 /** When a lineage began, by its name: ms. */
-function momentOf(lineage: string): number {
-  const [, year, month, day, hour, minute, second] =
-    /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z/.exec(lineage)!;
-  return Date.parse(`${year}-${month}-${day}T${hour}:${minute}:${second}Z`);
+function beginningOf(lineage: string): number {
+  return parseStamp(lineage.split("-")[0]!)!;
 }

@@ -4,7 +4,7 @@ import type { Context } from "../context.ts";
 import { asNightjarError, type ErrorReport, NightjarError, orFail } from "../errors.ts";
 import { log } from "../log.ts";
 import type { Manifest } from "../manifest.ts";
-import type { Act, Proof, ProofSummary } from "../proof.ts";
+import { type Act, isBad, type Proof, type ProofSummary } from "../proof.ts";
 import { readDocument } from "../store/document.ts";
 import { parseKey } from "../store/keys.ts";
 import { summaryOf } from "./prove.ts";
@@ -176,7 +176,7 @@ async function readProofs(
 function runOf(manifest: Manifest, proofs: readonly Proof[]): Run {
   const { id, runId, database, trigger, tier, name, labels, scheduledFor, raw, stored } = manifest;
   const { attempt, queuedAt, startedAt } = manifest.run;
-  const bad = proofs.find(({ outcome }) => outcome === "corrupt" || outcome === "failed");
+  const bad = proofs.find(({ outcome }) => isBad(outcome));
   const finishedAt = Date.parse(proofs.at(-1)?.finishedAt ?? manifest.finishedAt);
   return {
     id: runId,

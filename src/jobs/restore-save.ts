@@ -2,7 +2,7 @@ import { findRun } from "../catalog/runs.ts";
 import type { Context } from "../context.ts";
 import { randomId } from "../deps.ts";
 import { NightjarError } from "../errors.ts";
-import { stamp } from "../store/keys.ts";
+import { stamp } from "../plan/stamp.ts";
 import { startRunOnce } from "./start.ts";
 
 /** How often the run is looked at, ms. */

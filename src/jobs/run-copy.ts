@@ -1,8 +1,8 @@
 import type { WorkflowStep } from "cloudflare:workers";
-import { NonRetryableError } from "cloudflare:workflows";
 import type { Context } from "../context.ts";
 import { asNightjarError } from "../errors.ts";
 import { copyBackup } from "./copy.ts";
+import { stepError } from "./step-error.ts";
 
 /** The pauses are 30 s, 1, 2, 4 and 8 minutes: what lasts longer is left to the night. */
 const OPTIONS = {
@@ -25,9 +25,7 @@ export async function runCopy(
     try {
       await copyBackup(context, backupId);
     } catch (thrown) {
-      const error = asNightjarError(thrown);
-      if (error.retryable) throw error;
-      throw new NonRetryableError(error.message); // known by its name: it must keep it
+      throw stepError(asNightjarError(thrown));
     }
   });
 }

@@ -1,10 +1,10 @@
 import type { WorkflowStep } from "cloudflare:workers";
-import { NonRetryableError } from "cloudflare:workflows";
 import type { Context } from "../context.ts";
 import { asNightjarError } from "../errors.ts";
 import { log } from "../log.ts";
 import type { Act, Outcome } from "../proof.ts";
 import { prove } from "./prove.ts";
+import { stepError } from "./step-error.ts";
 
 const OPTIONS = {
   retries: { limit: 5, delay: "10 seconds", backoff: "exponential" },
@@ -24,8 +24,7 @@ export async function runProof(
     } catch (thrown) {
       const error = asNightjarError(thrown);
       log.error("proof-broken-off", error, { backup: backupId, act });
-      if (error.retryable) throw error;
-      throw new NonRetryableError(error.message);
+      throw stepError(error);
     }
   });
 }

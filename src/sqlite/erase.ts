@@ -1,5 +1,7 @@
 import { encode } from "../format/bytes.ts";
 import { type Erased, type Erasure, isErased } from "../format/erasure.ts";
+import { lowerName } from "../format/selection.ts";
+import { isFullText } from "../format/virtual-module.ts";
 import { NightjarError } from "../errors.ts";
 import type { Engine } from "./engine.ts";
 import { allRows } from "./rows.ts";
@@ -8,9 +10,6 @@ import { type Bound, type Statement, TYPE } from "./statement.ts";
 
 /** A trigger may write again what another entry has taken out: so often is looked, at the most. */
 const ROUNDS = 5;
-
-/** Full-text indexes keep the words of deleted rows until their parts are merged. */
-const FULL_TEXT = /^\s*CREATE\s+VIRTUAL\s+TABLE\b[^(]*\bUSING\s+["'`[]?(fts[345])\b/i;
 
 /**
  * Delete the rows of an erasure list from an open database whose written pages stay in memory. Triggers
@@ -26,7 +25,7 @@ export async function eraseRows(engine: Engine, erasures: readonly Erasure[]): P
     const columns = await columnsOf(engine, table);
     if (columns.length === 0) continue; // the table came later, or went before
     for (const [column, matching] of Map.groupBy(entries, (entry) => entry.column))
-      if (columns.includes(column.toLowerCase())) targets.push({ table, column, matching });
+      if (columns.includes(lowerName(column))) targets.push({ table, column, matching });
       else unapplied.push({ table, column });
   }
   for (let round = 0; ; round++) {
@@ -61,7 +60,7 @@ function columnsOf(engine: Engine, table: string): Promise<string[]> {
   return allRows(
     engine,
     "SELECT name FROM pragma_table_xinfo(?1)",
-    (row) => (row.text(0) ?? "").toLowerCase(),
+    (row) => lowerName(row.text(0) ?? ""),
     [{ text: encode(table) }],
   );
 }
@@ -113,7 +112,7 @@ async function mergeFullText(engine: Engine): Promise<void> {
     (row) => ({ name: row.text(0) ?? "", sql: row.text(1) ?? "" }),
   );
   for (const { name, sql } of tables)
-    if (FULL_TEXT.test(sql))
+    if (isFullText(sql))
       await allRows(
         engine,
         `INSERT INTO ${quoteName(name)}(${quoteName(name)}) VALUES('optimize')`,

@@ -4,6 +4,7 @@ import { SqlScanner } from "../format/sql-scanner.ts";
 import { Engine, SqliteError } from "./engine.ts";
 import { Image } from "./image.ts";
 import { isRandomRowid } from "./patch.ts";
+import { allRows } from "./rows.ts";
 import { Statement } from "./statement.ts";
 
 /** Bytes that a database in memory may take. */
@@ -29,6 +30,8 @@ export async function replayDumpWith(
 ): Promise<Image> {
   const engine = await Engine.start(wasm, NO_PAGES, HEAP_LIMIT);
   await engine.open("memory");
+  // There are no files to sort in, which a large index needs.
+  await allRows(engine, "PRAGMA temp_store=MEMORY", () => undefined);
   let waiting: Uint8Array[] = [];
   let number = 0;
   const scanner = new SqlScanner(({ bytes, length }) => {

@@ -1,3 +1,5 @@
+import { lowerName } from "../format/selection.ts";
+import { moduleOf } from "../format/virtual-module.ts";
 import type { Image } from "./image.ts";
 import { isRandomRowid, isVectorIndex } from "./patch.ts";
 
@@ -43,9 +45,6 @@ const SHADOWS: Readonly<Record<string, readonly string[]>> = {
   rtree_i32: ["node", "rowid", "parent"],
 };
 
-const USING =
-  /^CREATE\s+VIRTUAL\s+TABLE\s+(?:"(?:[^"]|"")*"|'(?:[^']|'')*'|`(?:[^`]|``)*`|\[[^\]]*\]|[^\s"'`[(]+)\s*USING\s+["'`[]?(\w+)/i;
-
 /** Every object of the schema, in the order in which it was made. */
 export function readSchema(image: Image): Promise<SchemaObject[]> {
   return image.rows(
@@ -75,13 +74,13 @@ export async function readTables(image: Image, schema: readonly SchemaObject[]):
   const vectorShadows = new Set(
     schema
       .filter(({ type, sql }) => type === "index" && isVectorIndex(sql ?? ""))
-      .map(({ name }) => `${name}_shadow`.toLowerCase()),
+      .map(({ name }) => lowerName(`${name}_shadow`)),
   );
   if (vectorShadows.size > 0) vectorShadows.add("libsql_vector_meta_shadow");
   return schema
     .filter(({ type }) => type === "table")
     .map((table) => {
-      const lower = table.name.toLowerCase();
+      const lower = lowerName(table.name);
       const owner = owners.get(lower) ?? null;
       const kind: TableKind = lower.startsWith("sqlite_")
         ? "internal"
@@ -105,16 +104,15 @@ export async function readTables(image: Image, schema: readonly SchemaObject[]):
 }
 
 function isVirtual({ sql, rootpage }: SchemaObject): boolean {
-  return rootpage === 0 && USING.test(sql ?? "");
+  return rootpage === 0 && moduleOf(sql ?? "") !== undefined;
 }
 
 /** The virtual table of each possible shadow table, by the shadow's name in lower case. */
 function shadowOwners(schema: readonly SchemaObject[]): Map<string, string> {
   const owners = new Map<string, string>();
   for (const { name, sql } of schema) {
-    const module = USING.exec(sql ?? "")?.[1]?.toLowerCase();
-    for (const suffix of SHADOWS[module ?? ""] ?? [])
-      owners.set(`${name}_${suffix}`.toLowerCase(), name);
+    for (const suffix of SHADOWS[moduleOf(sql ?? "") ?? ""] ?? [])
+      owners.set(lowerName(`${name}_${suffix}`), name);
   }
   return owners;
 }

@@ -1,7 +1,7 @@
 import { NightjarError } from "../errors.ts";
 import type { Erasure } from "../format/erasure.ts";
+import { stamp } from "../plan/stamp.ts";
 import { readDocument, writeDocument } from "./document.ts";
-import { stamp } from "./keys.ts";
 import { listObjects } from "./list.ts";
 
 /**

@@ -1,3 +1,4 @@
+import { parseStamp, stamp } from "../plan/stamp.ts";
 import { type Tier, TIERS } from "../plan/tier.ts";
 
 /**
@@ -26,11 +27,6 @@ export const PINNED = "pinned/";
 
 const SUFFIXES = { dump: ".sql.zst", snapshot: ".db.zst" } as const;
 const MANIFEST_SUFFIX = ".json";
-
-/** `20261121T000000Z`, of a moment in ms. */
-export function stamp(moment: number): string {
-  return new Date(moment).toISOString().replaceAll(/[-:]|\.\d+/g, "");
-}
 
 function stem({ tier, database, takenAt, id }: BackupName): string {
   return `${tier}/${database}/${stamp(takenAt)}-${id}`;
@@ -72,7 +68,7 @@ export function ownKey(key: string): string {
 }
 
 const KEY =
-  /^(pinned\/)?([a-z]+)\/([a-z0-9][a-z0-9_-]{0,49})\/(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z-([0-9a-z]{12})\.((?:sql|db)\.zst(?:\.age)?|json|proof-\d{8}T\d{6}Z\.json)$/;
+  /^(pinned\/)?([a-z]+)\/([a-z0-9][a-z0-9_-]{0,49})\/(\d{8}T\d{6}Z)-([0-9a-z]{12})\.((?:sql|db)\.zst(?:\.age)?|json|proof-\d{8}T\d{6}Z\.json)$/;
 
 /** What a key of ours names. */
 export interface ParsedKey extends BackupName {
@@ -83,11 +79,10 @@ export interface ParsedKey extends BackupName {
 
 /** What a key of ours names, or undefined for any other key. */
 export function parseKey(key: string): ParsedKey | undefined {
-  const [, pinned, tier, database, year, month, day, hour, minute, second, id, suffix] =
-    KEY.exec(key) ?? [];
+  const [, pinned, tier, database, taken, id, suffix] = KEY.exec(key) ?? [];
   if (tier === undefined || !TIERS.includes(tier as Tier)) return undefined;
-  const takenAt = Date.parse(`${year}-${month}-${day}T${hour}:${minute}:${second}Z`);
-  if (Number.isNaN(takenAt)) return undefined;
+  const takenAt = parseStamp(taken!);
+  if (takenAt === undefined) return undefined;
   const part = suffix === "json" ? "manifest" : suffix!.endsWith(".json") ? "proof" : "bytes";
   const name = { tier: tier as Tier, database: database!, takenAt, id: id! };
   return { ...name, part, pinned: pinned !== undefined };

@@ -1,19 +1,29 @@
 import { orFail } from "../errors.ts";
 
+interface ListOptions {
+  /** Only those behind this key. */
+  readonly after?: string;
+  /** With what the objects say of themselves beside their bytes: their custom metadata. */
+  readonly notes?: boolean;
+}
+
 /**
  * Every object whose key starts with `prefix`, in the order of the keys.
  *
- * @param after only those behind this key
  * @throws NightjarError `STORE_FAILED`
  */
 export async function* listObjects(
   bucket: R2Bucket,
   prefix: string,
-  after?: string,
+  { after, notes = false }: ListOptions = {},
 ): AsyncIterable<R2Object> {
   for (let startAfter = after; ;) {
     const page = await orFail("STORE_FAILED", `listing ${prefix}`, () =>
-      bucket.list({ prefix, ...(startAfter === undefined ? {} : { startAfter }) }),
+      bucket.list({
+        prefix,
+        ...(startAfter === undefined ? {} : { startAfter }),
+        ...(notes ? { include: ["customMetadata"] } : {}),
+      }),
     );
     yield* page.objects;
     if (!page.truncated) return;
@@ -43,7 +53,7 @@ export async function* listBackupObjects(bucket: R2Bucket): AsyncIterable<R2Obje
       yield object;
       continue;
     }
-    yield* listObjects(bucket, "", "log0"); // what comes behind them
+    yield* listObjects(bucket, "", { after: "log0" }); // what comes behind them
     return;
   }
 }

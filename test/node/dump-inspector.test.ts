@@ -1,8 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { NightjarError } from "../../src/errors.ts";
+import { createdColumns } from "../../src/format/created-columns.ts";
 import { DumpInspector } from "../../src/format/dump-inspector.ts";
-import { insertedValues } from "../../src/format/sql-literal.ts";
+import { insertedRow } from "../../src/format/sql-literal.ts";
 
 const encode = (text: string) => new TextEncoder().encode(text);
 const HEAD = "PRAGMA foreign_keys=OFF;\nBEGIN TRANSACTION;\n";
@@ -177,14 +178,41 @@ COMMIT;\n`;
   });
 });
 
-describe("inserted values", () => {
-  it("come back as sqld wrote them", () => {
+describe("an inserted row", () => {
+  it("comes back as sqld wrote it", () => {
     expect(
-      insertedValues(
-        "INSERT INTO t(rowid,\"a b\") VALUES(1,NULL,-2.5e-7,X'0aff','it''s',replace(replace('a\\nb\\r','\\r',char(13)),'\\n',char(10)));\n",
+      insertedRow(
+        "INSERT INTO t(rowid,\"a b\",\"c,)\",[d],`e`,ä) VALUES(1,NULL,-2.5e-7,X'0aff','it''s',replace(replace('a\\nb\\r','\\r',char(13)),'\\n',char(10)));\n",
       ),
-    ).toEqual(["1", null, "-2.5e-7", "0aff", "it's", "a\nb\r"]);
-    expect(insertedValues("INSERT INTO t VALUES(inf);")).toBeUndefined();
-    expect(insertedValues("DELETE FROM t;")).toBeUndefined();
+    ).toEqual({
+      table: "t",
+      columns: ["rowid", "a b", "c,)", "d", "e", "ä"],
+      values: ["1", null, "-2.5e-7", "0aff", "it's", "a\nb\r"],
+    });
+    expect(insertedRow(`INSERT INTO "t (" VALUES(1);`)).toEqual({
+      ...{ table: "t (", columns: undefined, values: ["1"] },
+    });
+    expect(insertedRow("INSERT INTO t VALUES(inf);")).toBeUndefined();
+    expect(insertedRow("INSERT INTO t SELECT 1;")).toBeUndefined();
+    expect(insertedRow("DELETE FROM t;")).toBeUndefined();
+  });
+});
+
+describe("the columns of a CREATE TABLE", () => {
+  it.each([
+    ["CREATE TABLE t(a, b TEXT NOT NULL DEFAULT ('x,' || (1)), c)", ["a", "b", "c"]],
+    ["CREATE TABLE t(price DECIMAL(10,2), email TEXT)", ["price", "email"]],
+    [
+      'CREATE TABLE IF NOT EXISTS "t (x"("a ""b"", c" INT, [d,e], `f`, \'g\')',
+      ['a "b", c', "d,e", "f", "g"],
+    ],
+    ["CREATE TABLE t(/* a, */ b -- (c\n, d)", ["b", "d"]],
+    [
+      "CREATE TABLE t(a, b AS (upper(c)), c, d TEXT GENERATED ALWAYS AS (a) STORED, e)",
+      ["a", "c", "e"],
+    ],
+    ['CREATE TABLE t(a, "check", PRIMARY KEY (a, "check"), b_is_none) STRICT', ["a", "check"]],
+  ])("%s", (create, columns) => {
+    expect(createdColumns(create)).toEqual(columns);
   });
 });

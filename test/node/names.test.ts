@@ -54,6 +54,7 @@ describe("keys", () => {
       "nightly/shop/20261121T000000Z-0123456789ab.json",
       "daily/shop/20269921T000000Z-0123456789ab.json",
       "daily/shop/20261121T000000Z-0123456789ab.json.age",
+      "daily/shop/20260231T000000Z-0123456789ab.json",
     ])
       expect(parseKey(key), key).toBeUndefined();
   });
