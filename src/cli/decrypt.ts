@@ -1,15 +1,17 @@
 import { createHash } from "node:crypto";
 import { createReadStream, createWriteStream } from "node:fs";
-import { rename, rm } from "node:fs/promises";
+import { rename, rm, stat } from "node:fs/promises";
 import { pipeline } from "node:stream/promises";
 import { asNightjarError, messageOf } from "../errors.ts";
 import { decrypt } from "../format/age.ts";
 import { zstdDecompress } from "../format/codec.ts";
+import { eraseFromDump } from "../format/erase-dump.ts";
 import { concerning, type Erasure } from "../format/erasure.ts";
 import { tap } from "../format/hash.ts";
 import type { Encryption } from "../manifest.ts";
 import { bodyOf, type Client } from "./client.ts";
 import { saveVerified } from "./download.ts";
+import { eraseFromFile } from "./erase-file.ts";
 import { CliError, EXIT } from "./exit.ts";
 import { readIdentities } from "./identity.ts";
 import { makeLink } from "./link.ts";
@@ -37,10 +39,10 @@ export function isWithin({ kind }: Pick<Sealed, "kind">, format: string): boolea
 
 /**
  * Download an encrypted backup and open it on this machine, into `file`. Its bytes are checked as they
- * are stored, and what comes out of them too.
+ * are stored, and what comes out of them too; then rows on the erasure list are deleted.
  *
  * @param identity the path of a file of identities
- * @returns the bytes written
+ * @returns the bytes written, and how many entries of the erasure list were applied
  * @throws CliError
  */
 export async function saveDecrypted(
@@ -50,7 +52,7 @@ export async function saveDecrypted(
   identity: string | undefined,
   file: string,
   quiet: boolean,
-): Promise<number> {
+): Promise<{ bytes: number; erasures: number }> {
   const stored = sealedFormat(backup);
   if (!isWithin(backup, format))
     throw new CliError(
@@ -63,15 +65,21 @@ export async function saveDecrypted(
       code: "BACKUP_ENCRYPTED",
     });
   const identities = await readIdentities(identity);
-  await refuseErased(client, backup);
+  const erasures = await erasuresOf(client, backup);
+  if (erasures.length > 0 && format.endsWith(".zst"))
+    throw new CliError(
+      EXIT.refused,
+      `Rows were erased since this backup was made, and ${format} cannot be had without them.`,
+      { hint: `Ask for ${format.replace(".zst", "")}.`, code: "ERASURE_APPLIES" },
+    );
   const { url } = await makeLink(client, backup.id, stored, "6h");
   const sealed = `${file}.${process.pid}.age`;
   const part = `${file}.${process.pid}.opened`;
   try {
     await saveVerified(url, { sha256: backup.stored.sha256, gzipped: false }, sealed, quiet);
-    const bytes = await open(backup, format, identities, sealed, part);
+    await open(backup, format, identities, erasures, sealed, part);
     await rename(part, file);
-    return bytes;
+    return { bytes: (await stat(file)).size, erasures: erasures.length };
   } finally {
     await rm(sealed, { force: true });
     await rm(part, { force: true });
@@ -82,25 +90,26 @@ async function open(
   { kind, raw, encryption }: Sealed,
   format: string,
   identities: readonly string[],
+  erasures: readonly Erasure[],
   sealed: string,
   part: string,
-): Promise<number> {
+): Promise<void> {
   const hash = createHash("sha256");
-  let bytes = 0;
   const compressed = decrypt(createReadStream(sealed), identities);
-  const content = format.endsWith(".zst") ? compressed : zstdDecompress(compressed);
+  const content = tap(
+    format.endsWith(".zst") ? compressed : zstdDecompress(compressed),
+    (chunk) => void hash.update(chunk),
+  );
+  const text = format === "sql" && erasures.length > 0;
   try {
     await pipeline(
-      tap(content, (chunk) => {
-        bytes += chunk.length;
-        hash.update(chunk);
-      }),
+      text ? eraseFromDump(content, erasures, () => {}) : content,
       createWriteStream(part, { flags: "wx" }),
     );
   } catch (thrown) {
     const { code, hint } = asNightjarError(thrown);
     throw new CliError(EXIT.failed, `The backup was not opened: ${messageOf(thrown)}`, {
-      hint: code === "IDENTITY_UNFIT" ? hint : "Choose another backup; nothing was kept.",
+      hint: code === "OBJECT_CORRUPT" ? "Choose another backup; nothing was kept." : hint,
       code,
     });
   }
@@ -109,17 +118,11 @@ async function open(
     throw new CliError(EXIT.failed, `What is in the ${kind} is not what was captured.`, {
       hint: "Choose another backup; nothing was kept.",
     });
-  return bytes;
+  if (format === "db" && erasures.length > 0) eraseFromFile(part, erasures);
 }
 
-/** Rows that were erased since then cannot be left out of what Nightjar cannot read. */
-async function refuseErased(client: Client, { database: db, takenAt }: Sealed): Promise<void> {
-  const answer = await bodyOf(client.v1.databases[":db"].erasures.$get({ param: { db } }));
-  const erasures: Erasure[] = concerning(answer.erasures, takenAt);
-  if (erasures.length === 0) return;
-  const tables = [...new Set(erasures.map(({ table }) => table))].join(", ");
-  throw new CliError(EXIT.refused, `Rows of ${tables} were erased since this backup.`, {
-    hint: "Choose a newer backup; or download what is stored, open it with age and delete the rows yourself (docs/encryption.md).",
-    code: "ERASURE_APPLIES",
-  });
+/** The entries of the erasure list that concern a backup: Nightjar cannot apply them to what it cannot read. */
+async function erasuresOf(client: Client, { database: db, takenAt }: Sealed): Promise<Erasure[]> {
+  const { erasures } = await bodyOf(client.v1.databases[":db"].erasures.$get({ param: { db } }));
+  return concerning(erasures, takenAt);
 }

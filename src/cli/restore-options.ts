@@ -37,7 +37,7 @@ export interface Found {
   /** Entries of the erasure list that concern it: rows are left out, and pages cannot be had. */
   readonly erasures: readonly Erasure[];
   /** Of an encrypted backup: saves what is in it as `db` or `sql`, opened on this machine. */
-  readonly open: ((format: string, file: string) => Promise<number>) | undefined;
+  readonly open: ((format: string, file: string) => Promise<unknown>) | undefined;
   /** A link to it, and the hash that it must have where one is known. */
   link(format: string): Promise<{ url: string; digest: Digest | undefined }>;
 }

@@ -152,24 +152,31 @@ it("restores tables of a dump, and refuses parts of a snapshot", async () => {
 });
 
 it("gives no row that was erased", async () => {
-  expect(
-    (
-      await nightjar(
-        "erase",
-        "shop",
-        "--table",
-        "customers",
-        "--column",
-        "id",
-        "--key",
-        "1",
-        "--who",
-        "a test",
-      )
-    ).code,
-  ).toBe(0);
-  const pulled = await nightjar("pull", "shop", "--identity", "key.txt", "-o", "erased.db");
-  expect(pulled.code).toBe(3);
-  expect(pulled.err).toContain("Rows of customers were erased since this backup");
-  expect(readdirSync(product.dir)).not.toContain("erased.db");
+  const email = "SELECT email FROM customers WHERE id = 7";
+  const before = new DatabaseSync(inDir("shop-restored.db"), { readOnly: true });
+  const { email: gone } = before.prepare(email).get() as { email: string };
+  before.close();
+  for (const name of ["shop", "dumped"]) {
+    const which = ["--table", "customers", "--column", "id", "--key", "7", "--who", "a test"];
+    expect(await nightjar("erase", name, ...which)).toMatchObject({ code: 0 });
+    const restored = await nightjar(
+      ...["restore", name, "--identity", "key.txt", "--to", `${name}-erased.db`],
+    );
+    expect(restored).toMatchObject({ code: 0 });
+    expect(restored.err).toContain("rows of customers that were erased since then are left out");
+    const database = new DatabaseSync(inDir(`${name}-erased.db`), { readOnly: true });
+    expect(database.prepare(email).get()).toBeUndefined();
+    database.close();
+    expect(readFileSync(inDir(`${name}-erased.db`)).includes(gone)).toBe(false);
+    const packed = await nightjar(
+      ...["pull", name, "--identity", "key.txt", "--format", `${OPENED[name as "shop"]}.zst`],
+    );
+    expect(packed.err).toContain("cannot be had without them");
+  }
+  const sql = await nightjar(
+    ...["pull", "dumped", "--identity", "key.txt", "--format", "sql", "-o", "erased.sql"],
+  );
+  expect(sql).toMatchObject({ code: 0 });
+  expect(sql.out).toContain("without the rows that were erased");
+  expect(readFileSync(inDir("erased.sql")).includes(gone)).toBe(false);
 });

@@ -117,6 +117,10 @@ describe("deploying", () => {
     ]);
     const all = ["ADMIN_TOKEN", "SIGNING_KEY", "SHOP_TOKEN"];
     expect(await missingSecrets(recorder(all).wrangler, project)).toEqual([]);
+    const sealed = readProject(
+      `${TOML}\nrecipients = ["age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"]\nidentity = "SHOP_IDENTITY"`,
+    );
+    expect(await missingSecrets(recorder(all).wrangler, sealed)).toEqual(["SHOP_IDENTITY"]);
   });
 
   it("refuses a mistake before anything is shipped", () => {

@@ -34,9 +34,14 @@ export default defineCommand({
       const file = target(args.output ?? `${found.database}-${found.id}.${format}`);
       await refuseTarget(file, args.force);
       const sealed = { ...found, encryption };
-      const bytes = await saveDecrypted(client, sealed, format, args.identity, file, args.json);
-      if (args.json) printJson({ file, bytes, backup: found.id });
-      else console.log(`${file}: ${size(bytes)}, decrypted and checked against the backup's hash.`);
+      const opened = await saveDecrypted(client, sealed, format, args.identity, file, args.json);
+      if (args.json) printJson({ file, ...opened, backup: found.id });
+      else {
+        const { bytes, erasures } = opened;
+        const how = `decrypted and checked against the backup's hash`;
+        const without = erasures === 0 ? "" : ", without the rows that were erased";
+        console.log(`${file}: ${size(bytes)}, ${how}${without}.`);
+      }
       printWarnings(found);
       return;
     }

@@ -47,12 +47,15 @@ export default defineCommand({
         output,
       );
     const { asOf } = found;
-    const bytes =
+    const { bytes, erasures = 0 } =
       "sealed" in found
         ? await saveDecrypted(client, found.sealed, format, args.identity, file, args.json)
-        : await saveVerified(found.url, found.digest, file, args.json);
+        : { bytes: await saveVerified(found.url, found.digest, file, args.json) };
     if (args.json) printJson({ file, bytes, asOf });
-    else console.log(`${file}: ${size(bytes)}, as of ${asOf}.`);
+    else {
+      const without = erasures === 0 ? "" : ", without the rows that were erased since";
+      console.log(`${file}: ${size(bytes)}, as of ${asOf}${without}.`);
+    }
   },
 });
 
