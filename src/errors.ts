@@ -42,17 +42,30 @@ export function asNightjarError(thrown: unknown, otherwise: ErrorCode = "INTERNA
   return new NightjarError(otherwise, messageOf(thrown), { cause: thrown });
 }
 
-/** Run `action`; what it throws becomes an error of `code` whose message starts with `what`. */
+/** How long one request to R2 or D1 may take, ms: those that answer at all need a few seconds. */
+const PATIENCE = 120_000;
+
+/**
+ * Run `action`, one request to R2 or D1; what it throws becomes an error of `code` whose message starts
+ * with `what`, and so does a request that is not answered in two minutes. It may be carried out later
+ * all the same, as one whose answer was lost.
+ */
 export async function orFail<T>(
   code: ErrorCode,
   what: string,
   action: () => Promise<T>,
 ): Promise<T> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`no answer in ${PATIENCE / 1000} s`)), PATIENCE);
+  });
   try {
-    return await action();
+    return await Promise.race([action(), late]);
   } catch (thrown) {
     if (thrown instanceof NightjarError) throw thrown;
     throw new NightjarError(code, `${what}: ${messageOf(thrown)}`, { cause: thrown });
+  } finally {
+    clearTimeout(timer);
   }
 }
 

@@ -11,7 +11,8 @@ import type { Image } from "../sqlite/image.ts";
 import { openImage, replayDump } from "../sqlite/open.ts";
 import { BlockCache } from "../store/block-cache.ts";
 import { ReadCounter } from "../store/read-counter.ts";
-import { readObject } from "../store/read.ts";
+import { PART_BYTES } from "../store/multipart.ts";
+import { readInSpans } from "../store/range-reader.ts";
 import { openSnapshot, readSnapshotFile } from "../store/snapshot-reader.ts";
 
 /** A backup as a database that SQLite can be asked about. */
@@ -50,7 +51,7 @@ export async function restoreInScratch(context: Context, manifest: Manifest): Pr
         "DRILL_IMPOSSIBLE",
         `The dump has ${raw.bytes} bytes of SQL; a Worker can replay ${REPLAYABLE} at the most.`,
       );
-    const bytes = await readObject(bucket, key, undefined, stored.bytes);
+    const bytes = readInSpans(bucket, key, stored.bytes, PART_BYTES);
     const compressed = identity === undefined ? bytes : decrypt(bytes, [identity]);
     const image = await replayDump(verified(zstdDecompress(compressed), raw, key));
     const detail = `${raw.bytes} bytes of SQL were replayed in memory`;
@@ -63,8 +64,8 @@ export async function restoreInScratch(context: Context, manifest: Manifest): Pr
         "DRILL_IMPOSSIBLE",
         `The encrypted snapshot has ${raw.bytes} bytes, and ${content.bytes} compressed; a Worker can hold ${IN_MEMORY} of both.`,
       );
-    const bytes = await readObject(bucket, key, undefined, stored.bytes);
-    const compressed = await gather(verified(decrypt(bytes, [identity!]), content, key));
+    const bytes = readInSpans(bucket, key, stored.bytes, PART_BYTES);
+    const compressed = await gather(decrypt(bytes, [identity!]));
     const file = verified(decodeSeekable(compressed, raw.bytes), raw, key);
     const image = await openImage(await inMemory(file, snapshot!.pageSize));
     const detail = `${raw.bytes} bytes were decrypted and restored into memory`;

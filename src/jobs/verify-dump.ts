@@ -3,7 +3,8 @@ import { zstdDecompress } from "../format/codec.ts";
 import { type DumpFacts, DumpInspector } from "../format/dump-inspector.ts";
 import { Meter, tap } from "../format/hash.ts";
 import type { Manifest } from "../manifest.ts";
-import { readObject } from "../store/read.ts";
+import { PART_BYTES } from "../store/multipart.ts";
+import { readInSpans } from "../store/range-reader.ts";
 import type { Findings } from "./findings.ts";
 import { sameBytes, sameRows, sameSchema } from "./verify-facts.ts";
 
@@ -19,7 +20,7 @@ export async function verifyDump(
   const inspector = new DumpInspector();
   let facts: DumpFacts | undefined;
   await findings.check("bytes", async () => {
-    const bytes = await readObject(bucket, key, undefined, manifest.stored.bytes);
+    const bytes = readInSpans(bucket, key, manifest.stored.bytes, PART_BYTES);
     const text = zstdDecompress(tap(bytes, (chunk) => stored.update(chunk)));
     try {
       for await (const chunk of text) {

@@ -2,7 +2,8 @@ import { NightjarError } from "../errors.ts";
 import { EnvelopeInspector } from "../format/age-envelope.ts";
 import { Meter } from "../format/hash.ts";
 import type { Encryption, Manifest } from "../manifest.ts";
-import { readObject } from "../store/read.ts";
+import { PART_BYTES } from "../store/multipart.ts";
+import { readInSpans } from "../store/range-reader.ts";
 import type { Findings } from "./findings.ts";
 import { sameStored } from "./verify-facts.ts";
 
@@ -22,7 +23,7 @@ export async function verifyEncrypted(
   const inspector = new EnvelopeInspector();
   await findings.check("bytes", async () => {
     const stored = new Meter();
-    for await (const chunk of await readObject(bucket, key, undefined, manifest.stored.bytes)) {
+    for await (const chunk of readInSpans(bucket, key, manifest.stored.bytes, PART_BYTES)) {
       stored.update(chunk);
       inspector.push(chunk);
     }
