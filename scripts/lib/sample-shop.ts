@@ -125,7 +125,7 @@ function seeded(seed: number): () => number {
 
 type Row = InValue[];
 
-function* shopRows(): Generator<[table: string, rows: Row[]]> {
+function* shopRows(share: number): Generator<[table: string, rows: Row[]]> {
   const random = seeded(20261121);
   const below = (limit: number) => Math.floor(random() * limit);
   const pick = <T>(list: readonly T[]): T => list[below(list.length)]!;
@@ -133,11 +133,12 @@ function* shopRows(): Generator<[table: string, rows: Row[]]> {
     Array.from({ length: count }, (_, at) => make(at));
   const date = () => new Date(Date.UTC(2024, 0, 1) + below(1050 * 86_400) * 1000).toISOString();
   const sku = (index: number) => `NJ-${String(index).padStart(4, "0")}`;
+  const [customers, orders] = [6000 * share, 14_000 * share];
   const cents = () => below(20_000) / 100;
 
   yield [
     "customers",
-    times(6000, (id) => [
+    times(customers, (id) => [
       id + 1,
       `${pick(FIRST_NAMES)} ${pick(LAST_NAMES)}`,
       `c${id + 1}@example.com`,
@@ -159,33 +160,42 @@ function* shopRows(): Generator<[table: string, rows: Row[]]> {
   ];
   yield [
     "orders",
-    times(14_000, (id) => [id + 1, 1 + below(6000), date(), below(4) === 0 ? pick(REMARKS) : null]),
+    times(orders, (id) => [
+      id + 1,
+      1 + below(customers),
+      date(),
+      below(4) === 0 ? pick(REMARKS) : null,
+    ]),
   ];
   yield [
     "order_items",
-    times(14_000, (id) => id + 1).flatMap((order) => {
+    times(orders, (id) => id + 1).flatMap((order) => {
       const first = below(490);
       return times(1 + below(3), (nth) => [order, sku(first + nth * 3), 1 + below(4), cents()]);
     }),
   ];
   yield [
     "reviews",
-    times(3000, () => [
+    times(3000 * share, () => [
       sku(below(500)),
-      1 + below(6000),
+      1 + below(customers),
       1 + below(5),
       below(3) === 0 ? null : pick(REMARKS),
     ]),
   ];
 }
 
-/** Load the shop into an empty libSQL database; returns how many rows it has. */
-export async function loadShop(url: string): Promise<number> {
+/**
+ * Load the shop into an empty libSQL database; returns how many rows it has.
+ *
+ * @param share of its customers, orders and reviews; the products and their photos come whole
+ */
+export async function loadShop(url: string, share = 1): Promise<number> {
   const client = createClient({ url });
   try {
     await client.executeMultiple(SCHEMA);
     let total = 0;
-    for (const [table, rows] of shopRows()) {
+    for (const [table, rows] of shopRows(share)) {
       total += rows.length;
       for (let at = 0; at < rows.length; at += 5000)
         await insert(client, table, rows.slice(at, at + 5000));

@@ -17,6 +17,8 @@ export interface Row {
 
 /** A read waits for as much as this; the last one does not need to. */
 const READ_AT_LEAST = 64 * 1024;
+/** How long a server keeps a connection that nobody uses, ms. */
+const KEPT = 10_000;
 
 /**
  * Run statements one after the other on one connection over Hrana's cursor in Protobuf
@@ -44,14 +46,14 @@ export async function* readRows(
     if (response.status !== 200 || response.body === null)
       await refuseStatus(source, response, watchdog, "POST /v3-protobuf/cursor");
 
-    let started = false;
+    let head: Uint8Array | undefined;
     let statement = -1;
     let ended = 0;
     for await (const frames of framedBody(response.body!, watchdog, frameLength, READ_AT_LEAST)) {
       const rows: Row[] = [];
       for (const frame of frames) {
-        if (!started) {
-          started = true; // the first message is the answer's head: a baton, which is not needed
+        if (head === undefined) {
+          head = frame.slice(); // the next frames use its memory again
           continue;
         }
         const entry = decodeEntry(frame);
@@ -63,6 +65,31 @@ export async function* readRows(
     }
     if (ended !== statements.length)
       throw new NightjarError("SOURCE_CUT", "The server's answer ended before its last statement.");
+    await close(source, deps, batonOf(head!));
+  } finally {
+    watchdog.end();
+  }
+}
+
+/**
+ * Give a connection back. One that is not closed stays for 10 s, and sqld has 128 for everybody
+ * (`--max-concurrent-connections`): whoever comes then waits. Does not throw.
+ */
+async function close(source: Source, deps: Deps, baton: string | undefined): Promise<void> {
+  if (baton === undefined) return;
+  const watchdog = new Watchdog(Math.min(source.stallMs, KEPT));
+  try {
+    const response = await watchdog.guard("SOURCE_UNREACHABLE", () =>
+      fetchFrom(source, deps, `${source.url}/v3-protobuf/pipeline`, {
+        method: "POST",
+        headers: { "content-type": "application/x-protobuf" },
+        body: encodeClose(baton),
+        signal: watchdog.signal,
+      }),
+    );
+    await response.body?.cancel();
+  } catch {
+    // what was read is whole all the same
   } finally {
     watchdog.end();
   }
@@ -99,6 +126,25 @@ function encodeRequest(statements: readonly string[]): Uint8Array {
     request.join().join();
   }
   return request.join().finish();
+}
+
+/** PipelineReqBody { baton = 1, requests = 2 }; StreamRequest { close = 1 } */
+function encodeClose(baton: string): Uint8Array {
+  const request = new BinaryWriter().tag(1, WireType.LengthDelimited).string(baton);
+  request.tag(2, WireType.LengthDelimited).fork().tag(1, WireType.LengthDelimited).fork();
+  return request.join().join().finish();
+}
+
+/** What names the connection in the answer's head, CursorRespBody { baton = 1 } */
+function batonOf(frame: Uint8Array): string | undefined {
+  const reader = new BinaryReader(frame);
+  reader.uint32(); // the frame's own length
+  while (reader.pos < reader.len) {
+    const [field, type] = reader.tag();
+    if (field === 1) return reader.string();
+    reader.skip(type);
+  }
+  return undefined;
 }
 
 interface Entry {

@@ -5,14 +5,14 @@ import type { Context } from "../../src/context.ts";
 import { DAY } from "../../src/plan/duration.ts";
 import { allKeys, backUp, manualRun, testContext } from "./context.ts";
 
-const SHOP = inject("shop");
+const SMALL = inject("small");
 const { BUCKET } = env as unknown as { BUCKET: R2Bucket };
 
 /** The moment that a test file begins with, ms. */
 export const NOW = Date.now();
 
 /** A database's configuration, by pages. */
-export const entry = (more: object = {}) => ({ url: SHOP, capture: "pages", ...more });
+export const entry = (more: object = {}) => ({ url: SMALL, capture: "pages", ...more });
 
 /** Backups of a database taken so many days ago; the newest last. */
 export async function backUpAt(name: string, days: number[], more: object = {}): Promise<Context> {

@@ -10,6 +10,7 @@ import { type FarServer, startFarServer } from "./far-server.ts";
 import { startFaultProxy } from "./fault-proxy.ts";
 import { FIDELITY, LIBSQL_ONLY } from "./fidelity.ts";
 import { startMortalSqld } from "./mortal-sqld.ts";
+import { SMALL_SHOP } from "./small-shop.ts";
 import { makeSourceToken } from "./source-token.ts";
 import { startSyncStandIn } from "./sync-stand-in.ts";
 
@@ -17,6 +18,8 @@ declare module "vitest" {
   interface ProvidedContext {
     /** A real libSQL server with the sample shop. */
     shop: string;
+    /** A real libSQL server with a few pages, for what is backed up many times: see small-shop.ts. */
+    small: string;
     /** The same server behind a proxy that spoils its dumps: see fault-proxy.ts. */
     faults: string;
     /** A real libSQL server where each test makes databases (namespaces) of its own. */
@@ -45,8 +48,9 @@ export default async function setup(project: TestProject): Promise<() => Promise
   const { pem, writing: token } = makeSourceToken();
   const keyFile = join(dir, "source-key.pem");
   await writeFile(keyFile, pem);
-  const [shop, fidelity, empty, pages, shortLog, guarded, mortal, s3] = await Promise.all([
+  const [shop, small, fidelity, empty, pages, shortLog, guarded, mortal, s3] = await Promise.all([
     startSqld(join(dir, "shop")),
+    startSqld(join(dir, "small")),
     startSqld(join(dir, "fidelity")),
     startSqld(join(dir, "empty")),
     startWithNamespaces(join(dir, "pages")),
@@ -56,10 +60,12 @@ export default async function setup(project: TestProject): Promise<() => Promise
     startFarServer(await mkdtemp(join(dir, "s3-"))),
   ]);
   await loadShop(shop.url);
-  await loadFidelity(fidelity.url);
+  await load(small.url, [SMALL_SHOP]);
+  await load(fidelity.url, [...FIDELITY, ...LIBSQL_ONLY]);
   const faults = await startFaultProxy(shop.url);
   const sync = await startSyncStandIn(await mkdtemp(join(dir, "sync-")));
   project.provide("shop", shop.url);
+  project.provide("small", small.url);
   project.provide("faults", faults.url);
   project.provide("pages", { url: pages.url, adminUrl: pages.adminUrl });
   project.provide("shortLog", { url: shortLog.url, adminUrl: shortLog.adminUrl });
@@ -71,7 +77,19 @@ export default async function setup(project: TestProject): Promise<() => Promise
   project.provide("s3", { endpoint: s3.endpoint, keys: s3.keys });
   project.provide("golden", await readGolden());
   return async () => {
-    const servers = [faults, sync, s3, shop, fidelity, empty, pages, shortLog, guarded, mortal];
+    const servers = [
+      faults,
+      sync,
+      s3,
+      shop,
+      small,
+      fidelity,
+      empty,
+      pages,
+      shortLog,
+      guarded,
+      mortal,
+    ];
     for (const server of servers) await server.stop();
     await rm(dir, { recursive: true, force: true });
   };
@@ -105,8 +123,8 @@ async function startWithNamespaces(
   return { ...server, adminUrl: `http://${admin}` };
 }
 
-async function loadFidelity(url: string): Promise<void> {
+async function load(url: string, statements: readonly string[]): Promise<void> {
   const client = createClient({ url });
-  for (const sql of [...FIDELITY, ...LIBSQL_ONLY]) await client.executeMultiple(sql);
+  for (const sql of statements) await client.executeMultiple(sql);
   client.close();
 }

@@ -15,7 +15,7 @@ import {
 } from "../support/context.ts";
 import { failing, KilledError } from "../support/failing.ts";
 
-const SHOP = inject("shop");
+const SMALL = inject("small");
 const { BUCKET, DB } = env as unknown as { BUCKET: R2Bucket; DB: D1Database };
 
 beforeEach(() => {
@@ -56,7 +56,7 @@ describe.each(CAPTURES)("an R2 or D1 that fails, while a database is captured by
     async (part) => {
       for (let call = 1; ; call++) {
         const name = `failing-${capture}-${part}-${call}`;
-        const databases = { [name]: { url: SHOP, capture } };
+        const databases = { [name]: { url: SMALL, capture } };
         const fault = failing({ BUCKET, DB }, part, call, () => new Error("injected"));
         const context = testContext(databases, fault);
         const run = manualRun(name);
@@ -83,7 +83,7 @@ describe.each(CAPTURES)(
       async (part) => {
         for (let call = 1; ; call++) {
           const name = `killed-${capture}-${part}-${call}`;
-          const databases = { [name]: { url: SHOP, capture } };
+          const databases = { [name]: { url: SMALL, capture } };
           const fault = failing({ BUCKET, DB }, part, call, () => new KilledError());
           const context = testContext(databases, fault);
           const { catalog } = testContext(databases);
@@ -109,7 +109,7 @@ describe.each(CAPTURES)(
 
 describe("a Workflow that is started again", () => {
   it("makes no second backup, whether its run had failed or was done", async () => {
-    const { catalog } = testContext({ again: { url: SHOP, capture: "dump" } });
+    const { catalog } = testContext({ again: { url: SMALL, capture: "dump" } });
     const run = manualRun("again");
     // D1 dies once the manifest is written, for longer than any retry.
     const db = new Proxy(DB, {
@@ -123,13 +123,13 @@ describe("a Workflow that is started again", () => {
       },
     });
     expect(
-      await backUp(testContext({ again: { url: SHOP, capture: "dump" } }, { db }), run),
+      await backUp(testContext({ again: { url: SMALL, capture: "dump" } }, { db }), run),
     ).toMatchObject({
       state: "failed",
       error: { code: "CATALOG_FAILED", message: expect.not.stringContaining("sha256") },
     });
     for (let count = 0; count < 2; count++) {
-      await runBackup(testContext({ again: { url: SHOP, capture: "dump" } }), run.id, inlineStep);
+      await runBackup(testContext({ again: { url: SMALL, capture: "dump" } }), run.id, inlineStep);
       expect(await findRun(catalog, run.id)).toMatchObject({ state: "done" });
       expect(await listBackups(catalog, "again", 10)).toHaveLength(1);
       expect((await backupKeys()).filter((key) => key.includes("/again/"))).toHaveLength(2);
@@ -137,9 +137,9 @@ describe("a Workflow that is started again", () => {
   });
 
   it("says nothing more for an attempt that was given up", async () => {
-    const { catalog } = testContext({ late: { url: SHOP, capture: "dump" } });
+    const { catalog } = testContext({ late: { url: SMALL, capture: "dump" } });
     const run = await backUp(
-      testContext({ late: { url: SHOP, capture: "dump" } }),
+      testContext({ late: { url: SMALL, capture: "dump" } }),
       manualRun("late"),
     );
     expect(run.state).toBe("done");
@@ -149,7 +149,7 @@ describe("a Workflow that is started again", () => {
 });
 
 it("one upload that cannot be healed does not keep the next backup from being made", async () => {
-  const context = testContext({ stuck: { url: SHOP, capture: "dump" } });
+  const context = testContext({ stuck: { url: SMALL, capture: "dump" } });
   await BUCKET.put("manual/stuck/x.json", "no JSON");
   await enterUpload(context.catalog, {
     key: "manual/stuck/x.sql.zst",

@@ -13,7 +13,7 @@ import { allKeys, backUp, inlineStep, manualRun, testContext } from "../support/
 import { failing, KilledError } from "../support/failing.ts";
 import { lockedBucket } from "../support/locked-bucket.ts";
 
-const SHOP = inject("shop");
+const SMALL = inject("small");
 const { BUCKET, DB } = env as unknown as { BUCKET: R2Bucket; DB: D1Database };
 
 beforeEach(() => {
@@ -27,8 +27,8 @@ describe("where a lock rule of the bucket refuses to delete", () => {
   it("prune goes on with everything else, tells what it had to leave, and takes it later", async () => {
     const now = Date.now();
     const databases = {
-      held: { url: SHOP, capture: "dump" },
-      free: { url: SHOP, capture: "dump" },
+      held: { url: SMALL, capture: "dump" },
+      free: { url: SMALL, capture: "dump" },
     };
     for (const name of ["held", "free"])
       for (const ago of [60, 50, 1])
@@ -65,7 +65,7 @@ describe("where a lock rule of the bucket refuses to delete", () => {
 
   it("a pinned backup's own objects are left without a word", async () => {
     const now = Date.now();
-    const databases = { both: { url: SHOP, capture: "dump" } };
+    const databases = { both: { url: SMALL, capture: "dump" } };
     await backUp(testContext(databases, { now: () => now - 31 * DAY }), manualRun("both"));
     await forgetProofs("both");
     expect((await prune(testContext(databases, { bucket: locked }), now, false)).failures).toEqual(
@@ -78,7 +78,7 @@ describe("where a lock rule of the bucket refuses to delete", () => {
   });
 
   it("the next run is made although a killed one's bytes cannot be removed yet", async () => {
-    const databases = { stuck: { url: SHOP, capture: "dump" } };
+    const databases = { stuck: { url: SMALL, capture: "dump" } };
     const { catalog } = testContext(databases);
     const run = manualRun("stuck");
     // Killed once the bytes are complete and before the manifest is written.

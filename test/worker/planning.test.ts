@@ -9,7 +9,7 @@ import { runBackup } from "../../src/jobs/backup.ts";
 import { DAY, MINUTE } from "../../src/plan/duration.ts";
 import { allKeys, backUp, inlineStep, manualRun, testContext } from "../support/context.ts";
 
-const SHOP = inject("shop");
+const SMALL = inject("small");
 const { BUCKET } = env as unknown as { BUCKET: R2Bucket };
 const NIGHT = Date.parse("2026-11-01T00:00:00Z"); // a Sunday
 
@@ -19,7 +19,7 @@ beforeEach(() => {
 });
 
 /** Look at a moment, and carry out what was started. */
-async function night(name: string, now: number, url = SHOP) {
+async function night(name: string, now: number, url = SMALL) {
   const context = testContext(
     { [name]: { url, attempts: 1, capture: "dump" } },
     { now: () => now },
@@ -31,7 +31,7 @@ async function night(name: string, now: number, url = SHOP) {
 
 describe("the cron's look", () => {
   it("makes one backup for a moment, however often it is delivered", async () => {
-    const context = testContext({ once: { url: SHOP, capture: "dump" } }, { now: () => NIGHT });
+    const context = testContext({ once: { url: SMALL, capture: "dump" } }, { now: () => NIGHT });
     await Promise.all([look(context, NIGHT), look(context, NIGHT), look(context, NIGHT)]);
     expect(context.started).toEqual(["once-20261101T000000Z"]);
     await runBackup(context, context.started[0]!, inlineStep);
@@ -45,7 +45,7 @@ describe("the cron's look", () => {
     const tiers: (string | undefined)[] = [];
     for (let day = 0; day < 32; day++) {
       const dead = day === 30; // 1 December fails
-      const context = await night("gfs", NIGHT + day * DAY, dead ? "http://127.0.0.1:9" : SHOP);
+      const context = await night("gfs", NIGHT + day * DAY, dead ? "http://127.0.0.1:9" : SMALL);
       tiers.push((await findRun(context.catalog, context.started[0]!))?.tier);
     }
     expect(tiers[0]).toBe("monthly");
@@ -55,7 +55,7 @@ describe("the cron's look", () => {
   });
 
   it("goes on after a start that was cut off", async () => {
-    const context = testContext({ cut: { url: SHOP, capture: "dump" } }, { now: () => NIGHT });
+    const context = testContext({ cut: { url: SMALL, capture: "dump" } }, { now: () => NIGHT });
     const { create } = context.workflows;
     context.workflows.create = () => Promise.reject(new Error("no Workflow today"));
     await expect(look(context, NIGHT)).rejects.toThrow("no Workflow today");
@@ -66,7 +66,7 @@ describe("the cron's look", () => {
   });
 
   it("does not start beside a run that is at work, and catches up once after it", async () => {
-    const databases = { busy: { url: SHOP, schedule: "* * * * *" } };
+    const databases = { busy: { url: SMALL, schedule: "* * * * *" } };
     const at = async (now: number) => {
       const context = testContext(databases, { now: () => now });
       await look(context, now);
@@ -82,7 +82,7 @@ describe("the cron's look", () => {
   });
 
   it("waits on for a quiet run whose Workflow says that it is at work", async () => {
-    const databases = { slow: { url: SHOP, capture: "dump" } };
+    const databases = { slow: { url: SMALL, capture: "dump" } };
     await look(testContext(databases, { now: () => NIGHT }), NIGHT);
     const context = testContext(databases, { now: () => NIGHT + DAY });
     context.started.push("slow-20261101T000000Z");
@@ -94,9 +94,9 @@ describe("the cron's look", () => {
   });
 
   it("marks a run failed whose Workflow is gone", async () => {
-    await look(testContext({ lost: { url: SHOP, capture: "dump" } }, { now: () => NIGHT }), NIGHT);
+    await look(testContext({ lost: { url: SMALL, capture: "dump" } }, { now: () => NIGHT }), NIGHT);
     const context = testContext(
-      { lost: { url: SHOP, capture: "dump" } },
+      { lost: { url: SMALL, capture: "dump" } },
       { now: () => NIGHT + DAY },
     );
     await look(context, NIGHT + DAY);
@@ -108,7 +108,10 @@ describe("the cron's look", () => {
   });
 
   it("lets one broken database not stop the others", async () => {
-    const databases = { aaa: { url: SHOP, capture: "dump" }, bbb: { url: SHOP, capture: "dump" } };
+    const databases = {
+      aaa: { url: SMALL, capture: "dump" },
+      bbb: { url: SMALL, capture: "dump" },
+    };
     const context = testContext(databases, { now: () => NIGHT });
     const { create } = context.workflows;
     context.workflows.create = (id) =>
@@ -121,7 +124,7 @@ describe("the cron's look", () => {
 describe("pruning", () => {
   it("deletes what is past its age from bucket and catalog, and nothing else", async () => {
     const now = Date.now();
-    const old = { aged: { url: SHOP, capture: "dump" } };
+    const old = { aged: { url: SMALL, capture: "dump" } };
     for (const ago of [400, 100, 31, 2])
       await backUp(testContext(old, { now: () => now - ago * DAY }), manualRun("aged"));
     await BUCKET.put("manual/aged/notes.txt", "not ours");
@@ -143,7 +146,7 @@ describe("pruning", () => {
   });
 
   it("keeps the newest backup for ever, and all of a database that is no longer configured", async () => {
-    const context = testContext({ last: { url: SHOP, capture: "dump" } });
+    const context = testContext({ last: { url: SMALL, capture: "dump" } });
     await backUp(context, manualRun("last"));
     const farAway = Date.now() + 5000 * DAY;
     await prune(context, farAway, false);
@@ -154,7 +157,7 @@ describe("pruning", () => {
 
   it("passes the newest's protection on when R2's lifecycle has taken the newest", async () => {
     const now = Date.now();
-    const databases = { ghost: { url: SHOP, capture: "dump" } };
+    const databases = { ghost: { url: SMALL, capture: "dump" } };
     for (const ago of [80, 60])
       await backUp(testContext(databases, { now: () => now - ago * DAY }), manualRun("ghost"));
     const context = testContext(databases);
@@ -169,7 +172,7 @@ describe("pruning", () => {
 
   it("is finished by the next one when it is killed half-way", async () => {
     const now = Date.now();
-    const databases = { half: { url: SHOP, capture: "dump" } };
+    const databases = { half: { url: SMALL, capture: "dump" } };
     for (const ago of [90, 60, 1])
       await backUp(testContext(databases, { now: () => now - ago * DAY }), manualRun("half"));
     for (let call = 1; call <= 2; call++) {

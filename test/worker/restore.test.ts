@@ -44,6 +44,32 @@ group("everything that is hard to carry over", () => {
   });
 });
 
+it("gives back every connection that it compared tables on", async () => {
+  const target = await PageDatabase.create();
+  const opened: number[] = [];
+  const closed: number[] = [];
+  const fetch: Context["deps"]["fetch"] = async (url, init) => {
+    const answer = await context.deps.fetch(url, init);
+    if (url.endsWith("/cursor")) opened.push(answer.status);
+    // A close is answered like any other request; with a baton that the server does not know it is refused.
+    else if (opened.length > 0 && isClose(init)) closed.push(answer.status);
+    return answer;
+  };
+  const { last } = await askRestore(
+    { ...context, deps: { ...context.deps, fetch } },
+    `/v1/backups/${backup}/restore`,
+    { target: target.config, verify: true },
+  );
+  expect(last).toHaveProperty("done");
+  expect(opened.length).toBeGreaterThan(50);
+  expect(closed).toEqual(opened);
+});
+
+/** A request that names a connection and asks for nothing but its end: PipelineReqBody { baton = 1, requests = 2 }. */
+function isClose({ body }: RequestInit): boolean {
+  return body instanceof Uint8Array && body[0] === 0x0a && body.subarray(-4).join() === "18,2,10,0";
+}
+
 group("a target that somebody else writes to", () => {
   const ways = ["pages", "statements"] as const;
   /** The context, in which `act` is done once, before the first request to a target whose address fits. */
