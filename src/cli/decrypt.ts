@@ -77,7 +77,7 @@ export async function saveDecrypted(
   const part = `${file}.${process.pid}.opened`;
   try {
     await saveVerified(url, { sha256: backup.stored.sha256, gzipped: false }, sealed, quiet);
-    await open(backup, format, identities, erasures, sealed, part);
+    await openSealed(backup, format, identities, erasures, sealed, part);
     await rename(part, file);
     return { bytes: (await stat(file)).size, erasures: erasures.length };
   } finally {
@@ -86,8 +86,13 @@ export async function saveDecrypted(
   }
 }
 
-async function open(
-  { kind, raw, encryption }: Sealed,
+/**
+ * Open a stored file into `part`, which must not be kept when this throws.
+ *
+ * @throws CliError
+ */
+export async function openSealed(
+  { kind, raw, encryption }: Pick<Sealed, "kind" | "raw" | "encryption">,
   format: string,
   identities: readonly string[],
   erasures: readonly Erasure[],

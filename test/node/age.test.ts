@@ -139,7 +139,19 @@ describe("the look at an age file without a key", () => {
       expect(() => look(Buffer.from(text.replace(from, to), "latin1")), String(from)).toThrow(
         /no whole age file/,
       );
-    expect(() => look(new Uint8Array(100_000))).toThrow(/no whole age file/);
+    const mac = `--- ${"A".repeat(43)}\n`;
+    const body = "B".repeat(64);
+    for (const header of [mac, `-> X25519 a\n${body}\n${mac}`, `-> X25519 a\n${mac}`]) {
+      const whole = Buffer.concat([
+        Buffer.from(`age-encryption.org/v1\n${header}`),
+        new Uint8Array(50),
+      ]);
+      expect(() => look(whole), header).toThrow(/no whole age file/);
+    }
+    const inspector = new EnvelopeInspector();
+    const line = Buffer.from(`age-encryption.org/v1\n-> X25519 a\n${`${body}\n`.repeat(900)}`);
+    inspector.push(line);
+    expect(() => inspector.push(line.subarray(-10_000))).toThrow(/does not end/);
   });
 
   it("takes no empty last chunk but for nothing at all", async () => {
@@ -149,6 +161,8 @@ describe("the look at an age file without a key", () => {
     expect(look(one).contentBytes).toBe(CHUNK);
     const longer = Buffer.concat([one, new Uint8Array(16)]);
     expect(() => look(longer)).toThrow(/last chunk/);
+    for (let rest = 1; rest < 16; rest++)
+      expect(() => look(Buffer.concat([one, new Uint8Array(rest)]))).toThrow(/last chunk/);
   });
 });
 

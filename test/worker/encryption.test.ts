@@ -297,6 +297,8 @@ describe("the API", () => {
     expect(
       Buffer.compare(Buffer.from(await api.bytes(url)), Buffer.from(await stored(manifest))),
     ).toBe(0);
+    const { headers } = await api.call(url);
+    expect(headers.get("etag")).toContain(manifest.stored.sha256.slice(0, 32));
     for (const format of ["db", "sql", "db.zst", "sql.zst.age"])
       expect(await api.json(`/v1/backups/${id}/links`, { format }, 422)).toMatchObject({
         code: "FORMAT_UNAVAILABLE",
@@ -310,6 +312,14 @@ describe("the API", () => {
       expect(await api.json(`/v1/backups/${id}/restore`, { target, dryRun }, 422)).toMatchObject({
         code: "BACKUP_ENCRYPTED",
       });
+  });
+
+  it("refuses to restore a dump before it looks at the target", async () => {
+    const { context, backup } = await made({ capture: "dump" });
+    const target = await PageDatabase.create("CREATE TABLE kept (v)");
+    const asked = { target: target.config, dryRun: true };
+    const answer = await apiOf(context).json(`/v1/backups/${backup.id}/restore`, asked, 422);
+    expect(answer).toMatchObject({ code: "BACKUP_ENCRYPTED" });
   });
 
   it("pins, copies and finds it again like any other", async () => {

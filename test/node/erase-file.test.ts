@@ -1,0 +1,88 @@
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { afterAll, describe, expect, it } from "vitest";
+import { eraseFromFile } from "../../src/cli/erase-file.ts";
+import { type Erasure, hashKey } from "../../src/format/erasure.ts";
+
+const dir = mkdtempSync(join(tmpdir(), "nightjar-erase-"));
+afterAll(() => rmSync(dir, { recursive: true }));
+
+let files = 0;
+function made(sql: string): string {
+  const file = join(dir, `${files++}.db`);
+  const database = new DatabaseSync(file);
+  database.exec(sql);
+  database.close();
+  return file;
+}
+
+function entry(table: string, column: string, key: string | Uint8Array): Erasure {
+  const salt = "salt";
+  const about = { format: 1, id: "x", database: "shop", at: "", who: "" } as const;
+  return { ...about, table, column, salt, keyHash: hashKey(salt, key) };
+}
+
+function rows(file: string, sql: string): unknown[] {
+  const database = new DatabaseSync(file, { readOnly: true });
+  try {
+    return database
+      .prepare(sql)
+      .all()
+      .map((row) => Object.values(row));
+  } finally {
+    database.close();
+  }
+}
+
+describe("erasing from a file that was opened here", () => {
+  it.each([
+    ["7", "7"],
+    ["-0.5", "-0.5"],
+    ["'Ada'", "Ada"],
+    ["CAST(x'4100c3' AS TEXT)", Uint8Array.of(0x41, 0, 0xc3)],
+    ["x'00ff'", Uint8Array.of(0, 0xff)],
+  ])("finds the key %s, and leaves others and NULL", (literal, key) => {
+    const file = made(`CREATE TABLE t (Who, v); INSERT INTO t VALUES (${literal}, 1), ('other', 2),
+      (NULL, 3), (${literal}, 4), ('', 5)`);
+    expect(eraseFromFile(file, [entry("T", "wHO", key)])).toEqual({
+      tables: [{ table: "T", rows: 2 }],
+      unapplied: [],
+    });
+    expect(rows(file, "SELECT v FROM t ORDER BY v")).toEqual([[2], [3], [5]]);
+  });
+
+  it("leaves no byte of them, nor of what was deleted before", () => {
+    const file = made(`CREATE TABLE t (id INTEGER PRIMARY KEY, v); CREATE INDEX by_v ON t (v);
+      CREATE VIRTUAL TABLE "words (" USING fts5(v); INSERT INTO "words (" VALUES ('quetzalcoatl');
+      INSERT INTO t VALUES (1, 'SECRET-one'), (2, 'SECRET-two'), (3, 'kept');
+      DELETE FROM t WHERE id = 2;`);
+    expect(readFileSync(file).includes("SECRET-two")).toBe(true);
+    eraseFromFile(file, [entry("t", "id", "1"), entry("words (", "v", "quetzalcoatl")]);
+    const bytes = readFileSync(file);
+    for (const gone of ["SECRET-one", "SECRET-two", "uetzalcoatl"])
+      expect(bytes.includes(gone), gone).toBe(false);
+    expect(rows(file, "SELECT v FROM t")).toEqual([["kept"]]);
+    expect(rows(file, "PRAGMA integrity_check")).toEqual([["ok"]]);
+  });
+
+  it("tells what it cannot apply, and lets triggers run as often as they must", () => {
+    const file = made(`CREATE TABLE t (id, v); CREATE TABLE log (v); INSERT INTO t VALUES (1, 'a');
+      CREATE TRIGGER noted AFTER DELETE ON t BEGIN INSERT INTO log VALUES (old.v); END;`);
+    const erased = eraseFromFile(file, [
+      ...[entry("log", "v", "a"), entry("t", "id", "1"), entry("t", "gone", "1")],
+      entry("nowhere", "id", "1"),
+    ]);
+    expect(erased.unapplied).toEqual([{ table: "t", column: "gone" }]);
+    expect(rows(file, "SELECT v FROM log")).toEqual([]);
+  });
+
+  it("fails where the rows come back", () => {
+    const file = made(`CREATE TABLE t (id); INSERT INTO t VALUES (1);
+      CREATE TRIGGER again AFTER DELETE ON t BEGIN INSERT INTO t VALUES (old.id); END;`);
+    expect(() => eraseFromFile(file, [entry("t", "id", "1")])).toThrow(
+      /write the erased rows again/,
+    );
+  });
+});
