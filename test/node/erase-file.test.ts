@@ -56,7 +56,8 @@ describe("erasing from a file that was opened here", () => {
   it("leaves no byte of them, nor of what was deleted before", () => {
     const file = made(`CREATE TABLE t (id INTEGER PRIMARY KEY, v); CREATE INDEX by_v ON t (v);
       CREATE VIRTUAL TABLE "words (" USING fts5(v); INSERT INTO "words (" VALUES ('quetzalcoatl');
-      INSERT INTO t VALUES (1, 'SECRET-one'), (2, 'SECRET-two'), (3, 'kept');
+      INSERT INTO t VALUES (1, 'SECRET-one'), (2, printf('%9000s', 'SECRET-two')),
+        (3, 'kept');
       DELETE FROM t WHERE id = 2;`);
     expect(readFileSync(file).includes("SECRET-two")).toBe(true);
     eraseFromFile(file, [entry("t", "id", "1"), entry("words (", "v", "quetzalcoatl")]);
