@@ -33,30 +33,35 @@ type Proven = Awaited<ReturnType<typeof prove>> & { takenAt: string };
 
 function show(proofs: readonly Proven[]): void {
   if (proofs.length === 1) {
-    const [{ checks, recoveryMs }] = proofs as [Proven];
+    const [{ checks, recoveryMs, outcome }] = proofs as [Proven];
+    const no = outcome === "unproven" ? paint("yellow", "??  ") : paint("red", "BAD ");
     for (const { name, ok, detail } of checks)
-      console.log(`${paint(ok ? "green" : "red", ok ? "ok  " : "BAD ")} ${name}: ${detail}`);
+      console.log(`${ok ? paint("green", "ok  ") : no} ${name}: ${detail}`);
     if (recoveryMs !== null) console.log(`Restored in ${(recoveryMs / 1000).toFixed(1)} s.`);
   } else
     printTable([
       ["backup", "taken", "outcome", "first bad place"],
-      ...proofs.map(({ backup: id, takenAt, outcome, problem }) => [
-        id,
-        moment(takenAt),
-        paint(GOOD.includes(outcome) ? "green" : "red", outcome),
-        problem?.message ?? "",
+      ...proofs.map((proof) => [
+        proof.backup,
+        moment(proof.takenAt),
+        paint(GOOD.includes(proof.outcome) ? "green" : "red", outcomeOf(proof)),
+        proof.problem?.message ?? "",
       ]),
     ]);
   const good = proofs.filter(({ outcome }) => GOOD.includes(outcome)).length;
   console.log(
     proofs.length === 1
-      ? `Backup ${proofs[0]!.backup}: ${proofs[0]!.outcome}.`
+      ? `Backup ${proofs[0]!.backup}: ${outcomeOf(proofs[0]!)}.`
       : `${good} of ${proofs.length} backups are good.`,
   );
 }
 
 function worst(bad: readonly Proven[]): string {
-  const [{ backup: id, outcome, problem }] = bad as [Proven];
+  const [first] = bad as [Proven];
   const more = bad.length > 1 ? ` And ${bad.length - 1} more.` : "";
-  return `Backup ${id} is ${outcome}: ${problem?.message ?? ""}${more}`;
+  return `Backup ${first.backup} is ${outcomeOf(first)}: ${first.problem?.message ?? ""}${more}`;
+}
+
+function outcomeOf({ outcome, problem }: Proven): string {
+  return problem?.code === "BACKUP_ENCRYPTED" ? `${outcome} (encrypted)` : outcome;
 }

@@ -63,7 +63,9 @@ describe.each(["shop", "dumped"] as const)("the encrypted backup of %s", (name) 
     if (name === "dumped") expect(drill.out).toMatch(/passed\.$/m);
     else {
       expect(drill.code).toBe(1);
-      expect(drill.err).toContain("is unproven: It is encrypted, and no identity is configured");
+      expect(drill.err).toContain(
+        "is unproven (encrypted): It is encrypted, and no identity is configured",
+      );
     }
     expect((await nightjar("verify", name)).out).toMatch(
       /ok +envelope: an age file for 1 recipients/,
