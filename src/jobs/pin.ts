@@ -18,7 +18,7 @@ import { objectExists } from "../store/read.ts";
 import { removeObjects } from "../store/remove.ts";
 
 /**
- * Copy a backup to where no lifecycle rule takes it: bytes, which are checked on the way, proofs, then
+ * Copy a backup to where no lifecycle rule takes it: bytes, checked on the way and read back, proofs, then
  * the manifest, which makes the copy whole; then the catalog points at it. A copy that a killed pin
  * has left is finished. The backup's own objects stay where they are.
  *
