@@ -3,10 +3,12 @@ import { ACTIVE_STATES } from "../catalog/schema.ts";
 import { findRun, finishRun } from "../catalog/runs.ts";
 import { removeUpload, type Upload, uploadsOf } from "../catalog/uploads.ts";
 import type { Context } from "../context.ts";
+import { NightjarError } from "../errors.ts";
 import { log } from "../log.ts";
 import type { Manifest } from "../manifest.ts";
 import { readDocument } from "../store/document.ts";
 import { abandonUpload } from "../store/multipart.ts";
+import { objectExists } from "../store/read.ts";
 import { isLocked } from "../store/refusal.ts";
 
 /**
@@ -43,6 +45,9 @@ async function healUpload({ catalog, bucket, deps }: Context, upload: Upload): P
   const { key, manifestKey, uploadId, runId } = upload;
   const text = await readDocument(bucket, manifestKey);
   if (text === null) {
+    // The bytes are deleted: one wrong answer must not be what they are deleted for.
+    if (await objectExists(bucket, manifestKey))
+      throw new NightjarError("STORE_FAILED", `R2 has ${manifestKey}, and does not give it.`);
     await abandonUpload(bucket, key, uploadId);
     log.info("upload-abandoned", { key, run: runId });
   } else {

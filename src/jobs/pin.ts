@@ -4,7 +4,12 @@ import { NightjarError, orFail } from "../errors.ts";
 import { verified } from "../format/hash.ts";
 import { log } from "../log.ts";
 import type { Manifest, Pin } from "../manifest.ts";
-import { readDocument, replaceManifest, writeManifest } from "../store/document.ts";
+import {
+  manifestText,
+  readWholeDocument,
+  replaceManifest,
+  writeManifest,
+} from "../store/document.ts";
 import { manifestKey, ownKey, pinnedKey, proofPrefix } from "../store/keys.ts";
 import { listKeys } from "../store/list.ts";
 import { PART_BYTES, writeMultipart } from "../store/multipart.ts";
@@ -13,7 +18,7 @@ import { objectExists } from "../store/read.ts";
 import { removeObjects } from "../store/remove.ts";
 
 /**
- * Copy a backup to where no lifecycle rule takes it: bytes, which are checked on the way, proofs, then
+ * Copy a backup to where no lifecycle rule takes it: bytes, checked on the way and read back, proofs, then
  * the manifest, which makes the copy whole; then the catalog points at it. A copy that a killed pin
  * has left is finished. The backup's own objects stay where they are.
  *
@@ -35,10 +40,12 @@ export async function pinBackup(
   const at = new Date(deps.now()).toISOString();
   const pin: Pin = by === "policy" && own.pin?.by === "user" ? own.pin : { by, reason, at };
   let copy: Manifest = { ...own, key, manifestKey: pinnedKey(manifestKey(backup)), pin };
-  const standing = await readDocument(bucket, copy.manifestKey);
-  if (standing === null) await writeManifest(bucket, copy);
-  else if (by === "user") await replaceManifest(bucket, copy);
-  else copy = JSON.parse(standing) as Manifest;
+  const standing = await standingManifest(bucket, copy.manifestKey);
+  if (standing !== null && by === "policy") copy = JSON.parse(standing) as Manifest;
+  else {
+    await (standing === null ? writeManifest : replaceManifest)(bucket, copy);
+    await readBack(bucket, copy);
+  }
 
   const there = await repointBackup(catalog, id, copy);
   // A prune that let it go meanwhile has taken the row, or the copy while it was being made.
@@ -63,6 +70,7 @@ export async function unpinBackup(context: Context, id: string): Promise<Manifes
   const pin: Pin = { by: "policy", reason: "was pinned by hand until then", at };
   const copy: Manifest = { ...manifest, pin };
   await replaceManifest(context.bucket, copy);
+  await readBack(context.bucket, copy);
   await repointBackup(context.catalog, id, copy);
   log.info("unpinned", { backup: id });
   return copy;
@@ -85,10 +93,27 @@ async function copyBytes(
     await removeObjects(bucket, [key]);
   }
   await writeMultipart(bucket, key, check(source), {
-    contentType: "application/zstd",
+    contentType: own.encryption === undefined ? "application/zstd" : "application/octet-stream",
     onUpload: async () => {}, // R2 itself drops what a killed one leaves, after seven days
   });
-  return { key, own };
+  // The original goes, and the copy is all there is: it counts once it has been read back.
+  if (await isWhole(check(key))) return { key, own };
+  await removeObjects(bucket, [key]);
+  throw new NightjarError("STORE_FAILED", `R2 does not hold what was written to ${key}.`);
+}
+
+/** The manifest of a copy that is there already. One that is damaged is removed. */
+async function standingManifest(bucket: R2Bucket, key: string): Promise<string | null> {
+  const text = await readWholeDocument(bucket, key);
+  if (text === null && (await objectExists(bucket, key))) await removeObjects(bucket, [key]);
+  return text;
+}
+
+/** @throws NightjarError `STORE_FAILED` where R2 does not hold the manifest that was written */
+async function readBack(bucket: R2Bucket, manifest: Manifest): Promise<void> {
+  const { manifestKey: key } = manifest;
+  if ((await readWholeDocument(bucket, key)) !== manifestText(manifest))
+    throw new NightjarError("STORE_FAILED", `R2 does not hold what was written to ${key}.`);
 }
 
 /** Whether bytes are what they should be: what a killed pin has left may not have been checked. */

@@ -34,10 +34,17 @@ export async function planPrune(
   );
   const copies = new Set(await listKeys(bucket, PINNED));
   const gone: Prunable[] = [];
-  /** At its own key, or as what a killed pin has left. */
+  /**
+   * At its own key, or as what a killed pin has left. What is gone is let go, with whatever else there
+   * is of it: only what neither a look nor a list finds is.
+   */
   const isThere = async (backup: Prunable): Promise<boolean> => {
     const key = ownKey(backup.key);
-    return copies.has(pinnedKey(key)) || objectExists(bucket, key);
+    if (copies.has(pinnedKey(key))) return true;
+    for (const place of [key, pinnedKey(key)])
+      if ((await objectExists(bucket, place)) || (await listKeys(bucket, place)).includes(place))
+        return true;
+    return false;
   };
 
   // A copy that somebody has removed is made again from its original.

@@ -5,7 +5,7 @@ import { asNightjarError, type ErrorReport, NightjarError, orFail } from "../err
 import { log } from "../log.ts";
 import type { Manifest } from "../manifest.ts";
 import { type Act, isBad, type Proof, type ProofSummary } from "../proof.ts";
-import { readDocument } from "../store/document.ts";
+import { readDocument, readWholeDocument } from "../store/document.ts";
 import { parseKey } from "../store/keys.ts";
 import { summaryOf } from "./prove.ts";
 import { rebuildLog } from "./rebuild-log.ts";
@@ -141,7 +141,8 @@ function parsed(text: string, at: string): Manifest {
 
 /**
  * What the newest proof of each act says, and the proofs that the run made, which are the oldest. Of
- * the many in between none is read.
+ * the many in between none is read. What lies behind one that is damaged or gone is not believed, as
+ * that one may have said otherwise: the backup then counts as not proven.
  */
 async function readProofs(
   bucket: R2Bucket,
@@ -152,7 +153,7 @@ async function readProofs(
   const at = async (key: string): Promise<Proof | null> => {
     const known = read.get(key);
     if (known !== undefined) return known;
-    const text = await readDocument(bucket, key);
+    const text = await readWholeDocument(bucket, key);
     const proof = text === null ? null : (JSON.parse(text) as Proof);
     read.set(key, proof);
     return proof;
@@ -166,7 +167,8 @@ async function readProofs(
   const newest: Partial<Record<Act, ProofSummary>> = {};
   for (const key of keys.toReversed()) {
     const proof = await at(key);
-    if (proof !== null) newest[proof.act] ??= summaryOf(proof);
+    if (proof === null) break;
+    newest[proof.act] ??= summaryOf(proof);
     if (newest.verify !== undefined && newest.drill !== undefined) break;
   }
   return { newest, ofRun };

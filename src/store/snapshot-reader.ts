@@ -143,12 +143,19 @@ async function readSeekTable(
   if (tailBytes > stored.bytes)
     throw new NightjarError("OBJECT_CORRUPT", `${key} is too short for its seek table.`);
   const at = stored.bytes - tailBytes;
-  const load = () => readSpan(bucket, key, at, tailBytes, stored.bytes);
+  const checked = async (bytes: Uint8Array): Promise<SeekTable> => {
+    const table = await placed(key, at, tailBytes, () => decodeSeekTable(bytes, stored.bytes));
+    if (table.contentBytes === raw.bytes) return table;
+    throw new NightjarError(
+      "OBJECT_CORRUPT",
+      `${key} holds ${table.contentBytes} of ${raw.bytes} bytes.`,
+    );
+  };
+  const load = async () => {
+    const bytes = await readSpan(bucket, key, at, tailBytes, stored.bytes);
+    await checked(bytes); // a table that was damaged on its way must not be remembered
+    return bytes;
+  };
   const tail = await (cache === undefined ? load() : cache.get(`${key}#table`, load));
-  const table = await placed(key, at, tailBytes, () => decodeSeekTable(tail, stored.bytes));
-  if (table.contentBytes === raw.bytes) return { table, tail };
-  throw new NightjarError(
-    "OBJECT_CORRUPT",
-    `${key} holds ${table.contentBytes} of ${raw.bytes} bytes.`,
-  );
+  return { table: await checked(tail), tail };
 }

@@ -1,0 +1,32 @@
+import { env } from "cloudflare:workers";
+import { zstdDecompress } from "../../src/format/codec.ts";
+import type { Manifest } from "../../src/manifest.ts";
+import { openImage, replayDump } from "../../src/sqlite/open.ts";
+import { manifestText } from "../../src/store/document.ts";
+import { describeImage, pagesOf } from "./describe-image.ts";
+import { chunksOf } from "./ltx.ts";
+import { unpacked } from "./seekable-file.ts";
+
+const { BUCKET } = env as unknown as { BUCKET: R2Bucket };
+
+/** All that a backup in the bucket holds, one line each; why it is none where it is not whole. */
+export async function contentOf(manifest: Manifest): Promise<string[]> {
+  const text = await (await BUCKET.get(manifest.manifestKey))?.text();
+  if (text !== manifestText(manifest)) return [`the manifest is ${text}`];
+  const object = await BUCKET.get(manifest.key);
+  if (object === null) return ["the bytes are gone"];
+  const bytes = new Uint8Array(await object.arrayBuffer());
+  try {
+    const image =
+      manifest.kind === "dump"
+        ? await replayDump(zstdDecompress(chunksOf(bytes, bytes.length)))
+        : await openImage(pagesOf(await unpacked(bytes)));
+    try {
+      return await describeImage(image);
+    } finally {
+      image.close();
+    }
+  } catch (thrown) {
+    return [String(thrown)];
+  }
+}

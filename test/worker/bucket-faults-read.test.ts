@@ -1,0 +1,173 @@
+import { beforeAll, beforeEach, describe as group, expect, it, vi } from "vitest";
+import { existingBackup } from "../../src/catalog/backups.ts";
+import type { Context } from "../../src/context.ts";
+import { NightjarError } from "../../src/errors.ts";
+import { deriveBackup } from "../../src/jobs/derive.ts";
+import { drillBackup } from "../../src/jobs/drill.ts";
+import { erase, erasuresOfBackup } from "../../src/jobs/erasures.ts";
+import { verifyBackup } from "../../src/jobs/verify.ts";
+import { sharedBlocks } from "../../src/store/block-cache.ts";
+import { bytesOf } from "../support/bytes-of.ts";
+import { backUp, manualRun, testContext } from "../support/context.ts";
+import {
+  type FaultKind,
+  faultsLike,
+  HANGING,
+  lyingBucket,
+  READING,
+} from "../support/lying-bucket.ts";
+import { PageDatabase } from "../support/page-database.ts";
+import { askRestore, describe } from "../support/restores.ts";
+
+/**
+ * Whatever reads a backup, from a bucket that misbehaves at its n-th call, for every n.
+ *
+ * What cannot be noticed: an entry of the erasure list that a list leaves out. What is downloaded as it
+ * is stored is sent unread: its hash is in the manifest, for whoever receives it.
+ */
+let databases: Record<string, object>;
+let expected: string[];
+const ids: Record<string, string> = {};
+
+beforeAll(async () => {
+  vi.spyOn(console, "info").mockImplementation(() => {});
+  const source = await PageDatabase.create();
+  await source.fill("items", 3);
+  expected = await describe(source);
+  databases = {
+    snapshot: { ...source.config, capture: "pages" },
+    dump: { ...source.config, capture: "dump" },
+    erased: { ...source.config, capture: "pages" },
+  };
+  const context = testContext(databases);
+  for (const name of Object.keys(databases)) {
+    const run = await backUp(context, manualRun(name));
+    expect(run).toMatchObject({ state: "done" });
+    ids[name] = run.backupId!;
+  }
+  const entry = { database: "erased", table: "items", column: "id", key: "2", who: "test" };
+  await erase(context, entry);
+});
+beforeEach(() => {
+  for (const level of ["info", "warn", "error"] as const)
+    vi.spyOn(console, level).mockImplementation(() => {});
+});
+
+type Act = (context: Context, id: string) => Promise<unknown>;
+
+const manifestOf = async (context: Context, id: string) =>
+  (await existingBackup(context.catalog, id)).manifest;
+
+const download =
+  (format: "sql" | "db" | "sql.gz"): Act =>
+  async (context, id) => {
+    const manifest = await manifestOf(context, id);
+    const erasures = await erasuresOfBackup(context, manifest);
+    return bytesOf((await deriveBackup(context, manifest, format, erasures)).bytes);
+  };
+
+/** What each finds; what it finds to be wrong is thrown. */
+const ACTS: Record<string, Act> = {
+  verify: async (context, id) => {
+    const { problem, checks } = await verifyBackup(context, await manifestOf(context, id));
+    if (problem !== null) throw new NightjarError(problem.code, problem.message);
+    return checks;
+  },
+  drill: async (context, id) => {
+    const { problem, tables, outcome } = await drillBackup(context, await manifestOf(context, id));
+    if (problem !== null) throw new NightjarError(problem.code, problem.message);
+    return { outcome, tables };
+  },
+  "download as sql": download("sql"),
+  "download as sql.gz": download("sql.gz"),
+  "download as db": download("db"),
+};
+
+const CASES = Object.keys(ACTS).flatMap((act) =>
+  ["snapshot", "dump", "erased"]
+    .filter((name) => (name === "snapshot" || act !== "download as db") && act.length > 0)
+    .filter((name) => name !== "erased" || act === "download as sql")
+    .map((name) => [act, name] as const),
+);
+
+/** Blocks that were read before would keep a fault from being met. */
+const forgetBlocks = () =>
+  sharedBlocks.get("all of it", async () => ({ length: 2 ** 30 }) as Uint8Array);
+
+/** That the bucket keeps an entry of the erasure list to itself: nobody can know that there is one. */
+const cannotBeKnown = (kind: FaultKind, name: string) =>
+  name === "erased" && kind === "leaves the first out of a list";
+
+group("a bucket that misbehaves at any one call", () => {
+  it.each(CASES)("%s of the %s: an error, or what is right", async (act, name) => {
+    const look = ACTS[act]!;
+    const id = ids[name]!;
+    const right = await look(testContext(databases), id);
+    for (const kind of [...READING, ...faultsLike(/first/)])
+      for (let nth = 1; ; nth++) {
+        await forgetBlocks();
+        const { bucket, what } = lyingBucket(kind, nth);
+        const found = await look(testContext(databases, { bucket }), id).catch(
+          (thrown: unknown) => thrown,
+        );
+        const when = `${act}, ${kind} at call ${nth}: ${what()}`;
+        // What it has read is either refused, or, where it was not needed, made no difference.
+        if (!(found instanceof Error)) {
+          if (!cannotBeKnown(kind, name)) expect(found, when).toEqual(right);
+          // A snapshot's frames are looked at again for its structure, which the bit does not touch.
+          if (act === "verify" && !(name === "snapshot" && kind.includes("unused")))
+            expect(what(), when).toBe("");
+        } else {
+          expect(found, `${when}: ${found.stack}`).toBeInstanceOf(NightjarError);
+          expect((found as NightjarError).code, `${when}: ${found.message}`).not.toBe("INTERNAL");
+        }
+        // Nothing of the fault is remembered.
+        expect(await look(testContext(databases), id), `after ${when}`).toEqual(right);
+        if (what() === "") break;
+        expect(nth).toBeLessThan(30);
+      }
+  });
+});
+
+group("a restore into a server from a bucket that misbehaves at any one call", () => {
+  const ways = [
+    ["snapshot", "pages"],
+    ["snapshot", "statements"],
+    ["dump", "statements"],
+  ] as const;
+  it.each(ways)("of the %s by %s: whole, or said not to be", async (name, way) => {
+    const path = `/v1/backups/${ids[name]}/restore`;
+    // By pages, one that hangs keeps its transaction, and others out, until the server ends it.
+    for (const kind of [...READING, ...(way === "pages" ? [] : HANGING)])
+      for (let nth = 1; ; nth++) {
+        await forgetBlocks();
+        const { bucket, what, hung } = lyingBucket(kind, nth);
+        const target = await PageDatabase.create();
+        const body = { target: target.config, verify: true, way };
+        // Marked it has a page more than these few: by pages it does not fit any more.
+        const again = { ...body, way: "auto" };
+        const told = await Promise.race([
+          askRestore(testContext(databases, { bucket }), path, body),
+          hung(),
+        ]).catch(() => null);
+        const when = `${kind} at call ${nth}: ${what()}: ${JSON.stringify(told?.last)}`;
+        if (told !== null && told.last["done"] === undefined) {
+          const { code } = (told.last["error"] ?? told.last) as { code: string };
+          expect(code, when).toMatch(/^[A-Z_]+$/);
+          expect(code, when).not.toBe("INTERNAL");
+          if (code === "RESTORE_UNVERIFIED") expect(await describe(target), when).toEqual(expected);
+          else {
+            const { last } = await askRestore(testContext(databases), path, again);
+            expect(last, `${when}, then ${JSON.stringify(last)}`).toHaveProperty("done");
+          }
+        } else if (told === null) {
+          // Nobody waits for ever: the target is known to be incomplete, and another restore takes it over.
+          const { last } = await askRestore(testContext(databases), path, again);
+          if (last["done"] === undefined) expect(last["code"], when).toBe("TARGET_NOT_EMPTY");
+        }
+        expect(await describe(target), when).toEqual(expected);
+        if (what() === "") break;
+        expect(nth).toBeLessThan(30);
+      }
+  });
+});
