@@ -129,3 +129,83 @@ group("a target that somebody else writes to", () => {
     );
   });
 });
+
+group("rows into tables that are there", () => {
+  const path = () => `/v1/backups/${backup}/restore`;
+  const rowsOnly = (target: PageDatabase, ...tables: string[]) => ({
+    ...{ target: target.config, dataOnly: true },
+    tables,
+  });
+  /** A target with the tables of the backup, and no rows. */
+  async function withTables(): Promise<PageDatabase> {
+    const target = await PageDatabase.create();
+    const made = await askRestore(context, path(), { target: target.config, schemaOnly: true });
+    expect(made.last).toHaveProperty("done");
+    return target;
+  }
+  const count = async (target: PageDatabase, table: string) =>
+    (await target.client.execute(`SELECT count(*) FROM ${table}`)).rows[0]![0];
+
+  it("are refused where triggers would run on them", async () => {
+    const target = await withTables();
+    await target.exec("CREATE TRIGGER each AFTER INSERT ON numbers BEGIN DELETE FROM numbers; END");
+    const { last } = await askRestore(context, path(), rowsOnly(target, "numbers"));
+    expect(last).toMatchObject({
+      code: "TARGET_UNFIT",
+      detail: "Triggers of the target would run on every row: each.",
+    });
+    expect(await count(target, "numbers")).toBe(0);
+  });
+
+  it("are refused where a table is missing", async () => {
+    const target = await PageDatabase.create("CREATE TABLE texts (v)");
+    const { last } = await askRestore(context, path(), rowsOnly(target, "texts", "numbers"));
+    expect(last).toMatchObject({
+      code: "TARGET_UNFIT",
+      detail: "The target has no table numbers.",
+    });
+    expect(await count(target, "texts")).toBe(0);
+  });
+
+  it("can be restored again after one of other tables died, each wiping its own", async () => {
+    const target = await withTables();
+    const namespace = btoa(target.namespace).replace(/=+$/, "");
+    /** A context whose requests that write rows arrive, and whose answers are lost, as all that follow. */
+    const dying = (): Context => {
+      let dead = false;
+      const fetch: Context["deps"]["fetch"] = async (url, init) => {
+        const ours = new Headers(init.headers).get("x-namespace-bin") === namespace;
+        if (ours && dead) throw new Error("gone");
+        const answer = await context.deps.fetch(url, init);
+        const body = init.body instanceof Uint8Array ? new TextDecoder().decode(init.body) : "";
+        dead = ours && /INSERT INTO "?(numbers|texts)/.test(body);
+        return answer;
+      };
+      return { ...context, deps: { ...context.deps, fetch, sleep: async () => {} } };
+    };
+    const tables = ["numbers", "texts"];
+    for (const table of tables) {
+      const { last } = await askRestore(dying(), path(), rowsOnly(target, table));
+      expect(last).toMatchObject({ error: { code: "RESTORE_INCOMPLETE" } });
+    }
+    const { last } = await askRestore(context, path(), rowsOnly(target, "texts"));
+    expect(last, JSON.stringify(last)).toHaveProperty("done");
+    expect(await count(target, "numbers")).toBe(0);
+    expect(await count(target, "texts")).toBeGreaterThan(0);
+  });
+});
+
+it("a dump's virtual tables are refused before the target is touched", async () => {
+  const source = await PageDatabase.create(
+    "CREATE VIRTUAL TABLE words USING fts5(w); CREATE TABLE t (v); INSERT INTO t VALUES (1)",
+  );
+  const dumping = testContext({ dumped: { ...source.config, capture: "dump" } });
+  const { backupId } = await backUp(dumping, manualRun("dumped"));
+  const target = await PageDatabase.create();
+  const restoring = (body: object) =>
+    askRestore(dumping, `/v1/backups/${backupId}/restore`, { target: target.config, ...body });
+  expect((await restoring({})).last).toMatchObject({ code: "RESTORE_UNAVAILABLE" });
+  const { rows } = await target.client.execute("SELECT name FROM sqlite_schema");
+  expect(rows).toEqual([]);
+  expect((await restoring({ tables: ["t"] })).last).toHaveProperty("done");
+});
