@@ -142,7 +142,10 @@ describe("a database's header", () => {
       pageSize: 4096,
       pageCount: 1,
       journal: "wal",
+      userVersion: 0,
     });
+    start.set([0xff, 0xff, 0xff, 0xfe], 60);
+    expect(readDatabaseHeader(start).userVersion).toBe(-2); // as PRAGMA user_version has a sign
     start[95]! ^= 1;
     expect(readDatabaseHeader(start).pageCount).toBeNull();
     expect(() => readDatabaseHeader(start.subarray(0, 50))).toThrow("no SQLite database");
