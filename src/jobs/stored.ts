@@ -50,7 +50,8 @@ export async function dumpText(
 }
 
 /**
- * A snapshot or a moment as a database that SQLite reads.
+ * A snapshot or a moment as a database that SQLite reads. Frames of a snapshot have checksums of their
+ * own; pages of the log have none, so that a moment's segments are read whole first.
  *
  * @throws NightjarError `ERASURE_FAILED`; as `storedPages`
  */
@@ -59,6 +60,8 @@ export async function openStored(
   stored: Stored,
   erasures: readonly Erasure[],
 ): Promise<Image> {
+  if ("moment" in stored)
+    for await (const batch of pagesOf(context.bucket, stored.moment)) void batch;
   const pages = await storedPages(context, stored);
   if (erasures.length === 0) return openImage(pages);
   const { image, erased } = await openErased(pages, erasures);

@@ -1,5 +1,6 @@
 import { Buffer } from "node:buffer";
 import { gunzipSync } from "node:zlib";
+import { env } from "cloudflare:workers";
 import { beforeAll, describe, expect, it, vi } from "vitest";
 import { newestBackup } from "../../src/catalog/backups.ts";
 import { zstdDecompress } from "../../src/format/codec.ts";
@@ -10,6 +11,7 @@ import { askFile } from "../support/open-file.ts";
 import { PageDatabase } from "../support/page-database.ts";
 import { unpacked } from "../support/seekable-file.ts";
 
+const { BUCKET } = env as unknown as { BUCKET: R2Bucket };
 const PATH = "/v1/databases/shop";
 const ROWS = "SELECT rowid || ' ' || quote(id) || ' ' || quote(pad) FROM items ORDER BY rowid";
 
@@ -118,6 +120,29 @@ describe("a moment of the log", () => {
     const sql = Buffer.from(await download(`${PATH}/links`, { at, format: "sql" })).toString();
     expect(sql).toContain("'two'");
     expect(sql).toMatch(/COMMIT;\n$/);
+  });
+
+  it("is never given as SQL out of a segment of which a byte is another", async () => {
+    const database = await PageDatabase.create();
+    await database.fill("items", 20);
+    const flipped = testContext({ flipped: database.config });
+    await backUp(flipped, manualRun("flipped"));
+    await flipped.followers.pull("flipped");
+    const { window } = await apiOf(flipped).json("/v1/databases/flipped/timeline");
+    const asked = { at: window.to, format: "sql" };
+    const link = await apiOf(flipped).json("/v1/databases/flipped/links", asked);
+    const [segment] = (await BUCKET.list({ prefix: "log/flipped/" })).objects;
+    const whole = new Uint8Array(await (await BUCKET.get(segment!.key))!.arrayBuffer());
+    for (let at = 0; at < whole.length; at += Math.ceil(whole.length / 60)) {
+      const spoiled = whole.slice();
+      spoiled[at]! ^= 1;
+      await BUCKET.put(segment!.key, spoiled);
+      const answer = await apiOf(flipped).call(link["url"]);
+      expect(answer.status, `byte ${at}`).toBe(502);
+      expect(await answer.json()).toMatchObject({ code: "OBJECT_CORRUPT" });
+    }
+    await BUCKET.put(segment!.key, whole);
+    expect(Buffer.from(await apiOf(flipped).bytes(link["url"])).toString()).toMatch(/COMMIT;\n$/);
   });
 
   it("outside of the window is refused by naming the window", async () => {
