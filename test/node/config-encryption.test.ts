@@ -1,6 +1,7 @@
 import { generateIdentity, identityToRecipient } from "age-encryption";
 import { beforeAll, describe, expect, it } from "vitest";
 import { loadConfig, parseDatabases } from "../../src/config.ts";
+import { refusal } from "../support/config-refusal.ts";
 
 const SECRETS = { ADMIN_TOKEN: "a", SIGNING_KEY: "s" };
 let identity: string;
@@ -12,16 +13,6 @@ beforeAll(async () => {
 });
 
 const databases = (entry: object) => ({ shop: { url: "http://x", ...entry } });
-
-function refusal(action: () => unknown): string {
-  try {
-    action();
-  } catch (error) {
-    expect(error).toMatchObject({ code: "CONFIG_INVALID" });
-    return (error as Error).message;
-  }
-  throw new Error("it was accepted");
-}
 
 describe("encryption in the configuration", () => {
   it("is off unless there are recipients", () => {

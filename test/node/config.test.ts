@@ -3,19 +3,9 @@ import { parseCopy } from "../../src/config-copy.ts";
 import { loadConfig, parseDatabases } from "../../src/config.ts";
 import { DAY } from "../../src/plan/duration.ts";
 import { FOREVER } from "../../src/plan/tier.ts";
+import { refusal } from "../support/config-refusal.ts";
 
 const SECRETS = { ADMIN_TOKEN: "a", SIGNING_KEY: "s" };
-
-/** The message with which a configuration is refused. */
-function refusal(action: () => unknown): string {
-  try {
-    action();
-  } catch (error) {
-    expect(error).toMatchObject({ code: "CONFIG_INVALID" });
-    return (error as Error).message;
-  }
-  throw new Error("it was accepted");
-}
 
 describe("the configuration", () => {
   it("fills in every default", () => {
