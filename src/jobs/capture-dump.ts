@@ -47,7 +47,8 @@ export async function captureDump(
     version,
     unknown,
     snapshot: null,
-    schema: { hash: schemaHash, userVersion, migration },
+    // It is content, which an encrypted backup tells to nobody.
+    schema: { hash: schemaHash, userVersion, migration: draft.encrypted ? null : migration },
     tables,
     warnings,
   });

@@ -64,6 +64,8 @@ async function opened({ key, kind, raw }: Manifest): Promise<Uint8Array> {
 
 const SCHEMA = `CREATE TABLE secrets (id INTEGER PRIMARY KEY, v TEXT);
   CREATE INDEX by_v ON secrets (v); CREATE VIEW seen AS SELECT v FROM secrets;
+  CREATE TABLE knex_migrations (id INTEGER PRIMARY KEY, name TEXT);
+  INSERT INTO knex_migrations (name) VALUES ('PLAINTEXT-migration');
   INSERT INTO secrets (v) VALUES ('PLAINTEXT-one'), ('PLAINTEXT-two'); PRAGMA user_version = 12;`;
 
 let names = 0;
@@ -100,7 +102,9 @@ describe("an encrypted backup", () => {
       const plain = (await newestBackup(plainly.catalog, "plain"))!.manifest;
       expect(manifest.raw).toEqual(plain.raw);
       expect(manifest.tables).toEqual(plain.tables);
-      expect(manifest.schema).toEqual(plain.schema);
+      expect(plain.schema.migration).toMatchObject({ name: "PLAINTEXT-migration" });
+      expect(manifest.schema).toEqual({ ...plain.schema, migration: null });
+      expect(JSON.stringify(manifest)).not.toContain("PLAINTEXT");
       const content = Buffer.from(await opened(manifest));
       expect(content.includes("PLAINTEXT-one")).toBe(true);
       expect(backup.verification).toMatchObject({ outcome: "verified" });
@@ -246,7 +250,10 @@ describe("a drill with an identity", () => {
     );
     expect(backup.drill).toMatchObject({ outcome: "passed" });
     const { tables, checks } = await drillBackup(context, backup.manifest);
-    expect(tables).toMatchObject([{ name: "secrets", rows: 2 }]);
+    expect(tables).toMatchObject([
+      { name: "secrets", rows: 2 },
+      { name: "knex_migrations", rows: 1 },
+    ]);
     expect(checks.map(({ name }) => name)).toEqual([
       "restore",
       "integrity",
