@@ -9,6 +9,7 @@ import { eraseFromDump } from "../format/erase-dump.ts";
 import { concerning, type Erasure } from "../format/erasure.ts";
 import { tap } from "../format/hash.ts";
 import type { Encryption } from "../manifest.ts";
+import { storedFormat } from "../plan/formats.ts";
 import { bodyOf, type Client } from "./client.ts";
 import { saveVerified } from "./download.ts";
 import { eraseFromFile } from "./erase-file.ts";
@@ -27,16 +28,6 @@ export interface Sealed {
   readonly encryption: Pick<Encryption, "content">;
 }
 
-/** The form in which an encrypted backup lies in the bucket. */
-export function sealedFormat({ kind }: Pick<Sealed, "kind">): string {
-  return kind === "dump" ? "sql.zst.age" : "db.zst.age";
-}
-
-/** Whether a format is what is in an encrypted backup, compressed or not. */
-export function isWithin({ kind }: Pick<Sealed, "kind">, format: string): boolean {
-  return (kind === "dump" ? ["sql", "sql.zst"] : ["db", "db.zst"]).includes(format);
-}
-
 /**
  * Download an encrypted backup and open it on this machine, into `file`. Its bytes are checked as they
  * are stored, and what comes out of them too; then rows on the erasure list are deleted.
@@ -53,11 +44,13 @@ export async function saveDecrypted(
   file: string,
   quiet: boolean,
 ): Promise<{ bytes: number; erasures: number }> {
-  const stored = sealedFormat(backup);
-  if (!isWithin(backup, format))
+  const stored = storedFormat(backup.kind, true);
+  const compressed = stored.replace(".age", "");
+  const plain = compressed.replace(".zst", "");
+  if (format !== plain && format !== compressed)
     throw new CliError(
       EXIT.refused,
-      `This backup is encrypted: it can be had as ${stored}, or with --identity as ${stored.replace(".zst.age", "")} and ${stored.replace(".age", "")}, not as ${format}.`,
+      `This backup is encrypted: it can be had as ${stored}, or with --identity as ${plain} and ${compressed}, not as ${format}.`,
     );
   if (identity === undefined)
     throw new CliError(EXIT.usage, "This backup is encrypted.", {
@@ -66,11 +59,11 @@ export async function saveDecrypted(
     });
   const identities = await readIdentities(identity);
   const erasures = await erasuresOf(client, backup);
-  if (erasures.length > 0 && format.endsWith(".zst"))
+  if (erasures.length > 0 && format === compressed)
     throw new CliError(
       EXIT.refused,
       `Rows were erased since this backup was made, and ${format} cannot be had without them.`,
-      { hint: `Ask for ${format.replace(".zst", "")}.`, code: "ERASURE_APPLIES" },
+      { hint: `Ask for ${plain}.`, code: "ERASURE_APPLIES" },
     );
   const { url } = await makeLink(client, backup.id, stored, "6h");
   const sealed = `${file}.${process.pid}.age`;

@@ -5,6 +5,7 @@ import { pipeline } from "node:stream/promises";
 import { createGunzip } from "node:zlib";
 import { messageOf } from "../errors.ts";
 import type { Encryption } from "../manifest.ts";
+import { storedFormat } from "../plan/formats.ts";
 import { reach, refusal } from "./client.ts";
 import { CliError, EXIT } from "./exit.ts";
 import { size } from "./output.ts";
@@ -29,8 +30,8 @@ export function digestIn(
   { kind, encryption, raw, stored }: Hashed,
   format: string,
 ): Digest | undefined {
-  const storedFormat = `${kind === "dump" ? "sql" : "db"}.zst${encryption === undefined ? "" : ".age"}`;
-  if (format === storedFormat) return { sha256: stored.sha256, gzipped: false };
+  if (format === storedFormat(kind, encryption !== undefined))
+    return { sha256: stored.sha256, gzipped: false };
   if (kind === "snapshot" && format !== "db") return undefined;
   return { sha256: raw.sha256, gzipped: format === "sql.gz" };
 }

@@ -8,7 +8,7 @@ import { erasuresAt, erasuresOfBackup } from "../jobs/erasures.ts";
 import { type Derived, deriveBackup, deriveMoment } from "../jobs/derive.ts";
 import { type Moment, momentOf } from "../jobs/log-moment.ts";
 import { log } from "../log.ts";
-import { formatsOf, partsOf } from "../plan/formats.ts";
+import { partsOf, storedFormat } from "../plan/formats.ts";
 import { readObject } from "../store/read.ts";
 import type { HttpEnv } from "./hono-env.ts";
 import { type Grant, readLink } from "./link-url.ts";
@@ -52,7 +52,7 @@ export const download = new Hono<HttpEnv>().get("/:link/:filename", async (c) =>
       headers,
     );
   const { manifest } = target.backup;
-  const [stored] = formatsOf(manifest.kind, manifest.encryption !== undefined);
+  const stored = storedFormat(manifest.kind, manifest.encryption !== undefined);
   return format === stored && (erasures.length === 0 || encrypted === true)
     ? sendStored(c.env, target.backup, c.req.raw, headers)
     : sendDerived(() => deriveBackup(c.env, manifest, format, erasures), c.req.raw, headers);

@@ -39,3 +39,8 @@ export function formatsOf(kind: "dump" | "snapshot", encrypted: boolean): readon
     ? ["sql.zst", "sql.gz", "sql"]
     : ["db.zst", "db", "sql.gz", "sql", "sql.zst", "libsql.sql.gz", "libsql.sql", "libsql.sql.zst"];
 }
+
+/** The form in which a backup lies in the bucket. */
+export function storedFormat(kind: "dump" | "snapshot", encrypted: boolean): Format {
+  return formatsOf(kind, encrypted)[0]!;
+}

@@ -1,7 +1,8 @@
 import { defineCommand } from "citty";
 import { backup, database, json } from "../args.ts";
 import { apiClient, connection } from "../client.ts";
-import { saveDecrypted, sealedFormat } from "../decrypt.ts";
+import { storedFormat } from "../../plan/formats.ts";
+import { saveDecrypted } from "../decrypt.ts";
 import { checked, digestIn, saveVerified } from "../download.ts";
 import { identityFile } from "../identity.ts";
 import { findBackup, makeLink } from "../link.ts";
@@ -30,7 +31,7 @@ export default defineCommand({
     const found = await findBackup(client, args.database, args.backup);
     const format = args.format ?? defaultFormat(found, args.identity);
     const { encryption } = found;
-    if (encryption !== undefined && format !== sealedFormat(found)) {
+    if (encryption !== undefined && format !== storedFormat(found.kind, true)) {
       const file = target(args.output ?? `${found.database}-${found.id}.${format}`);
       await refuseTarget(file, args.force);
       const sealed = { ...found, encryption };
@@ -38,7 +39,7 @@ export default defineCommand({
       if (args.json) printJson({ file, ...opened, backup: found.id });
       else {
         const { bytes, erasures } = opened;
-        const how = `decrypted and checked against the backup's hash`;
+        const how = "decrypted and checked against the backup's hash";
         const without = erasures === 0 ? "" : ", without the rows that were erased";
         console.log(`${file}: ${size(bytes)}, ${how}${without}.`);
       }
@@ -61,7 +62,8 @@ export default defineCommand({
 
 /** What is stored, decompressed; of what is encrypted only with an identity. */
 function defaultFormat(found: Found, identity: string | undefined): string {
-  if (found.encryption !== undefined && identity === undefined) return sealedFormat(found);
+  if (found.encryption !== undefined && identity === undefined)
+    return storedFormat(found.kind, true);
   return found.kind === "snapshot" ? "db" : "sql";
 }
 

@@ -1,7 +1,8 @@
 import { defineCommand } from "citty";
 import { database, json } from "../args.ts";
 import { apiClient, bodyOf, type Client, connection } from "../client.ts";
-import { saveDecrypted, type Sealed, sealedFormat } from "../decrypt.ts";
+import { storedFormat } from "../../plan/formats.ts";
+import { saveDecrypted, type Sealed } from "../decrypt.ts";
 import { type Digest, digestIn, saveVerified } from "../download.ts";
 import { CliError } from "../exit.ts";
 import { findBackup, makeLink } from "../link.ts";
@@ -85,7 +86,7 @@ async function find(
     const backup = await findBackup(client, db, "latest");
     const asOf = backup.snapshot?.committedAt ?? backup.takenAt;
     const { encryption } = backup;
-    if (encryption !== undefined && format !== sealedFormat(backup))
+    if (encryption !== undefined && format !== storedFormat(backup.kind, true))
       return { sealed: { ...backup, encryption }, asOf };
     const { url, erasures } = await makeLink(client, backup.id, format, "1h");
     return { url, digest: erasures === 0 ? digestIn(backup, format) : undefined, asOf };
