@@ -1,9 +1,9 @@
 import { BinaryReader, BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import type { Deps } from "../deps.ts";
 import { NightjarError } from "../errors.ts";
-import { fetchFrom } from "./fetch-from.ts";
 import { framedBody, type FrameLength } from "./framed-body.ts";
 import { decodeRow, type Value, wordsOf } from "./hrana-messages.ts";
+import { postProtobuf } from "./post-protobuf.ts";
 import { refuseStatus } from "./refuse.ts";
 import type { Source } from "./server.ts";
 import { Watchdog } from "./watchdog.ts";
@@ -35,13 +35,12 @@ export async function* readRows(
 ): AsyncIterable<Row[]> {
   const watchdog = new Watchdog(source.stallMs);
   try {
-    const response = await watchdog.guard("SOURCE_UNREACHABLE", () =>
-      fetchFrom(source, deps, `${source.url}/v3-protobuf/cursor`, {
-        method: "POST",
-        headers: { "content-type": "application/x-protobuf" },
-        body: encodeRequest(statements),
-        signal: watchdog.signal,
-      }),
+    const response = await postProtobuf(
+      source,
+      deps,
+      watchdog,
+      "/v3-protobuf/cursor",
+      encodeRequest(statements),
     );
     if (response.status !== 200 || response.body === null)
       await refuseStatus(source, response, watchdog, "POST /v3-protobuf/cursor");
@@ -79,13 +78,12 @@ async function close(source: Source, deps: Deps, baton: string | undefined): Pro
   if (baton === undefined) return;
   const watchdog = new Watchdog(Math.min(source.stallMs, KEPT));
   try {
-    const response = await watchdog.guard("SOURCE_UNREACHABLE", () =>
-      fetchFrom(source, deps, `${source.url}/v3-protobuf/pipeline`, {
-        method: "POST",
-        headers: { "content-type": "application/x-protobuf" },
-        body: encodeClose(baton),
-        signal: watchdog.signal,
-      }),
+    const response = await postProtobuf(
+      source,
+      deps,
+      watchdog,
+      "/v3-protobuf/pipeline",
+      encodeClose(baton),
     );
     await response.body?.cancel();
   } catch {

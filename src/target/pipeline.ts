@@ -2,7 +2,7 @@ import { BinaryReader, BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import type { Deps } from "../deps.ts";
 import { NightjarError } from "../errors.ts";
 import { decodeRow, type Value, wordsOf } from "../source/hrana-messages.ts";
-import { fetchFrom } from "../source/fetch-from.ts";
+import { postProtobuf } from "../source/post-protobuf.ts";
 import { refuseStatus } from "../source/refuse.ts";
 import type { Source } from "../source/server.ts";
 import { Watchdog } from "../source/watchdog.ts";
@@ -56,13 +56,12 @@ async function sendOnce(
 ): Promise<Answer> {
   const watchdog = new Watchdog(target.stallMs);
   try {
-    const response = await watchdog.guard("SOURCE_UNREACHABLE", () =>
-      fetchFrom(target, deps, `${target.url}/v3-protobuf/pipeline`, {
-        method: "POST",
-        headers: { "content-type": "application/x-protobuf" },
-        body: encodeRequest(asks, baton),
-        signal: watchdog.signal,
-      }),
+    const response = await postProtobuf(
+      target,
+      deps,
+      watchdog,
+      "/v3-protobuf/pipeline",
+      encodeRequest(asks, baton),
     );
     if (response.status !== 200)
       await refuseStatus(target, response, watchdog, "POST /v3-protobuf/pipeline");
