@@ -50,6 +50,21 @@ export function tokenReader(sql: string): () => Token {
   };
 }
 
+/** Whether a word is in the SQL, outside of quotes and comments. `word` in capitals. */
+export function hasWord(sql: string, word: string): boolean {
+  const next = tokenReader(sql);
+  for (let token = next(); token !== END; token = next()) if (token.word === word) return true;
+  return false;
+}
+
+/** The index after the last token: after it come white space and comments only. */
+export function lastEnd(sql: string): number {
+  const next = tokenReader(sql);
+  let end = 0;
+  for (let token = next(); token !== END; token = next()) end = token.end;
+  return end;
+}
+
 /** The index after white space and comments. A comment that is not closed reaches to the end. */
 function skipBlank(sql: string, from: number): number {
   let at = from;
