@@ -50,6 +50,15 @@ export function tokenReader(sql: string): () => Token {
   };
 }
 
+/** The SQL's tokens with one space between them, and nothing else. */
+export function withoutBlanks(sql: string): string {
+  const next = tokenReader(sql);
+  const tokens: string[] = [];
+  for (let token = next(); token !== END; token = next())
+    tokens.push(sql.slice(token.start, token.end));
+  return tokens.join(" ");
+}
+
 /** Whether a word is in the SQL, outside of quotes and comments. `word` in capitals. */
 export function hasWord(sql: string, word: string): boolean {
   const next = tokenReader(sql);

@@ -1,5 +1,5 @@
 import { lowerName } from "../format/selection.ts";
-import { shadowsOf } from "../format/shadow-tables.ts";
+import { isKnownModule, shadowsOf } from "../format/shadow-tables.ts";
 import { moduleOf } from "../format/virtual-module.ts";
 import type { Image } from "./image.ts";
 import { isRandomRowid, isVectorIndex } from "./patch.ts";
@@ -94,6 +94,11 @@ export async function readTables(image: Image, schema: readonly SchemaObject[]):
         randomRowid: isRandomRowid(table.sql ?? ""),
       };
     });
+}
+
+/** Whether it is a virtual table of a module that Nightjar does not know, and a reader need not have. */
+export function isForeign({ kind, sql }: Table): boolean {
+  return kind === "virtual" && !isKnownModule(moduleOf(sql ?? "") ?? "");
 }
 
 function isVirtual({ sql, rootpage }: SchemaObject): boolean {

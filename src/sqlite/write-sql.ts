@@ -1,7 +1,6 @@
 import { encode } from "../format/bytes.ts";
 import { isWhole, type Selection, EVERYTHING, selects } from "../format/selection.ts";
 import { readTableDefinition } from "../format/column-definitions.ts";
-import { isKnownModule } from "../format/shadow-tables.ts";
 import { hasWord, lastEnd } from "../format/sql-tokens.ts";
 import { moduleOf } from "../format/virtual-module.ts";
 import { brokenCheck, changeRules } from "./change-rules.ts";
@@ -9,7 +8,7 @@ import type { Image } from "./image.ts";
 import { isVectorIndex, withoutRandomRowid } from "./patch.ts";
 import { textLiteral } from "./sql-output.ts";
 import { quoteName, quoteText } from "./sql-text.ts";
-import { readSchema, readTables, type SchemaObject, type Table } from "./tables.ts";
+import { isForeign, readSchema, readTables, type SchemaObject, type Table } from "./tables.ts";
 import { planRows, type RowPlan, writeRows } from "./write-rows.ts";
 import { refuseUnwritable, writtenSql } from "./written-schema.ts";
 
@@ -114,10 +113,7 @@ const hasChecks = ({ kind, sql }: Table): boolean =>
   (kind === "table" || kind === "without-rowid") && readTableDefinition(sql!).checks.length > 0;
 
 function needsUnguarded(tables: readonly Table[], { rows, schema }: Selection): boolean {
-  return tables.some(
-    (table) =>
-      (rows && table.kind === "shadow") || (schema && table.kind === "virtual" && !isKnown(table)),
-  );
+  return tables.some((table) => (rows && table.kind === "shadow") || (schema && isForeign(table)));
 }
 
 async function* writeTable(
@@ -179,15 +175,13 @@ async function* writeVirtual(
   }
 }
 
-const isKnown = ({ sql }: Table): boolean => isKnownModule(moduleOf(sql ?? "") ?? "");
-
 /**
  * The tables of a module that we do not know are written as any table. The virtual table itself is entered
  * into the schema, as the sqlite3 shell's .dump does: a reader that has the module finds it complete, and
  * one that has it not loads the rest.
  */
 async function virtualSql(image: Image, table: Table, target: SqlTarget): Promise<string> {
-  if (isKnown(table)) return statement(image, table);
+  if (!isForeign(table)) return statement(image, table);
   const needs = note(`needs module ${moduleOf(table.sql!)}`, table.sql!);
   if (target === "libsql") return needs;
   const values = ["table", table.name, table.name].map(textLiteral).join(",");
