@@ -276,7 +276,7 @@ async function statement(image: Image, object: SchemaObject): Promise<string> {
   return `${sql};\n`;
 }
 
-/** One SQL statement, or a name, as comments. */
+/** One SQL statement, or a name, as comments: each of its lines begins like one. */
 function note(what: string, sql: string): string {
-  return `-- ${what}: ${sql.replaceAll(/\r\n?|\n/g, "\n-- ")};\n`;
+  return `-- ${`${what}: ${sql}`.replaceAll(/\r\n?|\n/g, "\n-- ")};\n`;
 }
