@@ -2,6 +2,7 @@ import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { messageOf } from "../../src/errors.ts";
+import { printableLines } from "../../src/printable.ts";
 import { ROOT } from "./paths.ts";
 import { type Project, readProject, type WriteRules } from "./provision.ts";
 import { dryWrangler, type Wrangler, wrangler } from "./wrangler.ts";
@@ -29,7 +30,7 @@ export async function runScript(script: (tools: Script) => Promise<void>): Promi
     const cloudflare = dryRun ? dryWrangler((line) => console.log(line)) : wrangler();
     await script({ wrangler: cloudflare, project, writeRules, dryRun });
   } catch (error) {
-    console.error(messageOf(error));
+    console.error(printableLines(messageOf(error)));
     process.exitCode = 1;
   }
 }
