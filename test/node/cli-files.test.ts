@@ -31,7 +31,7 @@ const SQL = "BEGIN;\nCREATE TABLE t (v);\nINSERT INTO t VALUES ('restored');\nCO
 let database: Buffer;
 
 /** Send half of a body, and no more. */
-const half = (body: string | Buffer) => (response: ServerResponse) => {
+const half = (body: Buffer) => (response: ServerResponse) => {
   response.setHeader("content-length", body.length);
   response.write(body.subarray(0, body.length >> 1));
 };
