@@ -30,12 +30,22 @@ export const TRAITS = {
   DATABASE_NOT_FOUND: {
     status: 404,
     retryable: false,
-    hint: "GET /v1/databases lists the configured databases.",
+    hint: "`nightjar status` or GET /v1/databases lists the databases, and those that were removed from the configuration but have backups.",
   },
   BACKUP_NOT_FOUND: {
     status: 404,
     retryable: false,
     hint: "GET /v1/databases/:db/backups lists the backups that exist.",
+  },
+  BACKUP_KNOWN_BAD: {
+    status: 409,
+    retryable: false,
+    hint: "Name another backup by its id: GET /v1/databases/:db/backups lists them.",
+  },
+  DATABASE_NOT_CONFIGURED: {
+    status: 409,
+    retryable: false,
+    hint: "Its backups can still be listed, downloaded and restored. Add the database to DATABASES under this name to back it up again.",
   },
   PIN_NOT_FOUND: {
     status: 404,
