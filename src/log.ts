@@ -1,10 +1,15 @@
 import { asNightjarError } from "./errors.ts";
 
-type Fields = Record<string, string | number | boolean | null | undefined>;
+/** What a line says besides. `level` and `event` are the line's own. */
+type Fields = Record<string, string | number | boolean | null | undefined> & {
+  level?: never;
+  event?: never;
+};
 
 /** One line of JSON per event, as Workers Logs and `wrangler tail` index them. */
 function write(level: "info" | "warn" | "error", event: string, fields: Fields): void {
-  console[level](JSON.stringify({ level, event, ...fields }));
+  const line = { level, event };
+  console[level](JSON.stringify({ ...line, ...fields, ...line }));
 }
 
 export const log = {
