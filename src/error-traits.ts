@@ -117,6 +117,16 @@ export const TRAITS = {
     retryable: true,
     hint: "The server's pages do not fit together; nothing was kept. Run the backup again, and look at the server's log if this goes on.",
   },
+  SOURCE_MVCC: {
+    status: 502,
+    retryable: false,
+    hint: 'Set `capture` of the database to "dump" (and remove `follow`): then the server writes all rows out as SQL. If it has no /dump, Nightjar cannot back it up; a branch of it without MVCC can be.',
+  },
+  SOURCE_ENCRYPTED: {
+    status: 502,
+    retryable: false,
+    hint: "Nightjar cannot read databases that are encrypted with a key of your own, in any way: copy the data to a database without one, or export it with the vendor's tools.",
+  },
   PAGES_UNAVAILABLE: {
     status: 502,
     retryable: false,

@@ -56,7 +56,11 @@ async function carryOut(
       await enterSegment(context.catalog, row);
     },
   );
-  log.info("log-compacted", { database: lineage.database, level, segments: inputs.length });
+  log.info("log-compacted", {
+    database: lineage.database,
+    ltxLevel: level,
+    segments: inputs.length,
+  });
 }
 
 /**

@@ -9,11 +9,11 @@ import {
 import { removeUpload, uploadsOf } from "../catalog/uploads.ts";
 import type { DatabaseConfig } from "../config.ts";
 import type { Context } from "../context.ts";
-import { NightjarError } from "../errors.ts";
+import { asNightjarError, NightjarError } from "../errors.ts";
 import type { Page } from "../format/page.ts";
 import { log } from "../log.ts";
 import type { Method, PageCursor } from "../manifest.ts";
-import type { PageEvent, PageSource } from "../source/pages.ts";
+import { FIRST_CAPTURE, type PageEvent, type PageSource } from "../source/pages.ts";
 import { pageSource } from "../source/probe.ts";
 import { sourceOf } from "../source/server.ts";
 import { abandonUpload } from "../store/multipart.ts";
@@ -24,9 +24,15 @@ import { segmentsAfter } from "../store/segments.ts";
 import { type Base, LogWriter } from "./log-writer.ts";
 import { skipLockPage } from "./page-stream.ts";
 
+/** Why a lineage ends that cannot be gone on in. */
+const MISFIT = "what the server sent did not fit the log that was read before";
+
 /**
  * Pull what is new at a database's source into its log. Only one pull of a database may run at a
  * time: the Follower sees to it.
+ *
+ * Pages that cannot be true are pulled once more at once. When that fails from the same place again, the
+ * whole database is read and a new lineage begins: nobody has to unblock a log by hand.
  *
  * @param lineage where the log stands, put in order by `recoverLog` unless the last pull ended well
  * @returns where the log then stands
@@ -38,11 +44,34 @@ export async function pullLog(
   method: Method,
   lineage: Lineage | undefined,
 ): Promise<Lineage> {
-  const { catalog, deps, config } = context;
+  const { deps, config } = context;
   const source = pageSource(method, sourceOf(database, config.token(database)), deps);
+  let from = lineage;
+  for (let failures = 0; ;)
+    try {
+      return await pullOnce(context, database, source, from, from?.cursor ?? null);
+    } catch (thrown) {
+      if (asNightjarError(thrown).code !== "PAGES_INVALID" || from === undefined) throw thrown;
+      log.error("pull-refused", thrown, { database: database.name, lineage: from.id });
+      const reached = await recoverLog(context, database.name);
+      failures = reached?.txid === from.txid && reached.id === from.id ? failures + 1 : 0;
+      from = reached;
+      if (failures === 2) return await pullOnce(context, database, source, from, null);
+    }
+}
+
+async function pullOnce(
+  context: Context,
+  database: DatabaseConfig,
+  source: PageSource,
+  lineage: Lineage | undefined,
+  cursor: PageCursor | null,
+): Promise<Lineage> {
+  const { catalog, deps } = context;
   const writer = new LogWriter(context, database.name, lineage);
   const begun = deps.now();
-  await copyEvents(context, source, lineage?.cursor ?? null, writer);
+  const why = lineage === undefined ? FIRST_CAPTURE : MISFIT;
+  await copyEvents(context, source.pull(cursor, why), writer);
   await writer.end();
   const reached = writer.lineage;
   if (reached === undefined)
@@ -56,11 +85,10 @@ export async function pullLog(
 
 async function copyEvents(
   { deps }: Context,
-  source: PageSource,
-  cursor: PageCursor | null,
+  pull: AsyncIterable<PageEvent>,
   writer: LogWriter,
 ): Promise<void> {
-  const events = source.pull(cursor)[Symbol.asyncIterator]();
+  const events = pull[Symbol.asyncIterator]();
   let base: Base | undefined;
   let pageSize = writer.lineage?.pageSize;
   try {
@@ -68,6 +96,7 @@ async function copyEvents(
       const { value: event, done } = await events.next();
       if (done === true) return;
       if (event.kind === "base") {
+        await writer.breakOff();
         pageSize = event.pageSize;
         base = { why: event.why, pageSize, at: deps.now() };
         if (event.ascending) {

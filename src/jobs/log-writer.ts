@@ -74,6 +74,18 @@ export class LogWriter {
     return this.#lineage;
   }
 
+  /**
+   * The source's history breaks off: what is complete is written to the lineage so far, and the pages of
+   * a transaction that is not are dropped. What comes next is another history and must not meet them.
+   *
+   * @throws NightjarError `STORE_FAILED`, `STORE_CONFLICT`, `CATALOG_FAILED`
+   */
+  async breakOff(): Promise<void> {
+    await this.#flush();
+    this.#buffer.takeOpen();
+    await this.#dropSpilled();
+  }
+
   /** Begin a lineage with a base whose pages come in ascending order. */
   async beginFrom(
     base: Base,
@@ -145,8 +157,7 @@ export class LogWriter {
 
   /** Nothing more comes: what is complete is written, what is not is dropped. */
   async end(): Promise<void> {
-    await this.#flush();
-    await this.#dropSpilled();
+    await this.breakOff();
   }
 
   /** Write the complete transactions so far as one segment. */
