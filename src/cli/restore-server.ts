@@ -1,3 +1,4 @@
+import { readJson } from "../read-body.ts";
 import type { Plan, RestoreProgress as Step, Restored } from "../restore-report.ts";
 import { type Client, reach, refusal } from "./client.ts";
 import { CliError, EXIT } from "./exit.ts";
@@ -14,6 +15,9 @@ type Line =
   | Step
   | { done: Restored }
   | { error: { code: string; message: string; hint: string } };
+
+/** No line of the Worker's answer is longer, a plan with every table included; bytes. */
+const LONGEST_LINE = 64 * 1024 * 1024;
 
 /** Let the Worker restore into a server, and show how it gets on. @throws CliError */
 export async function restoreToServer(
@@ -40,7 +44,7 @@ export async function restoreToServer(
   );
   if (!response.ok || response.body === null) throw await refusal(response);
   if (dryRun) {
-    const { plan } = (await response.json()) as { plan: Plan };
+    const { plan } = (await readJson(response, LONGEST_LINE)) as { plan: Plan };
     if (options.json) printJson(plan);
     else for (const line of planLines(plan)) console.log(line);
     return;
@@ -71,6 +75,7 @@ async function* linesOf(body: ReadableStream<Uint8Array>): AsyncIterable<Line> {
     for await (const chunk of body as unknown as AsyncIterable<Uint8Array>) {
       const lines = (rest + decoder.decode(chunk, { stream: true })).split("\n");
       rest = lines.pop()!;
+      if (rest.length > LONGEST_LINE) throw brokenOff("Nightjar's answer has a line without end");
       for (const line of lines) yield JSON.parse(line) as Line;
     }
   } catch (error) {

@@ -61,7 +61,7 @@ export async function captureSnapshot(
   const raw = new Meter();
   const stored = new Meter();
   const progress = draft.progress(raw, stored);
-  const census = new PageCensus(origin.pageCount);
+  const census = new PageCensus();
   const file = databasePages(origin.pages, origin.pageSize, origin.pageCount);
   const compressed = seekableCompress(counted(file.pages, census), async (content) => {
     raw.update(content);

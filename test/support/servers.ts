@@ -6,6 +6,7 @@ import type { TestProject } from "vitest/node";
 import { loadShop } from "../../scripts/lib/sample-shop.ts";
 import { freePort, type ServerProcess } from "../../scripts/lib/server-process.ts";
 import { startSqld } from "../../scripts/lib/sqld.ts";
+import { startBombServer } from "./bomb-server.ts";
 import { type FarServer, startFarServer } from "./far-server.ts";
 import { startFaultProxy } from "./fault-proxy.ts";
 import { FIDELITY, LIBSQL_ONLY } from "./fidelity.ts";
@@ -22,6 +23,8 @@ declare module "vitest" {
     small: string;
     /** The same server behind a proxy that spoils its dumps: see fault-proxy.ts. */
     faults: string;
+    /** A server whose answers have no end: see bomb-server.ts. */
+    bombs: string;
     /** A real libSQL server where each test makes databases (namespaces) of its own. */
     pages: { url: string; adminUrl: string };
     /** The same, but it compacts its log at every megabyte. */
@@ -63,10 +66,12 @@ export default async function setup(project: TestProject): Promise<() => Promise
   await load(small.url, [SMALL_SHOP]);
   await load(fidelity.url, [...FIDELITY, ...LIBSQL_ONLY]);
   const faults = await startFaultProxy(shop.url);
+  const bombs = await startBombServer();
   const sync = await startSyncStandIn(await mkdtemp(join(dir, "sync-")));
   project.provide("shop", shop.url);
   project.provide("small", small.url);
   project.provide("faults", faults.url);
+  project.provide("bombs", bombs.url);
   project.provide("pages", { url: pages.url, adminUrl: pages.adminUrl });
   project.provide("shortLog", { url: shortLog.url, adminUrl: shortLog.adminUrl });
   project.provide("guarded", { url: guarded.url, token });
@@ -79,6 +84,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   return async () => {
     const servers = [
       faults,
+      bombs,
       sync,
       s3,
       shop,
