@@ -9,7 +9,7 @@ import type { CopyState } from "../copy.ts";
 import type { Manifest } from "../manifest.ts";
 import { formatsOf } from "../plan/formats.ts";
 import { type Freshness, freshness } from "../plan/freshness.ts";
-import { nextMoment } from "../plan/schedule.ts";
+import { nextMoment, startDelay } from "../plan/schedule.ts";
 import { isKnownBad } from "../proof.ts";
 import { badgePath } from "./badge-access.ts";
 
@@ -74,7 +74,21 @@ export async function healthOf(
     proven: proven?.takenAt,
     lastRunFailed: finished?.state === "failed",
   };
-  return { state: freshness(database.schedule, known, deps.now()), newest, proven };
+  // Its runs start so much later than scheduled.
+  const now = deps.now() - delayOf(context, database);
+  return { state: freshness(database.schedule, known, now), newest, proven };
+}
+
+function delayOf({ config }: Context, { name, schedule }: DatabaseConfig): number {
+  const schedules = [...config.databases.values()].map((database) => database.schedule);
+  return startDelay(name, schedule, schedules);
+}
+
+/** When the next run of a database starts, ms. */
+function nextStart(context: Context, database: DatabaseConfig): number | undefined {
+  const delay = delayOf(context, database);
+  const moment = nextMoment(database.schedule, context.deps.now() - delay);
+  return moment === undefined ? undefined : moment + delay;
 }
 
 /** How a database is followed; null where only its backups pull. */
@@ -114,7 +128,7 @@ export async function databaseView(context: Context, database: DatabaseConfig, o
     badge,
     capture,
     state,
-    nextScheduledAt: iso(nextMoment(schedule, context.deps.now())),
+    nextScheduledAt: iso(nextStart(context, database)),
     follow,
     log,
     lastRun: lastRun === undefined ? null : runView(lastRun),

@@ -21,6 +21,7 @@ import { removeObjects } from "../store/remove.ts";
 import { listKeys } from "../store/list.ts";
 import { spillPrefix } from "../store/segment-keys.ts";
 import { segmentsAfter } from "../store/segments.ts";
+import { COSTS } from "./memory.ts";
 import { type Base, LogWriter } from "./log-writer.ts";
 import { skipLockPage } from "./page-stream.ts";
 
@@ -43,7 +44,6 @@ export async function pullLog(
   const writer = new LogWriter(context, database.name, lineage);
   const begun = deps.now();
   await copyEvents(context, source, lineage?.cursor ?? null, writer);
-  await writer.end();
   const reached = writer.lineage;
   if (reached === undefined)
     throw new NightjarError("PAGES_INVALID", "The server sent no complete transaction.");
@@ -54,19 +54,25 @@ export async function pullLog(
   return { ...reached, checkedAt };
 }
 
+/** Write what comes; memory is taken only once something does, so that a look at an idle server is free. */
 async function copyEvents(
-  { deps }: Context,
+  { deps, memory }: Context,
   source: PageSource,
   cursor: PageCursor | null,
   writer: LogWriter,
 ): Promise<void> {
   const events = source.pull(cursor)[Symbol.asyncIterator]();
+  let release: (() => void) | undefined;
   let base: Base | undefined;
   let pageSize = writer.lineage?.pageSize;
   try {
     for (;;) {
       const { value: event, done } = await events.next();
-      if (done === true) return;
+      if (done === true) {
+        await writer.end();
+        return;
+      }
+      release ??= await memory.hold(COSTS.log);
       if (event.kind === "base") {
         pageSize = event.pageSize;
         base = { why: event.why, pageSize, at: deps.now() };
@@ -84,6 +90,7 @@ async function copyEvents(
       }
     }
   } finally {
+    release?.();
     await events.return?.();
   }
 }
