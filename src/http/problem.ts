@@ -8,6 +8,15 @@ export function problem(error: NightjarError, headers: Record<string, string> = 
   const type = `urn:nightjar:error:${code}`;
   return Response.json(
     { type, title: code, status, detail: message, code, hint },
-    { status, headers: { "content-type": "application/problem+json", ...wait, ...headers } },
+    {
+      status,
+      headers: {
+        "content-type": "application/problem+json",
+        "cache-control": "no-store",
+        "x-content-type-options": "nosniff",
+        ...wait,
+        ...headers,
+      },
+    },
   );
 }
