@@ -238,6 +238,11 @@ export const TRAITS = {
     retryable: true,
     hint: "The page log ends there, and the next attempt reads the whole database anew; moments before the damage may still be had.",
   },
+  BUSY: {
+    status: 503,
+    retryable: true,
+    hint: "Try again in a quarter of a minute: backups, proofs, questions and downloads share the 128 MB of a Worker.",
+  },
   CATALOG_FAILED: {
     status: 503,
     retryable: true,

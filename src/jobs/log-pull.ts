@@ -21,6 +21,7 @@ import { removeObjects } from "../store/remove.ts";
 import { listKeys } from "../store/list.ts";
 import { spillPrefix } from "../store/segment-keys.ts";
 import { segmentsAfter } from "../store/segments.ts";
+import { COSTS } from "./memory.ts";
 import { type Base, LogWriter } from "./log-writer.ts";
 import { skipLockPage } from "./page-stream.ts";
 
@@ -72,7 +73,6 @@ async function pullOnce(
   const begun = deps.now();
   const why = lineage === undefined ? FIRST_CAPTURE : MISFIT;
   await copyEvents(context, source.pull(cursor, why), writer);
-  await writer.end();
   const reached = writer.lineage;
   if (reached === undefined)
     throw new NightjarError("PAGES_INVALID", "The server sent no complete transaction.");
@@ -83,18 +83,24 @@ async function pullOnce(
   return { ...reached, checkedAt };
 }
 
+/** Write what comes; memory is taken only once something does, so that a look at an idle server is free. */
 async function copyEvents(
-  { deps }: Context,
+  { deps, memory }: Context,
   pull: AsyncIterable<PageEvent>,
   writer: LogWriter,
 ): Promise<void> {
   const events = pull[Symbol.asyncIterator]();
+  let release: (() => void) | undefined;
   let base: Base | undefined;
   let pageSize = writer.lineage?.pageSize;
   try {
     for (;;) {
       const { value: event, done } = await events.next();
-      if (done === true) return;
+      if (done === true) {
+        await writer.end();
+        return;
+      }
+      release ??= await memory.hold(COSTS.log);
       if (event.kind === "base") {
         await writer.breakOff();
         pageSize = event.pageSize;
@@ -113,6 +119,7 @@ async function copyEvents(
       }
     }
   } finally {
+    release?.();
     await events.return?.();
   }
 }

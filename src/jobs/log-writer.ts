@@ -21,7 +21,7 @@ import { inBatches, PageBuffer } from "./page-buffer.ts";
 import { countPages, skipLockPage, withoutGap } from "./page-stream.ts";
 
 /** Pages held in memory at the most, and complete ones that are worth a segment of their own. */
-const LIMITS = { holdBytes: 24 * 1024 * 1024, segmentBytes: 12 * 1024 * 1024 };
+const LIMITS = { holdBytes: 12 * 1024 * 1024, segmentBytes: 6 * 1024 * 1024 };
 /** Read at a time from each of several objects that are merged. */
 const SPILL_SPAN = 256 * 1024;
 

@@ -73,14 +73,10 @@ class ReplicaPull {
     this.#withImage = withImage;
   }
 
-  async *events(
-    cursor: PageCursor | null,
-    why: string = FIRST_CAPTURE,
-  ): AsyncIterable<PageEvent> {
+  async *events(cursor: PageCursor | null, why: string = FIRST_CAPTURE): AsyncIterable<PageEvent> {
     try {
       this.#hello = await sayHello(this.#source, this.#deps);
-      const broken =
-        cursor === null ? why : (yield* this.#increment(cursor, this.#hello));
+      const broken = cursor === null ? why : yield* this.#increment(cursor, this.#hello);
       if (broken !== undefined) yield* this.#base(broken);
     } catch (thrown) {
       throw named(thrown);

@@ -16,7 +16,7 @@ import { differences, ServerHistory } from "../support/server-history.ts";
 
 const { DB } = env as unknown as { DB: D1Database };
 const server = inject("rolledBack");
-const TRIALS = inject("trials");
+const TRIALS = inject("trials") ?? 4;
 const EVENTS = 12;
 
 beforeAll(() => {
