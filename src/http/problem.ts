@@ -6,6 +6,14 @@ export function problem(error: NightjarError, headers: Record<string, string> = 
   const type = `urn:nightjar:error:${code}`;
   return Response.json(
     { type, title: code, status, detail: message, code, hint },
-    { status, headers: { "content-type": "application/problem+json", ...headers } },
+    {
+      status,
+      headers: {
+        "content-type": "application/problem+json",
+        "cache-control": "no-store",
+        "x-content-type-options": "nosniff",
+        ...headers,
+      },
+    },
   );
 }

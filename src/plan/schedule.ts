@@ -8,12 +8,27 @@ function cron(schedule: string): Cron {
   return new Cron(schedule, { timezone: "UTC", mode: "5-part", paused: true });
 }
 
-/** What is wrong with a five-field cron expression, or undefined when nothing is. */
+const FIELDS = ["minute", "hour", "day of the month", "month", "day of the week"];
+
+/** Says what is wrong with a five-field cron expression; undefined if nothing is. */
 export function scheduleMistake(schedule: string): string | undefined {
+  const fields = schedule.trim().split(/\s+/);
+  if (fields.length === 6) return "it has six fields, and there is none for seconds";
+  if (fields.length !== FIELDS.length) return `it has ${fields.length} fields`;
+  for (const [at, field] of fields.entries()) {
+    const alone = FIELDS.map((_, other) => (other === at ? field : "*")).join(" ");
+    if (!isCron(alone)) return `its ${FIELDS[at]} cannot be ${field}`;
+  }
+  if (!isCron(schedule)) return "its fields do not fit together";
+  return cron(schedule).nextRun() === null ? "no date ever matches it" : undefined;
+}
+
+function isCron(schedule: string): boolean {
   try {
-    return cron(schedule).nextRun() === null ? "no date ever matches it" : undefined;
-  } catch (error) {
-    return (error as Error).message.replace(/^CronPattern: /, "");
+    cron(schedule);
+    return true;
+  } catch {
+    return false; // croner's own words are about its code
   }
 }
 

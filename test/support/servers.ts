@@ -16,6 +16,8 @@ import { startSyncStandIn } from "./sync-stand-in.ts";
 
 declare module "vitest" {
   interface ProvidedContext {
+    /** How often a random trial is repeated, where the environment variable TRIALS says so. */
+    trials: number | null;
     /** A real libSQL server with the sample shop. */
     shop: string;
     /** A real libSQL server with a few pages, for what is backed up many times: see small-shop.ts. */
@@ -64,6 +66,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   await load(fidelity.url, [...FIDELITY, ...LIBSQL_ONLY]);
   const faults = await startFaultProxy(shop.url);
   const sync = await startSyncStandIn(await mkdtemp(join(dir, "sync-")));
+  project.provide("trials", process.env["TRIALS"] ? Number(process.env["TRIALS"]) : null);
   project.provide("shop", shop.url);
   project.provide("small", small.url);
   project.provide("faults", faults.url);
