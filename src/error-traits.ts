@@ -206,7 +206,7 @@ export const TRAITS = {
   ERASURE_FAILED: {
     status: 422,
     retryable: false,
-    hint: "Nothing was given. Name the tables that the triggers write to in the erasure list too.",
+    hint: "Nothing was given. Choose another backup; or withdraw the entries (`nightjar erasures`), restore, and delete the rows by hand.",
   },
   ENCRYPTION_MISSING: {
     status: 500,
