@@ -1,9 +1,6 @@
 import { lowerName } from "./selection.ts";
 import { END, tokenReader } from "./sql-tokens.ts";
 
-/** These keep the words of deleted rows until their parts are merged. */
-const FULL_TEXT = new Set(["fts3", "fts4", "fts5"]);
-
 /**
  * The module of a virtual table, in lower case, by the text that SQLite keeps of its CREATE statement;
  * undefined for anything else. Names and comments in it are as somebody typed them.
@@ -46,9 +43,4 @@ export function optionsOf(sql: string): ModuleOption[] {
     options.push({ key, value: kind === "character" ? "" : text });
   }
   return options;
-}
-
-/** Whether it makes a full-text index. */
-export function isFullText(sql: string): boolean {
-  return FULL_TEXT.has(moduleOf(sql) ?? "");
 }
