@@ -14,7 +14,7 @@ import { refuseBusyPort, type ServerProcess } from "./lib/server-process.ts";
 import { startSqld } from "./lib/sqld.ts";
 
 /** For this machine only: the Worker listens on 127.0.0.1. */
-const TOKEN = "local-admin-token";
+const TOKEN = "local-admin-token-for-this-machine";
 
 /** The options that we must know ourselves; `--port=1`, `--port 1`. */
 function option(args: string[], name: string): string | undefined {
@@ -56,7 +56,7 @@ try {
   await migrateLocally(persistTo);
   const DATABASES = JSON.stringify({ shop: { url: sqld.url, badge: "public" } });
   // Later options win, so that --var DATABASES:… names other databases.
-  const vars = { DATABASES, ADMIN_TOKEN: TOKEN, SIGNING_KEY: "local-signing-key" };
+  const vars = { DATABASES, ADMIN_TOKEN: TOKEN, SIGNING_KEY: "local-signing-key-for-this-machine" };
   const worker = await startWorker({
     port,
     persistTo,

@@ -117,6 +117,16 @@ export const TRAITS = {
     retryable: true,
     hint: "The server's pages do not fit together; nothing was kept. Run the backup again, and look at the server's log if this goes on.",
   },
+  SOURCE_MVCC: {
+    status: 502,
+    retryable: false,
+    hint: 'Set `capture` of the database to "dump" (and remove `follow`): then the server writes all rows out as SQL. If it has no /dump, Nightjar cannot back it up; a branch of it without MVCC can be.',
+  },
+  SOURCE_ENCRYPTED: {
+    status: 502,
+    retryable: false,
+    hint: "Nightjar cannot read databases that are encrypted with a key of your own, in any way: copy the data to a database without one, or export it with the vendor's tools.",
+  },
   PAGES_UNAVAILABLE: {
     status: 502,
     retryable: false,
@@ -196,7 +206,7 @@ export const TRAITS = {
   ERASURE_FAILED: {
     status: 422,
     retryable: false,
-    hint: "Nothing was given. Name the tables that the triggers write to in the erasure list too.",
+    hint: "Nothing was given. Choose another backup; or withdraw the entries (`nightjar erasures`), restore, and delete the rows by hand.",
   },
   ENCRYPTION_MISSING: {
     status: 500,
@@ -227,6 +237,11 @@ export const TRAITS = {
     status: 502,
     retryable: true,
     hint: "The page log ends there, and the next attempt reads the whole database anew; moments before the damage may still be had.",
+  },
+  BUSY: {
+    status: 503,
+    retryable: true,
+    hint: "Try again in a quarter of a minute: backups, proofs, questions and downloads share the 128 MB of a Worker.",
   },
   CATALOG_FAILED: {
     status: 503,

@@ -1,14 +1,19 @@
 import { asNightjarError } from "./errors.ts";
 import { printableJson } from "./printable.ts";
 
-type Fields = Record<string, string | number | boolean | null | undefined>;
+/** What a line says besides. `level` and `event` are the line's own. */
+type Fields = Record<string, string | number | boolean | null | undefined> & {
+  level?: never;
+  event?: never;
+};
 
 /**
  * One line of JSON per event, as Workers Logs and `wrangler tail` index them. `wrangler tail` and
  * `wrangler dev` show it on a terminal: it holds nothing that a terminal would obey.
  */
 function write(level: "info" | "warn" | "error", event: string, fields: Fields): void {
-  console[level](printableJson({ level, event, ...fields }));
+  const line = { level, event };
+  console[level](printableJson({ ...line, ...fields, ...line }));
 }
 
 export const log = {

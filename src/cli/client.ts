@@ -1,5 +1,6 @@
 import { hc, type ClientResponse } from "hono/client";
 import { messageOf } from "../errors.ts";
+import { readJson, readText } from "../read-body.ts";
 import type { App } from "../http/app.ts";
 import { sendsTokenInClear } from "../plan/transport.ts";
 import { CliError, EXIT } from "./exit.ts";
@@ -54,6 +55,10 @@ export function refuseUnsendable(name: string, token: string): void {
     },
   );
 }
+/** The longest answer that is taken, which the list of a million backups would not reach; bytes. */
+const LONGEST_ANSWER = 256 * 1024 * 1024;
+/** A refusal with its hint; bytes. */
+const LONGEST_PROBLEM = 1024 * 1024;
 
 /** A typed client for Nightjar's API. */
 export function apiClient({ url, token }: Connection) {
@@ -73,7 +78,8 @@ export async function bodyOf<R extends ClientResponse<unknown, number, string>>(
   sent: Promise<R>,
 ): Promise<Json<R>> {
   const response = await reach(sent);
-  if (response.ok) return (await response.json()) as Json<R>;
+  if (response.ok)
+    return (await reach(readJson(response as unknown as Response, LONGEST_ANSWER))) as Json<R>;
   throw await refusal(response);
 }
 
@@ -91,10 +97,10 @@ export async function reach<R>(sent: Promise<R>): Promise<R> {
 /** The error that a refused request stands for. */
 export async function refusal(response: {
   status: number;
-  text(): Promise<string>;
+  body: ReadableStream<Uint8Array> | null;
 }): Promise<CliError> {
   const exit = response.status < 500 ? EXIT.refused : EXIT.unavailable;
-  const text = await response.text();
+  const text = await readText(response, LONGEST_PROBLEM).catch(() => "");
   try {
     const { detail, hint, code } = JSON.parse(text) as Record<string, unknown>;
     if (typeof detail === "string")

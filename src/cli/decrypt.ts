@@ -117,7 +117,7 @@ export async function openSealed(
     throw new CliError(EXIT.failed, `What is in the ${kind} is not what was captured.`, {
       hint: "Choose another backup; nothing was kept.",
     });
-  if (format === "db" && erasures.length > 0) eraseFromFile(part, erasures);
+  if (format === "db" && erasures.length > 0) await eraseFromFile(part, erasures);
 }
 
 /** The entries of the erasure list that concern a backup: Nightjar cannot apply them to what it cannot read. */

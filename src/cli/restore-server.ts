@@ -1,3 +1,4 @@
+import { readJson } from "../read-body.ts";
 import type { Plan, RestoreProgress as Step, Restored } from "../restore-report.ts";
 import { type Client, reach, refusal } from "./client.ts";
 import { CliError, EXIT } from "./exit.ts";
@@ -20,6 +21,8 @@ type Line =
 /** What is so of a target whose restore was not heard to its end. */
 const INCOMPLETE =
   "A target that is not complete has the table _nightjar_restore. Run the same restore again: it wipes such a target and starts anew.";
+/** No line of the Worker's answer is longer, a plan with every table included; bytes. */
+const LONGEST_LINE = 64 * 1024 * 1024;
 
 /** Let the Worker restore into a server, and show how it gets on. @throws CliError */
 export async function restoreToServer(
@@ -46,10 +49,10 @@ export async function restoreToServer(
         : client.v1.databases[":db"].restore.$post({ param: { db }, json: { at: at!, ...body } }),
     );
     if (!response.ok || response.body === null) throw await refusal(response);
-    return response as { body: ReadableStream<Uint8Array>; json(): Promise<unknown> };
+    return response as { body: ReadableStream<Uint8Array> };
   };
   if (dryRun) {
-    const { plan } = (await (await send()).json()) as { plan: Plan };
+    const { plan } = (await readJson(await send(), LONGEST_LINE)) as { plan: Plan };
     if (options.json) printJson(plan);
     else for (const line of planLines(plan)) print(line);
     return;
@@ -82,6 +85,7 @@ async function* linesOf(body: ReadableStream<Uint8Array>): AsyncIterable<Line> {
     for await (const chunk of body as unknown as AsyncIterable<Uint8Array>) {
       const lines = (rest + decoder.decode(chunk, { stream: true })).split("\n");
       rest = lines.pop()!;
+      if (rest.length > LONGEST_LINE) throw brokenOff("Nightjar's answer has a line without end");
       for (const line of lines) yield JSON.parse(line) as Line;
     }
   } catch (error) {

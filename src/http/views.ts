@@ -9,7 +9,7 @@ import type { CopyState } from "../copy.ts";
 import type { Manifest } from "../manifest.ts";
 import { formatsOf } from "../plan/formats.ts";
 import { type Freshness, freshness } from "../plan/freshness.ts";
-import { nextMoment } from "../plan/schedule.ts";
+import { nextMoment, startDelay } from "../plan/schedule.ts";
 import { isKnownBad, knownBad } from "../proof.ts";
 import { badgePath } from "./badge-access.ts";
 import type { KnownDatabase } from "./configured.ts";
@@ -81,7 +81,21 @@ export async function healthOf(
     proven: proven?.takenAt,
     lastRunFailed: finished?.state === "failed",
   };
-  return { state: freshness(database.schedule, known, deps.now()), newest, proven };
+  // Its runs start so much later than scheduled.
+  const now = deps.now() - delayOf(context, database);
+  return { state: freshness(database.schedule, known, now), newest, proven };
+}
+
+function delayOf({ config }: Context, { name, schedule }: DatabaseConfig): number {
+  const schedules = [...config.databases.values()].map((database) => database.schedule);
+  return startDelay(name, schedule, schedules);
+}
+
+/** When the next run of a database starts, ms. */
+function nextStart(context: Context, database: DatabaseConfig): number | undefined {
+  const delay = delayOf(context, database);
+  const moment = nextMoment(database.schedule, context.deps.now() - delay);
+  return moment === undefined ? undefined : moment + delay;
 }
 
 /** How a database is followed; null where only its backups pull. */
@@ -111,7 +125,7 @@ export async function databaseView(
   backups: number,
   origin: string,
 ) {
-  const { catalog, deps } = context;
+  const { catalog } = context;
   const [{ state, newest, proven }, drilled, [lastRun], follow, log] = await Promise.all([
     standingOf(context, name, config),
     newestDrilled(catalog, name),
@@ -127,7 +141,7 @@ export async function databaseView(
     badge: config?.badge ?? null,
     capture: config?.capture ?? null,
     state,
-    nextScheduledAt: config === undefined ? null : iso(nextMoment(config.schedule, deps.now())),
+    nextScheduledAt: config === undefined ? null : iso(nextStart(context, config)),
     follow,
     log,
     lastRun: lastRun === undefined ? null : runView(lastRun),
