@@ -62,6 +62,11 @@ export const TRAITS = {
     retryable: false,
     hint: "Ask for one of the formats that the message names.",
   },
+  SCHEMA_UNSAFE: {
+    status: 422,
+    retryable: false,
+    hint: "The database file itself can still be had (`db` or `db.zst`): open it with `sqlite3 -safe`, drop the object that the message names, and back the database up again.",
+  },
   LINK_INVALID: {
     status: 403,
     retryable: false,

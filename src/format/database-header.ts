@@ -11,7 +11,12 @@ export interface DatabaseHeader {
   readonly journal: "wal" | "rollback";
   /** The application's own number: `PRAGMA user_version`. */
   readonly userVersion: number;
+  readonly encoding: Encoding;
 }
+
+/** In what form a database stores all of its text. */
+export type Encoding = "UTF-8" | "UTF-16le" | "UTF-16be";
+const ENCODINGS: readonly Encoding[] = ["UTF-8", "UTF-16le", "UTF-16be"];
 
 const MAGIC = encode("SQLite format 3\0");
 const WRITE_VERSION = 18;
@@ -48,6 +53,8 @@ export function readDatabaseHeader(page: Uint8Array): DatabaseHeader {
     pageCount: versionValidFor === changeCounter && count > 0 ? count : null,
     journal: page[READ_VERSION] === WAL ? "wal" : "rollback",
     userVersion: view.getInt32(60),
+    // 0 in a database that nothing was ever written to.
+    encoding: ENCODINGS[view.getUint32(56) - 1] ?? "UTF-8",
   };
 }
 

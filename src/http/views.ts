@@ -7,7 +7,7 @@ import type { DatabaseConfig } from "../config.ts";
 import type { Context } from "../context.ts";
 import type { CopyState } from "../copy.ts";
 import type { Manifest } from "../manifest.ts";
-import { formatsOf } from "../plan/formats.ts";
+import { formatsOf, storedForm } from "../plan/formats.ts";
 import { type Freshness, freshness } from "../plan/freshness.ts";
 import { nextMoment, startDelay } from "../plan/schedule.ts";
 import { isKnownBad, knownBad } from "../proof.ts";
@@ -50,7 +50,7 @@ export function manifestView(manifest: Manifest) {
   return {
     ...manifest,
     pin: manifest.pin ?? null,
-    formats: [...formatsOf(manifest.kind, manifest.encryption !== undefined)],
+    formats: [...formatsOf(storedForm(manifest))],
   };
 }
 

@@ -93,12 +93,20 @@ async function captureInTurn(
   const facts = logged === null ? await store() : await orEndLog(context, logged.lineage, store);
   const { version, unknown } = await described;
   const { pageSize, pageCount } = origin;
+  const encoding = file.encoding();
   return draft.manifest({
     raw,
     stored,
     version,
     unknown,
-    snapshot: { method, pageSize, pageCount, journal: file.journal(), ...origin.facts() },
+    snapshot: {
+      method,
+      pageSize,
+      pageCount,
+      journal: file.journal(),
+      ...(encoding !== "UTF-8" && { encoding }),
+      ...origin.facts(),
+    },
     schema: { hash: facts.schemaHash, userVersion: facts.userVersion, migration: facts.migration },
     tables: facts.tables.map(({ name, rootpage }) => ({
       name,
