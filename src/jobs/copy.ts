@@ -15,8 +15,8 @@ import { readInSpans } from "../store/range-reader.ts";
 import { COSTS, inTurn } from "./memory.ts";
 
 /**
- * Bytes that are read at once. With parts of 8 MiB a backup of `n` MiB takes `n * 5 / 16` requests: the
- * 10,000 of a Worker are enough for 32 GB. What is held at once is three spans and two parts.
+ * Bytes that are read at once. With parts of 5 MiB a backup of `n` MiB takes `n * 31 / 80` requests:
+ * the 10,000 of a Worker are enough for 27 GB. What is held at once is three spans and two parts.
  */
 const SPAN = 8 * 1024 * 1024;
 const FAR_SPAN = 2 * SPAN;
