@@ -158,6 +158,11 @@ export const TRAITS = {
     retryable: false,
     hint: "The stored bytes are not those that were written: choose another backup.",
   },
+  OBJECT_UNSIGNED: {
+    status: 502,
+    retryable: false,
+    hint: "If an older Nightjar wrote it, or SIGNING_KEY was changed or lost since: `nightjar rebuild --accept-unsigned` takes it as it is. If you do not know who wrote it, look at it first: docs/runbook.md.",
+  },
   COPY_UNAVAILABLE: {
     status: 422,
     retryable: false,

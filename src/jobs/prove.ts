@@ -5,6 +5,7 @@ import { log } from "../log.ts";
 import type { Manifest } from "../manifest.ts";
 import type { Act, Outcome, Proof, ProofSummary } from "../proof.ts";
 import { readDocument, writeDocument } from "../store/document.ts";
+import type { GuardedBucket } from "../store/guarded-bucket.ts";
 import { proofKey, proofPrefix } from "../store/keys.ts";
 import { listKeys } from "../store/list.ts";
 import { VERSION } from "../version.ts";
@@ -92,7 +93,7 @@ function tell({ act, outcome, backup, database, problem, proofKey: proof }: Proo
  *
  * @throws NightjarError `STORE_FAILED`, `OBJECT_CORRUPT`
  */
-export async function proofsOf(bucket: R2Bucket, manifest: Manifest): Promise<Proof[]> {
+export async function proofsOf(bucket: GuardedBucket, manifest: Manifest): Promise<Proof[]> {
   const proofs: Proof[] = [];
   for (const key of await listKeys(bucket, proofPrefix(manifest.manifestKey))) {
     const text = await readDocument(bucket, key);

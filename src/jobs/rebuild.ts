@@ -6,6 +6,7 @@ import { log } from "../log.ts";
 import type { Manifest } from "../manifest.ts";
 import { type Act, isBad, type Proof, type ProofSummary } from "../proof.ts";
 import { readDocument, readWholeDocument } from "../store/document.ts";
+import type { GuardedBucket } from "../store/guarded-bucket.ts";
 import { parseKey } from "../store/keys.ts";
 import { summaryOf } from "./prove.ts";
 import { rebuildLog } from "./rebuild-log.ts";
@@ -145,7 +146,7 @@ function parsed(text: string, at: string): Manifest {
  * that one may have said otherwise: the backup then counts as not proven.
  */
 async function readProofs(
-  bucket: R2Bucket,
+  bucket: GuardedBucket,
   keys: readonly string[],
   runId: string,
 ): Promise<{ newest: Partial<Record<Act, ProofSummary>>; ofRun: Proof[] }> {

@@ -2,6 +2,7 @@ import { NightjarError } from "../errors.ts";
 import type { Erasure } from "../format/erasure.ts";
 import { stamp } from "../plan/stamp.ts";
 import { readDocument, writeDocument } from "./document.ts";
+import type { GuardedBucket } from "./guarded-bucket.ts";
 import { listObjects } from "./list.ts";
 
 /**
@@ -11,7 +12,7 @@ import { listObjects } from "./list.ts";
 export const ERASURES = "erasures/";
 
 /** @throws NightjarError `STORE_FAILED`, `STORE_CONFLICT` */
-export async function addErasure(bucket: R2Bucket, erasure: Erasure): Promise<string> {
+export async function addErasure(bucket: GuardedBucket, erasure: Erasure): Promise<string> {
   const { database, at, id } = erasure;
   const key = `${ERASURES}${database}/${stamp(Date.parse(at))}-${id}.json`;
   await writeDocument(bucket, key, `${JSON.stringify(erasure, undefined, 2)}\n`);
@@ -24,7 +25,7 @@ export async function addErasure(bucket: R2Bucket, erasure: Erasure): Promise<st
  * @throws NightjarError `STORE_FAILED`; `OBJECT_CORRUPT`, `OBJECT_MISSING` for an entry that cannot be read: then nothing
  *   may be restored without it
  */
-export async function readErasures(bucket: R2Bucket, database: string): Promise<Erasure[]> {
+export async function readErasures(bucket: GuardedBucket, database: string): Promise<Erasure[]> {
   const erasures: Erasure[] = [];
   for await (const { key } of listObjects(bucket, `${ERASURES}${database}/`)) {
     const text = await readDocument(bucket, key);

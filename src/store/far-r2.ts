@@ -24,12 +24,12 @@ export function farR2(bucket: R2Bucket, prefix: string): FarStore {
         `reading ${key}`,
         async () => (await (await bucket.get(prefix + key))?.text()) ?? null,
       ),
-    async writeText(key, text, sha256) {
+    async writeText(key, text, note) {
       await asking(`writing ${key}`, () =>
         bucket.put(prefix + key, text, {
           onlyIf: { etagDoesNotMatch: "*" },
           httpMetadata: { contentType: "application/json" },
-          customMetadata: { sha256 },
+          customMetadata: { ...note },
         }),
       );
     },

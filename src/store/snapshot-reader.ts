@@ -8,7 +8,7 @@ import {
   type SeekTable,
   seekTableBytes,
 } from "../format/seekable.ts";
-import { type BlockCache, sharedBlocks } from "./block-cache.ts";
+import { type BlockCache, cacheName, sharedBlocks } from "./block-cache.ts";
 import { readSpan } from "./range-reader.ts";
 import type { ObjectReader } from "./read-counter.ts";
 
@@ -35,13 +35,14 @@ export async function openSnapshot(
   group = 1,
 ): Promise<PageReader> {
   const { key, stored } = snapshot;
+  const name = await cacheName(bucket, key);
   const { table } = await readSeekTable(bucket, snapshot, cache);
   const { offsets, frameContent, contentBytes } = table;
   const frames = offsets.length - 1;
   const groupContent = group * frameContent;
   /** The content of the group of frames that begins with this one. */
   const read = (first: number): Promise<Uint8Array> =>
-    cache.get(`${key}#${first}`, async () => {
+    cache.get(`${name}#${first}`, async () => {
       const last = Math.min(first + group, frames);
       const start = offsets[first]!;
       const bytes = await readSpan(bucket, key, start, offsets[last]! - start, stored.bytes);
@@ -156,6 +157,7 @@ async function readSeekTable(
     await checked(bytes); // a table that was damaged on its way must not be remembered
     return bytes;
   };
-  const tail = await (cache === undefined ? load() : cache.get(`${key}#table`, load));
+  const name = await cacheName(bucket, key);
+  const tail = await (cache === undefined ? load() : cache.get(`${name}#table`, load));
   return { table: await checked(tail), tail };
 }
