@@ -228,6 +228,11 @@ export const TRAITS = {
     retryable: true,
     hint: "D1 did not answer, or lacks its tables: `npx wrangler d1 migrations apply DB --remote` (`--local` for wrangler dev).",
   },
+  CATALOG_CONFLICT: {
+    status: 409,
+    retryable: false,
+    hint: "The catalog has another row with the same id, or cannot hold this one: compare the two with `nightjar list`.",
+  },
   RUN_LOST: {
     status: 500,
     retryable: true,

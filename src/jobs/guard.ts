@@ -1,5 +1,5 @@
 import { findBackup } from "../catalog/backups.ts";
-import { findObjects, forgetObjects, recordObjects } from "../catalog/objects.ts";
+import { findObjects, forgetObjects, objectKeysUnder, recordObjects } from "../catalog/objects.ts";
 import type { Catalog } from "../catalog/open.ts";
 import { macKeyOf } from "../format/object-mac.ts";
 import { manifestText, sha256Of } from "../store/document.ts";
@@ -25,6 +25,7 @@ export function guardedBucket(
         }
         return found;
       },
+      under: (prefix) => objectKeysUnder(catalog, prefix),
       record: (objects) => recordObjects(catalog, objects),
       forget: (keys) => forgetObjects(catalog, keys),
     },

@@ -4,6 +4,7 @@ import { NightjarError } from "../errors.ts";
 import { verified } from "../format/hash.ts";
 import { log } from "../log.ts";
 import type { Manifest, Pin } from "../manifest.ts";
+import { parseManifest } from "../model/parse-manifest.ts";
 import {
   manifestText,
   readWholeDocument,
@@ -12,7 +13,7 @@ import {
   writeManifest,
 } from "../store/document.ts";
 import type { GuardedBucket } from "../store/guarded-bucket.ts";
-import { manifestKey, ownKey, pinnedKey, proofPrefix } from "../store/keys.ts";
+import { manifestKey, ownKey, pinnedKey, placeOf, proofPrefix } from "../store/keys.ts";
 import { listKeys } from "../store/list.ts";
 import { PART_BYTES, writeMultipart } from "../store/multipart.ts";
 import { readInSpans } from "../store/range-reader.ts";
@@ -43,7 +44,7 @@ export async function pinBackup(
   const pin: Pin = by === "policy" && own.pin?.by === "user" ? own.pin : { by, reason, at };
   let copy: Manifest = { ...own, key, manifestKey: pinnedKey(manifestKey(backup)), pin };
   const standing = await standingManifest(bucket, copy.manifestKey);
-  if (standing !== null && by === "policy") copy = JSON.parse(standing) as Manifest;
+  if (standing !== null && by === "policy") copy = parseManifest(standing, placeOf(copy.manifestKey));
   else {
     await (standing === null ? writeManifest : replaceManifest)(bucket, copy);
     await readBack(bucket, copy);

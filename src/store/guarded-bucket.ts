@@ -15,6 +15,8 @@ export interface KnownObject {
 /** Where it is known: the catalog. Every method throws `CATALOG_FAILED`. */
 export interface Ledger {
   find(keys: readonly string[]): Promise<ReadonlyMap<string, KnownObject>>;
+  /** The keys under a prefix of what must be there. */
+  under(prefix: string): Promise<readonly string[]>;
   record(objects: readonly KnownObject[]): Promise<unknown>;
   forget(keys: readonly string[]): Promise<unknown>;
 }
@@ -23,6 +25,8 @@ export interface Ledger {
 interface Guarded {
   /** Look some objects up at once, for a reader of many. @throws NightjarError `CATALOG_FAILED` */
   expect(keys: readonly string[]): Promise<void>;
+  /** The keys under a prefix of objects that must be there. @throws NightjarError `CATALOG_FAILED` */
+  expectedUnder(prefix: string): Promise<readonly string[]>;
   /** What is known of an object. @throws NightjarError `CATALOG_FAILED` */
   known(key: string): Promise<KnownObject | undefined>;
   /**
@@ -147,6 +151,10 @@ class Guard implements Guarded {
     if (asked.length === 0) return;
     const found = await this.#ledger.find(asked);
     for (const key of asked) this.#known.set(key, Promise.resolve(found.get(key)));
+  }
+
+  expectedUnder(prefix: string): Promise<readonly string[]> {
+    return this.#ledger.under(prefix);
   }
 
   known(key: string): Promise<KnownObject | undefined> {

@@ -36,7 +36,7 @@ export async function openSnapshot(
 ): Promise<PageReader> {
   const { key, stored } = snapshot;
   const name = await cacheName(bucket, key);
-  const { table } = await readSeekTable(bucket, snapshot, cache);
+  const { table } = await readSeekTable(bucket, snapshot); // never from the cache: a replaced object shows
   const { offsets, frameContent, contentBytes } = table;
   const frames = offsets.length - 1;
   const groupContent = group * frameContent;
@@ -138,26 +138,16 @@ async function placed<T>(
 async function readSeekTable(
   bucket: ObjectReader,
   { key, stored, raw }: StoredSnapshot,
-  cache?: BlockCache,
 ): Promise<{ table: SeekTable; tail: Uint8Array }> {
   const tailBytes = seekTableBytes(raw.bytes);
   if (tailBytes > stored.bytes)
     throw new NightjarError("OBJECT_CORRUPT", `${key} is too short for its seek table.`);
   const at = stored.bytes - tailBytes;
-  const checked = async (bytes: Uint8Array): Promise<SeekTable> => {
-    const table = await placed(key, at, tailBytes, () => decodeSeekTable(bytes, stored.bytes));
-    if (table.contentBytes === raw.bytes) return table;
-    throw new NightjarError(
-      "OBJECT_CORRUPT",
-      `${key} holds ${table.contentBytes} of ${raw.bytes} bytes.`,
-    );
-  };
-  const load = async () => {
-    const bytes = await readSpan(bucket, key, at, tailBytes, stored.bytes);
-    await checked(bytes); // a table that was damaged on its way must not be remembered
-    return bytes;
-  };
-  const name = await cacheName(bucket, key);
-  const tail = await (cache === undefined ? load() : cache.get(`${name}#table`, load));
-  return { table: await checked(tail), tail };
+  const tail = await readSpan(bucket, key, at, tailBytes, stored.bytes);
+  const table = await placed(key, at, tailBytes, () => decodeSeekTable(tail, stored.bytes));
+  if (table.contentBytes === raw.bytes) return { table, tail };
+  throw new NightjarError(
+    "OBJECT_CORRUPT",
+    `${key} holds ${table.contentBytes} of ${raw.bytes} bytes.`,
+  );
 }

@@ -9,7 +9,7 @@ import { backUp, manualRun, testContext } from "../support/context.ts";
 import { PageDatabase } from "../support/page-database.ts";
 
 const { BUCKET, DB } = env as unknown as { BUCKET: R2Bucket; DB: D1Database };
-const TABLES = ["backups", "runs", "segments", "lineages", "databases", "methods", "follows"];
+const TABLES = ["objects", "backups", "runs", "segments", "lineages", "databases", "methods", "follows"];
 
 let context: ReturnType<typeof testContext>;
 let source: PageDatabase;
@@ -31,7 +31,7 @@ beforeAll(async () => {
   }
   const { id } = (await newestBackup(context.catalog, "shop"))!;
   for (const act of ["verify", "drill", "verify", "verify"] as const) await prove(context, id, act);
-});
+}, 120_000);
 
 async function loseCatalog(): Promise<void> {
   for (const table of TABLES) await DB.prepare(`DELETE FROM ${table}`).run();
