@@ -48,5 +48,10 @@ async function knownByItsBackup(catalog: Catalog, key: string): Promise<KnownObj
       : undefined;
   if (key !== manifest.manifestKey) return undefined;
   const text = manifestText(manifest);
-  return { key, version: null, sha256: sha256Of(text), bytes: new TextEncoder().encode(text).length };
+  return {
+    key,
+    version: null,
+    sha256: sha256Of(text),
+    bytes: new TextEncoder().encode(text).length,
+  };
 }

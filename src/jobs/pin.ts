@@ -44,7 +44,8 @@ export async function pinBackup(
   const pin: Pin = by === "policy" && own.pin?.by === "user" ? own.pin : { by, reason, at };
   let copy: Manifest = { ...own, key, manifestKey: pinnedKey(manifestKey(backup)), pin };
   const standing = await standingManifest(bucket, copy.manifestKey);
-  if (standing !== null && by === "policy") copy = parseManifest(standing, placeOf(copy.manifestKey));
+  if (standing !== null && by === "policy")
+    copy = parseManifest(standing, placeOf(copy.manifestKey));
   else {
     await (standing === null ? writeManifest : replaceManifest)(bucket, copy);
     await readBack(bucket, copy);

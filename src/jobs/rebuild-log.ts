@@ -128,8 +128,7 @@ async function foundIn(
   const origin = sha256 === undefined ? "unsigned" : bucket.originOf(key, sha256, note);
   const isKnown = (await bucket.known(key))?.version === version;
   if (origin !== "ours" && !isKnown && !acceptUnsigned) throw unsigned(key, origin as "other");
-  const cursor =
-    note["cursor"] === undefined ? null : parsePageCursor(note["cursor"], key);
+  const cursor = note["cursor"] === undefined ? null : parsePageCursor(note["cursor"], key);
   const known =
     origin === "ours"
       ? { key, version: null, sha256: sha256!, bytes }

@@ -59,8 +59,7 @@ export async function rebuild(
   );
   const keys = page.objects.map(({ key }) => key);
   const firstOfLog = keys.findIndex((key) => key.startsWith("log/"));
-  if (firstOfLog === 0)
-    return { ...result, ...(await logOf(context, keys[0]!, acceptUnsigned)) };
+  if (firstOfLog === 0) return { ...result, ...(await logOf(context, keys[0]!, acceptUnsigned)) };
 
   // The objects of a backup are neighbours: those that the page may have cut go to the next one.
   const own = firstOfLog === -1 ? keys : keys.slice(0, firstOfLog);

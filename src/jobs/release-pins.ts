@@ -33,7 +33,12 @@ export async function releasePins(
       backup.pin === null
         ? await isLeftOver(context, backup, now)
         : // Unless somebody has pinned it by hand since.
-          await repointBackup(catalog, backup.id, parseManifest(own, placeOf(manifestKey(backup))), "policy");
+          await repointBackup(
+            catalog,
+            backup.id,
+            parseManifest(own, placeOf(manifestKey(backup))),
+            "policy",
+          );
     if (free) released.push(backup);
   }
   if (released.length === 0) return;

@@ -49,9 +49,7 @@ export async function verifyLog(
   const all: Place[] = [];
   for (const { id } of await lineagesOf(context.catalog, database))
     all.push(...(await segmentsOf(context.catalog, id)));
-  const rest = all
-    .filter(({ key }) => key > after)
-    .toSorted((a, b) => (a.key < b.key ? -1 : 1));
+  const rest = all.filter(({ key }) => key > after).toSorted((a, b) => (a.key < b.key ? -1 : 1));
   return verifySegments(context, rest, SEGMENTS, BYTES);
 }
 
@@ -77,7 +75,10 @@ async function verifySegments(
   const result: LogVerified = { segments: 0, bytes: 0, damaged: [], next: null };
   await bucket.expect(places.slice(0, mostSegments).map(({ key }) => key));
   for (const place of places) {
-    if (result.segments === mostSegments || (result.bytes > 0 && result.bytes + place.bytes > mostBytes))
+    if (
+      result.segments === mostSegments ||
+      (result.bytes > 0 && result.bytes + place.bytes > mostBytes)
+    )
       return result;
     const { key, lineage } = place;
     try {

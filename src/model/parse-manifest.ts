@@ -49,9 +49,7 @@ const schema = v.looseObject({
   finishedAt: moment,
   manifestKey: text,
   key: text,
-  pin: v.optional(
-    v.looseObject({ by: v.picklist(["policy", "user"]), reason: text, at: moment }),
-  ),
+  pin: v.optional(v.looseObject({ by: v.picklist(["policy", "user"]), reason: text, at: moment })),
   kind: v.picklist(["dump", "snapshot"]),
   raw: content,
   stored: content,
@@ -76,9 +74,7 @@ const schema = v.looseObject({
   }),
   tables: v.array(v.looseObject({ name: v.string(), rows: v.nullable(count) })),
   rows: count,
-  warnings: v.array(
-    v.looseObject({ code: text, where: v.string(), count, message: v.string() }),
-  ),
+  warnings: v.array(v.looseObject({ code: text, where: v.string(), count, message: v.string() })),
 });
 
 /** What the key of a manifest says of it. */

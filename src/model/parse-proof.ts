@@ -1,6 +1,15 @@
 import * as v from "valibot";
 import type { Proof } from "../proof.ts";
-import { count, databaseName, id, misfit, moment, parseDocument, sha256, text } from "./document.ts";
+import {
+  count,
+  databaseName,
+  id,
+  misfit,
+  moment,
+  parseDocument,
+  sha256,
+  text,
+} from "./document.ts";
 
 const schema = v.looseObject({
   format: v.literal(1),

@@ -1,14 +1,6 @@
 import * as v from "valibot";
 import type { PageCursor } from "../manifest.ts";
-import {
-  count,
-  databaseName,
-  lineageId,
-  misfit,
-  parseDocument,
-  sha256,
-  text,
-} from "./document.ts";
+import { count, databaseName, lineageId, misfit, parseDocument, sha256, text } from "./document.ts";
 import { pageCursor } from "./parse-page-cursor.ts";
 
 const txid = v.pipe(count, v.minValue(1));

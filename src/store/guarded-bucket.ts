@@ -95,8 +95,7 @@ class Guard implements Guarded {
     for (let tries = 0; ; tries++) {
       const object = await this.#bucket.get(key, options);
       const known = await this.known(key);
-      if (object === null || known === undefined || object.version === known.version)
-        return object;
+      if (object === null || known === undefined || object.version === known.version) return object;
       await object.body.cancel().catch(() => {}); // it is not read any more
       if (tries > 0) throw replaced(key);
       await this.#reexamine(known);
