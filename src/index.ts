@@ -24,6 +24,7 @@ import { runBackup } from "./jobs/backup.ts";
 import { LogFollower } from "./jobs/follow.ts";
 import { guardedBucket } from "./jobs/guard.ts";
 import { look } from "./jobs/look.ts";
+import { isolateMemory } from "./jobs/memory.ts";
 import { runCopy } from "./jobs/run-copy.ts";
 import { runProof } from "./jobs/run-proof.ts";
 import { keepHouse } from "./jobs/keep-house.ts";
@@ -49,6 +50,7 @@ function contextOf(env: Env): Context {
     far: farOf(config, env.COPY_BUCKET),
     followers: followersOf(env.FOLLOWER),
     deps: systemDeps,
+    memory: isolateMemory,
   };
 }
 

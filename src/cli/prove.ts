@@ -3,7 +3,7 @@ import type { Act, Outcome } from "../proof.ts";
 import { apiClient, bodyOf, type Client, connection } from "./client.ts";
 import { eachArgs, eachBackup } from "./each-backup.ts";
 import { CliError, EXIT } from "./exit.ts";
-import { moment, paint, printJson, printTable } from "./output.ts";
+import { moment, paint, print, printJson, printTable } from "./output.ts";
 import { Progress } from "./progress.ts";
 
 const GOOD: readonly Outcome[] = ["verified", "passed"];
@@ -68,8 +68,8 @@ interface Damaged {
 
 function showLog({ segments, damaged }: { segments: number; damaged: readonly Damaged[] }): void {
   const good = segments - damaged.length;
-  if (segments > 0) console.log(`${good} of ${segments} segments of the page log are good.`);
-  for (const { error } of damaged) console.log(`${paint("red", "BAD ")} ${error.message}`);
+  if (segments > 0) print(`${good} of ${segments} segments of the page log are good.`);
+  for (const { error } of damaged) print(paint("red", "BAD "), ` ${error.message}`);
 }
 
 type Proven = Awaited<ReturnType<typeof prove>> & { takenAt: string };
@@ -79,8 +79,8 @@ function show(proofs: readonly Proven[]): void {
     const [{ checks, recoveryMs, outcome }] = proofs as [Proven];
     const no = outcome === "unproven" ? paint("yellow", "??  ") : paint("red", "BAD ");
     for (const { name, ok, detail } of checks)
-      console.log(`${ok ? paint("green", "ok  ") : no} ${name}: ${detail}`);
-    if (recoveryMs !== null) console.log(`Restored in ${(recoveryMs / 1000).toFixed(1)} s.`);
+      print(ok ? paint("green", "ok  ") : no, ` ${name}: ${detail}`);
+    if (recoveryMs !== null) print(`Restored in ${(recoveryMs / 1000).toFixed(1)} s.`);
   } else
     printTable([
       ["backup", "taken", "outcome", "first bad place"],
@@ -92,7 +92,7 @@ function show(proofs: readonly Proven[]): void {
       ]),
     ]);
   const good = proofs.filter(({ outcome }) => GOOD.includes(outcome)).length;
-  console.log(
+  print(
     proofs.length === 1
       ? `Backup ${proofs[0]!.backup}: ${outcomeOf(proofs[0]!)}.`
       : `${good} of ${proofs.length} backups are good.`,

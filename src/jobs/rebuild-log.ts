@@ -127,7 +127,7 @@ async function foundIn(
   const { sha256 } = note;
   const origin = sha256 === undefined ? "unsigned" : bucket.originOf(key, sha256, note);
   const isKnown = (await bucket.known(key))?.version === version;
-  if (origin !== "ours" && !isKnown && !acceptUnsigned) throw unsigned(key, origin as "other");
+  if (origin !== "ours" && !isKnown && !acceptUnsigned) throw unsigned(key, origin);
   const cursor = note["cursor"] === undefined ? null : parsePageCursor(note["cursor"], key);
   const known =
     origin === "ours"

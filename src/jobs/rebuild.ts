@@ -100,14 +100,17 @@ async function logOf(
   return { ...(await rebuildLog(context, database!, acceptUnsigned)), next };
 }
 
-/** An entry of an erasure list that the catalog is to know from now on. */
+/** What lies beside the entries of an erasure list has names of its own. */
+const ENTRY = /^erasures\/[^/]+\/[^/.]+\.json$/;
+
+/** A document of an erasure list that the catalog is to know from now on. */
 async function checkErasure(
   bucket: GuardedBucket,
   key: string,
   acceptUnsigned: boolean,
 ): Promise<void> {
   const text = await readDocument(bucket, key, { acceptUnsigned });
-  if (text !== null) parseErasure(text, key);
+  if (text !== null && ENTRY.test(key)) parseErasure(text, key);
 }
 
 /** Whether a manifest is of a pinned copy whose own backup is there too: the two are one. */

@@ -105,10 +105,9 @@ function firstOther(before: readonly SchemaObject[], after: readonly SchemaObjec
   const line = ({ type, name, table, sql }: SchemaObject) =>
     JSON.stringify([type, name, table, sql?.trimEnd() ?? null]);
   const [had, has] = [new Set(before.map(line)), new Set(after.map(line))];
-  const isOwn = ({ name }: SchemaObject) => /^sqlite_/i.test(name);
   const other =
-    before.find((object) => !isOwn(object) && !has.has(line(object))) ??
-    after.find((object) => !isOwn(object) && !had.has(line(object)));
+    before.find((object) => !isOwn(object.name) && !has.has(line(object))) ??
+    after.find((object) => !isOwn(object.name) && !had.has(line(object)));
   return other === undefined ? "in its order" : `${other.type} ${other.name}`;
 }
 

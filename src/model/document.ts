@@ -20,14 +20,12 @@ export const moment = v.pipe(
   }, "is no moment"),
 );
 
-/** The newest version of every format that this Nightjar reads. */
-const FORMAT = 1;
-
 /**
  * A stored JSON document that fits its schema. What the schema does not name stays in it, so that its
  * text can be made again.
  *
  * @param what what it should be, for people: "a manifest"
+ * @param newest the newest version of its format that this Nightjar reads
  * @throws NightjarError `OBJECT_CORRUPT` that names the first field which does not fit
  */
 export function parseDocument<T>(
@@ -35,13 +33,14 @@ export function parseDocument<T>(
   key: string,
   json: string,
   schema: v.GenericSchema<unknown, unknown>,
+  newest = 1,
 ): T {
   const value = parseJson(what, key, json);
   const format = (value as { format?: unknown } | null)?.format;
-  if (typeof format === "number" && format > FORMAT)
+  if (typeof format === "number" && format > newest)
     throw new NightjarError(
       "OBJECT_CORRUPT",
-      `${key} has format ${format}; this Nightjar reads formats up to ${FORMAT}.`,
+      `${key} has format ${format}; this Nightjar reads formats up to ${newest}.`,
       { hint: "A newer Nightjar wrote it: deploy that version or a later one." },
     );
   const result = v.safeParse(schema, value, { abortEarly: true });

@@ -1,15 +1,16 @@
 import * as v from "valibot";
-import type { Erasure } from "../format/erasure.ts";
+import type { StoredErasure } from "../format/erasure.ts";
 import { databaseName, id, misfit, moment, parseDocument, text } from "./document.ts";
 
 const schema = v.looseObject({
-  format: v.literal(1),
+  format: v.picklist([1, 2]),
   id,
   database: databaseName,
   table: text,
   column: text,
   salt: text,
   keyHash: text,
+  secretId: v.optional(text),
   at: moment,
   who: text,
 });
@@ -20,8 +21,8 @@ const schema = v.looseObject({
  * @param key `erasures/<database>/<stamp>-<id>.json`
  * @throws NightjarError `OBJECT_CORRUPT`
  */
-export function parseErasure(json: string, key: string): Erasure {
-  const erasure = parseDocument<Erasure>("an entry of an erasure list", key, json, schema);
+export function parseErasure(json: string, key: string): StoredErasure {
+  const erasure = parseDocument<StoredErasure>("an entry of an erasure list", key, json, schema, 2);
   const [, database, , name] = /^erasures\/([^/]+)\/([^/]+)-([^/-]+)\.json$/.exec(key) ?? [];
   if (erasure.database !== database || erasure.id !== name)
     throw misfit("the entry of its key", key, "it is another one");

@@ -3,6 +3,9 @@ import { asNightjarError, NightjarError, orFail } from "../errors.ts";
 import type { GuardedBucket } from "./guarded-bucket.ts";
 import { isLocked, orRefused } from "./refusal.ts";
 
+/** No document of ours is longer: a manifest of 100,000 tables takes some 10 MB; bytes. */
+export const LONGEST_DOCUMENT = 24 * 1024 * 1024;
+
 /** What the manifest module needs of a manifest: where it belongs. */
 interface Placed {
   readonly manifestKey: string;
@@ -89,6 +92,10 @@ export async function readDocument(
   await bucket.settle(key);
   const found = await orFail("STORE_FAILED", `reading ${key}`, async () => {
     const object = await bucket.get(key);
+    if (object !== null && object.size > LONGEST_DOCUMENT) {
+      await object.body.cancel();
+      throw new NightjarError("OBJECT_CORRUPT", `${key} has ${object.size} bytes: too many.`);
+    }
     return object && { object, text: await object.text() };
   });
   if (found === null) return null;

@@ -10,6 +10,8 @@ import type { Env } from "../../src/env.ts";
 import { runBackup } from "../../src/jobs/backup.ts";
 import { LogFollower } from "../../src/jobs/follow.ts";
 import { guardedBucket } from "../../src/jobs/guard.ts";
+import { ISOLATE_MEMORY } from "../../src/jobs/memory.ts";
+import { MemoryBudget } from "../../src/memory-budget.ts";
 import type { FarStore } from "../../src/store/far.ts";
 
 const bindings = env as unknown as Env;
@@ -22,6 +24,7 @@ interface Overrides {
   /** Where second copies go, and what COPY says besides. */
   far?: FarStore;
   copy?: object;
+  memory?: MemoryBudget;
 }
 
 /** What the Workflows of a context were asked to do. */
@@ -37,7 +40,7 @@ interface Started {
 /** A Context over the real local R2 and D1. Its Workflows only remember what was started. */
 export function testContext(
   databases: Record<string, object>,
-  { bucket, db, now, secrets, far, copy }: Overrides = {},
+  { bucket, db, now, secrets, far, copy, memory }: Overrides = {},
 ): Context & Started {
   const started: string[] = [];
   const proofsStarted: string[] = [];
@@ -71,6 +74,7 @@ export function testContext(
     },
     far,
     followers: followersOf(() => context),
+    memory: memory ?? new MemoryBudget(ISOLATE_MEMORY),
     deps: { ...systemDeps, ...(now === undefined ? {} : { now }) },
     started,
     proofsStarted,
