@@ -51,7 +51,7 @@ export async function restoreToFile(
   const made = `${file}.${process.pid}.restoring`;
   try {
     const leftOut = await make(found, options, selection, made, file);
-    const checked = checkFile(made, found, options);
+    const checked = await checkFile(made, found, options);
     if (aside !== null) await rename(file, aside);
     await rename(made, file);
     const bytes = (await lstat(file)).size;

@@ -74,13 +74,9 @@ export async function openImageWith(wasm: WebAssembly.Module, pages: PageReader)
   try {
     const engine = await Engine.start(wasm, pages);
     const originals = await patchSchema(engine);
-    // Sorting spills nowhere; nothing in a stored schema may call functions with side effects.
-    for (const pragma of [
-      "temp_store=MEMORY",
-      "trusted_schema=OFF",
-      "query_only=ON",
-      "cache_size=-8192",
-    ])
+    engine.switch("defensive", true);
+    // Sorting spills nowhere.
+    for (const pragma of ["temp_store=MEMORY", "query_only=ON", "cache_size=-8192"])
       await allRows(engine, `PRAGMA ${pragma}`, () => undefined);
     await allRows(engine, "SELECT 1 FROM sqlite_schema LIMIT 1", () => undefined);
     return new Image(engine, originals);

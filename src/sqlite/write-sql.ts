@@ -1,9 +1,9 @@
 import { NightjarError } from "../errors.ts";
 import { encode } from "../format/bytes.ts";
+import { isVectorIndex, withoutRandomRowid } from "../format/libsql-schema.ts";
 import { isWhole, type Selection, EVERYTHING, selects } from "../format/selection.ts";
 import { SqlScanner } from "../format/sql-scanner.ts";
 import type { Image } from "./image.ts";
-import { isVectorIndex, withoutRandomRowid } from "./patch.ts";
 import { quoteName, quoteText } from "./sql-text.ts";
 import { readSchema, readTables, type SchemaObject, type Table } from "./tables.ts";
 import { planRows, type RowPlan, writeRows } from "./write-rows.ts";
