@@ -63,7 +63,6 @@ export interface Emscripten {
   _sqlite3_value_free(value: number): void;
   _sqlite3_result_int(context: number, value: number): void;
   _sqlite3_result_text(context: number, text: number, bytes: number, free: number): void;
-  _sqlite3_result_value(context: number, value: number): void;
   _sqlite3_result_error(context: number, text: number, bytes: number): void;
   _sqlite3_result_error_code(context: number, code: number): void;
   _sqlite3_result_error_nomem(context: number): void;

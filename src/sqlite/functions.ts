@@ -116,10 +116,10 @@ export function placeOf(hay: Uint8Array, needle: Uint8Array, inCharacters: boole
 function replace(call: Call): void {
   const { engine, context, args } = call;
   const { module } = engine;
-  const [whole, pattern] = args as [number, number];
   for (const value of args.slice(0, 2)) if (textOf(call, value) === undefined) return;
-  if (module._sqlite3_value_bytes(pattern) === 0)
-    return module._sqlite3_result_value(context, whole);
+  const whole = textOf(call, args[0]!)!;
+  if (textOf(call, args[1]!)!.bytes.length === 0)
+    return module._sqlite3_result_text(context, whole.at, whole.bytes.length, TRANSIENT);
   if (textOf(call, args[2]!) === undefined) return;
   const [text, wanted, instead] = args.map((value) => textOf(call, value)!.bytes) as [
     Uint8Array,

@@ -53,6 +53,11 @@ export class Image {
     return this.#engine?.file.reads ?? 0;
   }
 
+  /** Steps of SQLite's virtual machine that its statements took so far. */
+  get steps(): number {
+    return this.#engine?.steps ?? 0;
+  }
+
   /** Bytes that SQLite holds at this moment. */
   get memoryUsed(): number {
     return this.#engine?.module._sqlite3_memory_used() ?? 0;
