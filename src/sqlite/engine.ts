@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers";
 import factory from "@journeyapps/wa-sqlite/dist/wa-sqlite-async.mjs";
 import { messageOf, NightjarError } from "../errors.ts";
 import { decode, encode } from "../format/bytes.ts";
@@ -70,6 +71,7 @@ export interface Emscripten {
   _sqlite3_strlike(pattern: number, text: number, escape: number): number;
   _sqlite3_strglob(pattern: number, text: number): number;
   _sqlite3_memory_used(): number;
+  _sqlite3_memory_highwater(reset: number): number;
   _sqlite3_overload_function(db: number, name: number, args: number): number;
   _sqlite3_bind_parameter_count(statement: number): number;
   _sqlite3_bind_null(statement: number, at: number): number;
@@ -109,7 +111,7 @@ const CONFIG_MEMSTATUS = 9;
 /** SQLITE_OPEN_… (https://sqlite.org/c3ref/c_open_autoproxy.html). */
 const OPEN = { read: 1, patch: 2, memory: 2 | 0x80 } as const;
 /** Steps of SQLite's virtual machine between two calls of the progress handler. */
-export const STEPS_PER_TICK = 1000;
+export const STEPS_PER_TICK = 200;
 
 /** Limits of a connection (https://sqlite.org/c3ref/c_limit_attached.html). */
 export const LIMIT = { LENGTH: 0, VDBE_OP: 5, FUNCTION_ARG: 6, ATTACHED: 7, PATTERN: 8 } as const;
@@ -135,9 +137,11 @@ const MOST_BUSY = 15 * 60_000;
  * moment (asyncify) after so many ticks at most, and sooner as long as steps turn out to be slow; and
  * after so many pages that were there at once.
  */
-const MOST_TICKS = 128;
+const MOST_TICKS = 64;
 const SLOW_MS = 25;
 const READS_PER_PAUSE = 128;
+/** Memory that SQLite took and gave back within a tick tells of long values: so many bytes count as one tick more. */
+const BYTES_PER_TICK = 8192;
 /** Steps' worth of work that the functions of functions.ts may do between two ticks: about a second. */
 const MOST_WORK = 25_000_000;
 
@@ -145,7 +149,7 @@ const MOST_WORK = 25_000_000;
 export const SHOWN = 80;
 
 /** Lets the other requests of the isolate run, and the clock go on (workerd stops it in between). */
-const breathe = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 0));
+const breathe = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 /** What wa-sqlite recognises a callback by whose answer may come later. */
 const LATER: object = Object.getPrototypeOf(async () => {}) as object;
@@ -319,10 +323,17 @@ export class Engine {
 
   #onTick(): Settled | Promise<number> {
     this.steps += STEPS_PER_TICK;
+    this.#left -= 1 + this.#work / STEPS_PER_TICK + this.#passingMemory() / BYTES_PER_TICK;
     this.#work = 0;
     if (this.#stops()) return settled(1);
-    if (--this.#left > 0) return settled(0);
+    if (this.#left > 0) return settled(0);
     return this.#pause().then(() => (this.#stops() ? 1 : 0));
+  }
+
+  /** Bytes that SQLite has taken since the last tick beyond those that it holds now. */
+  #passingMemory(): number {
+    const { module } = this;
+    return module._sqlite3_memory_highwater(1) - module._sqlite3_memory_used();
   }
 
   #stops(): boolean {
@@ -341,7 +352,8 @@ export class Engine {
     const took = now - this.#since;
     this.#busy += took;
     this.#since = now;
-    this.#slice = took > SLOW_MS ? 1 : Math.min(this.#slice * 2, MOST_TICKS);
+    this.#slice =
+      took > SLOW_MS ? Math.max(this.#slice >> 2, 1) : Math.min(this.#slice * 2, MOST_TICKS);
     this.#left = this.#slice;
   }
 

@@ -53,8 +53,14 @@ describe("SQL without an end", () => {
       "heavy steps",
       "WITH RECURSIVE c(x, s) AS (SELECT 1, hex(zeroblob(400000)) UNION ALL SELECT x + 1, s FROM c) SELECT count(*) FROM c WHERE upper(s) = lower(s)",
     ],
-    ["long texts that never match", "SELECT sum(instr(hex(zeroblob(400000)), hex(zeroblob(200000)) || a.v)) FROM n a, n b, n c"],
-    ["a window", "SELECT length(group_concat(a.v) OVER (ROWS BETWEEN 50000 PRECEDING AND CURRENT ROW)) FROM n a, n b, n c LIMIT 1 OFFSET 1000000"],
+    [
+      "long texts that never match",
+      "SELECT sum(instr(hex(zeroblob(400000)), hex(zeroblob(200000)) || a.v)) FROM n a, n b, n c",
+    ],
+    [
+      "a window",
+      "SELECT length(group_concat(a.v) OVER (ROWS BETWEEN 50000 PRECEDING AND CURRENT ROW)) FROM n a, n b, n c LIMIT 1 OFFSET 1000000",
+    ],
   ])("is stopped at its limit, and others are answered meanwhile: %s", async (_, sql) => {
     const image = await open(
       "CREATE TABLE n(v); WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 300) INSERT INTO n SELECT x FROM c;",
@@ -84,7 +90,9 @@ describe("SQL without an end", () => {
   it("in a dump is not run at all, and a drill of it is unproven", async () => {
     const dump = async (sql: string) => {
       async function* text() {
-        yield new TextEncoder().encode(`PRAGMA foreign_keys=OFF;\nBEGIN TRANSACTION;\n${sql}\nCOMMIT;\n`);
+        yield new TextEncoder().encode(
+          `PRAGMA foreign_keys=OFF;\nBEGIN TRANSACTION;\n${sql}\nCOMMIT;\n`,
+        );
       }
       return failure(replayDump(text()));
     };
@@ -124,7 +132,9 @@ describe("SQL without an end", () => {
       `CREATE TABLE t(a, b, CHECK (a = '' OR a LIKE '%' || b || '1'));
        INSERT INTO t VALUES ('', '');`,
     );
-    await database.exec("PRAGMA ignore_check_constraints = ON; INSERT INTO t VALUES (hex(zeroblob(1000000)), hex(zeroblob(20000)))");
+    await database.exec(
+      "PRAGMA ignore_check_constraints = ON; INSERT INTO t VALUES (hex(zeroblob(1000000)), hex(zeroblob(20000)))",
+    );
     const context = testContext({ slow: database.config });
     const run = backUp(context, manualRun("slow"));
     expect(await answersDuring(run)).toBeGreaterThan(2);
@@ -138,17 +148,22 @@ describe("SQL without an end", () => {
 });
 
 describe("SQL that reaches elsewhere", () => {
-  it.each(["ATTACH ':memory:' AS o", "VACUUM INTO 'x'", "VACUUM", "DETACH main", "SELECT load_extension('x')", "PRAGMA temp_store_directory = '/'", "PRAGMA trusted_schema = ON"])(
-    "is denied whoever asks, in an image and in one that is erased from: %s",
-    async (sql) => {
-      const database = await PageDatabase.create("CREATE TABLE t(v)");
-      const bytes = await databaseBytes(database.client);
-      const image = await openImage(pagesOf(bytes));
-      const { image: erased } = await openErased(pagesOf(bytes), []);
-      for (const opened of [image, erased]) {
-        expect((await failure(opened.rows(sql, () => 0))).message).toMatch(/not authorized/);
-        opened.close();
-      }
-    },
-  );
+  it.each([
+    "ATTACH ':memory:' AS o",
+    "VACUUM INTO 'x'",
+    "VACUUM",
+    "DETACH main",
+    "SELECT load_extension('x')",
+    "PRAGMA temp_store_directory = '/'",
+    "PRAGMA trusted_schema = ON",
+  ])("is denied whoever asks, in an image and in one that is erased from: %s", async (sql) => {
+    const database = await PageDatabase.create("CREATE TABLE t(v)");
+    const bytes = await databaseBytes(database.client);
+    const image = await openImage(pagesOf(bytes));
+    const { image: erased } = await openErased(pagesOf(bytes), []);
+    for (const opened of [image, erased]) {
+      expect((await failure(opened.rows(sql, () => 0))).message).toMatch(/not authorized/);
+      opened.close();
+    }
+  });
 });
