@@ -137,6 +137,11 @@ export const TRAITS = {
     retryable: false,
     hint: 'The server offers its pages in no way that Nightjar knows: set the database\'s `capture` to "auto" or "dump", and remove `follow`.',
   },
+  SCHEMA_TOO_LARGE: {
+    status: 422,
+    retryable: false,
+    hint: "Nothing was kept. Spread the tables over several databases, or drop those that nobody uses: about 15,000 tables can be backed up.",
+  },
   MOMENT_UNAVAILABLE: {
     status: 422,
     retryable: false,
