@@ -30,6 +30,7 @@ export async function readErasures(bucket: GuardedBucket, database: string): Pro
   const prefix = `${ERASURES}${database}/`;
   const keys = new Set(await bucket.expectedUnder(prefix)); // also those that somebody has deleted
   for await (const { key } of listObjects(bucket, prefix)) keys.add(key);
+  await bucket.expect([...keys]);
   const erasures: Erasure[] = [];
   for (const key of [...keys].toSorted()) {
     const text = await readDocument(bucket, key);
