@@ -137,6 +137,11 @@ export const TRAITS = {
     retryable: false,
     hint: 'The server offers its pages in no way that Nightjar knows: set the database\'s `capture` to "auto" or "dump", and remove `follow`.',
   },
+  SCHEMA_TOO_LARGE: {
+    status: 422,
+    retryable: false,
+    hint: "Nothing was kept. Spread the tables over several databases, or drop those that nobody uses: about 15,000 tables can be backed up.",
+  },
   MOMENT_UNAVAILABLE: {
     status: 422,
     retryable: false,
@@ -182,6 +187,11 @@ export const TRAITS = {
     status: 502,
     retryable: false,
     hint: "The stored bytes are not those that were written: choose another backup.",
+  },
+  OBJECT_UNSIGNED: {
+    status: 502,
+    retryable: false,
+    hint: "If an older Nightjar wrote it, or SIGNING_KEY was changed or lost since: `nightjar rebuild --accept-unsigned` takes it as it is. If you do not know who wrote it, look at it first: docs/runbook.md.",
   },
   COPY_UNAVAILABLE: {
     status: 422,
@@ -252,6 +262,11 @@ export const TRAITS = {
     status: 503,
     retryable: true,
     hint: "D1 did not answer, or lacks its tables: `npx wrangler d1 migrations apply DB --remote` (`--local` for wrangler dev).",
+  },
+  CATALOG_CONFLICT: {
+    status: 409,
+    retryable: false,
+    hint: "The catalog has another row with the same id, or cannot hold this one: compare the two with `nightjar list`.",
   },
   RUN_LOST: {
     status: 500,

@@ -5,6 +5,7 @@ import { askMoment } from "../jobs/ask.ts";
 import { refuseFormat } from "../jobs/derive.ts";
 import { erasuresAt, refuseFile } from "../jobs/erasures.ts";
 import { momentAt, windowOf } from "../jobs/log-moment.ts";
+import { verifyLog } from "../jobs/verify-log.ts";
 import { atField } from "./at-input.ts";
 import { configured, knownDatabase } from "./configured.ts";
 import type { HttpEnv } from "./hono-env.ts";
@@ -19,6 +20,10 @@ const newLinkSchema = v.strictObject({
   expiresIn: expiresInField,
 });
 const questionSchema = v.strictObject({ at: v.optional(atField), ...querySchema.entries });
+const VERIFY_AFTER = "must be the `next` of the call before";
+const verifySchema = v.strictObject({
+  after: v.optional(v.pipe(v.string(VERIFY_AFTER), v.maxLength(1024, VERIFY_AFTER))),
+});
 const timelineSchema = v.strictObject({
   limit: v.optional(
     v.pipe(
@@ -58,6 +63,12 @@ export const moments = new Hono<HttpEnv>()
     const { name } = await configured(c.env, c.req.param("db"));
     // Null where there is no log yet and the next backup begins one.
     return c.json({ database: name, log: await c.env.followers.pull(name) });
+  })
+
+  // Read the segments of the log back, a part of them at a time.
+  .post("/:db/log/verify", input("json", verifySchema), async (c) => {
+    const { name } = await knownDatabase(c.env, c.req.param("db"));
+    return c.json(await verifyLog(c.env, name, c.req.valid("json").after));
   })
 
   .post("/:db/links", input("json", newLinkSchema), async (c) => {

@@ -6,6 +6,7 @@ import { lastFinishedRun, newestRuns, type Run } from "../catalog/runs.ts";
 import type { DatabaseConfig } from "../config.ts";
 import type { Context } from "../context.ts";
 import type { CopyState } from "../copy.ts";
+import { countRows } from "../format/table-rows.ts";
 import type { Manifest } from "../manifest.ts";
 import { formatsOf, storedForm } from "../plan/formats.ts";
 import { type Freshness, freshness } from "../plan/freshness.ts";
@@ -49,6 +50,7 @@ export function copyView({ state, at, to, error }: CopyState) {
 export function manifestView(manifest: Manifest) {
   return {
     ...manifest,
+    rows: countRows(manifest.tables), // Nightjar 0.1 counted those of SQLite's own tables too
     pin: manifest.pin ?? null,
     formats: [...formatsOf(storedForm(manifest))],
   };

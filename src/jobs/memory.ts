@@ -3,6 +3,7 @@ import type { Manifest } from "../manifest.ts";
 import { type Format, partsOf } from "../plan/formats.ts";
 import { MemoryBudget, PATIENCE } from "../memory-budget.ts";
 import type { Act } from "../proof.ts";
+import { IN_MEMORY, REPLAYABLE } from "./scratch.ts";
 
 const MIB = 1024 * 1024;
 
@@ -39,8 +40,10 @@ export function proofCost({ kind, raw, snapshot, encryption }: Manifest, act: Ac
     return snapshot === null || encryption !== undefined
       ? 12 * MIB
       : SQLITE + 4 * MIB + 20 * snapshot.pageCount;
-  if (kind === "dump") return SQLITE + Math.ceil(1.5 * raw.bytes);
-  return SQLITE + Math.min(raw.bytes + (encryption?.content.bytes ?? 0), 20 * MIB);
+  if (kind === "dump") return raw.bytes > REPLAYABLE ? MIB : SQLITE + Math.ceil(1.5 * raw.bytes);
+  const inMemory = raw.bytes + (encryption?.content.bytes ?? 0);
+  // What is larger is opened in the bucket, with a cache of its own.
+  return SQLITE + (inMemory > IN_MEMORY ? 20 * MIB : inMemory + 2 * MIB);
 }
 
 /** What a download that is made while it is sent holds, bytes. */

@@ -2,6 +2,7 @@ import type { Context } from "../context.ts";
 import { NightjarError } from "../errors.ts";
 import { lowerName, type Selection, selects } from "../format/selection.ts";
 import { withoutBlanks } from "../format/sql-tokens.ts";
+import { isOwn } from "../format/table-rows.ts";
 import type { Verified } from "../restore-report.ts";
 import { digestTable, isHeld } from "../sqlite/digest-tables.ts";
 import { hashSchema } from "../sqlite/facts.ts";
@@ -79,7 +80,7 @@ async function compareImage(
       throw differs(`table ${table.name} has ${after.rows} rows, not ${before.rows}`);
     if (before.sha256 !== after.sha256)
       throw differs(`table ${table.name} has other values in its ${before.rows} rows`);
-    total += after.rows;
+    if (!isOwn(table.name)) total += after.rows;
     count++;
   }
   return { tables: count, rows: total, hashed: true };
@@ -148,10 +149,9 @@ function firstOther(before: readonly SchemaObject[], after: readonly SchemaObjec
   const line = ({ type, name, table, sql }: SchemaObject) =>
     JSON.stringify([type, name, table, sql?.trimEnd() ?? null]);
   const [had, has] = [new Set(before.map(line)), new Set(after.map(line))];
-  const isOwn = ({ name }: SchemaObject) => /^sqlite_/i.test(name);
   const other =
-    before.find((object) => !isOwn(object) && !has.has(line(object))) ??
-    after.find((object) => !isOwn(object) && !had.has(line(object)));
+    before.find((object) => !isOwn(object.name) && !has.has(line(object))) ??
+    after.find((object) => !isOwn(object.name) && !had.has(line(object)));
   return other === undefined ? "in its order" : `${other.type} ${other.name}`;
 }
 

@@ -53,7 +53,9 @@ describe.each(["pages", "dump"] as const)("an erasure list, over a backup by %s"
     const entry = await erase("people", "id", 42);
     await erase("orders", "person", "42");
     await erase("logins", "email", "bob@example.org");
-    expect(JSON.stringify(await readErasures(BUCKET, name))).not.toMatch(/bob|"42"|:42[,}]/);
+    expect(JSON.stringify(await readErasures(context.bucket, name))).not.toMatch(
+      /bob|"42"|:42[,}]/,
+    );
     expect(entry).toMatchObject({ table: "people", column: "id", who: "dpo" });
 
     for (const [body, text] of [

@@ -8,14 +8,26 @@ import { GOES_ON, ifStopped } from "../unfinished.ts";
 
 export default defineCommand({
   meta: { name: "rebuild", description: "Make the catalog again from what lies in the bucket" },
-  args: { json },
+  args: {
+    "accept-unsigned": {
+      type: "boolean",
+      description: "Also what an older Nightjar wrote, or one with another SIGNING_KEY",
+      default: false,
+    },
+    json,
+  },
   async run({ args }) {
     const client = apiClient(connection(process.env));
     const progress = new Progress(args.json);
+    const acceptUnsigned = args["accept-unsigned"];
     const total = { backups: 0, entered: 0, lineages: 0, left: [] as Left[] };
     for (let after: string | null | undefined; after !== null;) {
       const part = await ifStopped(GOES_ON, () =>
-        bodyOf(client.v1.rebuild.$post({ json: after == null ? {} : { after } })),
+        bodyOf(
+          client.v1.rebuild.$post({
+            json: { acceptUnsigned, ...(after !== undefined && after !== null && { after }) },
+          }),
+        ),
       );
       total.backups += part.backups;
       total.entered += part.entered;
@@ -34,12 +46,14 @@ export default defineCommand({
     }
     if (total.left.length > 0)
       throw new CliError(EXIT.failed, `${total.left.length} objects could not be entered.`, {
-        hint: "They stay in the bucket as they are; see docs/runbook.md.",
+        hint: total.left.some(({ error }) => error.code === "OBJECT_UNSIGNED")
+          ? "They stay in the bucket as they are. If an older Nightjar wrote the unsigned ones, or SIGNING_KEY was changed: `nightjar rebuild --accept-unsigned`; see docs/runbook.md."
+          : "They stay in the bucket as they are; see docs/runbook.md.",
       });
   },
 });
 
 interface Left {
   key: string;
-  error: { message: string };
+  error: { code: string; message: string };
 }

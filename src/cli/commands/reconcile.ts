@@ -18,6 +18,7 @@ export default defineCommand({
       ["entered into the catalog", found.entered],
       ["gone from the bucket, and corrupt now", found.missing],
       ["being verified, as no run did", found.verifying],
+      ["damaged segments of page logs, which have ended", found.damaged],
       ["parts of nothing that is known, left alone", found.orphans],
     ] as const;
     for (const [what, items] of lines) {
