@@ -3,6 +3,7 @@ import { copyFile, lstat, rename, rm } from "node:fs/promises";
 import { DatabaseSync } from "node:sqlite";
 import { isWhole, lowerName, type Selection, selectionOf } from "../format/selection.ts";
 import { stamp } from "../plan/stamp.ts";
+import { asOfWords } from "./as-of.ts";
 import type { Client } from "./client.ts";
 import { saveVerified } from "./download.ts";
 import { CliError, EXIT } from "./exit.ts";
@@ -60,11 +61,20 @@ export async function restoreToFile(
       ...checked.notes,
       ...erasedNotes(found),
     ];
-    if (json) printJson({ file, bytes, asOf: found.asOf, movedAside: aside, ...checked, notes });
+    if (json)
+      printJson({
+        file,
+        bytes,
+        asOf: found.asOf,
+        takenAt: found.takenAt,
+        movedAside: aside,
+        ...checked,
+        notes,
+      });
     else {
       for (const note of notes) console.error(`Note: ${note}`);
       if (aside !== null) console.log(`What stood there before is ${aside}.`);
-      console.log(`${file}: ${size(bytes)}, ${found.what}, as of ${found.asOf}. ${checked.words}`);
+      console.log(`${file}: ${size(bytes)}, ${found.what}, ${asOfWords(found)}. ${checked.words}`);
     }
   } finally {
     for (const suffix of ["", ...BESIDE]) await rm(made + suffix, { force: true });
@@ -218,7 +228,7 @@ function refuseMissing(database: DatabaseSync, tables: readonly string[]): void 
 }
 
 function printPlan(
-  { what, kind, asOf, bytes, tables, loss }: Found,
+  { what, kind, asOf, takenAt, bytes, tables, loss }: Found,
   options: RestoreOptions,
   file: string,
   aside: string | null,
@@ -233,6 +243,7 @@ function printPlan(
       what,
       kind,
       asOf,
+      takenAt,
       bytes,
       file,
       movesAside: aside,
@@ -242,7 +253,9 @@ function printPlan(
     });
     return;
   }
-  console.log(`Would restore ${what} as of ${asOf} (${kind}, ${size(bytes)}) to ${file}.`);
+  console.log(
+    `Would restore ${what} ${asOfWords({ asOf, takenAt })} (${kind}, ${size(bytes)}) to ${file}.`,
+  );
   if (only !== null) console.log(`Only the ${only}.`);
   if (options.tables !== undefined && chosen === undefined)
     console.log(`Only the tables ${options.tables.join(", ")}.`);

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { asOfWords } from "./as-of.ts";
 import * as v from "valibot";
 import { messageOf } from "../errors.ts";
 import { pageFormOf } from "../format/first-page.ts";
@@ -67,17 +68,24 @@ export async function restoreToTurso(
     if (options.json) printJson({ ...plan(found), org, group, name: wanted.name });
     else
       console.log(
-        `Would make the database ${wanted.name} in ${org}, group ${group}, and upload ${found.what} as of ${found.asOf} (${size(found.bytes)}).\n${found.loss.words}`,
+        `Would make the database ${wanted.name} in ${org}, group ${group}, and upload ${found.what} ${asOfWords(found)} (${size(found.bytes)}).\n${found.loss.words}`,
       );
     return;
   }
   const url = await upload(found, base, { ...wanted, org, group }, new Progress(options.json));
-  if (options.json) printJson({ url, name: wanted.name, asOf: found.asOf, bytes: found.bytes });
-  else console.log(`${url}: ${size(found.bytes)}, ${found.what}, as of ${found.asOf}.`);
+  if (options.json)
+    printJson({
+      url,
+      name: wanted.name,
+      asOf: found.asOf,
+      takenAt: found.takenAt,
+      bytes: found.bytes,
+    });
+  else console.log(`${url}: ${size(found.bytes)}, ${found.what}, ${asOfWords(found)}.`);
 }
 
-function plan({ what, kind, asOf, bytes, loss }: Found) {
-  return { what, kind, asOf, bytes, loss };
+function plan({ what, kind, asOf, takenAt, bytes, loss }: Found) {
+  return { what, kind, asOf, takenAt, bytes, loss };
 }
 
 /** @returns the new database's address */

@@ -1,5 +1,6 @@
 import type { Context } from "../context.ts";
 import { type ErrorCode, type ErrorReport, NightjarError } from "../errors.ts";
+import { refuseUnfinished } from "../format/restore-marker.ts";
 import type { TableDigest } from "../format/table-digest.ts";
 import type { Manifest } from "../manifest.ts";
 import type { Outcome, Proof } from "../proof.ts";
@@ -58,6 +59,10 @@ export async function drillBackup(
       // A dump's hash is over its own statements, which the verify has compared.
       if (manifest.kind === "snapshot") sameSchema(manifest, hashSchema(schema));
       return sameCounts(manifest, tables);
+    });
+    await findings.check("finished", async () => {
+      refuseUnfinished(await readSchema(scratch!.image));
+      return "no unfinished restore has left it";
     });
     for (const sql of userChecks)
       await findings.check(`check: ${sql}`, () => holds(scratch!.image, sql, () => deps.now()));

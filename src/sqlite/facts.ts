@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { isMarker } from "../format/restore-marker.ts";
 import { findMigrationTable } from "../format/migrations.ts";
 import type { Image } from "./image.ts";
 import { quoteName } from "./sql-text.ts";
@@ -20,6 +21,8 @@ export interface ImageFacts {
   /** The newest row of a known migrations table. */
   readonly migration: { readonly table: string; readonly name: string } | null;
   readonly tables: readonly TableFact[];
+  /** Whether it is what an unfinished restore left. */
+  readonly unfinished: boolean;
 }
 
 /** @throws NightjarError `OBJECT_CORRUPT`; the page reader's own */
@@ -32,6 +35,7 @@ export async function imageFacts(image: Image): Promise<ImageFacts> {
     schemaHash: hashSchema(schema),
     migration: await newestMigration(image, tables),
     tables: tables.map(({ name, rootpage, kind }) => ({ name, rootpage, kind })),
+    unfinished: schema.some(isMarker),
   };
 }
 

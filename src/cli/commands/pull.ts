@@ -4,6 +4,7 @@ import { apiClient, bodyOf, type Client, connection } from "../client.ts";
 import { storedFormat } from "../../plan/formats.ts";
 import { saveDecrypted, type Sealed } from "../decrypt.ts";
 import { type Digest, digestIn, saveVerified } from "../download.ts";
+import { asOfWords } from "../as-of.ts";
 import { CliError } from "../exit.ts";
 import { findBackup, makeLink } from "../link.ts";
 import { identityFile } from "../identity.ts";
@@ -47,21 +48,21 @@ export default defineCommand({
         { ...WHOLE, database: db, at, overwrite: force, identity: args.identity, json: args.json },
         output,
       );
-    const { asOf } = found;
+    const { asOf, takenAt } = found;
     const { bytes, erasures = 0 } =
       "sealed" in found
         ? await saveDecrypted(client, found.sealed, format, args.identity, file, args.json)
         : { bytes: await saveVerified(found.url, found.digest, file, args.json) };
-    if (args.json) printJson({ file, bytes, asOf });
+    if (args.json) printJson({ file, bytes, asOf, takenAt });
     else {
       const without = erasures === 0 ? "" : ", without the rows that were erased since";
-      console.log(`${file}: ${size(bytes)}, as of ${asOf}${without}.`);
+      console.log(`${file}: ${size(bytes)}, ${asOfWords(found)}${without}.`);
     }
   },
 });
 
 /** A link, or a backup that has to be opened on this machine. */
-type Wanted = { readonly asOf: string } & (
+type Wanted = { readonly asOf: string; readonly takenAt: string | null } & (
   { readonly url: string; readonly digest: Digest | undefined } | { readonly sealed: Sealed }
 );
 
@@ -85,11 +86,11 @@ async function find(
   if (at === undefined) {
     const backup = await findBackup(client, db, "latest");
     const asOf = backup.snapshot?.committedAt ?? backup.takenAt;
-    const { encryption } = backup;
+    const { encryption, takenAt } = backup;
     if (encryption !== undefined && format !== storedFormat(backup.kind, true))
-      return { sealed: { ...backup, encryption }, asOf };
+      return { sealed: { ...backup, encryption }, asOf, takenAt };
     const { url, erasures } = await makeLink(client, backup.id, format, "1h");
-    return { url, digest: erasures === 0 ? digestIn(backup, format) : undefined, asOf };
+    return { url, digest: erasures === 0 ? digestIn(backup, format) : undefined, asOf, takenAt };
   }
   const link = await bodyOf(
     client.v1.databases[":db"].links.$post({
@@ -97,5 +98,5 @@ async function find(
       json: { at, format, expiresIn: "1h" },
     }),
   );
-  return { url: link.url, digest: undefined, asOf: link.moment.committedAt };
+  return { url: link.url, digest: undefined, asOf: link.moment.committedAt, takenAt: null };
 }
