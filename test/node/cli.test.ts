@@ -54,7 +54,7 @@ it("takes SQL as it is", async () => {
 
 it("shows its help", async () => {
   expect((await nightjar(["--help"])).out).toContain(
-    "backup|list|status|url|download|pull|query|restore|timeline|verify|drill|copy|erase|rebuild|reconcile|pin|unpin|prune",
+    "backup|list|status|url|download|pull|query|restore|timeline|verify|drill|copy|erase|erasures|rebuild|reconcile|pin|unpin|prune",
   );
   expect((await nightjar(["url", "--help"])).out).toContain("--expires");
 });
