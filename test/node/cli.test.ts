@@ -1,4 +1,6 @@
+import { createServer } from "node:http";
 import { tmpdir } from "node:os";
+import { text } from "node:stream/consumers";
 import { expect, it } from "vitest";
 import { runCli } from "../support/run-cli.ts";
 
@@ -27,6 +29,8 @@ it.each([
   ["query ../shop SELECT", '"../shop" is no name or id'],
   ["query shop SELECT 1", 'does not take "1"'],
   ["query shop SELECT --backup x --at y", "--at and --backup exclude each other"],
+  ["erasures shop --withdraw x", "--withdraw and --reason go together"],
+  ["erase shop --table t --column c --key -", "There is no key on standard input"],
   ["list ../shop", '"../shop" is no name or id'],
   ["download shop -o", "argument missing"],
   ["download shop -o /dev/null --force", "is not a plain file"],
@@ -44,6 +48,28 @@ it("says which variables are missing, and when nobody answers", async () => {
   const unreachable = await nightjar(["status", "--json"]);
   expect(unreachable.code).toBe(4);
   expect(JSON.parse(unreachable.err)).toMatchObject({ error: { hint: expect.any(String) } });
+});
+
+it("reads the key of an erasure from standard input, where the shell keeps no history of it", async () => {
+  const asked: unknown[] = [];
+  const server = createServer((request, response) => {
+    void text(request).then((body) => {
+      asked.push(JSON.parse(body));
+      response.setHeader("content-type", "application/json");
+      response.end(JSON.stringify({ id: "e1", at: "2026-11-28T00:00:00.000Z", checked: "not" }));
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as { port: number };
+  const args = ["erase", "shop", "--table", "t", "--column", "c", "--key", "-", "--who", "me"];
+  const env = { ...ENV, NIGHTJAR_URL: `http://127.0.0.1:${port}` };
+  const { code, out } = await runCli(args, tmpdir(), env, " ann@example.com\n");
+  server.close();
+  expect({ code, asked }).toEqual({
+    code: 0,
+    asked: [{ table: "t", column: "c", key: " ann@example.com", who: "me", force: false }],
+  });
+  expect(out).not.toContain("ann@example.com");
 });
 
 it("takes SQL as it is", async () => {
