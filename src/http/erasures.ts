@@ -1,7 +1,7 @@
 import { Hono } from "hono";
 import * as v from "valibot";
 import { erase, erasuresOf, withdraw } from "../jobs/erasures.ts";
-import { configured } from "./configured.ts";
+import { knownDatabase } from "./configured.ts";
 import type { HttpEnv } from "./hono-env.ts";
 import { input } from "./input.ts";
 
@@ -36,15 +36,15 @@ const withdrawal = v.strictObject({
 /** `/v1/databases/:db/erasures`: rows that no restore and no download may bring back. */
 export const erasures = new Hono<HttpEnv>()
   .get("/:db/erasures", async (c) => {
-    const { name: database } = configured(c.env, c.req.param("db"));
+    const { name: database } = await knownDatabase(c.env, c.req.param("db"));
     return c.json({ erasures: await erasuresOf(c.env, database) });
   })
   .post("/:db/erasures", input("json", schema), async (c) => {
-    const { name: database } = configured(c.env, c.req.param("db"));
+    const { name: database } = await knownDatabase(c.env, c.req.param("db"));
     return c.json(await erase(c.env, { database, ...c.req.valid("json") }), 201);
   })
   .delete("/:db/erasures/:id", input("json", withdrawal), async (c) => {
-    const { name: database } = configured(c.env, c.req.param("db"));
+    const { name: database } = await knownDatabase(c.env, c.req.param("db"));
     const id = c.req.param("id");
     return c.json(await withdraw(c.env, { database, id, ...c.req.valid("json") }));
   });

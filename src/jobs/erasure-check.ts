@@ -7,7 +7,7 @@ import { lowerName } from "../format/selection.ts";
 import { readSqlHead } from "../format/sql-head.ts";
 import { SqlScanner } from "../format/sql-scanner.ts";
 import type { Manifest } from "../manifest.ts";
-import { closestName } from "../plan/closest-name.ts";
+import { nearest } from "../plan/nearest.ts";
 import { openImage } from "../sqlite/open.ts";
 import { momentAt, windowOf } from "./log-moment.ts";
 import { dumpText, type Stored, storedPages } from "./stored.ts";
@@ -47,10 +47,10 @@ export async function checkColumn(
 
 function refuseUnknown(what: string, name: string, known: readonly string[], from: string): void {
   if (known.some((one) => lowerName(one) === lowerName(name))) return;
-  const guess = closestName(name, known);
+  const guess = nearest(name, known);
   throw new NightjarError(
     "ERASURE_UNKNOWN",
-    `There is no ${what} called ${name} in ${from}${guess === undefined ? "" : `: did you mean ${guess}?`}${guess === undefined ? "." : ""}`,
+    `There is no ${what} called ${name} in ${from}${guess === undefined ? "." : `: did you mean ${guess}?`}`,
   );
 }
 

@@ -1,8 +1,30 @@
 import { Cron } from "croner";
-import { HOUR } from "./duration.ts";
+import { HOUR, MINUTE } from "./duration.ts";
 
 /** How long after a scheduled moment its backup may still be missing before the database is late. */
 export const GRACE = HOUR;
+
+/** Runs that share a schedule start within so many minutes. */
+const SPREAD = 30;
+
+/**
+ * How long after its scheduled moment the run of a database starts, ms: whole minutes, stable by its
+ * name, over as many minutes as databases share the schedule. One that is alone starts at once.
+ *
+ * @param schedules those of all databases, its own included
+ */
+export function startDelay(name: string, schedule: string, schedules: Iterable<string>): number {
+  let sharing = 0;
+  for (const other of schedules) if (other === schedule) sharing++;
+  return (hashOf(name) % Math.max(1, Math.min(sharing, SPREAD))) * MINUTE;
+}
+
+/** FNV-1a, 32 bits, its upper half folded in (https://www.ietf.org/archive/id/draft-eastlake-fnv-17.html). */
+function hashOf(text: string): number {
+  let hash = 0x811c_9dc5;
+  for (const character of text) hash = Math.imul(hash ^ character.codePointAt(0)!, 0x0100_0193);
+  return (hash ^ (hash >>> 16)) >>> 0;
+}
 
 function cron(schedule: string): Cron {
   return new Cron(schedule, { timezone: "UTC", mode: "5-part", paused: true });

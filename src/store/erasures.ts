@@ -1,7 +1,9 @@
 import { NightjarError } from "../errors.ts";
 import type { StoredErasure, Withdrawal } from "../format/erasure.ts";
+import { parseErasure, parseWithdrawal, WITHDRAWN } from "../model/parse-erasure.ts";
 import { stamp } from "../plan/stamp.ts";
 import { readDocument, writeDocument } from "./document.ts";
+import type { GuardedBucket } from "./guarded-bucket.ts";
 import { listObjects } from "./list.ts";
 
 /**
@@ -11,13 +13,11 @@ import { listObjects } from "./list.ts";
  */
 export const ERASURES = "erasures/";
 
-const WITHDRAWN = ".withdrawn.json";
-
 /** An entry, and what takes it back. */
 export type ListedErasure = StoredErasure & { withdrawn?: Withdrawal };
 
 /** @throws NightjarError `STORE_FAILED`, `STORE_CONFLICT` */
-export async function addErasure(bucket: R2Bucket, erasure: StoredErasure): Promise<void> {
+export async function addErasure(bucket: GuardedBucket, erasure: StoredErasure): Promise<void> {
   await writeDocument(bucket, `${placeOf(erasure)}.json`, textOf(erasure));
 }
 
@@ -27,7 +27,7 @@ export async function addErasure(bucket: R2Bucket, erasure: StoredErasure): Prom
  * @throws NightjarError `STORE_FAILED`, `STORE_CONFLICT`
  */
 export async function addWithdrawal(
-  bucket: R2Bucket,
+  bucket: GuardedBucket,
   erasure: StoredErasure,
   withdrawal: Withdrawal,
 ): Promise<void> {
@@ -37,19 +37,25 @@ export async function addWithdrawal(
 /**
  * Every entry of a database's list, the oldest first.
  *
- * @throws NightjarError `STORE_FAILED`; `OBJECT_CORRUPT`, `OBJECT_MISSING` for an entry that cannot be
- *   read: then nothing may be restored without it
+ * @throws NightjarError `STORE_FAILED`; `OBJECT_CORRUPT`, `OBJECT_UNSIGNED`, `OBJECT_MISSING` for an entry
+ *   that cannot be read: then nothing may be restored without it
  */
-export async function readErasures(bucket: R2Bucket, database: string): Promise<ListedErasure[]> {
+export async function readErasures(
+  bucket: GuardedBucket,
+  database: string,
+): Promise<ListedErasure[]> {
+  const prefix = `${ERASURES}${database}/`;
+  const keys = new Set(await bucket.expectedUnder(prefix)); // also those that somebody has deleted
+  for await (const { key } of listObjects(bucket, prefix)) keys.add(key);
   const erasures: StoredErasure[] = [];
   const withdrawals = new Map<string, Withdrawal>();
-  for await (const { key } of listObjects(bucket, `${ERASURES}${database}/`)) {
+  for (const key of [...keys].toSorted()) {
     const text = await readDocument(bucket, key);
     if (text === null) throw new NightjarError("OBJECT_MISSING", `${key} is not in the bucket.`);
     if (key.endsWith(WITHDRAWN)) {
-      const withdrawal = parsed<Withdrawal>(key, text);
+      const withdrawal = parseWithdrawal(text, key);
       withdrawals.set(withdrawal.id, withdrawal);
-    } else erasures.push(parsed<StoredErasure>(key, text));
+    } else erasures.push(parseErasure(text, key));
   }
   return erasures.map((erasure) => {
     const withdrawn = withdrawals.get(erasure.id);
@@ -63,24 +69,4 @@ function placeOf({ database, at, id }: StoredErasure): string {
 
 function textOf(document: object): string {
   return `${JSON.stringify(document, undefined, 2)}\n`;
-}
-
-/** A document whose id and database are those of its key. */
-function parsed<T extends { readonly id: string; readonly database: string }>(
-  key: string,
-  text: string,
-): T {
-  try {
-    const document = JSON.parse(text) as T;
-    const { id, database } = document;
-    const ends = [`-${id}.json`, `-${id}${WITHDRAWN}`].some((end) => key.endsWith(end));
-    if (ends && key.startsWith(`${ERASURES}${database}/`)) return document;
-  } catch (thrown) {
-    throw noEntry(key, thrown);
-  }
-  throw noEntry(key);
-}
-
-function noEntry(key: string, cause?: unknown): NightjarError {
-  return new NightjarError("OBJECT_CORRUPT", `${key} is no entry of an erasure list.`, { cause });
 }

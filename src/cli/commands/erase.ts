@@ -4,7 +4,7 @@ import { defineCommand } from "citty";
 import { database, json } from "../args.ts";
 import { apiClient, bodyOf, connection } from "../client.ts";
 import { CliError, EXIT } from "../exit.ts";
-import { printJson } from "../output.ts";
+import { print, printJson } from "../output.ts";
 
 export default defineCommand({
   meta: {
@@ -40,10 +40,10 @@ export default defineCommand({
       }),
     );
     if (args.json) return printJson(entry);
-    console.log(
+    print(
       `Rows of ${table} with this ${column} are left out of every restore and download of ${args.database} as it was before ${entry.at} (entry ${entry.id}; names: ${entry.checked}).`,
     );
-    console.log("Stored backups are not rewritten: they go when their retention ends.");
+    print("Stored backups are not rewritten: they go when their retention ends.");
   },
 });
 

@@ -3,7 +3,7 @@ import { defineCommand } from "citty";
 import { database, json } from "../args.ts";
 import { apiClient, bodyOf, connection } from "../client.ts";
 import { CliError, EXIT } from "../exit.ts";
-import { moment, printJson, printTable } from "../output.ts";
+import { moment, print, printJson, printTable } from "../output.ts";
 
 export default defineCommand({
   meta: { name: "erasures", description: "List a database's erasure list, or withdraw an entry" },
@@ -28,13 +28,13 @@ export default defineCommand({
         }),
       );
       if (args.json) return printJson(entry);
-      return console.log(
+      return print(
         `Entry ${id} is withdrawn: rows of ${entry.table} that it names come back with restores and downloads. It stays in the list.`,
       );
     }
     const { erasures } = await bodyOf(client.v1.databases[":db"].erasures.$get({ param: { db } }));
     if (args.json) return printJson(erasures.map(({ hmacKey: _, ...entry }) => entry));
-    if (erasures.length === 0) return console.log(`The erasure list of ${db} is empty.`);
+    if (erasures.length === 0) return print(`The erasure list of ${db} is empty.`);
     printTable([
       ["id", "since", "table", "column", "who", "state"],
       ...erasures.map(({ id: entry, at, table, column, who, withdrawn }) => [
