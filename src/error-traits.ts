@@ -218,6 +218,16 @@ export const TRAITS = {
     retryable: false,
     hint: "Ask for sql or libsql.sql, from which the rows are left out; `nightjar pull` makes the file from it by itself.",
   },
+  ERASURE_UNKNOWN: {
+    status: 422,
+    retryable: false,
+    hint: "Nothing was added. Correct the name; for a table that only older backups have, use `--force` (`force: true`).",
+  },
+  ERASURE_NOT_FOUND: {
+    status: 404,
+    retryable: false,
+    hint: "`nightjar erasures <database>` lists the entries with their ids.",
+  },
   ERASURE_FAILED: {
     status: 422,
     retryable: false,

@@ -2,11 +2,12 @@ import { createHash } from "node:crypto";
 import { NightjarError } from "../errors.ts";
 import { copyOf, decode, encode, startsWith } from "./bytes.ts";
 import { findMigrationTable, NewestMigration } from "./migrations.ts";
+import { isMarker, MARKER_WARNING } from "./restore-marker.ts";
 import { SqlScanner, type Statement } from "./sql-scanner.ts";
 
 /** Something that the dump says of itself and that a reader must know before restoring it. */
 export interface Warning {
-  code: "INFINITY" | "NUL_IN_TEXT" | "COMMENT_HIDES_END";
+  code: "INFINITY" | "NUL_IN_TEXT" | "COMMENT_HIDES_END" | "RESTORE_MARKER";
   /** The table, or the start of the schema statement. */
   where: string;
   /** How many statements it concerns. */
@@ -151,6 +152,7 @@ export class DumpInspector {
     const name = createdTable(sql);
     if (name === undefined) return;
     this.#count(name);
+    if (isMarker({ type: "table", name, sql })) this.#warn("RESTORE_MARKER", name);
     const table = findMigrationTable(name);
     if (table !== undefined) this.#migration = { create: sql, newest: new NewestMigration(table) };
   }
@@ -170,6 +172,7 @@ export class DumpInspector {
 }
 
 const WARNINGS: Record<Warning["code"], string> = {
+  RESTORE_MARKER: MARKER_WARNING,
   COMMENT_HIDES_END:
     "A schema object ends in a line comment, which hides the semicolon that the server's dump puts behind it: SQLite refuses it together with the next. Create it again without the comment.",
   INFINITY:

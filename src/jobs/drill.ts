@@ -2,6 +2,7 @@ import type { Context } from "../context.ts";
 import { asNightjarError, type ErrorCode, type ErrorReport, NightjarError } from "../errors.ts";
 import { encode } from "../format/bytes.ts";
 import { checkIntegrity, integrityWords, lackOf } from "../format/integrity.ts";
+import { refuseUnfinished } from "../format/restore-marker.ts";
 import type { TableDigest } from "../format/table-digest.ts";
 import { countRows } from "../format/table-rows.ts";
 import type { Manifest } from "../manifest.ts";
@@ -70,6 +71,10 @@ export async function drillBackup(
           `This SQLite cannot read every table: ${read.unread.join("; ")}.`,
         );
       return detail;
+    });
+    await findings.check("finished", async () => {
+      refuseUnfinished(schema);
+      return "no unfinished restore has left it";
     });
     for (const sql of userChecks)
       await findings.check(`check: ${sql}`, () => holds(scratch!.image, sql, () => deps.now()));

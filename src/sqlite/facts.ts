@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { encode } from "../format/bytes.ts";
 import { findMigrationTable, NewestMigration } from "../format/migrations.ts";
+import { isMarker } from "../format/restore-marker.ts";
 import type { Image } from "./image.ts";
 import { quoteName } from "./sql-text.ts";
 import { readSchema, readTables, type SchemaObject, type Table, type TableKind } from "./tables.ts";
@@ -21,6 +22,8 @@ export interface ImageFacts {
   /** The newest row of a known migrations table. */
   readonly migration: { readonly table: string; readonly name: string } | null;
   readonly tables: readonly TableFact[];
+  /** Whether it is what an unfinished restore left. */
+  readonly unfinished: boolean;
 }
 
 /** @throws NightjarError `OBJECT_CORRUPT`; the page reader's own */
@@ -33,6 +36,7 @@ export async function imageFacts(image: Image): Promise<ImageFacts> {
     schemaHash: hashSchema(schema),
     migration: await newestMigration(image, tables),
     tables: tables.map(({ name, rootpage, kind }) => ({ name, rootpage, kind })),
+    unfinished: schema.some(isMarker),
   };
 }
 
