@@ -6,6 +6,7 @@ import { existsSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { messageOf } from "../src/errors.ts";
+import { printableLines } from "../src/printable.ts";
 import { fireCron, migrateLocally, startWorker } from "./lib/local-worker.ts";
 import { ROOT } from "./lib/paths.ts";
 import { loadShop } from "./lib/sample-shop.ts";
@@ -74,7 +75,9 @@ try {
       return stop(1);
     });
   const tick = () =>
-    fireCron(worker.url).catch((error: unknown) => console.error(`cron: ${messageOf(error)}`));
+    fireCron(worker.url).catch((error: unknown) =>
+      console.error(printableLines(`cron: ${messageOf(error)}`)),
+    );
   setInterval(() => void tick(), 60_000);
   await tick();
 
@@ -92,7 +95,7 @@ In another terminal:
   npm run -s nightjar -- query shop "SELECT city, count(*) FROM customers GROUP BY city"
 `);
 } catch (error) {
-  console.error(messageOf(error));
+  console.error(printableLines(messageOf(error)));
   await Promise.all(servers.map((server) => server.stop()));
   process.exitCode = 1;
 }

@@ -4,6 +4,7 @@ import type { Deps } from "./deps.ts";
 import type { MemoryBudget } from "./memory-budget.ts";
 import type { Act } from "./proof.ts";
 import type { FarStore } from "./store/far.ts";
+import type { GuardedBucket } from "./store/guarded-bucket.ts";
 
 /** The Workflow that makes backups, as the jobs use it: one instance a run, named by the run's id. */
 export interface BackupWorkflows {
@@ -53,7 +54,7 @@ export interface Followers {
 export interface Context {
   readonly config: Config;
   readonly catalog: Catalog;
-  readonly bucket: R2Bucket;
+  readonly bucket: GuardedBucket;
   readonly workflows: BackupWorkflows;
   readonly proofs: ProofWorkflows;
   readonly copies: CopyWorkflows;

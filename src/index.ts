@@ -22,6 +22,7 @@ import { bearerIs } from "./http/auth.ts";
 import { problem } from "./http/problem.ts";
 import { runBackup } from "./jobs/backup.ts";
 import { LogFollower } from "./jobs/follow.ts";
+import { guardedBucket } from "./jobs/guard.ts";
 import { look } from "./jobs/look.ts";
 import { isolateMemory } from "./jobs/memory.ts";
 import { runCopy } from "./jobs/run-copy.ts";
@@ -38,10 +39,11 @@ const PRUNE_CRON = "30 3 * * *";
 
 function contextOf(env: Env): Context {
   const config = loadConfig(env as unknown as Record<string, unknown>);
+  const catalog = openCatalog(env.DB);
   return {
     config,
-    catalog: openCatalog(env.DB),
-    bucket: env.BUCKET,
+    catalog,
+    bucket: guardedBucket(env.BUCKET, catalog, config.signingKey),
     workflows: workflowsOf(env.BACKUP),
     proofs: proofsOf(env.PROOF),
     copies: copiesOf(env.COPIER),

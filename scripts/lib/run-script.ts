@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { messageOf, NightjarError } from "../../src/errors.ts";
 import { lockNotes } from "../../src/plan/locks.ts";
+import { printableLines } from "../../src/printable.ts";
 import { ROOT } from "./paths.ts";
 import { type Project, readProject, type WriteRules } from "./provision.ts";
 import { dryWrangler, type Wrangler, wrangler } from "./wrangler.ts";
@@ -31,7 +32,7 @@ export async function runScript(script: (tools: Script) => Promise<void>): Promi
     const cloudflare = dryRun ? dryWrangler((line) => console.log(line)) : wrangler();
     await script({ wrangler: cloudflare, project, writeRules, dryRun });
   } catch (error) {
-    console.error(messageOf(error));
+    console.error(printableLines(messageOf(error)));
     if (error instanceof NightjarError) console.error(error.hint);
     process.exitCode = 1;
   }

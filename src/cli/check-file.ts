@@ -1,5 +1,6 @@
 import { DatabaseSync } from "node:sqlite";
 import { messageOf } from "../errors.ts";
+import { isOwn } from "../format/table-rows.ts";
 import { CliError, EXIT } from "./exit.ts";
 import type { Found, RestoreOptions } from "./restore-options.ts";
 
@@ -76,7 +77,7 @@ function countRows(
       .map(({ name }) => ({ name: String(name), rows: undefined }));
   let total = 0;
   for (const { name, rows } of counted) {
-    if (rows === null || /^sqlite_/i.test(name)) continue;
+    if (rows === null || isOwn(name)) continue;
     if (chosen !== undefined && !chosen.includes(name.toLowerCase())) continue;
     const quoted = `"${name.replaceAll('"', '""')}"`;
     const found = Number(database.prepare(`SELECT count(*) AS n FROM ${quoted}`).get()!["n"]);

@@ -2,6 +2,7 @@ import { hc, type ClientResponse } from "hono/client";
 import { messageOf } from "../errors.ts";
 import { readJson, readText } from "../read-body.ts";
 import type { App } from "../http/app.ts";
+import { sendsTokenInClear } from "../plan/transport.ts";
 import { CliError, EXIT } from "./exit.ts";
 
 export interface Connection {
@@ -23,9 +24,37 @@ export function connection(env: Readonly<Record<string, string | undefined>>): C
     });
   if (!/^https?:\/\//.test(url!) || !URL.canParse(url!))
     throw new CliError(EXIT.usage, "NIGHTJAR_URL must start with https:// or http://.");
+  const { username, password } = new URL(url!);
+  if (username + password !== "")
+    throw new CliError(EXIT.usage, "NIGHTJAR_URL must hold no credentials.", {
+      hint: "NIGHTJAR_TOKEN is the only one that Nightjar takes.",
+    });
+  refuseClearToken("NIGHTJAR_URL", url!, "NIGHTJAR_TOKEN");
+  refuseUnsendable("NIGHTJAR_TOKEN", token!);
   return { url: url!.replace(/\/+$/, ""), token: token! };
 }
 
+/** @throws CliError `usage` where a token would cross the network without TLS; never quotes it */
+export function refuseClearToken(what: string, url: string, token: string): void {
+  if (!sendsTokenInClear(url)) return;
+  throw new CliError(
+    EXIT.usage,
+    `${what} is an address without TLS on another machine: everybody on the way could read ${token}.`,
+    { hint: "Use https://. http:// is taken for this machine only (localhost, 127.0.0.1, [::1])." },
+  );
+}
+
+/** @throws CliError `usage` for a token that no HTTP header can hold; never quotes it */
+export function refuseUnsendable(name: string, token: string): void {
+  if (/^[\x21-\x7e]+$/.test(token)) return;
+  throw new CliError(
+    EXIT.usage,
+    `${name} holds a space, a line break or another character that no token has.`,
+    {
+      hint: "Copy the token again, without quotes around it.",
+    },
+  );
+}
 /** The longest answer that is taken, which the list of a million backups would not reach; bytes. */
 const LONGEST_ANSWER = 256 * 1024 * 1024;
 /** A refusal with its hint; bytes. */

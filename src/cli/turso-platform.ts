@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import * as v from "valibot";
 import { messageOf } from "../errors.ts";
+import { refuseClearToken } from "./client.ts";
 import { readJson, readText } from "../read-body.ts";
 import { CliError, EXIT } from "./exit.ts";
 
@@ -36,6 +37,7 @@ export function apiBase(env: Readonly<Record<string, string | undefined>>): stri
   const base = env["TURSO_API_BASEURL"] ?? API;
   if (!URL.canParse(base) || !/^https?:/.test(base))
     throw new CliError(EXIT.usage, "TURSO_API_BASEURL must start with https:// or http://.");
+  refuseClearToken("TURSO_API_BASEURL", base, "the platform token");
   return base.replace(/\/+$/, "");
 }
 
@@ -60,7 +62,9 @@ export async function createForUpload(base: string, wanted: NewDatabase): Promis
     again: [429],
   });
   const { database } = await shapeOf(response, madeSchema, "creating the database");
-  return { url: `${new URL(base).protocol}//${database.Hostname}` };
+  const url = `${new URL(base).protocol}//${database.Hostname}`;
+  refuseClearToken(`The new database ${name}`, url, "its token");
+  return { url };
 }
 
 /** A token for one hour that may write to the database. @throws CliError */

@@ -50,6 +50,30 @@ export function tokenReader(sql: string): () => Token {
   };
 }
 
+/** The SQL's tokens with one space between them, and nothing else. */
+export function withoutBlanks(sql: string): string {
+  const next = tokenReader(sql);
+  const tokens: string[] = [];
+  for (let token = next(); token !== END; token = next())
+    tokens.push(sql.slice(token.start, token.end));
+  return tokens.join(" ");
+}
+
+/** Whether a word is in the SQL, outside of quotes and comments. `word` in capitals. */
+export function hasWord(sql: string, word: string): boolean {
+  const next = tokenReader(sql);
+  for (let token = next(); token !== END; token = next()) if (token.word === word) return true;
+  return false;
+}
+
+/** The index after the last token: after it come white space and comments only. */
+export function lastEnd(sql: string): number {
+  const next = tokenReader(sql);
+  let end = 0;
+  for (let token = next(); token !== END; token = next()) end = token.end;
+  return end;
+}
+
 /** The index after white space and comments. A comment that is not closed reaches to the end. */
 function skipBlank(sql: string, from: number): number {
   let at = from;

@@ -13,6 +13,7 @@ import { PATIENCE } from "../memory-budget.ts";
 import { partsOf, storedFormat } from "../plan/formats.ts";
 import { readObject } from "../store/read.ts";
 import type { HttpEnv } from "./hono-env.ts";
+import { setKnownBad } from "./known-bad.ts";
 import { type Grant, readLink } from "./link-url.ts";
 import { parseRange } from "./range.ts";
 
@@ -48,6 +49,7 @@ export const download = new Hono<HttpEnv>().get("/:link/:filename", async (c) =>
     etag: `"${contentOf(target)}-${format}${erasedTag(erasures)}"`,
   });
   if (erasures.length > 0) headers.set("x-nightjar-erasures", String(erasures.length));
+  if ("backup" in target) setKnownBad(headers, target.backup);
   if (["*", headers.get("etag")].includes(c.req.header("if-none-match") ?? null))
     return new Response(null, { status: 304, headers });
   if ("moment" in target)

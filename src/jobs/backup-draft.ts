@@ -6,6 +6,7 @@ import type { Context } from "../context.ts";
 import { randomId } from "../deps.ts";
 import { encrypt } from "../format/age.ts";
 import { Meter, tap } from "../format/hash.ts";
+import { countRows } from "../format/table-rows.ts";
 import { log } from "../log.ts";
 import type { Encryption, Manifest } from "../manifest.ts";
 import { type BackupName, bytesKey, manifestKey } from "../store/keys.ts";
@@ -135,7 +136,7 @@ export class BackupDraft {
       ...(this.#content !== undefined && { encryption: this.#encryption(this.#content) }),
       source: { url, namespace: namespace ?? null, version, unknown },
       tables,
-      rows: tables.reduce((sum, { rows }) => sum + (rows ?? 0), 0),
+      rows: countRows(tables),
       ...found,
     };
   }

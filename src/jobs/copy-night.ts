@@ -4,7 +4,7 @@ import { asNightjarError } from "../errors.ts";
 import { log } from "../log.ts";
 import { DAY, HOUR } from "../plan/duration.ts";
 import { judge, type Kept } from "../plan/retention.ts";
-import { readDocument, sha256Of } from "../store/document.ts";
+import { readDocument } from "../store/document.ts";
 import { ERASURES } from "../store/erasures.ts";
 import type { FarStore } from "../store/far.ts";
 import { manifestKey, ownKey, parseKey, PINNED } from "../store/keys.ts";
@@ -88,10 +88,10 @@ async function copyDocuments({ bucket }: Context, far: FarStore, there: There): 
     done.add(own);
     try {
       const text = await readDocument(bucket, key);
-      if (text !== null) await far.writeText(own, text, sha256Of(text));
+      if (text !== null) await far.writeText(own, text, bucket.noteOf(own, text));
     } catch (thrown) {
       const error = asNightjarError(thrown);
-      if (error.code !== "OBJECT_CORRUPT") throw error;
+      if (error.code !== "OBJECT_CORRUPT" && error.code !== "OBJECT_UNSIGNED") throw error;
       log.error("document-not-copied", error, { key });
     }
   }

@@ -7,7 +7,7 @@ import { Meter, verified } from "../format/hash.ts";
 import { log } from "../log.ts";
 import type { Manifest } from "../manifest.ts";
 import { isKnownBad } from "../proof.ts";
-import { manifestText, sha256Of } from "../store/document.ts";
+import { manifestText } from "../store/document.ts";
 import type { FarStore } from "../store/far.ts";
 import { manifestKey, ownKey } from "../store/keys.ts";
 import { uploadParts } from "../store/multipart.ts";
@@ -151,7 +151,7 @@ class Attempt {
     const { manifestKey: at } = this.#manifest;
     const text = manifestText(this.#manifest);
     if ((await this.#far.readText(at)) === null)
-      await this.#far.writeText(at, text, sha256Of(text));
+      await this.#far.writeText(at, text, this.#context.bucket.noteOf(at, text));
     if ((await this.#far.readText(at)) !== text) throw differs(at, "is not the manifest");
   }
 }

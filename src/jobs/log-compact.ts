@@ -45,12 +45,11 @@ async function carryOut(
     maxTxid: last.maxTxid,
     timestamp: last.at,
   };
+  await context.bucket.expect(inputs.map(({ key }) => key));
   const pages = pagesOf(context.bucket, { chain: inputs, pageCount: last.pageCount });
   await writeLargeSegment(
     context,
-    lineage.database,
-    lineage.id,
-    level,
+    { database: lineage.database, lineage: lineage.id, level, cursor: () => null },
     header,
     pages,
     async (row) => {
@@ -59,7 +58,11 @@ async function carryOut(
       await enterSegment(context.catalog, row);
     },
   );
-  log.info("log-compacted", { database: lineage.database, level, segments: inputs.length });
+  log.info("log-compacted", {
+    database: lineage.database,
+    ltxLevel: level,
+    segments: inputs.length,
+  });
 }
 
 /**

@@ -83,7 +83,7 @@ async function oldestMoment({ catalog }: Context, lineage: string): Promise<numb
  * @throws NightjarError `MOMENT_UNAVAILABLE` when the log no longer reaches there
  */
 export async function momentOf(
-  { catalog }: Context,
+  { catalog, bucket }: Context,
   database: string,
   lineage: string,
   txid: number,
@@ -96,6 +96,7 @@ export async function momentOf(
       "MOMENT_UNAVAILABLE",
       `The log of ${database} no longer holds transaction ${txid} of ${lineage}.`,
     );
+  await bucket.expect(chain.map(({ key }) => key));
   const { at: committedAt, pageCount } = chain.at(-1)!;
   return { database, lineage, txid, committedAt, pageSize: row.pageSize, pageCount, chain };
 }

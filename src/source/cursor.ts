@@ -113,16 +113,26 @@ export async function readRow(
   return first;
 }
 
-/** A varint of the length, and the message. */
+/** Bytes of the longest varint of 32 bits. */
+const VARINT = 5;
+
+/** A varint of the length, and the message. @throws NightjarError `PAGES_INVALID` for one without an end */
 const frameLength: FrameLength = (bytes, at, end) => {
   let length = 0;
-  for (let i = 0; i < 5 && at + i < end; i++) {
+  for (let i = 0; i < VARINT; i++) {
+    if (at + i >= end) return undefined;
     const byte = bytes[at + i]!;
     length += (byte & 0x7f) * 2 ** (7 * i);
     if (byte < 0x80) return i + 1 + length;
   }
-  return undefined;
+  throw senseless(undefined);
 };
+
+function senseless(cause: unknown): NightjarError {
+  return new NightjarError("PAGES_INVALID", "The server's answer to a cursor makes no sense.", {
+    cause,
+  });
+}
 
 /** CursorReqBody { batch = 2 }; Batch { steps = 1 }; BatchStep { stmt = 2 }; Stmt { sql = 1, want_rows = 5 } */
 function encodeRequest(statements: readonly string[]): Uint8Array {
@@ -144,14 +154,18 @@ function encodeClose(baton: string): Uint8Array {
 
 /** What names the connection in the answer's head, CursorRespBody { baton = 1 } */
 function batonOf(frame: Uint8Array): string | undefined {
-  const reader = new BinaryReader(frame);
-  reader.uint32(); // the frame's own length
-  while (reader.pos < reader.len) {
-    const [field, type] = reader.tag();
-    if (field === 1) return reader.string();
-    reader.skip(type);
+  try {
+    const reader = new BinaryReader(frame);
+    reader.uint32(); // the frame's own length
+    while (reader.pos < reader.len) {
+      const [field, type] = reader.tag();
+      if (field === 1) return reader.string();
+      reader.skip(type);
+    }
+    return undefined;
+  } catch (thrown) {
+    throw senseless(thrown);
   }
-  return undefined;
 }
 
 interface Entry {
@@ -176,9 +190,7 @@ function decodeEntry(frame: Uint8Array): Entry {
     return {};
   } catch (thrown) {
     if (thrown instanceof NightjarError) throw thrown;
-    throw new NightjarError("PAGES_INVALID", "The server's answer to a cursor makes no sense.", {
-      cause: thrown,
-    });
+    throw senseless(thrown);
   }
 }
 

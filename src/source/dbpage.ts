@@ -1,5 +1,6 @@
 import type { Deps } from "../deps.ts";
 import { NightjarError } from "../errors.ts";
+import { checkFirstPage } from "../format/database-header.ts";
 import { isPageSize, MOST_PAGES, type Page } from "../format/page.ts";
 import { readRow, readRows } from "./cursor.ts";
 import type { Value } from "./hrana-messages.ts";
@@ -72,7 +73,9 @@ export async function* readImage(
             "PAGES_INVALID",
             `The server sent page ${String(first)} where page ${next} should come.`,
           );
-        pages.push({ pgno: next++, data: second });
+        const page = { pgno: next++, data: second };
+        checkFirstPage(page);
+        pages.push(page);
       }
     }
     if (pages.length > 0) yield { kind: "pages", pages };

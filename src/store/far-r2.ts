@@ -28,12 +28,12 @@ export function farR2(bucket: R2Bucket, prefix: string): FarStore {
         await object.body.cancel();
         throw new Error(`it has ${object.size} bytes, too many for a document`);
       }),
-    async writeText(key, text, sha256) {
+    async writeText(key, text, note) {
       await asking(`writing ${key}`, () =>
         bucket.put(prefix + key, text, {
           onlyIf: { etagDoesNotMatch: "*" },
           httpMetadata: { contentType: "application/json" },
-          customMetadata: { sha256 },
+          customMetadata: { ...note },
         }),
       );
     },

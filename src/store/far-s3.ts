@@ -36,8 +36,9 @@ export function farS3(client: S3Client, to: string, prefix: string): FarStore {
       const answer = await client.send(request, "NoSuchKey");
       return answer.status === 404 ? null : textOf(answer);
     },
-    async writeText(key, text, sha256) {
-      const headers = { "content-type": "application/json", "x-amz-meta-sha256": sha256 };
+    async writeText(key, text, note) {
+      const headers: Record<string, string> = { "content-type": "application/json" };
+      for (const [name, value] of Object.entries(note)) headers[`x-amz-meta-${name}`] = value;
       await client.send({ method: "PUT", key: prefix + key, headers, body: text });
     },
     async startUpload(key) {

@@ -8,7 +8,7 @@ import type { ObjectReader } from "./read-counter.ts";
  * @throws NightjarError `OBJECT_MISSING`, `OBJECT_CORRUPT` for another size, or `STORE_FAILED`
  */
 export async function* readInSpans(
-  bucket: R2Bucket,
+  bucket: ObjectReader,
   key: string,
   size: number,
   spanBytes: number,
@@ -41,6 +41,7 @@ export async function readSpan(
   length: number,
   size: number,
 ): Promise<Uint8Array> {
+  await bucket.settle?.(key); // apart from the request below, as it may read the whole object
   const { object, bytes } = await orFail("STORE_FAILED", `reading ${key}`, async () => {
     // R2 has no ranges of an empty object, which one that should not be empty may be.
     const options = length === size ? {} : { range: { offset, length } };

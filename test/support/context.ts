@@ -9,6 +9,7 @@ import { systemDeps } from "../../src/deps.ts";
 import type { Env } from "../../src/env.ts";
 import { runBackup } from "../../src/jobs/backup.ts";
 import { LogFollower } from "../../src/jobs/follow.ts";
+import { guardedBucket } from "../../src/jobs/guard.ts";
 import { ISOLATE_MEMORY } from "../../src/jobs/memory.ts";
 import { MemoryBudget } from "../../src/memory-budget.ts";
 import type { FarStore } from "../../src/store/far.ts";
@@ -44,15 +45,17 @@ export function testContext(
   const started: string[] = [];
   const proofsStarted: string[] = [];
   const copiesStarted: string[] = [];
+  const config = loadConfig({
+    ...env,
+    ...secrets,
+    DATABASES: databases,
+    ...(far !== undefined && { COPY: { bucket: "binding", ...copy } }),
+  });
+  const catalog = openCatalog(db ?? bindings.DB);
   const context: Context & Started = {
-    config: loadConfig({
-      ...env,
-      ...secrets,
-      DATABASES: databases,
-      ...(far !== undefined && { COPY: { bucket: "binding", ...copy } }),
-    }),
-    catalog: openCatalog(db ?? bindings.DB),
-    bucket: bucket ?? bindings.BUCKET,
+    config,
+    catalog,
+    bucket: guardedBucket(bucket ?? bindings.BUCKET, catalog, config.signingKey),
     workflows: {
       async create(runId) {
         started.push(runId);

@@ -7,6 +7,7 @@ import { verifyBackup } from "../../src/jobs/verify.ts";
 import { manifestText } from "../../src/store/document.ts";
 import { alter } from "../support/altered-backup.ts";
 import { backUp, manualRun, testContext } from "../support/context.ts";
+import { putRotted } from "../support/rotted.ts";
 import { PageDatabase } from "../support/page-database.ts";
 
 const { BUCKET } = env as unknown as { BUCKET: R2Bucket };
@@ -45,11 +46,11 @@ async function withBytes<T>(
   const { customMetadata } = object;
   const before = await object.arrayBuffer();
   if (bytes === null) await BUCKET.delete(key);
-  else await BUCKET.put(key, bytes, customMetadata === undefined ? {} : { customMetadata });
+  else await putRotted(key, bytes, customMetadata === undefined ? {} : { customMetadata });
   try {
     return await look();
   } finally {
-    await BUCKET.put(key, before, customMetadata === undefined ? {} : { customMetadata });
+    await putRotted(key, before, customMetadata === undefined ? {} : { customMetadata });
   }
 }
 
@@ -66,13 +67,13 @@ describe("a verify", () => {
 
   it("leaves every proof beside the backup, and the newest in the catalog", async () => {
     const { id, manifest } = await backupOf("shop");
-    const before = await proofsOf(BUCKET, manifest);
+    const before = await proofsOf(context.bucket, manifest);
     const [first, second] = [
       await prove(context, id, "verify"),
       await prove(context, id, "verify"),
     ];
     expect(first.proofKey).not.toBe(second.proofKey);
-    expect(await proofsOf(BUCKET, manifest)).toEqual([...before, first, second]);
+    expect(await proofsOf(context.bucket, manifest)).toEqual([...before, first, second]);
     expect(first.proofKey.startsWith(manifest.manifestKey.replace(/json$/, "proof-"))).toBe(true);
     const { verification } = (await findBackup(context.catalog, id))!;
     expect(verification).toMatchObject({ outcome: "verified", proofKey: second.proofKey });
@@ -126,7 +127,7 @@ describe("a verify", () => {
 
   it("knows nothing when the bucket does not answer, and leaves no proof", async () => {
     const { id, manifest, verification } = await backupOf("shop");
-    const before = await proofsOf(BUCKET, manifest);
+    const before = await proofsOf(context.bucket, manifest);
     const bucket = new Proxy(BUCKET, {
       get: (target, name) =>
         name === "get"
@@ -135,9 +136,9 @@ describe("a verify", () => {
             }
           : Reflect.get(target, name, target),
     });
-    const failing = { ...context, bucket };
+    const failing = testContext({}, { bucket });
     await expect(prove(failing, id, "verify")).rejects.toMatchObject({ code: "STORE_FAILED" });
-    expect(await proofsOf(BUCKET, manifest)).toEqual(before);
+    expect(await proofsOf(context.bucket, manifest)).toEqual(before);
     expect((await findBackup(context.catalog, id))!.verification).toEqual(verification);
   });
 });
