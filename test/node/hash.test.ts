@@ -33,3 +33,12 @@ it("keeps the last chunk back when the hash or the length is another", async () 
   const short = await drain(verified(source(CHUNKS.slice(0, 2)), RIGHT, "key"));
   expect(short).toEqual({ text: "one ", code: "OBJECT_CORRUPT" });
 });
+
+it("leaves a source that goes on after the length that it should have", async () => {
+  let asked = 0;
+  async function* endless() {
+    for (; asked < 1000; asked++) yield CHUNKS[0]!;
+  }
+  expect(await drain(verified(endless(), RIGHT, "key"))).toMatchObject({ code: "OBJECT_CORRUPT" });
+  expect(asked).toBeLessThan(10);
+});

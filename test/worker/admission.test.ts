@@ -16,13 +16,13 @@ beforeAll(async () => {
   vi.spyOn(console, "info").mockImplementation(() => {});
   vi.spyOn(console, "error").mockImplementation(() => {});
   const database = await PageDatabase.create();
-  await database.fill("items", 20_000);
+  await database.fill("items", 6000);
   config = { shop: database.config };
   const first = testContext(config);
   expect(await backUp(first, manualRun("shop"))).toMatchObject({ state: "done" });
   expect(first.memory.held).toBe(0);
   id = (await newestBackup(first.catalog, "shop"))!.id;
-});
+}, 60_000);
 beforeEach(() => {
   memory = new MemoryBudget(ISOLATE_MEMORY, {
     now: () => Date.now(),

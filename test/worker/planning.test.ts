@@ -1,12 +1,14 @@
 import { env } from "cloudflare:workers";
 import { beforeEach, describe, expect, inject, it, vi } from "vitest";
 import { listBackups } from "../../src/catalog/backups.ts";
-import { lastLook } from "../../src/catalog/databases.ts";
+import { lastLook, recordLook } from "../../src/catalog/databases.ts";
 import { failRun, findRun } from "../../src/catalog/runs.ts";
 import { look } from "../../src/jobs/look.ts";
 import { prune } from "../../src/jobs/prune.ts";
 import { runBackup } from "../../src/jobs/backup.ts";
 import { DAY, MINUTE } from "../../src/plan/duration.ts";
+import { startDelay } from "../../src/plan/schedule.ts";
+import { apiOf } from "../support/api.ts";
 import { allKeys, backUp, inlineStep, manualRun, testContext } from "../support/context.ts";
 
 const SMALL = inject("small");
@@ -52,6 +54,35 @@ describe("the cron's look", () => {
     expect([tiers[7], tiers[14], tiers[21], tiers[28]]).toEqual(Array(4).fill("weekly"));
     expect([tiers[30], tiers[31]]).toEqual(["monthly", "monthly"]);
     expect(tiers.filter((tier) => tier === "daily")).toHaveLength(25);
+  });
+
+  it("starts those that share a schedule in minutes of their own, for the same moment", async () => {
+    const names = ["one", "two", "three", "four", "five"].map((name) => `spread-${name}`);
+    const databases = Object.fromEntries(names.map((name) => [name, { url: SMALL }]));
+    let now = NIGHT - MINUTE;
+    const context = testContext(databases, { now: () => now });
+    for (const name of names) await recordLook(context.catalog, name, now);
+    const minutes = new Map<string, number>();
+    for (let minute = -1; minute < 8; minute++) {
+      now = NIGHT + minute * MINUTE;
+      const before = context.started.length;
+      await look(context, now);
+      for (const id of context.started.slice(before)) minutes.set(id, minute);
+    }
+    const schedules = [...context.config.databases.values()].map(({ schedule }) => schedule);
+    const expected = names.map((name) => [
+      `${name}-20261101T000000Z`,
+      startDelay(name, schedules[0]!, schedules) / MINUTE,
+    ]);
+    expect(new Set(expected.map(([, minute]) => minute)).size).toBeGreaterThan(1);
+    expect(Object.fromEntries(minutes)).toEqual(Object.fromEntries(expected));
+    for (const id of context.started)
+      expect(await findRun(context.catalog, id)).toMatchObject({ scheduledFor: NIGHT });
+    const { databases: shown } = await apiOf(context).json("/v1/databases");
+    for (const { name, nextScheduledAt } of shown as { name: string; nextScheduledAt: string }[])
+      expect(Date.parse(nextScheduledAt)).toBe(
+        NIGHT + DAY + startDelay(name, schedules[0]!, schedules),
+      );
   });
 
   it("goes on after a start that was cut off", async () => {
