@@ -1,6 +1,10 @@
-import { DatabaseSync } from "node:sqlite";
+import type { DatabaseSync } from "node:sqlite";
 import { messageOf } from "../errors.ts";
+import { encode } from "../format/bytes.ts";
+import { startOf } from "../format/dump-statement.ts";
+import { schemaFault, type SchemaType } from "../format/schema-statement.ts";
 import { CliError, EXIT } from "./exit.ts";
+import { openGuarded } from "./guarded-database.ts";
 import type { Found, RestoreOptions } from "./restore-options.ts";
 
 /** How a restored file was checked. */
@@ -22,11 +26,11 @@ const LIBSQL_ONLY =
  * @throws CliError `failed` when SQLite finds it damaged, or a table has not the rows that it should have
  */
 export function checkFile(file: string, found: Found, options: RestoreOptions): Checked {
-  const database = new DatabaseSync(file, { defensive: false });
+  const database = openGuarded(file, "read");
   try {
-    const foreign = libsqlOnly(database);
+    const { foreign, faulty } = readNames(database);
     if (foreign.length > 0) {
-      const notes = [`Only libSQL can check what it alone has: ${foreign.join(", ")}.`];
+      const notes = [`Only libSQL can check what it alone has: ${foreign.join(", ")}.`, ...faulty];
       return { integrity: "not checked", rows: null, words: "Not checked by SQLite.", notes };
     }
     const check = options.verify ? "integrity_check" : "quick_check";
@@ -37,9 +41,9 @@ export function checkFile(file: string, found: Found, options: RestoreOptions): 
     if (faults.join() !== "ok")
       throw failed(`SQLite finds the file damaged: ${faults.slice(0, 3).join("; ")}`);
     if (!options.verify)
-      return { integrity: "ok", rows: null, words: "SQLite finds it sound.", notes: [] };
+      return { integrity: "ok", rows: null, words: "SQLite finds it sound.", notes: faulty };
     const rows = options.schemaOnly ? 0 : countRows(database, found, options);
-    return { integrity: "ok", rows, words: `SQLite finds it sound; ${rows} rows.`, notes: [] };
+    return { integrity: "ok", rows, words: `SQLite finds it sound; ${rows} rows.`, notes: faulty };
   } catch (error) {
     if (error instanceof CliError) throw error;
     throw failed(`SQLite cannot read the file: ${messageOf(error)}`);
@@ -48,15 +52,28 @@ export function checkFile(file: string, found: Found, options: RestoreOptions): 
   }
 }
 
-/** With this pragma SQLite goes on behind a statement of the schema that it cannot parse. */
-function libsqlOnly(database: DatabaseSync): string[] {
+/** The objects that only libSQL reads, and words about those whose text holds more than themselves. */
+function readNames(database: DatabaseSync): { foreign: string[]; faulty: string[] } {
+  // With this pragma SQLite goes on after a statement of the schema that it cannot parse.
   database.exec("PRAGMA writable_schema=ON");
-  const names = database
+  const foreign = database
     .prepare(LIBSQL_ONLY)
     .all()
     .map(({ name }) => String(name));
+  const faulty = database
+    .prepare("SELECT type, name, sql FROM sqlite_schema WHERE sql NOTNULL")
+    .all()
+    .flatMap(({ type, name, sql }) => {
+      const fault = schemaFault(String(type) as SchemaType, String(sql));
+      const what = startOf(encode(`${String(type)} ${String(name)}`));
+      return fault === undefined
+        ? []
+        : [
+            `The text of the ${what} in the schema is not one CREATE statement (${fault}): load SQL that other tools make of this file only with \`sqlite3 -safe\`.`,
+          ];
+    });
   database.exec("PRAGMA writable_schema=RESET");
-  return names;
+  return { foreign, faulty };
 }
 
 function countRows(

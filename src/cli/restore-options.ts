@@ -36,6 +36,8 @@ export interface Found {
   readonly loss: LossWindow;
   /** Entries of the erasure list that concern it: rows are left out, and pages cannot be had. */
   readonly erasures: readonly Erasure[];
+  /** What the backup itself warns of. */
+  readonly warnings: readonly { where: string; count: number; message: string }[];
   /** Of an encrypted backup: saves what is in it as `db` or `sql`, opened on this machine. */
   readonly open: ((format: string, file: string) => Promise<unknown>) | undefined;
   /** A link to it, and the hash that it must have where one is known. */
@@ -72,6 +74,7 @@ export async function findSubject(
       userVersion: null,
       loss: loss(moment.committedAt),
       erasures: concerning(erasures, moment.committedAt),
+      warnings: [],
       open: undefined,
       link: async (format) => ({ url: (await linkTo(format)).url, digest: undefined }),
     };
@@ -89,6 +92,7 @@ export async function findSubject(
     userVersion: found.schema.userVersion,
     loss: loss(asOf),
     erasures: erased,
+    warnings: found.warnings,
     open:
       encryption &&
       ((format, file) =>

@@ -1,5 +1,6 @@
 import type { Context } from "../context.ts";
 import { encode } from "../format/bytes.ts";
+import { LoadableDump } from "../format/loadable-dump.ts";
 import { isWhole } from "../format/selection.ts";
 import { SqlSelector } from "../format/select-sql.ts";
 import { readSqlHead } from "../format/sql-head.ts";
@@ -62,10 +63,13 @@ async function* sqlOfDump(
 ): AsyncIterable<Uint8Array> {
   const selector = new SqlSelector(selection);
   let found: Uint8Array[] = [];
-  const scanner = new SqlScanner(({ bytes }) => {
-    const wanted = isRefused(bytes) ? undefined : selector.take(bytes);
-    // A copy, on a line of its own: the text may end in a comment, and the chunk's memory is not ours.
-    if (wanted !== undefined) found.push(new Uint8Array(wanted), encode("\n"));
+  const loadable = new LoadableDump();
+  const scanner = new SqlScanner((statement) => {
+    for (const piece of loadable.take(statement)) {
+      const wanted = isRefused(piece) ? undefined : selector.take(piece);
+      // A copy, on a line of its own: the text may end in a comment, and the chunk's memory is not ours.
+      if (wanted !== undefined) found.push(new Uint8Array(wanted), encode("\n"));
+    }
   }, Infinity);
   for await (const chunk of await dumpText(context, manifest, erasures)) {
     scanner.push(chunk);

@@ -1,5 +1,6 @@
 import { asNightjarError, messageOf, NightjarError } from "../errors.ts";
 import { decode } from "../format/bytes.ts";
+import { LoadableDump } from "../format/loadable-dump.ts";
 import { SqlScanner } from "../format/sql-scanner.ts";
 import { Engine, SqliteError } from "./engine.ts";
 import { Image } from "./image.ts";
@@ -21,7 +22,7 @@ const NEEDS_MORE = /no such (?:module|function)/;
 /**
  * Run the SQL of a dump in a new database in memory.
  *
- * @throws NightjarError `DRILL_FAILED` for SQL that SQLite refuses; `DRILL_IMPOSSIBLE` for what this
+ * @throws NightjarError `DUMP_UNSAFE`; `DRILL_FAILED` for SQL that SQLite refuses; `DRILL_IMPOSSIBLE` for what this
  *   SQLite cannot do or has no memory for; whatever `text` throws
  */
 export async function replayDumpWith(
@@ -34,13 +35,15 @@ export async function replayDumpWith(
   await allRows(engine, "PRAGMA temp_store=MEMORY", () => undefined);
   let waiting: Uint8Array[] = [];
   let number = 0;
-  const scanner = new SqlScanner(({ bytes, length }) => {
+  const loadable = new LoadableDump();
+  const scanner = new SqlScanner((statement) => {
+    const { bytes, length } = statement;
     if (length > bytes.length)
       throw new NightjarError(
         "DRILL_IMPOSSIBLE",
         `A statement of the dump has ${length} bytes; ${MAX_STATEMENT} are taken at the most.`,
       );
-    waiting.push(bytes);
+    waiting.push(...loadable.take(statement));
   }, MAX_STATEMENT);
   for await (const chunk of text) {
     scanner.push(chunk);

@@ -10,6 +10,7 @@ import { identityFile } from "../identity.ts";
 import { printJson, size } from "../output.ts";
 import { restoreToFile } from "../restore-file.ts";
 import { refuseTarget, target } from "../target.ts";
+import { printWarnings } from "../warnings.ts";
 
 export default defineCommand({
   meta: {
@@ -52,6 +53,7 @@ export default defineCommand({
       "sealed" in found
         ? await saveDecrypted(client, found.sealed, format, args.identity, file, args.json)
         : { bytes: await saveVerified(found.url, found.digest, file, args.json) };
+    if (found.backup !== undefined) printWarnings(found.backup);
     if (args.json) printJson({ file, bytes, asOf });
     else {
       const without = erasures === 0 ? "" : ", without the rows that were erased since";
@@ -61,7 +63,7 @@ export default defineCommand({
 });
 
 /** A link, or a backup that has to be opened on this machine. */
-type Wanted = { readonly asOf: string } & (
+type Wanted = { readonly asOf: string; readonly backup?: Parameters<typeof printWarnings>[0] } & (
   { readonly url: string; readonly digest: Digest | undefined } | { readonly sealed: Sealed }
 );
 
@@ -87,9 +89,9 @@ async function find(
     const asOf = backup.snapshot?.committedAt ?? backup.takenAt;
     const { encryption } = backup;
     if (encryption !== undefined && format !== storedFormat(backup.kind, true))
-      return { sealed: { ...backup, encryption }, asOf };
+      return { sealed: { ...backup, encryption }, asOf, backup };
     const { url, erasures } = await makeLink(client, backup.id, format, "1h");
-    return { url, digest: erasures === 0 ? digestIn(backup, format) : undefined, asOf };
+    return { url, digest: erasures === 0 ? digestIn(backup, format) : undefined, asOf, backup };
   }
   const link = await bodyOf(
     client.v1.databases[":db"].links.$post({
