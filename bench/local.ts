@@ -45,12 +45,12 @@ export async function withLocalNightjar<T>(
     await migrateLocally(persistTo);
     const vars = {
       DATABASES: JSON.stringify(await databases(sqld.url, { onEnd })),
-      ADMIN_TOKEN: "bench",
-      SIGNING_KEY: "bench",
+      ADMIN_TOKEN: "bench-admin-token-of-24-characters",
+      SIGNING_KEY: "bench-signing-key-of-24-characters",
     };
     const worker = await startWorker({ port: await freePort(), persistTo, vars });
     onEnd(() => worker.stop());
-    const client = apiClient({ url: worker.url, token: "bench" });
+    const client = apiClient({ url: worker.url, token: "bench-admin-token-of-24-characters" });
     const backup = async (db: string) => {
       const json = { tier: "manual", labels: {}, wait: true } as const;
       const run = await bodyOf(client.v1.databases[":db"].backups.$post({ param: { db }, json }));

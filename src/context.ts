@@ -1,6 +1,7 @@
 import type { Catalog } from "./catalog/open.ts";
 import type { Config } from "./config.ts";
 import type { Deps } from "./deps.ts";
+import type { MemoryBudget } from "./memory-budget.ts";
 import type { Act } from "./proof.ts";
 import type { FarStore } from "./store/far.ts";
 
@@ -60,4 +61,6 @@ export interface Context {
   readonly far: FarStore | undefined;
   readonly followers: Followers;
   readonly deps: Deps;
+  /** What everything in the isolate shares. */
+  readonly memory: MemoryBudget;
 }

@@ -23,6 +23,7 @@ import { problem } from "./http/problem.ts";
 import { runBackup } from "./jobs/backup.ts";
 import { LogFollower } from "./jobs/follow.ts";
 import { look } from "./jobs/look.ts";
+import { isolateMemory } from "./jobs/memory.ts";
 import { runCopy } from "./jobs/run-copy.ts";
 import { runProof } from "./jobs/run-proof.ts";
 import { keepHouse } from "./jobs/keep-house.ts";
@@ -47,6 +48,7 @@ function contextOf(env: Env): Context {
     far: farOf(config, env.COPY_BUCKET),
     followers: followersOf(env.FOLLOWER),
     deps: systemDeps,
+    memory: isolateMemory,
   };
 }
 

@@ -1,4 +1,4 @@
-import { and, desc, eq, inArray, lt, or, type SQL, sql } from "drizzle-orm";
+import { and, asc, count, desc, eq, inArray, lt, or, type SQL, sql } from "drizzle-orm";
 import { NightjarError } from "../errors.ts";
 import type { Manifest, Pin } from "../manifest.ts";
 import { isScheduledTier, TIERS } from "../plan/tier.ts";
@@ -43,6 +43,33 @@ export function backupOfRun(catalog: Catalog, runId: string): Promise<Backup | u
 
 export function newestBackup(catalog: Catalog, database: string): Promise<Backup | undefined> {
   return newestWhere(catalog, database);
+}
+
+/** The newest backup of a database that no proof has found bad. */
+export function newestGood(catalog: Catalog, database: string): Promise<Backup | undefined> {
+  return newestWhere(
+    catalog,
+    database,
+    sql`${outcomeOf(backups.verification)} IS NOT 'corrupt' AND ${outcomeOf(backups.drill)} IS NOT 'failed'`,
+  );
+}
+
+/** Every database that has backups, and how many, by name; in this order. */
+export function backupCounts(catalog: Catalog): Promise<Map<string, number>> {
+  return query("counting the backups", async () => {
+    const rows = await catalog
+      .select({ database: backups.database, count: count() })
+      .from(backups)
+      .groupBy(backups.database)
+      .orderBy(asc(backups.database));
+    return new Map(rows.map((row) => [row.database, row.count]));
+  });
+}
+
+export function countBackups(catalog: Catalog, database: string): Promise<number> {
+  return query(`counting the backups of ${database}`, () =>
+    catalog.$count(backups, eq(backups.database, database)),
+  );
 }
 
 /** The newest backup of a database that its schedule has made. */

@@ -4,12 +4,12 @@ import { CliError, EXIT } from "./exit.ts";
 
 /** Pragmas that only tell something of the database. */
 const READING = new Set([
-  ...["data_version", "foreign_key_check", "index_info", "index_list", "integrity_check"],
+  ...["data_version", "encoding", "foreign_key_check", "index_info", "index_list", "integrity_check"],
   ...["page_count", "page_size", "quick_check", "table_info", "table_list", "table_xinfo"],
 ]);
 /** Pragmas that a backup's SQL and its reading need. */
 const SETTING = new Set([
-  ...["application_id", "foreign_keys", "journal_mode", "secure_delete", "synchronous"],
+  ...["application_id", "foreign_keys", "journal_mode", "synchronous", "temp_store"],
   ...["trusted_schema", "user_version", "writable_schema"],
 ]);
 
@@ -27,16 +27,17 @@ const WRITES = new Set([
   ...[sqlite.SQLITE_SAVEPOINT],
 ]);
 
-/** What a guarded database may be used for; `vacuum` writes, and lets VACUUM make its temporary copy. */
-export type Use = "read" | "write" | "vacuum";
+/** What a guarded database may be used for. */
+export type Use = "read" | "write";
 
 /**
  * Open a database file whose schema or SQL comes from a source. Nothing in it reaches another file: no
  * database can be attached, no extension loaded, no file function called, and a `read` changes nothing.
  *
+ * @param copy the one file that VACUUM INTO may write
  * @throws CliError `failed` where this Node cannot guard it; what SQLite says of the file
  */
-export function openGuarded(file: string, use: Use): DatabaseSync {
+export function openGuarded(file: string, use: Use, copy?: string): DatabaseSync {
   const database = new DatabaseSync(file, {
     readOnly: use === "read",
     allowExtension: false,
@@ -46,7 +47,7 @@ export function openGuarded(file: string, use: Use): DatabaseSync {
     defensive: false,
   });
   try {
-    guard(database, use);
+    guard(database, copy);
     database.exec("PRAGMA trusted_schema=OFF");
     return database;
   } catch (thrown) {
@@ -55,7 +56,7 @@ export function openGuarded(file: string, use: Use): DatabaseSync {
   }
 }
 
-function guard(database: DatabaseSync, use: Use): void {
+function guard(database: DatabaseSync, copy: string | undefined): void {
   if (typeof database.setAuthorizer !== "function")
     throw new CliError(
       EXIT.failed,
@@ -63,12 +64,12 @@ function guard(database: DatabaseSync, use: Use): void {
       { hint: "Install Node 24.10 or newer, and run the command again." },
     );
   database.setAuthorizer((action, first, second, schema) =>
-    isAllowed(use, action, first, second, schema) ? sqlite.SQLITE_OK : sqlite.SQLITE_DENY,
+    isAllowed(copy, action, first, second, schema) ? sqlite.SQLITE_OK : sqlite.SQLITE_DENY,
   );
 }
 
 function isAllowed(
-  use: Use,
+  copy: string | undefined,
   action: number,
   first: string | null,
   second: string | null,
@@ -80,9 +81,9 @@ function isAllowed(
     const name = lowerName(first ?? "");
     return READING.has(name) || SETTING.has(name);
   }
-  // VACUUM attaches a temporary database under such a name, and copies into it.
-  if (use === "vacuum" && action === sqlite.SQLITE_ATTACH) return first === "";
-  if (use === "vacuum" && schema?.startsWith("vacuum_") === true) return WRITES.has(action);
+  // VACUUM attaches the file under such a name, and copies into it.
+  if (action === sqlite.SQLITE_ATTACH) return copy !== undefined && first === copy;
+  if (copy !== undefined && schema?.startsWith("vacuum_") === true) return WRITES.has(action);
   // Where only reading is meant, the file is open for that alone; virtual tables make theirs known by CREATE.
   return WRITES.has(action) && (schema === null || schema === "main");
 }

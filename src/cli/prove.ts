@@ -3,7 +3,7 @@ import type { Act, Outcome } from "../proof.ts";
 import { apiClient, bodyOf, type Client, connection } from "./client.ts";
 import { eachArgs, eachBackup } from "./each-backup.ts";
 import { CliError, EXIT } from "./exit.ts";
-import { moment, paint, printJson, printTable } from "./output.ts";
+import { moment, paint, print, printJson, printTable } from "./output.ts";
 
 const GOOD: readonly Outcome[] = ["verified", "passed"];
 
@@ -36,8 +36,8 @@ function show(proofs: readonly Proven[]): void {
     const [{ checks, recoveryMs, outcome }] = proofs as [Proven];
     const no = outcome === "unproven" ? paint("yellow", "??  ") : paint("red", "BAD ");
     for (const { name, ok, detail } of checks)
-      console.log(`${ok ? paint("green", "ok  ") : no} ${name}: ${detail}`);
-    if (recoveryMs !== null) console.log(`Restored in ${(recoveryMs / 1000).toFixed(1)} s.`);
+      print(ok ? paint("green", "ok  ") : no, ` ${name}: ${detail}`);
+    if (recoveryMs !== null) print(`Restored in ${(recoveryMs / 1000).toFixed(1)} s.`);
   } else
     printTable([
       ["backup", "taken", "outcome", "first bad place"],
@@ -49,7 +49,7 @@ function show(proofs: readonly Proven[]): void {
       ]),
     ]);
   const good = proofs.filter(({ outcome }) => GOOD.includes(outcome)).length;
-  console.log(
+  print(
     proofs.length === 1
       ? `Backup ${proofs[0]!.backup}: ${outcomeOf(proofs[0]!)}.`
       : `${good} of ${proofs.length} backups are good.`,

@@ -4,6 +4,7 @@ import { bodyOf, type Client } from "./client.ts";
 import { saveDecrypted } from "./decrypt.ts";
 import { type Digest, digestIn } from "./download.ts";
 import { findBackup, makeLink } from "./link.ts";
+import { printWarnings } from "./warnings.ts";
 
 /** What every restore is asked for, wherever it goes. */
 export interface RestoreOptions {
@@ -36,8 +37,6 @@ export interface Found {
   readonly loss: LossWindow;
   /** Entries of the erasure list that concern it: rows are left out, and pages cannot be had. */
   readonly erasures: readonly Erasure[];
-  /** What the backup itself warns of. */
-  readonly warnings: readonly { where: string; count: number; message: string }[];
   /** Of an encrypted backup: saves what is in it as `db` or `sql`, opened on this machine. */
   readonly open: ((format: string, file: string) => Promise<unknown>) | undefined;
   /** A link to it, and the hash that it must have where one is known. */
@@ -74,12 +73,12 @@ export async function findSubject(
       userVersion: null,
       loss: loss(moment.committedAt),
       erasures: concerning(erasures, moment.committedAt),
-      warnings: [],
       open: undefined,
       link: async (format) => ({ url: (await linkTo(format)).url, digest: undefined }),
     };
   }
   const found = await findBackup(client, db, backup);
+  printWarnings(found);
   const asOf = found.snapshot?.committedAt ?? found.takenAt;
   const erased = concerning(erasures, found.takenAt);
   const { encryption } = found;
@@ -92,7 +91,6 @@ export async function findSubject(
     userVersion: found.schema.userVersion,
     loss: loss(asOf),
     erasures: erased,
-    warnings: found.warnings,
     open:
       encryption &&
       ((format, file) =>

@@ -6,7 +6,7 @@ import { refuseFormat } from "../jobs/derive.ts";
 import { erasuresAt, refuseFile } from "../jobs/erasures.ts";
 import { momentAt, windowOf } from "../jobs/log-moment.ts";
 import { atField } from "./at-input.ts";
-import { configured } from "./configured.ts";
+import { configured, knownDatabase } from "./configured.ts";
 import type { HttpEnv } from "./hono-env.ts";
 import { input } from "./input.ts";
 import { grantForMoment } from "./link-url.ts";
@@ -36,7 +36,7 @@ const iso = (moment: number) => new Date(moment).toISOString();
 /** `/v1/databases/:db/…`: what the page log gives: any moment, and what happened when. */
 export const moments = new Hono<HttpEnv>()
   .get("/:db/timeline", input("query", timelineSchema), async (c) => {
-    const { name } = configured(c.env, c.req.param("db"));
+    const { name } = await knownDatabase(c.env, c.req.param("db"));
     const { limit, before } = c.req.valid("query");
     const { from, to } = await windowOf(c.env, name);
     const until = before === undefined ? undefined : Date.parse(before);
@@ -55,13 +55,13 @@ export const moments = new Hono<HttpEnv>()
   })
 
   .post("/:db/log", async (c) => {
-    const { name } = configured(c.env, c.req.param("db"));
+    const { name } = await configured(c.env, c.req.param("db"));
     // Null where there is no log yet and the next backup begins one.
     return c.json({ database: name, log: await c.env.followers.pull(name) });
   })
 
   .post("/:db/links", input("json", newLinkSchema), async (c) => {
-    const { name } = configured(c.env, c.req.param("db"));
+    const { name } = await knownDatabase(c.env, c.req.param("db"));
     const { at: wanted, format, expiresIn } = c.req.valid("json");
     refuseFormat({ kind: "snapshot" }, format);
     const moment = await momentAt(c.env, name, Date.parse(wanted));
@@ -81,7 +81,7 @@ export const moments = new Hono<HttpEnv>()
   })
 
   .post("/:db/query", input("json", questionSchema), async (c) => {
-    const { name } = configured(c.env, c.req.param("db"));
+    const { name } = await knownDatabase(c.env, c.req.param("db"));
     const { at: wanted, ...question } = c.req.valid("json");
     const newest = async () => (await windowOf(c.env, name)).to;
     const moment = await momentAt(c.env, name, wanted ? Date.parse(wanted) : await newest());

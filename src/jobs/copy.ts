@@ -12,6 +12,7 @@ import type { FarStore } from "../store/far.ts";
 import { manifestKey, ownKey } from "../store/keys.ts";
 import { uploadParts } from "../store/multipart.ts";
 import { readInSpans } from "../store/range-reader.ts";
+import { COSTS, inTurn } from "./memory.ts";
 
 /**
  * Bytes that are read at once. With parts of 8 MiB a backup of `n` MiB takes `n * 5 / 16` requests: the
@@ -35,7 +36,7 @@ export async function copyBackup(context: Context, backupId: string): Promise<Co
   const attempt = new Attempt(context, far, backup);
   const known = { to: far.to, at: new Date(deps.now()).toISOString() };
   try {
-    await attempt.copy();
+    await inTurn(context, COSTS.copy, () => attempt.copy());
   } catch (thrown) {
     const error = asNightjarError(thrown);
     const { uploadId } = attempt;

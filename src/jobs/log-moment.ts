@@ -26,9 +26,9 @@ export interface Moment {
 }
 
 /** Memory for reading all segments of a chain at once, and the least that is worth a read. */
-const READ_BYTES = 24 * 1024 * 1024;
+const READ_BYTES = 8 * 1024 * 1024;
 const SMALLEST_SPAN = 16 * 1024;
-const LARGEST_SPAN = 2 * 1024 * 1024;
+const LARGEST_SPAN = 1024 * 1024;
 
 /**
  * From when to when the log of a database can be asked, ms.

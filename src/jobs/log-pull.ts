@@ -9,11 +9,11 @@ import {
 import { removeUpload, uploadsOf } from "../catalog/uploads.ts";
 import type { DatabaseConfig } from "../config.ts";
 import type { Context } from "../context.ts";
-import { NightjarError } from "../errors.ts";
+import { asNightjarError, NightjarError } from "../errors.ts";
 import type { Page } from "../format/page.ts";
 import { log } from "../log.ts";
 import type { Method, PageCursor } from "../manifest.ts";
-import type { PageEvent, PageSource } from "../source/pages.ts";
+import { FIRST_CAPTURE, type PageEvent, type PageSource } from "../source/pages.ts";
 import { pageSource } from "../source/probe.ts";
 import { sourceOf } from "../source/server.ts";
 import { abandonUpload } from "../store/multipart.ts";
@@ -21,12 +21,19 @@ import { removeObjects } from "../store/remove.ts";
 import { listKeys } from "../store/list.ts";
 import { spillPrefix } from "../store/segment-keys.ts";
 import { segmentsAfter } from "../store/segments.ts";
+import { COSTS } from "./memory.ts";
 import { type Base, LogWriter } from "./log-writer.ts";
 import { skipLockPage } from "./page-stream.ts";
+
+/** Why a lineage ends that cannot be gone on in. */
+const MISFIT = "what the server sent did not fit the log that was read before";
 
 /**
  * Pull what is new at a database's source into its log. Only one pull of a database may run at a
  * time: the Follower sees to it.
+ *
+ * Pages that cannot be true are pulled once more at once. When that fails from the same place again, the
+ * whole database is read and a new lineage begins: nobody has to unblock a log by hand.
  *
  * @param lineage where the log stands, put in order by `recoverLog` unless the last pull ended well
  * @returns where the log then stands
@@ -38,12 +45,34 @@ export async function pullLog(
   method: Method,
   lineage: Lineage | undefined,
 ): Promise<Lineage> {
-  const { catalog, deps, config } = context;
+  const { deps, config } = context;
   const source = pageSource(method, sourceOf(database, config.token(database)), deps);
+  let from = lineage;
+  for (let failures = 0; ;)
+    try {
+      return await pullOnce(context, database, source, from, from?.cursor ?? null);
+    } catch (thrown) {
+      if (asNightjarError(thrown).code !== "PAGES_INVALID" || from === undefined) throw thrown;
+      log.error("pull-refused", thrown, { database: database.name, lineage: from.id });
+      const reached = await recoverLog(context, database.name);
+      failures = reached?.txid === from.txid && reached.id === from.id ? failures + 1 : 0;
+      from = reached;
+      if (failures === 2) return await pullOnce(context, database, source, from, null);
+    }
+}
+
+async function pullOnce(
+  context: Context,
+  database: DatabaseConfig,
+  source: PageSource,
+  lineage: Lineage | undefined,
+  cursor: PageCursor | null,
+): Promise<Lineage> {
+  const { catalog, deps } = context;
   const writer = new LogWriter(context, database.name, lineage);
   const begun = deps.now();
-  await copyEvents(context, source, lineage?.cursor ?? null, writer);
-  await writer.end();
+  const why = lineage === undefined ? FIRST_CAPTURE : MISFIT;
+  await copyEvents(context, source.pull(cursor, why), writer);
   const reached = writer.lineage;
   if (reached === undefined)
     throw new NightjarError("PAGES_INVALID", "The server sent no complete transaction.");
@@ -54,20 +83,26 @@ export async function pullLog(
   return { ...reached, checkedAt };
 }
 
+/** Write what comes; memory is taken only once something does, so that a look at an idle server is free. */
 async function copyEvents(
-  { deps }: Context,
-  source: PageSource,
-  cursor: PageCursor | null,
+  { deps, memory }: Context,
+  pull: AsyncIterable<PageEvent>,
   writer: LogWriter,
 ): Promise<void> {
-  const events = source.pull(cursor)[Symbol.asyncIterator]();
+  const events = pull[Symbol.asyncIterator]();
+  let release: (() => void) | undefined;
   let base: Base | undefined;
   let pageSize = writer.lineage?.pageSize;
   try {
     for (;;) {
       const { value: event, done } = await events.next();
-      if (done === true) return;
+      if (done === true) {
+        await writer.end();
+        return;
+      }
+      release ??= await memory.hold(COSTS.log);
       if (event.kind === "base") {
+        await writer.breakOff();
         pageSize = event.pageSize;
         base = { why: event.why, pageSize, at: deps.now() };
         if (event.ascending) {
@@ -84,6 +119,7 @@ async function copyEvents(
       }
     }
   } finally {
+    release?.();
     await events.return?.();
   }
 }

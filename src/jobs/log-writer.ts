@@ -21,7 +21,7 @@ import { inBatches, PageBuffer } from "./page-buffer.ts";
 import { countPages, skipLockPage, withoutGap } from "./page-stream.ts";
 
 /** Pages held in memory at the most, and complete ones that are worth a segment of their own. */
-const LIMITS = { holdBytes: 24 * 1024 * 1024, segmentBytes: 12 * 1024 * 1024 };
+const LIMITS = { holdBytes: 12 * 1024 * 1024, segmentBytes: 6 * 1024 * 1024 };
 /** Read at a time from each of several objects that are merged. */
 const SPILL_SPAN = 256 * 1024;
 
@@ -72,6 +72,18 @@ export class LogWriter {
 
   get lineage(): Lineage | undefined {
     return this.#lineage;
+  }
+
+  /**
+   * The source's history breaks off: what is complete is written to the lineage so far, and the pages of
+   * a transaction that is not are dropped. What comes next is another history and must not meet them.
+   *
+   * @throws NightjarError `STORE_FAILED`, `STORE_CONFLICT`, `CATALOG_FAILED`
+   */
+  async breakOff(): Promise<void> {
+    await this.#flush();
+    this.#buffer.takeOpen();
+    await this.#dropSpilled();
   }
 
   /** Begin a lineage with a base whose pages come in ascending order. */
@@ -145,8 +157,7 @@ export class LogWriter {
 
   /** Nothing more comes: what is complete is written, what is not is dropped. */
   async end(): Promise<void> {
-    await this.#flush();
-    await this.#dropSpilled();
+    await this.breakOff();
   }
 
   /** Write the complete transactions so far as one segment. */

@@ -16,6 +16,7 @@ import { PART_BYTES, writeMultipart } from "../store/multipart.ts";
 import { readInSpans } from "../store/range-reader.ts";
 import { objectExists } from "../store/read.ts";
 import { removeObjects } from "../store/remove.ts";
+import { COSTS, inTurn } from "./memory.ts";
 
 /**
  * Copy a backup to where no lifecycle rule takes it: bytes, checked on the way and read back, proofs, then
@@ -34,7 +35,7 @@ export async function pinBackup(
 ): Promise<Manifest> {
   const { bucket, catalog, deps } = context;
   const backup = await existingBackup(catalog, id);
-  const { key, own } = await copyBytes(bucket, backup);
+  const { key, own } = await inTurn(context, COSTS.pin, () => copyBytes(bucket, backup));
   await copyProofs(bucket, backup);
 
   const at = new Date(deps.now()).toISOString();

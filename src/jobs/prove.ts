@@ -9,6 +9,7 @@ import { proofKey, proofPrefix } from "../store/keys.ts";
 import { listKeys } from "../store/list.ts";
 import { VERSION } from "../version.ts";
 import { drillBackup } from "./drill.ts";
+import { inTurn, proofCost } from "./memory.ts";
 import { verifyBackup } from "./verify.ts";
 
 /** A key's stamp has whole seconds: proofs of one second go to the next ones, up to so many. */
@@ -32,8 +33,9 @@ export async function prove(
   const { catalog, deps } = context;
   const { manifest } = await existingBackup(catalog, backupId);
   const startedAt = new Date(deps.now()).toISOString();
-  const found =
-    act === "verify" ? await verified(context, manifest) : await drillBackup(context, manifest);
+  const found = await inTurn(context, proofCost(manifest, act), () =>
+    act === "verify" ? verified(context, manifest) : drillBackup(context, manifest),
+  );
   await existingBackup(catalog, backupId); // one that was pruned meanwhile is not missing
 
   const finishedAt = new Date(deps.now()).toISOString();

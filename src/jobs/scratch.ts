@@ -30,7 +30,7 @@ const IN_MEMORY = 48 * 1024 * 1024;
 const REPLAYABLE = 48 * 1024 * 1024;
 /** What is read in the bucket comes in blocks of so many frames (2 MiB), of which so many bytes are held. */
 const FRAMES = 8;
-const CACHE = 32 * 1024 * 1024;
+const CACHE = 16 * 1024 * 1024;
 /** R2 reads of one drill: an invocation of a Worker has 10,000 subrequests in all. */
 const MOST_READS = 6000;
 

@@ -1,6 +1,7 @@
 import type { Deps } from "../deps.ts";
 import { messageOf } from "../errors.ts";
 import { readRow } from "./cursor.ts";
+import { isEncoded, readText } from "../read-body.ts";
 import { fetchFrom } from "./fetch-from.ts";
 import { redact, type Source } from "./server.ts";
 
@@ -56,7 +57,7 @@ async function ask<T>(
 
 async function serverVersion(source: Source, deps: Deps, signal: AbortSignal): Promise<string> {
   const response = await fetchFrom(source, deps, `${source.url}/version`, { signal });
-  const text = (await response.text()).trim();
+  const text = isEncoded(response) ? "" : (await readText(response)).trim();
   if (response.status !== 200 || !/^[ -~]{1,100}$/.test(text))
     throw new Error(`GET /version answered ${response.status} with no version`);
   return redact(text, source);

@@ -43,4 +43,4 @@ export class BlockCache {
 }
 
 /** One for the isolate: what a query has read makes the next one fast. */
-export const sharedBlocks = new BlockCache(32 * 1024 * 1024);
+export const sharedBlocks = new BlockCache(8 * 1024 * 1024);

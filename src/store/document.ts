@@ -2,6 +2,9 @@ import { createHash } from "node:crypto";
 import { asNightjarError, NightjarError, orFail } from "../errors.ts";
 import { isLocked, orRefused } from "./refusal.ts";
 
+/** No document of ours is longer: a manifest of 100,000 tables takes some 10 MB; bytes. */
+export const LONGEST_DOCUMENT = 24 * 1024 * 1024;
+
 /** What the manifest module needs of a manifest: where it belongs. */
 interface Placed {
   readonly manifestKey: string;
@@ -62,6 +65,10 @@ export async function replaceManifest(bucket: R2Bucket, manifest: Placed): Promi
 export async function readDocument(bucket: R2Bucket, key: string): Promise<string | null> {
   const found = await orFail("STORE_FAILED", `reading ${key}`, async () => {
     const object = await bucket.get(key);
+    if (object !== null && object.size > LONGEST_DOCUMENT) {
+      await object.body.cancel();
+      throw new NightjarError("OBJECT_CORRUPT", `${key} has ${object.size} bytes: too many.`);
+    }
     return object && { text: await object.text(), sha256: object.customMetadata?.["sha256"] };
   });
   if (found === null) return null;

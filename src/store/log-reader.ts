@@ -12,6 +12,8 @@ interface StoredSegment {
   readonly bytes: number;
 }
 
+/** The index of a segment of four million pages and more; bytes. */
+const LONGEST_INDEX = 32 * 1024 * 1024;
 const BLOCK = 256 * 1024;
 /** Most indexes fit into this much of a segment's end. */
 const FIRST_LOOK = 64 * 1024;
@@ -82,6 +84,12 @@ export async function readSegmentIndex(
   const needed = ltxTailSize(tail, bytes);
   if (needed > bytes)
     throw new NightjarError("OBJECT_CORRUPT", `${key} is too short for its index.`);
+  if (needed > LONGEST_INDEX)
+    throw new NightjarError(
+      "QUERY_LIMIT",
+      `The index of ${key} has ${needed} bytes; a Worker holds ${LONGEST_INDEX} at the most.`,
+      { hint: "Download the moment, and ask the file." },
+    );
   if (needed > tail.length) tail = await look(needed);
   return readLtxIndex(tail, bytes);
 }

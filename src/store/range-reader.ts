@@ -48,6 +48,11 @@ export async function readSpan(
       if (!BEYOND.test(messageOf(thrown))) throw thrown;
       throw new NightjarError("OBJECT_CORRUPT", `${key} ends before byte ${offset} of ${size}.`);
     });
+    // What has another size is not read: it may be any.
+    if (found !== null && found.size !== size) {
+      await found.body.cancel();
+      return { object: found, bytes: new Uint8Array() };
+    }
     return { object: found, bytes: new Uint8Array((await found?.arrayBuffer()) ?? []) };
   });
   if (object === null) throw new NightjarError("OBJECT_MISSING", `${key} is not in the bucket.`);

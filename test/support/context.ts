@@ -9,6 +9,8 @@ import { systemDeps } from "../../src/deps.ts";
 import type { Env } from "../../src/env.ts";
 import { runBackup } from "../../src/jobs/backup.ts";
 import { LogFollower } from "../../src/jobs/follow.ts";
+import { ISOLATE_MEMORY } from "../../src/jobs/memory.ts";
+import { MemoryBudget } from "../../src/memory-budget.ts";
 import type { FarStore } from "../../src/store/far.ts";
 
 const bindings = env as unknown as Env;
@@ -21,6 +23,7 @@ interface Overrides {
   /** Where second copies go, and what COPY says besides. */
   far?: FarStore;
   copy?: object;
+  memory?: MemoryBudget;
 }
 
 /** What the Workflows of a context were asked to do. */
@@ -36,7 +39,7 @@ interface Started {
 /** A Context over the real local R2 and D1. Its Workflows only remember what was started. */
 export function testContext(
   databases: Record<string, object>,
-  { bucket, db, now, secrets, far, copy }: Overrides = {},
+  { bucket, db, now, secrets, far, copy, memory }: Overrides = {},
 ): Context & Started {
   const started: string[] = [];
   const proofsStarted: string[] = [];
@@ -68,6 +71,7 @@ export function testContext(
     },
     far,
     followers: followersOf(() => context),
+    memory: memory ?? new MemoryBudget(ISOLATE_MEMORY),
     deps: { ...systemDeps, ...(now === undefined ? {} : { now }) },
     started,
     proofsStarted,

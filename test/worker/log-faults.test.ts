@@ -13,6 +13,7 @@ import { listKeys } from "../../src/store/list.ts";
 import { testContext } from "../support/context.ts";
 import { type Unreliable, unreliable } from "../support/failing.ts";
 import { askMoment } from "../support/log-moments.ts";
+import { tellMortal } from "../support/tell-mortal.ts";
 
 const { BUCKET, DB } = env as unknown as { BUCKET: R2Bucket; DB: D1Database };
 const { url, control } = inject("mortal");
@@ -168,11 +169,6 @@ class Log {
   }
 }
 
-async function tell(way: "kill" | "restart"): Promise<void> {
-  const answer = await fetch(`${control}/${way}`, { method: "POST" });
-  expect(await answer.text()).toBe("");
-}
-
 afterAll(() => vi.restoreAllMocks());
 
 for (const image of [true, false])
@@ -188,8 +184,8 @@ for (const image of [true, false])
 
     for (let event = 0; event < EVENTS; event++) {
       const kind = chance();
-      if (kind < 0.04) await tell("kill");
-      else if (kind < 0.1) await tell("restart");
+      if (kind < 0.04) await tellMortal(control, { signal: "SIGKILL" });
+      else if (kind < 0.1) await tellMortal(control, { signal: "SIGTERM" });
       else if (kind < 0.2) log.ahead += HOUR;
       else if (kind < 0.22) log.ahead += 3 * DAY;
       else if (kind < 0.5) await log.pull(chance() < 0.5 ? 0.2 : 0.03, Infinity);
