@@ -186,9 +186,8 @@ describe("hostile dumps", () => {
       }),
       { numRuns: TRIALS, ...(process.env["SEED"] && { seed: Number(process.env["SEED"]) }) },
     );
-    console.log(`${TRIALS} dumps: ${JSON.stringify(seen)}`);
-    expect(seen.admitted).toBeGreaterThan(TRIALS / 20);
-    expect(seen.refused).toBeGreaterThan(TRIALS / 20);
+    expect(seen.admitted, JSON.stringify(seen)).toBeGreaterThan(TRIALS / 20);
+    expect(seen.refused, JSON.stringify(seen)).toBeGreaterThan(TRIALS / 20);
     rmSync(folder.dir, { recursive: true });
   });
 });
@@ -202,7 +201,7 @@ describe("hostile database files", () => {
         const database = new DatabaseSync(path, { defensive: false });
         database.exec("CREATE TABLE t(a); INSERT INTO t VALUES(1); PRAGMA writable_schema=ON");
         const put = database.prepare("INSERT INTO sqlite_schema VALUES(?, ?, ?, 0, ?)");
-        put.run(/^CREATE TRIGGER/.test(sql) ? "trigger" : "view", "w", "w", sql);
+        put.run(sql.startsWith("CREATE TRIGGER") ? "trigger" : "view", "w", "w", sql);
         put.run("table", "v", "v", table);
         database.close();
         for (const verify of [false, true])
