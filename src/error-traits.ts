@@ -117,6 +117,11 @@ export const TRAITS = {
     retryable: false,
     hint: "Create the named index, view or trigger again without the comment at its end, then run the backup again.",
   },
+  DUMP_UNSAFE: {
+    status: 502,
+    retryable: false,
+    hint: 'The dump holds what could do harm where it is loaded; nothing of it was given or kept. Set the database\'s `capture` to "pages", or look at the named object on the server: drop it, or create it again without quotes and comments.',
+  },
   PAGES_INVALID: {
     status: 502,
     retryable: true,

@@ -152,3 +152,15 @@ export interface Manifest {
   /** What a reader must know before restoring it. */
   warnings: Warning[];
 }
+
+/**
+ * Whether what leaves Nightjar as SQL is written anew from the stored dump: its warnings tell what SQLite or
+ * a shell would read otherwise.
+ */
+export function isWrittenAnew({ kind, warnings }: Pick<Manifest, "kind"> & Warned): boolean {
+  return kind === "dump" && warnings.length > 0;
+}
+
+interface Warned {
+  readonly warnings: readonly object[];
+}

@@ -1,9 +1,13 @@
-import { DatabaseSync } from "node:sqlite";
+import type { DatabaseSync } from "node:sqlite";
 import { messageOf } from "../errors.ts";
 import { isOwn } from "../format/table-rows.ts";
 import { checkIntegrity, integrityWords, type SchemaText } from "../format/integrity.ts";
 import { isRandomRowid, isVectorIndex } from "../format/libsql-schema.ts";
+import { encode } from "../format/bytes.ts";
+import { startOf } from "../format/dump-statement.ts";
+import { schemaFault, type SchemaType } from "../format/schema-statement.ts";
 import { CliError, EXIT } from "./exit.ts";
+import { openGuarded } from "./guarded-database.ts";
 import type { Found, RestoreOptions } from "./restore-options.ts";
 
 /** How a restored file was checked. */
@@ -26,11 +30,11 @@ export async function checkFile(
   found: Found,
   options: RestoreOptions,
 ): Promise<Checked> {
-  const database = new DatabaseSync(file, { defensive: false });
+  const database = openGuarded(file, "read");
   try {
-    const foreign = libsqlOnly(database);
+    const { foreign, faulty } = readNames(database);
     if (foreign.length > 0) {
-      const notes = [`Only libSQL can check what it alone has: ${foreign.join(", ")}.`];
+      const notes = [`Only libSQL can check what it alone has: ${foreign.join(", ")}.`, ...faulty];
       return { integrity: "not checked", rows: null, words: "Not checked by SQLite.", notes };
     }
     const schema = readSchema(database);
@@ -50,9 +54,19 @@ export async function checkFile(
     const told = integrityWords(integrity);
     const notes = told === undefined ? [] : [`SQLite's ${check}: ${told}.`];
     if (!options.verify)
-      return { integrity: "ok", rows: null, words: "SQLite finds it sound.", notes };
+      return {
+        integrity: "ok",
+        rows: null,
+        words: "SQLite finds it sound.",
+        notes: [...notes, ...faulty],
+      };
     const rows = options.schemaOnly ? 0 : countRows(database, found, options);
-    return { integrity: "ok", rows, words: `SQLite finds it sound; ${rows} rows.`, notes };
+    return {
+      integrity: "ok",
+      rows,
+      words: `SQLite finds it sound; ${rows} rows.`,
+      notes: [...notes, ...faulty],
+    };
   } catch (error) {
     if (error instanceof CliError) throw error;
     throw failed(`SQLite cannot read the file: ${messageOf(error)}`);
@@ -61,17 +75,27 @@ export async function checkFile(
   }
 }
 
-/** What only libSQL reads (`RANDOM ROWID`) or keeps (vector indexes). */
-function libsqlOnly(database: DatabaseSync): string[] {
+/** The objects that only libSQL reads, and words about those whose text holds more than themselves. */
+function readNames(database: DatabaseSync): { foreign: string[]; faulty: string[] } {
   // With this pragma SQLite goes on after a statement of the schema that it cannot parse.
   database.exec("PRAGMA writable_schema=ON");
-  const names = readSchema(database)
+  const schema = readSchema(database);
+  const foreign = schema
     .filter(({ type, sql }) =>
       type === "index" ? isVectorIndex(sql ?? "") : type === "table" && isRandomRowid(sql ?? ""),
     )
     .map(({ name }) => name);
+  const faulty = schema.flatMap(({ type, name, sql }) => {
+    const fault = sql === null ? undefined : schemaFault(type as SchemaType, sql);
+    const what = startOf(encode(`${type} ${name}`));
+    return fault === undefined
+      ? []
+      : [
+          `The text of the ${what} in the schema is not one CREATE statement (${fault}): load SQL that other tools make of this file only with \`sqlite3 -safe\`.`,
+        ];
+  });
   database.exec("PRAGMA writable_schema=RESET");
-  return names;
+  return { foreign, faulty };
 }
 
 function readSchema(database: DatabaseSync): SchemaText[] {

@@ -8,7 +8,8 @@ import { zstdDecompress } from "../format/codec.ts";
 import { eraseFromDump } from "../format/erase-dump.ts";
 import { concerning, type Erasure } from "../format/erasure.ts";
 import { tap } from "../format/hash.ts";
-import type { Encryption } from "../manifest.ts";
+import { loadableText } from "../format/loadable-dump.ts";
+import { type Encryption, isWrittenAnew } from "../manifest.ts";
 import { storedFormat } from "../plan/formats.ts";
 import { bodyOf, type Client } from "./client.ts";
 import { saveVerified } from "./download.ts";
@@ -28,6 +29,7 @@ export interface Sealed {
   readonly raw: { readonly sha256: string };
   readonly stored: { readonly sha256: string };
   readonly encryption: Pick<Encryption, "content">;
+  readonly warnings: readonly object[];
 }
 
 /**
@@ -63,6 +65,12 @@ export async function saveDecrypted(
     });
   const identities = await readIdentities(identity);
   const erasures = await erasuresOf(client, backup);
+  if (isWrittenAnew(backup) && format === compressed)
+    throw new CliError(
+      EXIT.refused,
+      `The dump has what SQLite or a shell would read otherwise than its server: it can be had as ${plain}, where that is written anew, not as ${compressed}.`,
+      { hint: `Ask for ${plain}.` },
+    );
   if (erasures.length > 0 && format === compressed)
     throw new CliError(
       EXIT.refused,
@@ -86,7 +94,7 @@ export async function saveDecrypted(
  * @throws CliError
  */
 export async function openSealed(
-  { kind, raw, encryption }: Pick<Sealed, "kind" | "raw" | "encryption">,
+  { kind, raw, encryption, warnings }: Pick<Sealed, "kind" | "raw" | "encryption" | "warnings">,
   format: string,
   identities: readonly string[],
   erasures: readonly Erasure[],
@@ -99,10 +107,11 @@ export async function openSealed(
     format.endsWith(".zst") ? compressed : zstdDecompress(compressed),
     (chunk) => void hash.update(chunk),
   );
-  const text = format === "sql" && erasures.length > 0;
+  const text =
+    format === "sql" && erasures.length > 0 ? eraseFromDump(content, erasures, () => {}) : content;
   try {
     await pipeline(
-      text ? eraseFromDump(content, erasures, () => {}) : content,
+      format === "sql" && isWrittenAnew({ kind, warnings }) ? loadableText(text) : text,
       createWriteStream(part, { fd: createPrivate(part) }),
     );
   } catch (thrown) {

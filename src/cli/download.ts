@@ -3,7 +3,7 @@ import { createWriteStream } from "node:fs";
 import { pipeline } from "node:stream/promises";
 import { createGunzip } from "node:zlib";
 import { messageOf } from "../errors.ts";
-import type { Encryption } from "../manifest.ts";
+import { type Encryption, isWrittenAnew } from "../manifest.ts";
 import { storedFormat } from "../plan/formats.ts";
 import { reach, refusal } from "./client.ts";
 import { CliError, EXIT } from "./exit.ts";
@@ -18,6 +18,7 @@ interface Hashed {
   encryption?: Encryption | undefined;
   raw: { sha256: string };
   stored: { sha256: string };
+  warnings: readonly object[];
 }
 
 /** The hash that a download must have, and whether it is that of the text inside of a gzip. */
@@ -26,11 +27,10 @@ export interface Digest {
   gzipped: boolean;
 }
 
-/** What a download of a backup must hash to; undefined for SQL that is made from pages on the way. */
-export function digestIn(
-  { kind, encryption, raw, stored }: Hashed,
-  format: string,
-): Digest | undefined {
+/** What a download of a backup must hash to; undefined for SQL that is made or written anew on the way. */
+export function digestIn(backup: Hashed, format: string): Digest | undefined {
+  const { kind, encryption, raw, stored } = backup;
+  if (encryption === undefined && isWrittenAnew(backup)) return undefined;
   if (format === storedFormat(kind, encryption !== undefined))
     return { sha256: stored.sha256, gzipped: false };
   if (kind === "snapshot" && format !== "db") return undefined;
@@ -39,6 +39,7 @@ export function digestIn(
 
 /** How a download was checked, for people. */
 export function checked(backup: Hashed, format: string): string {
+  if (isWrittenAnew(backup)) return "written anew from the backup's checked dump, so that it loads";
   return digestIn(backup, format) === undefined
     ? "written from the backup's checked pages"
     : "checked against the backup's hash";

@@ -1,10 +1,11 @@
 import { rename, rm } from "node:fs/promises";
-import { DatabaseSync } from "node:sqlite";
+import type { DatabaseSync } from "node:sqlite";
 import { eraseRows } from "../erase/erase.ts";
 import { type ErasingDatabase, SqlRefused } from "../erase/port.ts";
 import { messageOf, NightjarError } from "../errors.ts";
 import type { Erased, Erasure } from "../format/erasure.ts";
 import { CliError, EXIT } from "./exit.ts";
+import { openGuarded } from "./guarded-database.ts";
 
 /**
  * Delete the rows of an erasure list from a database file, and write the file anew without their bytes.
@@ -39,8 +40,7 @@ async function eraseInto(
   anew: string,
   erasures: readonly Erasure[],
 ): Promise<Erased> {
-  // Defensive SQLite refuses what virtual tables need.
-  const database = new DatabaseSync(file, { defensive: false, readOnly: false });
+  const database = openGuarded(file, "write", anew);
   try {
     database.exec("PRAGMA foreign_keys=OFF; PRAGMA journal_mode=OFF; PRAGMA temp_store=MEMORY");
     const erased = await eraseRows(erasingDatabase(database), erasures);

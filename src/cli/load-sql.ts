@@ -1,17 +1,19 @@
 import { createHash } from "node:crypto";
 import type { DatabaseSync } from "node:sqlite";
-import { messageOf } from "../errors.ts";
+import { messageOf, NightjarError } from "../errors.ts";
+import { decode } from "../format/bytes.ts";
+import { LoadableDump } from "../format/loadable-dump.ts";
 import type { Selection } from "../format/selection.ts";
 import { SqlSelector } from "../format/select-sql.ts";
 import { SqlScanner } from "../format/sql-scanner.ts";
+import { refuseForeign } from "../format/written-sql.ts";
 import { reach, refusal } from "./client.ts";
 import { CliError, EXIT } from "./exit.ts";
 import { size } from "./output.ts";
 import { Progress } from "./progress.ts";
 
-/** What stands in Nightjar's SQL as a comment because only libSQL can do it. */
-const NEEDS_LIBSQL = /^-- needs libSQL: (.*)$/gm;
-
+/** So begins a comment in Nightjar's SQL that tells what only libSQL can do. */
+const NEEDS_LIBSQL = " needs libSQL: ";
 /** The longest statement that is loaded: a string of JavaScript holds a few more; bytes. */
 const LONGEST_STATEMENT = 500_000_000;
 
@@ -23,14 +25,18 @@ export async function linkedBytes(url: string): Promise<AsyncIterable<Uint8Array
 }
 
 /**
- * Load SQL into a database, statement by statement as it comes, in one transaction.
+ * Load SQL into a database, statement by statement as it comes, in one transaction. Only statements of
+ * the kinds that a backup has are run, each by itself and written as SQLite reads it.
  *
+ * @param kind what the SQL is: a server's dump, or written by Nightjar
  * @param sha256 of the whole text, where it is known
+ * @param database guarded
  * @returns what was left out because SQLite has it not
  * @throws CliError `failed` when the text is cut, not what it should be, or refused by SQLite
  */
 export async function loadSql(
   source: AsyncIterable<Uint8Array>,
+  kind: "dump" | "written",
   sha256: string | undefined,
   database: DatabaseSync,
   selection: Selection,
@@ -39,39 +45,44 @@ export async function loadSql(
   const progress = new Progress(quiet);
   const hash = createHash("sha256");
   const selector = new SqlSelector(selection);
+  const loadable = new LoadableDump();
   const leftOut: string[] = [];
-  let wanted: Buffer[] = [];
   let committed = false;
   let bytes = 0;
-  const scanner = new SqlScanner(({ bytes: statement, length }) => {
-    if (length > statement.length)
-      throw new Error(`a statement has ${length} bytes, of ${LONGEST_STATEMENT} at the most`);
-    const text = Buffer.from(statement.buffer, statement.byteOffset, statement.length);
-    if (text.length < 10 && text.toString("latin1") === "COMMIT;") committed = true;
+  const run = (statement: Uint8Array) => {
     const taken = selector.take(statement);
-    // A copy, on a line of its own: its text may end in a comment.
-    if (taken !== undefined) wanted.push(Buffer.concat([taken, Buffer.from("\n")]));
-  }, LONGEST_STATEMENT);
+    if (taken !== undefined) database.exec(decode(taken));
+  };
+  const scanner = new SqlScanner(
+    (statement) => {
+      const { bytes: text, length } = statement;
+      if (length > text.length)
+        throw new Error(`a statement has ${length} bytes, of ${LONGEST_STATEMENT} at the most`);
+      if (text.length < 10 && decode(text) === "COMMIT;") committed = true;
+      if (kind === "dump") for (const piece of loadable.take(statement)) run(piece);
+      else {
+        refuseForeign(statement);
+        run(text);
+      }
+    },
+    LONGEST_STATEMENT,
+    (comment) => {
+      if (comment.startsWith(NEEDS_LIBSQL)) leftOut.push(comment.slice(NEEDS_LIBSQL.length));
+    },
+  );
   try {
     database.exec("PRAGMA foreign_keys=OFF; BEGIN");
     for await (const chunk of source) {
       hash.update(chunk);
       bytes += chunk.length;
       scanner.push(chunk);
-      if (chunk.includes(45))
-        for (const [, sql] of Buffer.from(chunk).toString().matchAll(NEEDS_LIBSQL))
-          leftOut.push(sql);
-      if (wanted.length > 0) {
-        const sql = wanted.length === 1 ? wanted[0]! : Buffer.concat(wanted);
-        wanted = [];
-        database.exec(sql.toString());
-      }
       progress.show(`loading ${size(bytes)} of SQL`);
     }
     database.exec("COMMIT");
   } catch (error) {
     throw new CliError(EXIT.failed, `The SQL did not load: ${messageOf(error)}`, {
       hint: "Nothing was kept. What a server's dump cannot carry is told in docs/limits.md.",
+      ...(error instanceof NightjarError && { code: error.code, hint: error.hint }),
     });
   } finally {
     progress.end();

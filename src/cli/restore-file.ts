@@ -1,6 +1,6 @@
 import { createReadStream } from "node:fs";
 import { lstat, rm } from "node:fs/promises";
-import { DatabaseSync } from "node:sqlite";
+import type { DatabaseSync } from "node:sqlite";
 import { isWhole, lowerName, type Selection, selectionOf } from "../format/selection.ts";
 import { stamp } from "../plan/stamp.ts";
 import { asOfWords } from "./as-of.ts";
@@ -8,6 +8,7 @@ import type { Client } from "./client.ts";
 import { saveVerified } from "./download.ts";
 import { CliError, EXIT } from "./exit.ts";
 import { checkFile } from "./check-file.ts";
+import { openGuarded } from "./guarded-database.ts";
 import { linkedBytes, loadSql } from "./load-sql.ts";
 import { nameFile, setAside } from "./name-file.ts";
 import { print, printAside, printJson, size } from "./output.ts";
@@ -104,8 +105,7 @@ async function make(
     return [];
   }
   if (dataOnly) copyPrivate(file, made);
-  // Defensive SQLite refuses the tables that virtual tables keep their content in.
-  const database = new DatabaseSync(made, { defensive: false });
+  const database = openGuarded(made, "write");
   try {
     // What is lost when the machine fails is only a file that has no name yet.
     database.exec("PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF");
@@ -128,13 +128,14 @@ async function loadText(
   selection: Selection,
   quiet: boolean,
 ): Promise<string[]> {
+  const kind = found.kind === "dump" ? "dump" : "written";
   if (found.open === undefined) {
     const { url, digest } = await found.link("sql");
-    return loadSql(await linkedBytes(url), digest?.sha256, database, selection, quiet);
+    return loadSql(await linkedBytes(url), kind, digest?.sha256, database, selection, quiet);
   }
   try {
     await found.open("sql", file);
-    return await loadSql(createReadStream(file), undefined, database, selection, quiet);
+    return await loadSql(createReadStream(file), kind, undefined, database, selection, quiet);
   } finally {
     await rm(file, { force: true });
   }
@@ -144,7 +145,7 @@ async function loadText(
 function refusePart(selection: Selection): void {
   if (isWhole(selection)) return;
   throw new CliError(EXIT.refused, "An encrypted snapshot is restored as a whole.", {
-    hint: "Restore it to a file, and take the tables from there: sqlite3 whole.db '.dump users' | sqlite3 part.db",
+    hint: "Restore it to a file, and take the tables from there: sqlite3 -safe whole.db '.dump users' | sqlite3 -safe part.db",
   });
 }
 

@@ -1,13 +1,31 @@
 import { createHash } from "node:crypto";
 import { NightjarError } from "../errors.ts";
 import { copyOf, decode, encode, startsWith } from "./bytes.ts";
+import {
+  type DumpStatement,
+  OWN_TABLE,
+  readDumpStatement,
+  startOf,
+  unsafeStatement,
+} from "./dump-statement.ts";
+import { countsUp } from "./loadable-dump.ts";
 import { findMigrationTable, NewestMigration } from "./migrations.ts";
 import { isMarker, MARKER_WARNING } from "./restore-marker.ts";
+import { hasShellLine } from "./shell-lines.ts";
 import { SqlScanner, type Statement } from "./sql-scanner.ts";
+import { END, tokenReader } from "./sql-tokens.ts";
+import { readValues } from "./sql-values.ts";
 
 /** Something that the dump says of itself and that a reader must know before restoring it. */
 export interface Warning {
-  code: "INFINITY" | "NUL_IN_TEXT" | "COMMENT_HIDES_END" | "RESTORE_MARKER";
+  code:
+    | "COMMENT_HIDES_END"
+    | "COUNTERS_WITHOUT_TABLE"
+    | "INFINITY"
+    | "NUL_IN_TEXT"
+    | "QUOTES_IN_VIRTUAL_TABLE"
+    | "RESTORE_MARKER"
+    | "SHELL_LINE";
   /** The table, or the start of the schema statement. */
   where: string;
   /** How many statements it concerns. */
@@ -33,25 +51,17 @@ export interface DumpFacts {
 
 const HEAD = encode("PRAGMA foreign_keys=OFF;\nBEGIN TRANSACTION;\n");
 const TAIL = "COMMIT;\n";
-const INSERT = encode("INSERT INTO ");
-const CREATE = encode("CREATE ");
-/**
- * sqld puts the semicolon behind the schema's own text. Where that ends in a line comment, the
- * semicolon is lost in it, and SQLite reads the next statement as part of this one.
- */
-const HIDDEN_END =
-  /--[^\n]*;\n(?:CREATE |INSERT INTO |DELETE FROM sqlite_sequence|ANALYZE |PRAGMA writable_schema)/;
-const HIDDEN_COMMIT = /--[^\n]*;\nCOMMIT;$/;
-const COMMIT = encode("COMMIT;");
 const ROLLBACK = encode("ROLLBACK");
-const SCHEMA_ROW = "sqlite_schema";
-const OWN_TABLES = new Set([SCHEMA_ROW, "sqlite_sequence"]);
+/** What the exporter writes after a schema object. */
+const NEXT =
+  /^(?:CREATE |INSERT INTO |DELETE FROM sqlite_sequence|ANALYZE |PRAGMA writable_schema)/;
 
 /**
  * Watches a dump of sqld's `GET /dump` go by and proves that it is whole. It must begin with
  * `PRAGMA foreign_keys=OFF;` and `BEGIN TRANSACTION;`, every statement must be complete, and it must
- * end with the line `COMMIT;` (libsql-server/src/connection/dump/exporter.rs). On the way it counts
- * rows.
+ * end with the line `COMMIT;` (libsql-server/src/connection/dump/exporter.rs). It admits only statements
+ * of the forms that the exporter writes, and warns of those that plain SQLite or a shell reads otherwise.
+ * On the way it counts rows.
  */
 export class DumpInspector {
   readonly #scanner = new SqlScanner((statement) => this.#statement(statement));
@@ -59,15 +69,16 @@ export class DumpInspector {
   readonly #tables = new Map<string, TableCount>();
   readonly #warnings = new Map<string, Warning>();
   #statements = 0;
+  #counters = false;
   #length = 0;
   #committed = false;
   /** The last bytes so far, as many as `TAIL` has. */
   #tail = "";
   #migration: { create: string; newest: NewestMigration } | undefined;
-  /** The table of the last row and the bytes that its rows begin with. */
+  /** The table of the last row and the bytes that its rows begin with, up to their values. */
   #current: { prefix: Uint8Array; count: TableCount; migrations: boolean } | undefined;
 
-  /** @throws NightjarError `DUMP_INVALID` or `DUMP_UNRESTORABLE` as soon as the bytes show it */
+  /** @throws NightjarError `DUMP_INVALID`, `DUMP_UNRESTORABLE` or `DUMP_UNSAFE` as soon as the bytes show it */
   push(chunk: Uint8Array): void {
     for (let at = this.#length; at < HEAD.length && at - this.#length < chunk.length; at++)
       if (chunk[at - this.#length] !== HEAD[at]) throw notADump(chunk);
@@ -106,51 +117,76 @@ export class DumpInspector {
     this.#statements++;
     if (this.#committed)
       throw new NightjarError("DUMP_INVALID", "The server sent more statements after the COMMIT.");
-    if (startsWith(bytes, INSERT)) this.#row(statement);
-    else if (equals(bytes, COMMIT)) this.#committed = true;
-    else if (startsWith(bytes, ROLLBACK))
+    const { prefix } = this.#current ?? {};
+    if (
+      prefix !== undefined &&
+      !statement.ambiguous &&
+      !statement.cut &&
+      startsWith(bytes, prefix)
+    ) {
+      if (!readValues(bytes, prefix.length)) throw unsafeStatement(bytes, "it is no row");
+      return this.#row(statement);
+    }
+    if (startsWith(bytes, ROLLBACK))
       throw new NightjarError("DUMP_INCOMPLETE", "The server ended its dump with a ROLLBACK.");
-    else this.#structure(statement);
+    const found = readDumpStatement(statement);
+    if ("unsafe" in found) throw unsafeStatement(bytes, found.unsafe);
+    switch (found.is) {
+      case "row":
+        if (OWN_TABLE.test(found.table)) return;
+        this.#begin(found.table, copyOf(bytes.subarray(0, found.values)));
+        return this.#row(statement);
+      case "schema-row":
+        this.#schema.update(bytes);
+        this.#count(found.name).rows = null;
+        if (found.unquoted) this.#warn("QUOTES_IN_VIRTUAL_TABLE", found.name);
+        return;
+      case "create":
+        return this.#create(bytes, found);
+      case "delete-counters":
+        if (!this.#counters) this.#warn("COUNTERS_WITHOUT_TABLE", "sqlite_sequence");
+        return;
+      case "commit":
+        this.#committed = true;
+        return;
+      case "begin":
+        if (this.#statements !== 2) throw unsafeStatement(bytes, "a dump begins once");
+        return;
+      case "pragma":
+      case "analyze":
+        return;
+    }
   }
 
-  #row(statement: Statement): void {
-    const { bytes } = statement;
-    if (this.#current === undefined || !startsWith(bytes, this.#current.prefix)) {
-      const { name, end } = insertedTable(bytes);
-      if (name === SCHEMA_ROW) {
-        const row = decode(bytes);
-        const table = /VALUES\('table','((?:[^']|'')*)'/.exec(row)?.[1]?.replaceAll("''", "'");
-        if (table !== undefined) this.#count(table).rows = null;
-        this.#schema.update(bytes);
-        return;
-      }
-      if (OWN_TABLES.has(name)) return;
-      this.#current = {
-        prefix: copyOf(bytes.subarray(0, end + 1)),
-        count: this.#count(name),
-        migrations: this.#migration?.newest.table === name,
-      };
-    }
-    const { count, migrations } = this.#current;
+  /** The rows of another table come. */
+  #begin(name: string, prefix: Uint8Array): void {
+    const count = this.#tables.get(name);
+    if (count === undefined || count.rows === null)
+      throw unsafeStatement(prefix, "it writes to a table that the dump does not create");
+    this.#current = { prefix, count, migrations: this.#migration?.newest.table === name };
+  }
+
+  #row({ bytes, bareInfinity, nul }: Statement): void {
+    const { count, migrations } = this.#current!;
     count.rows = (count.rows ?? 0) + 1;
     if (migrations) this.#migration!.newest.addInsert(this.#migration!.create, decode(bytes));
-    if (statement.bareInfinity) this.#warn("INFINITY", count.name);
-    if (statement.nul) this.#warn("NUL_IN_TEXT", count.name);
+    if (bareInfinity) this.#warn("INFINITY", count.name);
+    if (nul) this.#warn("NUL_IN_TEXT", count.name);
   }
 
-  #structure({ bytes }: Statement): void {
-    if (!startsWith(bytes, CREATE)) return;
+  #create(bytes: Uint8Array, { type, name, sql }: Created): void {
     this.#schema.update(bytes);
-    const sql = decode(bytes);
-    if (HIDDEN_COMMIT.test(sql))
+    const hidden = hiddenEnds(sql).map((at) => sql.slice(at));
+    if (hidden.includes("\nCOMMIT"))
       throw new NightjarError(
         "DUMP_UNRESTORABLE",
         `The schema's last object ends in a line comment, which hides the dump's COMMIT: ${sql.slice(0, sql.indexOf(";\n"))}`,
       );
-    if (HIDDEN_END.test(sql))
+    if (hidden.some((rest) => NEXT.test(rest.slice(1))))
       this.#warn("COMMENT_HIDES_END", sql.slice(0, sql.indexOf("\n")).replace(/;$/, ""));
-    const name = createdTable(sql);
-    if (name === undefined) return;
+    if (hasShellLine(sql)) this.#warn("SHELL_LINE", startOf(bytes));
+    if (type !== "table") return;
+    this.#counters ||= countsUp(sql);
     this.#count(name);
     if (isMarker({ type: "table", name, sql })) this.#warn("RESTORE_MARKER", name);
     const table = findMigrationTable(name);
@@ -173,12 +209,18 @@ export class DumpInspector {
 
 const WARNINGS: Record<Warning["code"], string> = {
   RESTORE_MARKER: MARKER_WARNING,
+  COUNTERS_WITHOUT_TABLE:
+    "The server's dump empties the table of AUTOINCREMENT's counters, which no table of it makes: SQLite refuses that line. Nightjar's downloads and restores make the table first.",
+  QUOTES_IN_VIRTUAL_TABLE:
+    "The server's dump has the virtual table's text between quotes that it does not double: SQLite reads something else there, or nothing. Nightjar's downloads and restores double them.",
+  SHELL_LINE:
+    "It has a line that the sqlite3 shell may take for a command of its own or for a statement's end. Nightjar's downloads have a comment before such an end; load no SQL but with `sqlite3 -safe`.",
   COMMENT_HIDES_END:
     "A schema object ends in a line comment, which hides the semicolon that the server's dump puts behind it: SQLite refuses it together with the next. Create it again without the comment.",
   INFINITY:
-    "The server's dump writes infinity as `inf`, which SQLite does not read: restoring stops there until these values are mended by hand (1e999).",
+    "The server's dump writes infinity as `inf`, which SQLite does not read. Nightjar's downloads and restores write it as 9e999.",
   NUL_IN_TEXT:
-    "Text with a NUL byte is in the dump, but SQLite stops reading such a literal at the NUL: it comes back cut.",
+    "Text with a NUL byte is in the dump: SQLite stops reading there, and the sqlite3 shell takes what follows for SQL. Nightjar's downloads and restores write such text in hexadecimal.",
 };
 
 function notADump(chunk: Uint8Array): NightjarError {
@@ -189,35 +231,29 @@ function notADump(chunk: Uint8Array): NightjarError {
   );
 }
 
-/** The table's name in `INSERT INTO name…` or `INSERT INTO "name"…`, and the byte at which it ends. */
-function insertedTable(bytes: Uint8Array): { name: string; end: number } {
-  const start = INSERT.length;
-  if (bytes[start] === 34) {
-    const end = bytes.indexOf(34, start + 1);
-    return { name: decode(bytes.subarray(start + 1, end)), end: end + 1 };
+type Created = Extract<DumpStatement, { is: "create" }>;
+
+/** Where a semicolon is the last character of a line comment: the index after it. */
+function hiddenEnds(sql: string): number[] {
+  if (!sql.includes(";\n")) return [];
+  const next = tokenReader(sql);
+  const ends: number[] = [];
+  let at = 0;
+  for (;;) {
+    const token = next();
+    const end = token === END ? sql.length : token.start;
+    // Between two tokens there are only white space and comments.
+    while (at < end) {
+      const line = sql.startsWith("--", at);
+      if (!line && !sql.startsWith("/*", at)) {
+        at++;
+        continue;
+      }
+      const close = sql.indexOf(line ? "\n" : "*/", at + 2);
+      at = close === -1 ? end : close + (line ? 1 : 2);
+      if (line && close !== -1 && sql[close - 1] === ";") ends.push(close);
+    }
+    if (token === END) return ends;
+    at = token.end;
   }
-  let end = start;
-  while (end < bytes.length && bytes[end] !== 32 && bytes[end] !== 40) end++;
-  return { name: decode(bytes.subarray(start, end)), end };
-}
-
-/** The table's name in sqld's `CREATE TABLE IF NOT EXISTS <the rest of the schema's own text>`. */
-function createdTable(sql: string): string | undefined {
-  const match =
-    /^CREATE TABLE IF NOT EXISTS\s+(?:"((?:[^"]|"")*)"|'((?:[^']|'')*)'|`((?:[^`]|``)*)`|\[([^\]]*)\]|([^\s("'`[]+))/i.exec(
-      sql,
-    );
-  if (match === null) return undefined;
-  const [, double, single, tick, bracket, bare] = match;
-  return (
-    double?.replaceAll('""', '"') ??
-    single?.replaceAll("''", "'") ??
-    tick?.replaceAll("``", "`") ??
-    bracket ??
-    bare
-  );
-}
-
-function equals(bytes: Uint8Array, other: Uint8Array): boolean {
-  return bytes.length === other.length && startsWith(bytes, other);
 }

@@ -16,10 +16,19 @@ export function schemaFault(type: SchemaType, sql: string): string | undefined {
   const next = tokenReader(sql);
   if (next().word !== "CREATE") return "it does not begin with CREATE";
   let kind = next();
-  if (type === "index" && kind.word === "UNIQUE") kind = next();
-  if (type === "table" && kind.word === "VIRTUAL") kind = next();
+  const virtual = type === "table" && kind.word === "VIRTUAL";
+  if (virtual || (type === "index" && kind.word === "UNIQUE")) kind = next();
   if (kind.word !== type.toUpperCase()) return `it does not create a ${type}`;
+  if (type === "table" && !virtual && !hasColumns(next)) return "it has no list of columns";
   return type === "trigger" ? bodyFault(next) : tailFault(next);
+}
+
+/** SQLite keeps no `CREATE TABLE … AS SELECT`, which would run when it is loaded. */
+function hasColumns(next: () => Token): boolean {
+  const name = next();
+  if (name.word !== "IF") return next().word === "(";
+  const words = [next().word, next().word];
+  return words.join(" ") === "NOT EXISTS" && next() !== END && next().word === "(";
 }
 
 /** A table, an index or a view ends without a semicolon. */

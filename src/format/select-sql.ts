@@ -1,9 +1,8 @@
 import { decode, encode } from "./bytes.ts";
 import { isWhole, lowerName, type Selection, selects } from "./selection.ts";
 import { readSqlHead, type SqlHead } from "./sql-head.ts";
+import { END, tokenReader } from "./sql-tokens.ts";
 
-/** A row of sqlite_sequence: its rowid, a table's name, the last number that was given. */
-const SEQUENCE_ROW = /\((?:-?\d+),'((?:[^']|'')*)',(-?\d+)\)/g;
 const KEPT_PRAGMAS = new Set(["user_version", "application_id"]);
 
 /**
@@ -62,14 +61,28 @@ export class SqlSelector {
 
   /** AUTOINCREMENT's counters of the tables that are selected, in place of those that their rows have set. */
   #counters(statement: Uint8Array): Uint8Array | undefined {
-    const rows = [...decode(statement).matchAll(SEQUENCE_ROW)].filter(([, name]) =>
-      selects(this.#selection, name!.replaceAll("''", "'")),
-    );
+    const rows = countersIn(decode(statement))
+      .filter(([name]) => selects(this.#selection, name))
+      .map(([name, seq]) => [`'${name.replaceAll("'", "''")}'`, seq] as const);
     if (rows.length === 0) return undefined;
-    const names = rows.map(([, name]) => `'${name}'`).join(",");
-    const values = rows.map(([, name, seq]) => `('${name}',${seq})`).join(",");
+    const names = rows.map(([name]) => name).join(",");
+    const values = rows.map(([name, seq]) => `(${name},${seq})`).join(",");
     return encode(
       `DELETE FROM sqlite_sequence WHERE name IN (${names});\nINSERT INTO sqlite_sequence(name,seq) VALUES${values};\n`,
     );
   }
+}
+
+/** The rows of sqlite_sequence that an INSERT has, each of rowid, a table's name, the last number given. */
+function countersIn(insert: string): [name: string, seq: string][] {
+  const next = tokenReader(insert);
+  const rows: [string, string][] = [];
+  let name: string | undefined;
+  for (let token = next(), sign = ""; token !== END; token = next()) {
+    if (token.word === "(") name = undefined;
+    else if (token.kind === "quoted") name = token.text;
+    else if (name !== undefined && token.kind === "word") rows.push([name, sign + token.text]);
+    sign = token.word === "-" ? "-" : "";
+  }
+  return rows;
 }

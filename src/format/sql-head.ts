@@ -1,5 +1,5 @@
 import { decode } from "./bytes.ts";
-import { END, tokenReader } from "./sql-tokens.ts";
+import { END, type Token, tokenReader } from "./sql-tokens.ts";
 
 /** What a statement of a dump does, and to which object. */
 export interface SqlHead {
@@ -23,15 +23,29 @@ export interface SqlHead {
   readonly table: string;
 }
 
-/** Enough of an INSERT to have its table's name. */
-const INSERT_HEAD = 4096;
-const INSERT = /^insert\b/i;
+/** Enough of most statements to have all of this. */
+const HEAD = 4096;
 
 /** Read the start of a statement as SQLite's tokenizer would. */
 export function readSqlHead(statement: Uint8Array): SqlHead {
-  const start = decode(statement.subarray(0, 16));
-  const sql = decode(INSERT.test(start) ? statement.subarray(0, INSERT_HEAD) : statement);
-  const next = tokenReader(sql);
+  const { head, toEnd } = readHead(decode(statement.subarray(0, HEAD)));
+  return toEnd && statement.length > HEAD ? readHead(decode(statement)).head : head;
+}
+
+/** The head, and whether the SQL was read to its end for it. */
+function readHead(sql: string): { head: SqlHead; toEnd: boolean } {
+  const read = tokenReader(sql);
+  let toEnd = false;
+  const next = () => {
+    const token = read();
+    toEnd ||= token === END || token.end === sql.length;
+    return token;
+  };
+  const head = headOf(next);
+  return { head, toEnd };
+}
+
+function headOf(next: () => Token): SqlHead {
   const verb = next().word;
   const head = (does: SqlHead["does"], name = "", table = name): SqlHead => ({
     does,

@@ -1,16 +1,28 @@
 /**
  * Splits a stream of SQL bytes into statements, by the rules of SQLite's own `sqlite3_complete`
  * (https://sqlite.org/c3ref/complete.html): a statement ends at a semicolon that is outside of
- * strings, quoted names and comments; a CREATE TRIGGER only at `;END;`.
+ * strings, quoted names and comments; a CREATE TRIGGER only at `;END;`. Shells split by that function,
+ * and SQLite's parser by its tokenizer, which knows Tcl's variables as well; so does this scanner, and
+ * it marks what the two may not read alike.
  */
 
-import { concat } from "./bytes.ts";
+import { concat, decode } from "./bytes.ts";
 
 export interface Statement {
-  /** From the first byte that is neither white space nor comment to the semicolon; as many bytes as the scanner holds. */
+  /**
+   * From the first byte that is neither white space nor comment to the semicolon. Where that is more than
+   * the scanner holds, the rest of what is in quotes is left out.
+   */
   readonly bytes: Uint8Array;
-  /** Length in bytes of the whole statement; greater than `bytes.length` when that was cut. */
+  /** Length in bytes of the whole statement; greater than `bytes.length` when that was shortened. */
   readonly length: number;
+  /** Even what is outside of quotes was too long to be held: bytes lacks some of it. */
+  readonly cut: boolean;
+  /**
+   * Where it ends depends on who reads it: it has a variable with parentheses (`$a(')`), a vertical tab
+   * or a byte order mark outside of quotes and comments.
+   */
+  readonly ambiguous: boolean;
   /** It has a bare `inf`, which sqld writes for ±Infinity and no SQLite reads. */
   readonly bareInfinity: boolean;
   /** It has a NUL byte, at which SQLite stops reading a literal. */
@@ -19,14 +31,23 @@ export interface Statement {
 
 /** How many bytes of one statement are held at the most, unless the scanner is told otherwise. */
 const MAX_HELD = 1024 * 1024;
+/** So many bytes more are held of what is outside of quotes. */
+const MORE_CODE = 256 * 1024;
 
+const VERTICAL_TAB = 11;
 const SPACE = 32;
 const DOUBLE_QUOTE = 34;
+const HASH = 35;
+const DOLLAR = 36;
 const QUOTE = 39;
+const OPEN = 40;
+const CLOSE = 41;
 const STAR = 42;
 const DASH = 45;
 const SLASH = 47;
+const COLON = 58;
 const SEMICOLON = 59;
+const AT = 64;
 const BRACKET = 91;
 const CLOSE_BRACKET = 93;
 const BACKTICK = 96;
@@ -40,6 +61,15 @@ const BLOCK_COMMENT_STAR = 3;
 const AFTER_I = 4;
 const AFTER_IN = 5;
 const AFTER_INF = 6;
+/** After the sign of a variable, after its name, after a colon in it, in its parentheses. */
+const VARIABLE = 7;
+const NAMED = 8;
+const NAMED_COLON = 9;
+const VARIABLE_COLON = 10;
+const PARENTHESES = 11;
+/** After the first and the second byte of a byte order mark. */
+const MARK_1 = 12;
+const MARK_2 = 13;
 
 /** How far a statement has come towards being a trigger: the states of sqlite3_complete. */
 const NORMAL = 0;
@@ -52,7 +82,10 @@ const TRIGGER_END = 6;
 
 /** Bytes that can change the mode in an ordinary statement; everything else is skipped at speed. */
 const SPECIAL = new Uint8Array(256);
-for (const byte of [QUOTE, DOUBLE_QUOTE, BACKTICK, BRACKET, DASH, SLASH, SEMICOLON, LOWER_I])
+for (const byte of [
+  ...[QUOTE, DOUBLE_QUOTE, BACKTICK, BRACKET, DASH, SLASH, SEMICOLON, LOWER_I],
+  ...[DOLLAR, AT, COLON, HASH, VERTICAL_TAB, 0xef],
+])
   SPECIAL[byte] = 1;
 
 const WORD = new Uint8Array(256);
@@ -60,10 +93,14 @@ for (let byte = 0; byte < 256; byte++)
   if (byte >= 128 || /[A-Za-z0-9_$]/.test(String.fromCharCode(byte))) WORD[byte] = 1;
 
 const isSpace = (byte: number): boolean => byte === SPACE || (byte >= 9 && byte <= 13);
+const isVariable = (mode: number): boolean => mode >= VARIABLE && mode <= PARENTHESES;
 
 export class SqlScanner {
   readonly #onStatement: (statement: Statement) => void;
   readonly #maxHeld: number;
+  readonly #onComment: ((comment: string) => void) | undefined;
+  /** The line comment between two statements that is being read, where somebody wants it. */
+  #comment: Uint8Array[] | undefined;
   #mode = CODE;
   #phase = START;
   #word = "";
@@ -75,12 +112,20 @@ export class SqlScanner {
   #held: Uint8Array[] = [];
   #heldLength = 0;
   #length = 0;
+  #cut = false;
   #nul = false;
   #bareInfinity = false;
+  #ambiguous = false;
 
-  constructor(onStatement: (statement: Statement) => void, maxHeld = MAX_HELD) {
+  /** @param onComment told of each line comment between two statements, without its dashes */
+  constructor(
+    onStatement: (statement: Statement) => void,
+    maxHeld = MAX_HELD,
+    onComment?: (comment: string) => void,
+  ) {
     this.#onStatement = onStatement;
     this.#maxHeld = maxHeld;
+    this.#onComment = onComment;
   }
 
   /** True when every statement so far has ended: only white space and comments may be open. */
@@ -99,14 +144,24 @@ export class SqlScanner {
     while (at < end) {
       const mode = this.#mode;
       if (mode >= DOUBLE_QUOTE) {
-        at = endOfQuoted(chunk, at, mode);
+        const closes = endOfQuoted(chunk, at, mode);
+        const room = Math.max(0, this.#maxHeld - this.#heldLength - (at - from));
+        if (closes - at > room || room === 0) {
+          this.#holdQuoted(chunk, from, at, at + room, closes);
+          from = closes;
+        }
+        at = closes;
         if (at < end) this.#mode = CODE;
         at++;
         continue;
       }
       if (mode === LINE_COMMENT) {
-        at = indexOf(chunk, 10, at) + 1;
-        if (at <= end) this.#mode = CODE;
+        const closes = indexOf(chunk, 10, at);
+        this.#comment?.push(chunk.slice(at, closes));
+        at = closes + 1;
+        if (at > end) continue;
+        this.#mode = CODE;
+        this.#tellComment();
         continue;
       }
       const byte = chunk[at]!;
@@ -116,8 +171,13 @@ export class SqlScanner {
         at++;
         continue;
       }
+      if (isVariable(mode)) {
+        if (this.#inVariable(mode, byte)) at++;
+        continue;
+      }
       if (mode !== CODE) {
-        this.#afterI(mode, byte);
+        if (mode >= MARK_1) this.#inMark(mode, byte);
+        else this.#afterI(mode, byte);
         if (this.#mode !== CODE) at++;
         continue;
       }
@@ -130,6 +190,7 @@ export class SqlScanner {
         if (opens) {
           this.#mode = byte === DASH ? LINE_COMMENT : BLOCK_COMMENT;
           if (alone) this.#reset();
+          if (alone && byte === DASH && this.#onComment !== undefined) this.#comment = [];
           at++;
           continue;
         }
@@ -137,7 +198,7 @@ export class SqlScanner {
       }
 
       if (!this.#begun) {
-        if (isSpace(byte) || byte === SEMICOLON) {
+        if ((isSpace(byte) && byte !== VERTICAL_TAB) || byte === SEMICOLON) {
           at++;
           continue;
         }
@@ -151,13 +212,13 @@ export class SqlScanner {
       if (this.#phase === NORMAL) {
         while (at < end && SPECIAL[chunk[at]!] === 0) at++;
         if (at === end) break;
-      } else if (WORD[byte] === 1) {
+      } else if (WORD[byte] === 1 && (byte !== DOLLAR || this.#word !== "") && byte !== 0xef) {
         if (this.#word.length < 10) this.#word += String.fromCharCode(byte);
         at++;
         continue;
       } else {
-        this.#endWord();
-        if (isSpace(byte)) {
+        if (byte !== 0xef) this.#endWord();
+        if (isSpace(byte) && byte !== VERTICAL_TAB) {
           at++;
           continue;
         }
@@ -191,6 +252,22 @@ export class SqlScanner {
           if (before === 40 || before === 44 || before === DASH) this.#mode = AFTER_I; // ( , -
           break;
         }
+        case DOLLAR:
+          if (WORD[at > 0 ? chunk[at - 1]! : this.#last] === 0) this.#variable();
+          break;
+        case AT:
+        case COLON:
+        case HASH:
+          this.#variable();
+          break;
+        case VERTICAL_TAB:
+          this.#token();
+          this.#ambiguous = true;
+          break;
+        case 0xef:
+          if (this.#word === "") this.#word = "\xef"; // no keyword begins so
+          this.#mode = MARK_1;
+          break;
         default:
           this.#token();
       }
@@ -208,6 +285,52 @@ export class SqlScanner {
     else if (mode === AFTER_IN && byte === 102) this.#mode = AFTER_INF;
     else {
       if (mode === AFTER_INF && (byte === 44 || byte === 41)) this.#bareInfinity = true; // , )
+      this.#mode = CODE;
+    }
+  }
+
+  #tellComment(): void {
+    const pieces = this.#comment;
+    if (pieces === undefined) return;
+    this.#comment = undefined;
+    const length = pieces.reduce((sum, piece) => sum + piece.length, 0);
+    this.#onComment?.(decode(concat(pieces, length)));
+  }
+
+  #variable(): void {
+    this.#token();
+    this.#mode = VARIABLE;
+  }
+
+  /** In a variable, as SQLite's tokenizer reads it: whether the byte is a part of it. */
+  #inVariable(mode: number, byte: number): boolean {
+    if (mode === PARENTHESES) {
+      if (byte === CLOSE || isSpace(byte)) this.#mode = CODE;
+      return !isSpace(byte);
+    }
+    if (mode === VARIABLE_COLON || mode === NAMED_COLON) {
+      // One colon alone ends the variable, and begins the next.
+      if (byte === COLON) this.#mode = mode === NAMED_COLON ? NAMED : VARIABLE;
+      else this.#mode = VARIABLE;
+      return byte === COLON;
+    }
+    if (WORD[byte] === 1) this.#mode = NAMED;
+    else if (byte === COLON) this.#mode = mode === NAMED ? NAMED_COLON : VARIABLE_COLON;
+    else if (byte === OPEN && mode === NAMED) {
+      this.#mode = PARENTHESES;
+      this.#ambiguous = true;
+    } else {
+      this.#mode = CODE;
+      return false;
+    }
+    return true;
+  }
+
+  /** After 0xEF in a name, or where one begins: is it a byte order mark? */
+  #inMark(mode: number, byte: number): void {
+    if (mode === MARK_1 && byte === 0xbb) this.#mode = MARK_2;
+    else {
+      if (mode === MARK_2 && byte === 0xbf) this.#ambiguous = true;
       this.#mode = CODE;
     }
   }
@@ -241,8 +364,20 @@ export class SqlScanner {
     return true;
   }
 
+  /** Hold what comes before a quoted text and its start, and count the rest of it. */
+  #holdQuoted(chunk: Uint8Array, from: number, at: number, kept: number, closes: number): void {
+    // Where a doubled quote has ended one text and begun the next, both are one.
+    const doubled =
+      at - from === 2 && chunk[from] === chunk[from + 1] && chunk[from] === this.#mode;
+    if (doubled && kept === at) this.#length += 2;
+    else this.#hold(chunk.subarray(from, kept), false);
+    this.#length += closes - kept;
+    this.#nul ||= chunk.subarray(from, closes).includes(0);
+  }
+
   #hold(bytes: Uint8Array, nul: boolean): void {
-    const room = this.#maxHeld - this.#heldLength;
+    const room = this.#maxHeld + MORE_CODE - this.#heldLength;
+    if (bytes.length > room) this.#cut = true;
     if (room > 0) {
       // Not slice(): a Buffer's gives a view, and workerd's takes Infinity for 0.
       const kept = new Uint8Array(bytes.subarray(0, Math.min(room, bytes.length)));
@@ -256,13 +391,16 @@ export class SqlScanner {
   #emit(chunk: Uint8Array, from: number, to: number, nul: boolean): void {
     let bytes: Uint8Array;
     const length = this.#length + to - from;
-    if (this.#length === 0) {
-      bytes = chunk.subarray(from, Math.min(to, from + this.#maxHeld));
+    if (this.#length === 0 && length <= this.#maxHeld) {
+      bytes = chunk.subarray(from, to);
     } else {
       this.#hold(chunk.subarray(from, to), nul);
       bytes = concat(this.#held, this.#heldLength);
     }
-    const statement = { bytes, length, bareInfinity: this.#bareInfinity, nul: nul || this.#nul };
+    const statement = {
+      ...{ bytes, length, cut: this.#cut, ambiguous: this.#ambiguous },
+      ...{ bareInfinity: this.#bareInfinity, nul: nul || this.#nul },
+    };
     this.#reset();
     this.#onStatement(statement);
   }
@@ -272,8 +410,10 @@ export class SqlScanner {
     this.#phase = START;
     this.#word = "";
     this.#length = 0;
+    this.#cut = false;
     this.#nul = false;
     this.#bareInfinity = false;
+    this.#ambiguous = false;
     if (this.#heldLength > 0) {
       this.#held = [];
       this.#heldLength = 0;

@@ -9,6 +9,7 @@ import { type Derived, deriveBackup, deriveMoment } from "../jobs/derive.ts";
 import { type Moment, momentOf } from "../jobs/log-moment.ts";
 import { downloadCost } from "../jobs/memory.ts";
 import { log } from "../log.ts";
+import { isWrittenAnew, type Manifest } from "../manifest.ts";
 import { PATIENCE } from "../memory-budget.ts";
 import { partsOf, storedFormat } from "../plan/formats.ts";
 import { readObject } from "../store/read.ts";
@@ -46,9 +47,11 @@ export const download = new Hono<HttpEnv>().get("/:link/:filename", async (c) =>
     "cache-control": "private, no-store, no-transform",
     "x-content-type-options": "nosniff",
     // The same bytes have the same tag for ever; each format has its own.
-    etag: `"${contentOf(target)}-${format}${erasedTag(erasures)}"`,
+    etag: `"${contentOf(target)}-${format}${anewTag(target)}${erasedTag(erasures)}"`,
   });
   if (erasures.length > 0) headers.set("x-nightjar-erasures", String(erasures.length));
+  const anew = "backup" in target && isWrittenAnew(target.backup.manifest);
+  if (anew) headers.set("x-nightjar-warnings", warningsOf(target.backup.manifest));
   if ("backup" in target) setKnownBad(headers, target.backup);
   if (["*", headers.get("etag")].includes(c.req.header("if-none-match") ?? null))
     return new Response(null, { status: 304, headers });
@@ -62,7 +65,7 @@ export const download = new Hono<HttpEnv>().get("/:link/:filename", async (c) =>
     );
   const { manifest } = target.backup;
   const stored = storedFormat(manifest.kind, manifest.encryption !== undefined);
-  return format === stored && (erasures.length === 0 || encrypted === true)
+  return format === stored && ((erasures.length === 0 && !anew) || encrypted === true)
     ? sendStored(c.env, target.backup, c.req.raw, headers)
     : sendDerived(
         c.env,
@@ -94,6 +97,16 @@ function erasuresOf(context: Context, target: Target): Promise<Erasure[]> {
   if ("backup" in target) return erasuresOfBackup(context, target.backup.manifest);
   const { database, committedAt } = target.moment;
   return erasuresAt(context, database, new Date(committedAt).toISOString());
+}
+
+/** What is written anew is not what earlier versions gave. */
+function anewTag(target: Target): string {
+  return "backup" in target && isWrittenAnew(target.backup.manifest) ? "-anew" : "";
+}
+
+/** The codes of a backup's warnings, each once. */
+function warningsOf({ warnings }: Manifest): string {
+  return [...new Set(warnings.map(({ code }) => code))].join(",");
 }
 
 function erasedTag(erasures: readonly Erasure[]): string {

@@ -6,7 +6,8 @@ import type { Erasure } from "../format/erasure.ts";
 import type { Page } from "../format/page.ts";
 import { EVERYTHING } from "../format/selection.ts";
 import { seekableCompress } from "../format/seekable.ts";
-import type { Manifest } from "../manifest.ts";
+import { loadableText } from "../format/loadable-dump.ts";
+import { isWrittenAnew, type Manifest } from "../manifest.ts";
 import { type Format, formatsOf, partsOf, storedForm } from "../plan/formats.ts";
 import { refuseSql, writeSql } from "../sqlite/write-sql.ts";
 import { refuseFile } from "./erasures.ts";
@@ -38,11 +39,14 @@ export async function deriveBackup(
   const { content: wanted, coding } = partsOf(format);
   if (kind === "snapshot" && wanted === "sql")
     return sqlOf(context, { manifest }, format, erasures);
+  const anew = isWrittenAnew(manifest);
   const plain =
     kind === "snapshot"
       ? snapshotFile(context, manifest)
-      : await dumpText(context, manifest, erasures);
-  const known = coding === undefined && erasures.length === 0;
+      : anew
+        ? loadableText(await dumpText(context, manifest, erasures))
+        : await dumpText(context, manifest, erasures);
+  const known = coding === undefined && erasures.length === 0 && !anew;
   return { bytes: coded(plain, format), length: known ? raw.bytes : undefined };
 }
 

@@ -1,6 +1,7 @@
 import type { Context } from "../context.ts";
 import { NightjarError } from "../errors.ts";
 import { encode } from "../format/bytes.ts";
+import { LoadableDump } from "../format/loadable-dump.ts";
 import { isWhole } from "../format/selection.ts";
 import { SqlSelector } from "../format/select-sql.ts";
 import { readSqlHead } from "../format/sql-head.ts";
@@ -66,14 +67,18 @@ async function* sqlOfDump(
 ): AsyncIterable<Uint8Array> {
   const selector = new SqlSelector(selection);
   let found: Uint8Array[] = [];
+  const loadable = new LoadableDump();
   let current: Uint8Array | undefined;
-  const scanner = new SqlScanner(({ bytes, length }) => {
+  const scanner = new SqlScanner((statement) => {
+    const { bytes, length } = statement;
     if (length > bytes.length) throw tooLong(manifest.id, length);
-    const wanted = isRefused(bytes) ? undefined : selector.take(bytes);
-    if (wanted === undefined) return;
-    // On a line of its own: the text may end in a comment. The chunk's memory is not ours.
-    const own = wanted.buffer === current?.buffer ? new Uint8Array(wanted) : wanted;
-    found.push(own, encode("\n"));
+    for (const piece of loadable.take(statement)) {
+      const wanted = isRefused(piece) ? undefined : selector.take(piece);
+      if (wanted === undefined) continue;
+      // On a line of its own: the text may end in a comment. The chunk's memory is not ours.
+      const own = wanted.buffer === current?.buffer ? new Uint8Array(wanted) : wanted;
+      found.push(own, encode("\n"));
+    }
   }, LONGEST_STATEMENT);
   for await (const chunk of await dumpText(context, manifest, erasures)) {
     current = chunk;

@@ -1,7 +1,7 @@
-import { createClient } from "@libsql/client/web";
 import type { Deps } from "../deps.ts";
 import { messageOf } from "../errors.ts";
-import { isEncoded, readText, readWhole, WORDS } from "../read-body.ts";
+import { readRow } from "./cursor.ts";
+import { isEncoded, readText } from "../read-body.ts";
 import { fetchFrom } from "./fetch-from.ts";
 import { redact, type Source } from "./server.ts";
 
@@ -22,7 +22,7 @@ const PATIENCE = 10_000;
 export async function describeSource(source: Source, deps: Deps): Promise<SourceFacts> {
   const [server, user] = await Promise.all([
     describeServer(source, deps),
-    ask(source, "user_version", (signal) => userVersionOf(source, deps, signal)),
+    ask(source, "user_version", () => userVersionOf(source, deps)),
   ]);
   return {
     version: server.version,
@@ -63,27 +63,11 @@ async function serverVersion(source: Source, deps: Deps, signal: AbortSignal): P
   return redact(text, source);
 }
 
-async function userVersionOf(source: Source, deps: Deps, signal: AbortSignal): Promise<number> {
-  const client = createClient({
-    url: source.url,
-    intMode: "number",
-    fetch: async (request: Request) => {
-      const { method, url } = request;
-      const headers = Object.fromEntries(request.headers);
-      const body = method === "GET" ? null : await request.text();
-      const answer = await fetchFrom(source, deps, url, { method, headers, body, signal });
-      // The client reads answers whole.
-      const text = isEncoded(answer) ? null : await readWhole(answer.body, WORDS);
-      return new Response(text, { status: answer.status, headers: answer.headers });
-    },
-  });
-  try {
-    // A read-only token may read the table-valued function, but not run the pragma.
-    const { rows } = await client.execute("SELECT user_version FROM pragma_user_version");
-    const value = rows[0]?.["user_version"];
-    if (typeof value !== "number") throw new Error("the server sent no number");
-    return value;
-  } finally {
-    client.close();
-  }
+async function userVersionOf(source: Source, deps: Deps): Promise<number> {
+  // A read-only token may read the table-valued function, but not run the pragma.
+  const sql = "SELECT user_version FROM pragma_user_version";
+  const stallMs = Math.min(PATIENCE, source.stallMs);
+  const row = await readRow({ ...source, stallMs }, deps, sql);
+  if (typeof row?.[0] !== "bigint") throw new Error("the server sent no number");
+  return Number(row[0]);
 }

@@ -2,6 +2,7 @@ import { asNightjarError, type ErrorCode, messageOf, NightjarError } from "../er
 import { decode } from "../format/bytes.ts";
 import { lackOf } from "../format/integrity.ts";
 import { isRandomRowid } from "../format/libsql-schema.ts";
+import { LoadableDump } from "../format/loadable-dump.ts";
 import { readSqlHead } from "../format/sql-head.ts";
 import { insertedRow } from "../format/sql-literal.ts";
 import { SqlScanner } from "../format/sql-scanner.ts";
@@ -41,8 +42,8 @@ const SHORT = 100;
  * Run the SQL of a dump in a new database in memory. Rows that break a CHECK are taken: integrity_check
  * finds them.
  *
- * @throws NightjarError `DRILL_FAILED` for SQL that SQLite refuses; `DRILL_IMPOSSIBLE` for what this
- *   SQLite cannot do or has no memory for, and for rows that break a rule; whatever `text` throws
+ * @throws NightjarError `DUMP_UNSAFE`; `DRILL_FAILED` for SQL that SQLite refuses; `DRILL_IMPOSSIBLE` for
+ *   what this SQLite cannot do or has no memory for, and for rows that break a rule; whatever `text` throws
  */
 export async function replayDumpWith(
   wasm: WebAssembly.Module,
@@ -58,18 +59,20 @@ export async function replayDumpWith(
     await allRows(engine, `PRAGMA ${pragma}`, () => undefined);
   let waiting: Uint8Array[] = [];
   let number = 0;
-  let bytes = 0;
-  const scanner = new SqlScanner(({ bytes: statement, length }) => {
-    if (length > statement.length)
+  let received = 0;
+  const loadable = new LoadableDump();
+  const scanner = new SqlScanner((statement) => {
+    const { bytes, length } = statement;
+    if (length > bytes.length)
       throw new NightjarError(
         "DRILL_IMPOSSIBLE",
         `A statement of the dump has ${length} bytes; ${MAX_STATEMENT} are taken at the most.`,
       );
-    waiting.push(statement);
+    waiting.push(...loadable.take(statement));
   }, MAX_STATEMENT);
   for await (const chunk of text) {
-    bytes += chunk.length;
-    engine.allowFor(bytes);
+    received += chunk.length;
+    engine.allowFor(received);
     scanner.push(chunk);
     for (const statement of waiting) await run(engine, statement, ++number);
     waiting = [];

@@ -36,6 +36,7 @@ async function open(content: Uint8Array, format: string, of = identity) {
   const known = {
     kind: "dump",
     raw: { sha256: sha256(TEXT) },
+    warnings: [],
     encryption: { content: { bytes: compressed.length, sha256: sha256(compressed) } },
   } as const;
   await openSealed(known, format, [of], [], sealed, part);

@@ -9,7 +9,7 @@ export default defineCommand({
   meta: {
     name: "url",
     description:
-      'Print a signed download URL: curl -fL "$(nightjar url shop)" | gunzip | sqlite3 dev.db',
+      'Print a signed download URL: curl -fL "$(nightjar url shop)" | gunzip | sqlite3 -safe dev.db',
   },
   args: {
     database,

@@ -1,0 +1,137 @@
+import { NightjarError } from "../errors.ts";
+import { concat, encode } from "./bytes.ts";
+import { OWN_TABLE, readDumpStatement, type SchemaRow, unsafeStatement } from "./dump-statement.ts";
+import { hasShellLine, shieldTerminators } from "./shell-lines.ts";
+import { SqlScanner, type Statement } from "./sql-scanner.ts";
+import { END, tokenReader } from "./sql-tokens.ts";
+import { readValues } from "./sql-values.ts";
+
+/** AUTOINCREMENT's table of counters comes with the first such table, and stays after the last. */
+const COUNTERS = [
+  'CREATE TABLE "nightjar makes sqlite_sequence"(a INTEGER PRIMARY KEY AUTOINCREMENT);',
+  'DROP TABLE "nightjar makes sqlite_sequence";',
+].map(encode);
+const LINE = encode("\n");
+/** The longest statement that a Worker writes anew; bytes. */
+const MAX_STATEMENT = 32 * 1024 * 1024;
+
+/**
+ * Turns the statements of a server's dump, one after the other, into what SQLite and its shells load as
+ * the server meant it. Most stay the same bytes. What the exporter writes and SQLite does not read is
+ * written anew: text with NUL, infinity, a virtual table's text with quotes, counters without their table,
+ * lines that end a statement for a shell.
+ */
+export class LoadableDump {
+  #counters = false;
+  #begun = false;
+  readonly #made = new Set<string>();
+
+  /**
+   * What is to be run for the statement, each piece exactly one statement of SQL.
+   *
+   * @param statement not shortened
+   * @throws NightjarError `DUMP_UNSAFE` for a statement that no dump has
+   */
+  take(statement: Statement): readonly Uint8Array[] {
+    const { bytes } = statement;
+    const found = readDumpStatement(statement);
+    if ("unsafe" in found) throw unsafeStatement(bytes, found.unsafe);
+    switch (found.is) {
+      case "create":
+        if (found.type === "table") this.#made.add(found.name);
+        this.#counters ||= found.type === "table" && countsUp(found.sql);
+        return [hasShellLine(found.sql) ? encode(`${shieldTerminators(found.sql)};`) : bytes];
+      case "delete-counters":
+        return this.#counters ? [bytes] : [...COUNTERS, bytes];
+      case "row":
+        if (!this.#made.has(found.table) && !OWN_TABLE.test(found.table))
+          throw unsafeStatement(bytes, "it writes to a table that the dump does not create");
+        return [statement.nul || statement.bareInfinity ? writeRow(bytes, found.values) : bytes];
+      case "schema-row":
+        return [found.unquoted ? writeSchemaRow(found) : bytes];
+      case "begin":
+        if (this.#begun) throw unsafeStatement(bytes, "a dump begins once");
+        this.#begun = true;
+        return [bytes];
+      case "commit":
+      case "pragma":
+      case "analyze":
+        return [bytes];
+    }
+  }
+}
+
+/**
+ * A whole dump as `LoadableDump` makes it, statement by statement, each on a line of its own.
+ *
+ * @throws NightjarError `DUMP_UNSAFE`; `FORMAT_UNAVAILABLE` for a statement that is too long for a Worker
+ */
+export async function* loadableText(dump: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
+  const loadable = new LoadableDump();
+  let kept: Uint8Array[] = [];
+  const scanner = new SqlScanner((statement) => {
+    const { bytes, length } = statement;
+    if (length > bytes.length)
+      throw new NightjarError(
+        "FORMAT_UNAVAILABLE",
+        `A statement of the dump has ${length} bytes; ${MAX_STATEMENT} can be written anew at the most.`,
+        { hint: "Restore it with `nightjar restore --to <file>`." },
+      );
+    for (const piece of loadable.take(statement)) kept.push(piece, LINE);
+  }, MAX_STATEMENT);
+  for await (const chunk of dump) {
+    scanner.push(chunk);
+    if (kept.length === 0) continue;
+    yield concat(
+      kept,
+      kept.reduce((sum, { length }) => sum + length, 0),
+    );
+    kept = [];
+  }
+}
+
+/** Whether a table's CREATE statement has AUTOINCREMENT. */
+export function countsUp(sql: string): boolean {
+  if (!/autoincrement/i.test(sql)) return false;
+  const next = tokenReader(sql);
+  for (let token = next(); token !== END; token = next())
+    if (token.word === "AUTOINCREMENT") return true;
+  return false;
+}
+
+/** The row with values that SQLite reads as the server had them. */
+function writeRow(bytes: Uint8Array, values: number): Uint8Array {
+  const pieces: Uint8Array[] = [];
+  let from = 0;
+  const put = (start: number, end: number, written: string) => {
+    pieces.push(bytes.subarray(from, start), encode(written));
+    from = end;
+  };
+  readValues(bytes, values, (kind, start, end) => {
+    if (kind === "infinity") put(start, end, "9e999");
+    else if (bytes.subarray(start, end).includes(0))
+      put(start - 1, end + 1, `CAST(X'${hexOf(bytes, start, end)}' AS TEXT)`);
+  });
+  pieces.push(bytes.subarray(from));
+  return concat(
+    pieces,
+    pieces.reduce((sum, { length }) => sum + length, 0),
+  );
+}
+
+/** A text's bytes, of two quotes one. */
+function hexOf(bytes: Uint8Array, start: number, end: number): string {
+  const digits: string[] = [];
+  for (let at = start; at < end; at++) {
+    digits.push(bytes[at]!.toString(16).padStart(2, "0"));
+    if (bytes[at] === 39) at++;
+  }
+  return digits.join("");
+}
+
+function writeSchemaRow({ name, sql }: SchemaRow): Uint8Array {
+  const [quotedName, text] = [name, sql].map((value) => `'${value.replaceAll("'", "''")}'`);
+  return encode(
+    `INSERT INTO sqlite_schema(type,name,tbl_name,rootpage,sql) VALUES('table',${quotedName},${quotedName},0,${text});`,
+  );
+}

@@ -1,0 +1,129 @@
+/**
+ * The values of an INSERT as sqld's exporter writes them (libsql-server/src/connection/dump/exporter.rs):
+ * NULL, numbers, `inf`, 'text', X'blobs', and text with line breaks as `replace('a\nb','\n',char(10))`;
+ * and text in hexadecimal as `LoadableDump` writes it. Nothing else is a value: no name, no operator, no other function.
+ */
+
+const OPEN = 40;
+const CLOSE = 41;
+const COMMA = 44;
+const DASH = 45;
+const QUOTE = 39;
+const SEMICOLON = 59;
+
+/** Told of a piece of a value: the text between its quotes, or a bare `inf`. */
+export type OnPiece = (kind: "text" | "infinity", start: number, end: number) => void;
+
+/** `replace(` is nested once for each of CR and LF. */
+const MOST_REPLACES = 2;
+
+/** Whether the bytes from `at` on are values up to a `);` that ends them. Reads forward only. */
+export function readValues(bytes: Uint8Array, at: number, onPiece?: OnPiece): boolean {
+  for (;;) {
+    const end = endOfValue(bytes, at, onPiece);
+    if (end === -1) return false;
+    if (bytes[end] !== COMMA)
+      return bytes[end] === CLOSE && bytes[end + 1] === SEMICOLON && end + 2 === bytes.length;
+    at = end + 1;
+  }
+}
+
+/** The index after the value, -1 where there is none. */
+function endOfValue(bytes: Uint8Array, at: number, onPiece: OnPiece | undefined): number {
+  let replaces = 0;
+  while (hasWord(bytes, at, "replace(")) {
+    if (++replaces > MOST_REPLACES) return -1;
+    at += 8;
+  }
+  if (replaces === 0) return endOfPlain(bytes, at, onPiece);
+  const text = bytes[at] === QUOTE || hasWord(bytes, at, "CAST(");
+  let end = text ? endOfPlain(bytes, at, onPiece) : -1;
+  for (; replaces > 0 && end !== -1; replaces--) {
+    if (bytes[end] !== COMMA || bytes[end + 1] !== QUOTE) return -1;
+    end = endOfText(bytes, end + 1, onPiece);
+    if (!hasWord(bytes, end, ",char(10))") && !hasWord(bytes, end, ",char(13))")) return -1;
+    end += 10;
+  }
+  return end;
+}
+
+function endOfPlain(bytes: Uint8Array, at: number, onPiece: OnPiece | undefined): number {
+  const first = bytes[at];
+  if (first === QUOTE) return endOfText(bytes, at, onPiece);
+  if (hasWord(bytes, at, "X'")) {
+    const end = bytes.indexOf(QUOTE, at + 2);
+    return end === -1 ? -1 : end + 1;
+  }
+  if (hasWord(bytes, at, "CAST(X'")) {
+    const end = bytes.indexOf(QUOTE, at + 7);
+    return end !== -1 && hasWord(bytes, end, "' AS TEXT)") ? end + 10 : -1;
+  }
+  if (hasWord(bytes, at, "NULL")) return at + 4;
+  const digits = first === DASH ? at + 1 : at;
+  if (hasWord(bytes, digits, "inf")) {
+    onPiece?.("infinity", digits, digits + 3);
+    return digits + 3;
+  }
+  let end = digits;
+  while (isNumeric(bytes[end], bytes[end - 1])) end++;
+  return end > digits && isDigit(bytes[digits]) ? end : -1;
+}
+
+/** The index after the closing quote. */
+function endOfText(bytes: Uint8Array, at: number, onPiece: OnPiece | undefined): number {
+  for (let end = at + 1; ; end += 2) {
+    end = bytes.indexOf(QUOTE, end);
+    if (end === -1) return -1;
+    if (bytes[end + 1] === QUOTE) continue;
+    onPiece?.("text", at + 1, end);
+    return end + 1;
+  }
+}
+
+function hasWord(bytes: Uint8Array, at: number, word: string): boolean {
+  for (let i = 0; i < word.length; i++) if (bytes[at + i] !== word.charCodeAt(i)) return false;
+  return true;
+}
+
+function isDigit(byte: number | undefined): boolean {
+  return byte !== undefined && byte >= 48 && byte <= 57;
+}
+
+/** Digits, `.`, `e`, `E`; a sign only after the latter, as two of them would begin a comment. */
+function isNumeric(byte: number | undefined, before: number | undefined): boolean {
+  if (byte === 43 || byte === DASH) return before === 69 || before === 101;
+  return isDigit(byte) || byte === 46 || byte === 69 || byte === 101;
+}
+
+/** Where the values of `INSERT INTO t(a,"b c") VALUES(…);` begin, and the table; undefined for another form. */
+export function readInsertHead(bytes: Uint8Array): { table: string; values: number } | undefined {
+  const start = 12; // INSERT INTO
+  const end = endOfName(bytes, start);
+  if (end === -1) return undefined;
+  let at = end;
+  if (bytes[at] === OPEN)
+    do {
+      at = endOfName(bytes, at + 1);
+      if (at === -1) return undefined;
+    } while (bytes[at] === COMMA);
+  if (at !== end && bytes[at++] !== CLOSE) return undefined;
+  if (!hasWord(bytes, at, " VALUES(")) return undefined;
+  const quoted = bytes[start] === 34;
+  const name = bytes.subarray(quoted ? start + 1 : start, quoted ? end - 1 : end);
+  return { table: NAMES.decode(name), values: at + 8 };
+}
+
+const NAMES = new TextDecoder();
+
+/** The index after a name: of letters, digits and `_`, or in double quotes, which it cannot hold itself. */
+function endOfName(bytes: Uint8Array, at: number): number {
+  if (bytes[at] === 34) return bytes.indexOf(34, at + 1) + 1 || -1;
+  let end = at;
+  while (isNameByte(bytes[end])) end++;
+  return end > at ? end : -1;
+}
+
+function isNameByte(byte: number | undefined): boolean {
+  if (byte === undefined) return false;
+  return byte >= 128 || byte === 95 || isDigit(byte) || ((byte | 32) >= 97 && (byte | 32) <= 122);
+}
