@@ -1,7 +1,7 @@
-import { encode } from "../format/bytes.ts";
-import { CODE, type Engine, LIMIT } from "./engine.ts";
+import { decode, encode } from "../format/bytes.ts";
+import { CODE, LIMIT, TYPE } from "./codes.ts";
+import type { Engine } from "./engine.ts";
 import { Finder } from "./find-bytes.ts";
-import { TYPE } from "./statement.ts";
 
 /**
  * Functions of SQLite whose own code takes time for each pair of bytes of its two arguments, so that one
@@ -245,7 +245,7 @@ function matchPattern(call: Call, match: "_sqlite3_strlike" | "_sqlite3_strglob"
   if (escaping !== undefined) {
     const character = textOf(call, escaping);
     if (character === undefined) return;
-    const characters = [...new TextDecoder().decode(character.bytes)];
+    const characters = Array.from(decode(character.bytes));
     escape = characters[0]?.codePointAt(0) ?? 0;
     const words =
       characters.length !== 1
