@@ -118,7 +118,8 @@ function replace(call: Call): void {
   const { module } = engine;
   for (const value of args.slice(0, 2)) if (textOf(call, value) === undefined) return;
   const whole = textOf(call, args[0]!)!;
-  if (textOf(call, args[1]!)!.bytes.length === 0)
+  // A pattern that begins with a NUL counts as empty, too.
+  if ((textOf(call, args[1]!)!.bytes[0] ?? 0) === 0)
     return module._sqlite3_result_text(context, whole.at, whole.bytes.length, TRANSIENT);
   if (textOf(call, args[2]!) === undefined) return;
   const [text, wanted, instead] = args.map((value) => textOf(call, value)!.bytes) as [
