@@ -1,3 +1,4 @@
+import type { Encoding } from "./format/database-header.ts";
 import type { TableCount, Warning } from "./format/dump-inspector.ts";
 import type { Tier } from "./plan/tier.ts";
 
@@ -24,6 +25,11 @@ export interface ReplicaCursor {
   protocol: "replica";
   /** Changes when the server lost its log: then the numbers start again. */
   logId: string;
+  /**
+   * The session of the server's process, hashed: a restarted server may have another history under the
+   * same id. Null where the server names none; cursors of older versions lack it.
+   */
+  session?: string | null;
   /** The last frame that was read; -1 for none. */
   frame: number;
   /** Its rolling checksum, 16 hexadecimal digits, where it is known. */
@@ -41,6 +47,11 @@ export interface SyncCursor {
   generation: number;
   /** The last frame that was read; 0 for the generation's start. */
   frame: number;
+  /**
+   * What must still be there to go on: the hash of that frame, or of the generation's first pages. Cursors
+   * of older versions lack it.
+   */
+  mark?: string;
 }
 
 /** A whole image: the server has no log to go on from. */
@@ -62,6 +73,8 @@ export interface SnapshotFacts {
   cursor: PageCursor | null;
   /** The journal mode of the source; the stored file is always in the rollback modes. */
   journal: "wal" | "rollback";
+  /** How its text is encoded, where that is not UTF-8; older manifests do not tell it. */
+  encoding?: Encoding;
 }
 
 /** How a backup's bytes are encrypted: to public keys, so that Nightjar itself cannot read them. */

@@ -1,5 +1,6 @@
 import { DatabaseSync } from "node:sqlite";
 import { messageOf } from "../errors.ts";
+import { isOwn } from "../format/table-rows.ts";
 import { checkIntegrity, integrityWords, type SchemaText } from "../format/integrity.ts";
 import { isRandomRowid, isVectorIndex } from "../format/libsql-schema.ts";
 import { CliError, EXIT } from "./exit.ts";
@@ -102,7 +103,7 @@ function countRows(
       .map(({ name }) => ({ name: String(name), rows: undefined }));
   let total = 0;
   for (const { name, rows } of counted) {
-    if (rows === null || /^sqlite_/i.test(name)) continue;
+    if (rows === null || isOwn(name)) continue;
     if (chosen !== undefined && !chosen.includes(name.toLowerCase())) continue;
     const quoted = `"${name.replaceAll('"', '""')}"`;
     const found = Number(

@@ -4,6 +4,7 @@ import { bodyOf, type Client } from "./client.ts";
 import { saveDecrypted } from "./decrypt.ts";
 import { type Digest, digestIn } from "./download.ts";
 import { findBackup, makeLink } from "./link.ts";
+import { printWarnings } from "./warnings.ts";
 
 /** What every restore is asked for, wherever it goes. */
 export interface RestoreOptions {
@@ -77,6 +78,7 @@ export async function findSubject(
     };
   }
   const found = await findBackup(client, db, backup);
+  printWarnings(found);
   const asOf = found.snapshot?.committedAt ?? found.takenAt;
   const erased = concerning(erasures, found.takenAt);
   const { encryption } = found;

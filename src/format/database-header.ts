@@ -1,5 +1,6 @@
 import { NightjarError } from "../errors.ts";
 import { copyOf, encode, startsWith } from "./bytes.ts";
+import type { Page } from "./page.ts";
 
 /** What the first 100 bytes of an SQLite database say (https://sqlite.org/fileformat2.html#the_database_header). */
 export interface DatabaseHeader {
@@ -10,22 +11,32 @@ export interface DatabaseHeader {
   readonly journal: "wal" | "rollback";
   /** The application's own number: `PRAGMA user_version`. */
   readonly userVersion: number;
+  readonly encoding: Encoding;
 }
+
+/** In what form a database stores all of its text. */
+export type Encoding = "UTF-8" | "UTF-16le" | "UTF-16be";
+const ENCODINGS: readonly Encoding[] = ["UTF-8", "UTF-16le", "UTF-16be"];
 
 const MAGIC = encode("SQLite format 3\0");
 const WRITE_VERSION = 18;
 const READ_VERSION = 19;
+const FRACTIONS = 21;
 const ROLLBACK = 1;
 const WAL = 2;
+/** How files of Turso's engine begin that are encrypted with a key of the customer's. */
+const ENCRYPTED = encode("Turso");
+/** In both places of the version: Turso's engine keeps newer rows in a log beside the pages (MVCC). */
+const MVCC = 255;
 
 /**
  * Read the header at the start of `page`.
  *
- * @throws NightjarError `PAGES_INVALID` when this is no SQLite database
+ * @throws NightjarError `PAGES_INVALID` when this is no SQLite database, `SOURCE_MVCC` and
+ * `SOURCE_ENCRYPTED` when it is one of Turso's engine whose pages do not hold what is in it
  */
 export function readDatabaseHeader(page: Uint8Array): DatabaseHeader {
-  if (page.length < 100 || !startsWith(page, MAGIC))
-    throw new NightjarError("PAGES_INVALID", "What the server sent is no SQLite database.");
+  refuseForeign(page);
   const view = new DataView(page.buffer, page.byteOffset, page.length);
   const field = view.getUint16(16);
   const pageSize = field === 1 ? 65_536 : field;
@@ -42,7 +53,50 @@ export function readDatabaseHeader(page: Uint8Array): DatabaseHeader {
     pageCount: versionValidFor === changeCounter && count > 0 ? count : null,
     journal: page[READ_VERSION] === WAL ? "wal" : "rollback",
     userVersion: view.getInt32(60),
+    // 0 in a database that nothing was ever written to.
+    encoding: ENCODINGS[view.getUint32(56) - 1] ?? "UTF-8",
   };
+}
+
+/**
+ * Refuse a first page whose file SQLite could not open, or would open without the newest rows.
+ *
+ * @throws NightjarError as `readDatabaseHeader`
+ */
+function refuseForeign(page: Uint8Array): void {
+  if (startsWith(page, ENCRYPTED))
+    throw new NightjarError(
+      "SOURCE_ENCRYPTED",
+      'The database\'s pages are encrypted with a key that Nightjar does not have (they begin with "Turso").',
+    );
+  if (page.length < 100 || !startsWith(page, MAGIC))
+    throw new NightjarError("PAGES_INVALID", "What the server sent is no SQLite database.");
+  const versions = [page[WRITE_VERSION]!, page[READ_VERSION]!];
+  if (versions.includes(MVCC))
+    throw new NightjarError(
+      "SOURCE_MVCC",
+      "The database is in MVCC mode of Turso's engine: its pages hold only a part of its rows, the newer ones are in a log beside them.",
+    );
+  if (versions.some((version) => version !== ROLLBACK && version !== WAL))
+    throw new NightjarError(
+      "PAGES_INVALID",
+      `The database's header gives the file format versions ${versions.join(" and ")}: SQLite knows 1 and 2.`,
+    );
+  const fractions = page.subarray(FRACTIONS, FRACTIONS + 3).join(", ");
+  if (fractions !== "64, 32, 32")
+    throw new NightjarError(
+      "PAGES_INVALID",
+      `The database's header gives the payload fractions ${fractions}: SQLite knows 64, 32, 32.`,
+    );
+}
+
+/**
+ * Refuse the first page of a database that SQLite could not open as it is; other pages pass.
+ *
+ * @throws NightjarError as `readDatabaseHeader`
+ */
+export function checkFirstPage({ pgno, data }: Page): void {
+  if (pgno === 1) readDatabaseHeader(data);
 }
 
 /**

@@ -21,6 +21,11 @@ export class Meter {
   }
 }
 
+/** Name some bytes or a text by the first half of its SHA-256: 32 hexadecimal digits. */
+export function fingerprint(content: Uint8Array | string): string {
+  return createHash("sha256").update(content).digest("hex").slice(0, 32);
+}
+
 /** `source` unchanged, with `watch` called on each chunk before it goes on. */
 export async function* tap(
   source: AsyncIterable<Uint8Array>,
@@ -48,6 +53,7 @@ export async function* verified(
   try {
     for await (const chunk of source) {
       meter.update(chunk);
+      if (meter.bytes > expected.bytes) break; // it goes on, perhaps without end
       if (held !== undefined) yield held;
       held = chunk;
     }

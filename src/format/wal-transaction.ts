@@ -1,7 +1,6 @@
 import { NightjarError } from "../errors.ts";
 import { readDatabaseHeader } from "./database-header.ts";
-import { lockPage } from "./page.ts";
-import type { WalFrame } from "./wal.ts";
+import { lockPage, type Page } from "./page.ts";
 
 /**
  * What must hold for the frames of one transaction. A page above the size that the transaction leaves is
@@ -21,7 +20,7 @@ export class WalTransaction {
    * @param pageCount pages of the database before the transaction; null where that is not known
    * @throws NightjarError `PAGES_INVALID`
    */
-  add({ pgno, data }: WalFrame, pageCount: number | null): void {
+  add({ pgno, data }: Page, pageCount: number | null): void {
     if (pgno === 0 || pgno === lockPage(this.#pageSize))
       throw new NightjarError("PAGES_INVALID", `The server sent page ${pgno}, which cannot be.`);
     if (pgno === 1 && readDatabaseHeader(data).pageSize !== this.#pageSize)

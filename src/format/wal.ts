@@ -13,6 +13,8 @@ export interface WalFrame {
   /** The rolling checksum up to and with this frame. */
   readonly checksum: readonly [number, number];
   readonly data: Uint8Array;
+  /** The whole frame: its header and the page. */
+  readonly bytes: Uint8Array;
 }
 
 /**
@@ -36,6 +38,7 @@ export function walFrames(bytes: Uint8Array, pageSize: number): WalFrame[] {
       salts: [header.getUint32(8), header.getUint32(12)],
       checksum: [header.getUint32(16), header.getUint32(20)],
       data: bytes.subarray(at + FRAME_HEADER, at + frameSize),
+      bytes: bytes.subarray(at, at + frameSize),
     });
   }
   return frames;

@@ -8,6 +8,7 @@ import { NightjarError } from "../errors.ts";
 import { encrypt } from "../format/age.ts";
 import { encode } from "../format/bytes.ts";
 import { Meter, tap } from "../format/hash.ts";
+import { countRows } from "../format/table-rows.ts";
 import { log } from "../log.ts";
 import type { Encryption, Manifest } from "../manifest.ts";
 import { manifestText } from "../store/document.ts";
@@ -157,7 +158,7 @@ export class BackupDraft {
       ...(this.#content !== undefined && { encryption: this.#encryption(this.#content) }),
       source: { url, namespace: namespace ?? null, version, unknown },
       tables,
-      rows: tables.reduce((sum, { rows }) => sum + (rows ?? 0), 0),
+      rows: countRows(tables),
       ...found,
     };
   }

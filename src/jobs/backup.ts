@@ -1,5 +1,6 @@
 import type { WorkflowStep } from "cloudflare:workers";
 import { backupOfRun, enterBackup } from "../catalog/backups.ts";
+import { endLineage } from "../catalog/lineages.ts";
 import { failRun, findRun, finishRun, updateRun } from "../catalog/runs.ts";
 import { removeUpload } from "../catalog/uploads.ts";
 import type { Context } from "../context.ts";
@@ -111,8 +112,9 @@ async function publish(context: Context, manifest: Manifest): Promise<void> {
  * @throws NightjarError what the proof found to be wrong: such a run has failed, and its backup stays
  *   for whoever wants to see
  */
-async function provenOrFail(context: Context, { runId, id }: Manifest, act: Act): Promise<string> {
+async function provenOrFail(context: Context, manifest: Manifest, act: Act): Promise<string> {
   const { catalog, deps } = context;
+  const { runId, id, snapshot } = manifest;
   await updateRun(
     catalog,
     runId,
@@ -121,6 +123,9 @@ async function provenOrFail(context: Context, { runId, id }: Manifest, act: Act)
   );
   const { outcome, problem, finishedAt } = await prove(context, id, act, runId);
   if (!isBad(outcome)) return finishedAt;
+  // The next backup would be made of the same log, and be as bad: let it read the whole database.
+  if (act === "verify" && snapshot?.log)
+    await endLineage(catalog, snapshot.log.lineage, deps.now());
   const { code, message, hint } = problem!;
   throw new NightjarError(code, message, { hint });
 }

@@ -1,8 +1,8 @@
 import { endLineage } from "../catalog/lineages.ts";
 import type { Run } from "../catalog/runs.ts";
 import type { DatabaseConfig } from "../config.ts";
-import type { Context } from "../context.ts";
-import { asNightjarError, NightjarError } from "../errors.ts";
+import type { Context, LogPosition } from "../context.ts";
+import { asNightjarError, type ErrorCode, NightjarError } from "../errors.ts";
 import { databasePages } from "../format/database-file.ts";
 import { Meter, tap } from "../format/hash.ts";
 import type { Page } from "../format/page.ts";
@@ -21,6 +21,7 @@ import { openSnapshot } from "../store/snapshot-reader.ts";
 import { BackupDraft } from "./backup-draft.ts";
 import { momentOf, pagesOf } from "./log-moment.ts";
 import { untilCommit } from "./log-pull.ts";
+import { COSTS, inTurn } from "./memory.ts";
 
 /** Pages to store, and what is known of the moment that they make. */
 interface Origin {
@@ -49,10 +50,24 @@ export async function captureSnapshot(
   source: Source,
   method: Method,
 ): Promise<Manifest> {
-  const { bucket, deps, followers } = context;
+  // The Follower waits for memory of its own: nothing may be held here meanwhile.
+  const logged = method.protocol === "dbpage" ? null : await context.followers.pull(database.name);
+  return inTurn(context, COSTS.capturePages, () =>
+    captureInTurn(context, run, database, source, method, logged),
+  );
+}
+
+async function captureInTurn(
+  context: Context,
+  run: Run,
+  database: DatabaseConfig,
+  source: Source,
+  method: Method,
+  logged: LogPosition | null,
+): Promise<Manifest> {
+  const { bucket, deps } = context;
   const draft = new BackupDraft(context, run, database, "snapshot");
   const described = describeServer(source, deps);
-  const logged = method.protocol === "dbpage" ? null : await followers.pull(database.name);
   const origin =
     logged === null
       ? await fromSource(context, draft, source, method)
@@ -61,28 +76,37 @@ export async function captureSnapshot(
   const raw = new Meter();
   const stored = new Meter();
   const progress = draft.progress(raw, stored);
-  const census = new PageCensus(origin.pageCount);
+  const census = new PageCensus();
   const file = databasePages(origin.pages, origin.pageSize, origin.pageCount);
   const compressed = seekableCompress(counted(file.pages, census), async (content) => {
     raw.update(content);
     await progress();
   });
   const bytes = tap(draft.sealed(compressed), (chunk) => stored.update(chunk));
-  if (logged === null) await draft.write(bytes);
-  else await orEndLog(context, logged.lineage, () => draft.write(bytes));
-  await progress("storing");
-
-  const facts = draft.encrypted
-    ? factsOf(origin.schema!, file.userVersion())
-    : await readBack(bucket, draft.key, raw.bytes, stored.bytes);
+  const store = async (): Promise<StoredFacts> => {
+    await draft.write(bytes);
+    await progress("storing");
+    return draft.encrypted
+      ? factsOf(origin.schema!, file.userVersion())
+      : await readBack(bucket, draft.key, raw.bytes, stored.bytes);
+  };
+  const facts = logged === null ? await store() : await orEndLog(context, logged.lineage, store);
   const { version, unknown } = await described;
   const { pageSize, pageCount } = origin;
+  const encoding = file.encoding();
   return draft.manifest({
     raw,
     stored,
     version,
     unknown,
-    snapshot: { method, pageSize, pageCount, journal: file.journal(), ...origin.facts() },
+    snapshot: {
+      method,
+      pageSize,
+      pageCount,
+      journal: file.journal(),
+      ...(encoding !== "UTF-8" && { encoding }),
+      ...origin.facts(),
+    },
     schema: { hash: facts.schemaHash, userVersion: facts.userVersion, migration: facts.migration },
     tables: facts.tables.map(({ name, rootpage }) => ({
       name,
@@ -92,21 +116,25 @@ export async function captureSnapshot(
   });
 }
 
+/** What a log that must not be gone on in makes of a backup. */
+const LOG_FAULTS: readonly ErrorCode[] = ["OBJECT_CORRUPT", "OBJECT_MISSING", "PAGES_INVALID"];
+
 /**
- * Do something with a log. One that is damaged in the bucket ends: backups must not depend on it.
+ * Make a backup of a log. A log that is damaged in the bucket ends, and so does one whose pages make no
+ * database: backups must not depend on it.
  *
  * @throws NightjarError `LOG_DAMAGED`, or whatever else `action` throws
  */
-async function orEndLog(
+async function orEndLog<T>(
   { catalog, deps }: Context,
   lineage: string,
-  action: () => Promise<void>,
-): Promise<void> {
+  action: () => Promise<T>,
+): Promise<T> {
   try {
-    await action();
+    return await action();
   } catch (thrown) {
     const { code, message } = asNightjarError(thrown);
-    if (code !== "OBJECT_CORRUPT" && code !== "OBJECT_MISSING") throw thrown;
+    if (!LOG_FAULTS.includes(code)) throw thrown;
     await endLineage(catalog, lineage, deps.now());
     throw new NightjarError("LOG_DAMAGED", `The page log is damaged: ${message}`, {
       cause: thrown,
@@ -135,7 +163,7 @@ async function fromLog(
 /** The whole database, as the source sends it in ascending order. */
 async function fromSource(
   { deps }: Context,
-  { takenAt, encrypted }: BackupDraft,
+  { encrypted }: BackupDraft,
   source: Source,
   method: Method,
 ): Promise<Origin> {
@@ -144,6 +172,7 @@ async function fromSource(
     : pageSource(method, source, deps).pull(null);
   const events = image[Symbol.asyncIterator]();
   const { value: base } = await events.next();
+  const seenAt = deps.now(); // the transaction that reads the image began before its first row came
   if (base?.kind !== "base" || !base.ascending)
     throw new NightjarError("PAGES_INVALID", "The server sent no whole image.");
   const { pages, end } = untilCommit(events, base.pageSize);
@@ -154,7 +183,7 @@ async function fromSource(
       await events.return?.(); // what follows the image is for the log
     }
   }
-  const committedAt = new Date(takenAt).toISOString();
+  const committedAt = new Date(seenAt).toISOString();
   return {
     pageSize: base.pageSize,
     pageCount: base.pageCount,

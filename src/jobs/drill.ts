@@ -3,6 +3,7 @@ import { asNightjarError, type ErrorCode, type ErrorReport, NightjarError } from
 import { encode } from "../format/bytes.ts";
 import { checkIntegrity, integrityWords, lackOf } from "../format/integrity.ts";
 import type { TableDigest } from "../format/table-digest.ts";
+import { countRows } from "../format/table-rows.ts";
 import type { Manifest } from "../manifest.ts";
 import type { Outcome, Proof } from "../proof.ts";
 import { digestTable, isHeld } from "../sqlite/digest-tables.ts";
@@ -164,8 +165,7 @@ function sameCounts(manifest: Manifest, tables: readonly TableDigest[]): string 
     )
       throw failed(`The table ${name} came back with ${rows} rows, not ${known ?? 0}.`);
   }
-  const rows = tables.reduce((sum, table) => sum + table.rows, 0);
-  return `${rows} rows in ${tables.length} tables, as counted at capture`;
+  return `${countRows(tables)} rows in ${tables.length} tables, as counted at capture`;
 }
 
 async function holds(image: Image, sql: string, now: () => number): Promise<string> {

@@ -26,9 +26,9 @@ export interface Moment {
 }
 
 /** Memory for reading all segments of a chain at once, and the least that is worth a read. */
-const READ_BYTES = 24 * 1024 * 1024;
+const READ_BYTES = 8 * 1024 * 1024;
 const SMALLEST_SPAN = 16 * 1024;
-const LARGEST_SPAN = 2 * 1024 * 1024;
+const LARGEST_SPAN = 1024 * 1024;
 
 /**
  * From when to when the log of a database can be asked, ms.
@@ -83,7 +83,7 @@ async function oldestMoment({ catalog }: Context, lineage: string): Promise<numb
  * @throws NightjarError `MOMENT_UNAVAILABLE` when the log no longer reaches there
  */
 export async function momentOf(
-  { catalog }: Context,
+  { catalog, bucket }: Context,
   database: string,
   lineage: string,
   txid: number,
@@ -96,6 +96,7 @@ export async function momentOf(
       "MOMENT_UNAVAILABLE",
       `The log of ${database} no longer holds transaction ${txid} of ${lineage}.`,
     );
+  await bucket.expect(chain.map(({ key }) => key));
   const { at: committedAt, pageCount } = chain.at(-1)!;
   return { database, lineage, txid, committedAt, pageSize: row.pageSize, pageCount, chain };
 }

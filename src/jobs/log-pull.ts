@@ -9,24 +9,34 @@ import {
 import { removeUpload, uploadsOf } from "../catalog/uploads.ts";
 import type { DatabaseConfig } from "../config.ts";
 import type { Context } from "../context.ts";
-import { NightjarError } from "../errors.ts";
+import { asNightjarError, NightjarError } from "../errors.ts";
 import type { Page } from "../format/page.ts";
 import { log } from "../log.ts";
 import type { Method, PageCursor } from "../manifest.ts";
-import type { PageEvent, PageSource } from "../source/pages.ts";
+import { parsePageCursor } from "../model/parse-page-cursor.ts";
+import { parseSegment, type SegmentPlace } from "../model/parse-segment-note.ts";
+import { FIRST_CAPTURE, type PageEvent, type PageSource } from "../source/pages.ts";
 import { pageSource } from "../source/probe.ts";
 import { sourceOf } from "../source/server.ts";
+import { unsigned } from "../store/document.ts";
 import { abandonUpload } from "../store/multipart.ts";
 import { removeObjects } from "../store/remove.ts";
 import { listKeys } from "../store/list.ts";
-import { spillPrefix } from "../store/segment-keys.ts";
-import { segmentsAfter } from "../store/segments.ts";
+import { noteKey, parseSegmentKey, spillPrefix } from "../store/segment-keys.ts";
+import { type SegmentNote, segmentsAfter } from "../store/segments.ts";
+import { COSTS } from "./memory.ts";
 import { type Base, LogWriter } from "./log-writer.ts";
 import { skipLockPage } from "./page-stream.ts";
+
+/** Why a lineage ends that cannot be gone on in. */
+const MISFIT = "what the server sent did not fit the log that was read before";
 
 /**
  * Pull what is new at a database's source into its log. Only one pull of a database may run at a
  * time: the Follower sees to it.
+ *
+ * Pages that cannot be true are pulled once more at once. When that fails from the same place again, the
+ * whole database is read and a new lineage begins: nobody has to unblock a log by hand.
  *
  * @param lineage where the log stands, put in order by `recoverLog` unless the last pull ended well
  * @returns where the log then stands
@@ -38,12 +48,34 @@ export async function pullLog(
   method: Method,
   lineage: Lineage | undefined,
 ): Promise<Lineage> {
-  const { catalog, deps, config } = context;
+  const { deps, config } = context;
   const source = pageSource(method, sourceOf(database, config.token(database)), deps);
+  let from = lineage;
+  for (let failures = 0; ;)
+    try {
+      return await pullOnce(context, database, source, from, from?.cursor ?? null);
+    } catch (thrown) {
+      if (asNightjarError(thrown).code !== "PAGES_INVALID" || from === undefined) throw thrown;
+      log.error("pull-refused", thrown, { database: database.name, lineage: from.id });
+      const reached = await recoverLog(context, database.name);
+      failures = reached?.txid === from.txid && reached.id === from.id ? failures + 1 : 0;
+      from = reached;
+      if (failures === 2) return await pullOnce(context, database, source, from, null);
+    }
+}
+
+async function pullOnce(
+  context: Context,
+  database: DatabaseConfig,
+  source: PageSource,
+  lineage: Lineage | undefined,
+  cursor: PageCursor | null,
+): Promise<Lineage> {
+  const { catalog, deps } = context;
   const writer = new LogWriter(context, database.name, lineage);
   const begun = deps.now();
-  await copyEvents(context, source, lineage?.cursor ?? null, writer);
-  await writer.end();
+  const why = lineage === undefined ? FIRST_CAPTURE : MISFIT;
+  await copyEvents(context, source.pull(cursor, why), writer);
   const reached = writer.lineage;
   if (reached === undefined)
     throw new NightjarError("PAGES_INVALID", "The server sent no complete transaction.");
@@ -54,20 +86,26 @@ export async function pullLog(
   return { ...reached, checkedAt };
 }
 
+/** Write what comes; memory is taken only once something does, so that a look at an idle server is free. */
 async function copyEvents(
-  { deps }: Context,
-  source: PageSource,
-  cursor: PageCursor | null,
+  { deps, memory }: Context,
+  pull: AsyncIterable<PageEvent>,
   writer: LogWriter,
 ): Promise<void> {
-  const events = source.pull(cursor)[Symbol.asyncIterator]();
+  const events = pull[Symbol.asyncIterator]();
+  let release: (() => void) | undefined;
   let base: Base | undefined;
   let pageSize = writer.lineage?.pageSize;
   try {
     for (;;) {
       const { value: event, done } = await events.next();
-      if (done === true) return;
+      if (done === true) {
+        await writer.end();
+        return;
+      }
+      release ??= await memory.hold(COSTS.log);
       if (event.kind === "base") {
+        await writer.breakOff();
         pageSize = event.pageSize;
         base = { why: event.why, pageSize, at: deps.now() };
         if (event.ascending) {
@@ -84,6 +122,7 @@ async function copyEvents(
       }
     }
   } finally {
+    release?.();
     await events.return?.();
   }
 }
@@ -125,7 +164,10 @@ export async function recoverLog(context: Context, database: string): Promise<Li
     const lineage = await openLineage(catalog, database);
     // A catalogued lineage vouches for its base and for every segment up to its newest transaction.
     const entered = await isEntered(context, lineage, upload.key);
-    if (!entered) await abandonUpload(bucket, upload.key, upload.uploadId);
+    if (!entered) {
+      await abandonUpload(bucket, upload.key, upload.uploadId);
+      await removeObjects(bucket, [noteKey(upload.key)]);
+    }
     await removeUpload(catalog, upload.key);
     log.info("log-upload-healed", { key: upload.key, entered });
   }
@@ -151,21 +193,49 @@ async function isEntered(
 }
 
 /** Enter the segment that follows the newest one known, if there is one in the bucket. */
-async function adoptNext(
-  { catalog, bucket }: Context,
-  lineage: Lineage,
-): Promise<Lineage | undefined> {
+async function adoptNext(context: Context, lineage: Lineage): Promise<Lineage | undefined> {
+  const { catalog, bucket } = context;
   const found = await segmentsAfter(bucket, lineage.database, lineage.id, 0, lineage.txid);
-  for (const { key, size, note } of found) {
-    if (note["segment"] === undefined || note["cursor"] === undefined) continue;
-    const segment = JSON.parse(note["segment"]) as Segment;
-    if (segment.minTxid !== lineage.txid + 1) continue;
-    const cursor = JSON.parse(note["cursor"]) as PageCursor;
-    const row = { ...segment, key, bytes: size };
-    await advanceLineage(catalog, row, { cursor, checkedAt: segment.at });
+  for (const { key, size: bytes, note } of found) {
+    const name = parseSegmentKey(key);
+    if (name?.minTxid !== lineage.txid + 1) continue;
+    const noted = await notedSegment(context, { ...name, key }, bytes, note);
+    if (noted === undefined) continue;
+    const { segment, cursor } = noted;
+    await advanceLineage(catalog, { ...segment, bytes }, { cursor, checkedAt: segment.at });
     log.info("segment-adopted", { key });
     const { maxTxid: txid, pageCount, at } = segment;
     return { ...lineage, cursor, txid, pageCount, committedAt: at, checkedAt: at };
   }
   return undefined;
+}
+
+/**
+ * What a segment that the catalog does not know says of itself, if Nightjar wrote both. Any other one is
+ * deleted: it lies where the next pull writes, which asks the source for the same again.
+ */
+async function notedSegment(
+  { bucket }: Context,
+  place: SegmentPlace,
+  bytes: number,
+  note: SegmentNote,
+): Promise<{ segment: Segment; cursor: PageCursor } | undefined> {
+  const { key } = place;
+  const { segment, cursor, sha256 } = note;
+  try {
+    if (segment === undefined || cursor === undefined || sha256 === undefined)
+      throw unsigned(key, "unsigned");
+    const origin = bucket.originOf(key, sha256, note);
+    if (origin !== "ours") throw unsigned(key, origin);
+    const noted = { segment: parseSegment(segment, place), cursor: parsePageCursor(cursor, key) };
+    await bucket.accept([{ key, version: null, sha256, bytes }]);
+    await bucket.settle(key); // compares its bytes
+    return noted;
+  } catch (thrown) {
+    const { code } = asNightjarError(thrown);
+    if (code !== "OBJECT_CORRUPT" && code !== "OBJECT_UNSIGNED") throw thrown;
+    log.error("segment-not-adopted", thrown, { key });
+    await removeObjects(bucket, [key]);
+    return undefined;
+  }
 }

@@ -5,7 +5,7 @@ import { NightjarError } from "../errors.ts";
 import { framedBody, type FrameLength } from "./framed-body.ts";
 import { decodeRow, type Value, wordsOf } from "./hrana-messages.ts";
 import { postProtobuf } from "./post-protobuf.ts";
-import { refuseStatus } from "./refuse.ts";
+import { refuseEncoding, refuseStatus } from "./refuse.ts";
 import type { Source } from "./server.ts";
 import { Watchdog } from "./watchdog.ts";
 
@@ -18,6 +18,8 @@ export interface Row {
 
 /** A read waits for as much as this; the last one does not need to. */
 const READ_AT_LEAST = 64 * 1024;
+/** Where one row is wanted, a server that sends more rows than this is not listened to any longer. */
+const SMALL_ANSWER = 100;
 /** How long a server keeps a connection that nobody uses, ms. */
 const KEPT = 10_000;
 
@@ -45,6 +47,7 @@ export async function* readRows(
     );
     if (response.status !== 200 || response.body === null)
       await refuseStatus(source, response, watchdog, "POST /v3-protobuf/cursor");
+    refuseEncoding(response, "POST /v3-protobuf/cursor");
 
     let head: Uint8Array | undefined;
     let statement = -1;
@@ -101,20 +104,36 @@ export async function readRow(
   statement: string,
 ): Promise<Value[] | undefined> {
   let first: Value[] | undefined;
-  for await (const rows of readRows(source, deps, [statement])) first ??= rows[0]!.values;
+  let rows = 0;
+  for await (const batch of readRows(source, deps, [statement])) {
+    first ??= batch[0]!.values;
+    rows += batch.length;
+    if (rows > SMALL_ANSWER)
+      throw new NightjarError("PAGES_INVALID", "The server goes on where one row was asked for.");
+  }
   return first;
 }
 
-/** A varint of the length, and the message. */
+/** Bytes of the longest varint of 32 bits. */
+const VARINT = 5;
+
+/** A varint of the length, and the message. @throws NightjarError `PAGES_INVALID` for one without an end */
 const frameLength: FrameLength = (bytes, at, end) => {
   let length = 0;
-  for (let i = 0; i < 5 && at + i < end; i++) {
+  for (let i = 0; i < VARINT; i++) {
+    if (at + i >= end) return undefined;
     const byte = bytes[at + i]!;
     length += (byte & 0x7f) * 2 ** (7 * i);
     if (byte < 0x80) return i + 1 + length;
   }
-  return undefined;
+  throw senseless(undefined);
 };
+
+function senseless(cause: unknown): NightjarError {
+  return new NightjarError("PAGES_INVALID", "The server's answer to a cursor makes no sense.", {
+    cause,
+  });
+}
 
 /** CursorReqBody { batch = 2 }; Batch { steps = 1 }; BatchStep { stmt = 2 }; Stmt { sql = 1, want_rows = 5 } */
 function encodeRequest(statements: readonly string[]): Uint8Array {
@@ -136,14 +155,18 @@ function encodeClose(baton: string): Uint8Array {
 
 /** What names the connection in the answer's head, CursorRespBody { baton = 1 } */
 function batonOf(frame: Uint8Array): string | undefined {
-  const reader = new BinaryReader(frame);
-  reader.uint32(); // the frame's own length
-  while (reader.pos < reader.len) {
-    const [field, type] = reader.tag();
-    if (field === 1) return reader.string();
-    reader.skip(type);
+  try {
+    const reader = new BinaryReader(frame);
+    reader.uint32(); // the frame's own length
+    while (reader.pos < reader.len) {
+      const [field, type] = reader.tag();
+      if (field === 1) return reader.string();
+      reader.skip(type);
+    }
+    return undefined;
+  } catch (thrown) {
+    throw senseless(thrown);
   }
-  return undefined;
 }
 
 interface Entry {
@@ -168,9 +191,7 @@ function decodeEntry(frame: Uint8Array): Entry {
     return {};
   } catch (thrown) {
     if (thrown instanceof NightjarError) throw thrown;
-    throw new NightjarError("PAGES_INVALID", "The server's answer to a cursor makes no sense.", {
-      cause: thrown,
-    });
+    throw senseless(thrown);
   }
 }
 

@@ -55,6 +55,8 @@ export async function* framedBody(
         throw new NightjarError("SOURCE_CUT", "The server's answer ended within a frame.");
       return;
     }
+    if (length === undefined && end - start === bytes.length)
+      throw new NightjarError("PAGES_INVALID", "The server sent a frame whose header has no end.");
     if (length !== undefined && length > bytes.length) {
       const larger = new Uint8Array(length);
       larger.set(bytes.subarray(start, end));

@@ -3,7 +3,7 @@ import type { Deps } from "../deps.ts";
 import { NightjarError } from "../errors.ts";
 import { fetchFrom } from "./fetch-from.ts";
 import { framedBody, type FrameLength } from "./framed-body.ts";
-import { refuseStatus } from "./refuse.ts";
+import { refuseEncoding, refuseStatus } from "./refuse.ts";
 import type { Source } from "./server.ts";
 import { Watchdog } from "./watchdog.ts";
 
@@ -58,6 +58,7 @@ export async function* grpcCall(
     );
     if (response.status !== 200 || response.body === null)
       await refuseStatus(source, response, watchdog, `POST /${method}`);
+    refuseEncoding(response, `POST /${method}`);
     const type = response.headers.get("content-type") ?? "";
     if (!type.startsWith("application/grpc-web"))
       throw new NightjarError(

@@ -41,17 +41,23 @@ export type PageEvent =
       cursor: PageCursor;
     };
 
+/** Why a lineage begins where nothing was read before. */
+export const FIRST_CAPTURE = "the first capture";
+
 /** A way to read a server's pages. */
 export interface PageSource {
   readonly protocol: PageCursor["protocol"];
   /**
-   * Everything since `cursor`, or a whole database where there is none or where the server's history
-   * has broken off; ends where the server's history ended when asked. Pages after the last commit event
-   * belong to a transaction that is not complete: they must be dropped. The memory of an event's pages
-   * is valid until the next event.
+   * Everything since `cursor`, or a whole database where there is none or where nothing shows that the
+   * server's history is still the one that the cursor is a place in; ends where the server's history
+   * ended when asked. Pages after the last commit event belong to a transaction that is not complete, and
+   * so do pages before a base event: they must be dropped. The memory of an event's pages is valid until
+   * the next event.
    *
+   * @param why what the base event says where there is no cursor; "the first capture" unless told
    * @throws NightjarError `SOURCE_UNREACHABLE`, `SOURCE_UNAUTHORIZED`, `SOURCE_NOT_FOUND`,
-   * `SOURCE_ERROR`, `SOURCE_STALLED`, `SOURCE_CUT`; `PAGES_INVALID` for an answer that cannot be true
+   * `SOURCE_ERROR`, `SOURCE_STALLED`, `SOURCE_CUT`; `PAGES_INVALID` for an answer that cannot be true,
+   * `SOURCE_MVCC`, `SOURCE_ENCRYPTED`
    */
-  pull(cursor: PageCursor | null): AsyncIterable<PageEvent>;
+  pull(cursor: PageCursor | null, why?: string): AsyncIterable<PageEvent>;
 }

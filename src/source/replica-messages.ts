@@ -46,7 +46,7 @@ export function decodeHello(bytes: Uint8Array): Hello {
   eachField(bytes, "Hello", (field, reader, type) => {
     if (field === 3) hello.logId = reader.string();
     else if (field === 4) hello.sessionToken = new TextDecoder().decode(reader.bytes());
-    else if (field === 5) hello.index = Number(reader.uint64());
+    else if (field === 5) hello.index = safeNumber(reader.uint64());
     else reader.skip(type); // `config` may carry a key: it is never kept
   });
   if (hello.logId === "") throw new NightjarError("PAGES_INVALID", "Hello named no log.");
@@ -59,20 +59,27 @@ export function decodeFrame(bytes: Uint8Array): Frame {
   let at: number | null = null;
   eachField(bytes, "a frame", (field, reader, type) => {
     if (field === 1) data = reader.bytes();
-    else if (field === 2) at = Number(reader.int64());
+    else if (field === 2) at = Number(reader.int64()) || null;
     else reader.skip(type);
   });
   if (data?.length !== FRAME_HEADER + REPLICA_PAGE_SIZE)
     throw new NightjarError("PAGES_INVALID", `The server sent a frame of ${data?.length} bytes.`);
   const view = new DataView(data.buffer, data.byteOffset);
   return {
-    frame: Number(view.getBigUint64(0, true)),
+    frame: safeNumber(view.getBigUint64(0, true)),
     checksum: view.getBigUint64(8, true),
     pgno: view.getUint32(16, true),
     sizeAfter: view.getUint32(20, true),
     at,
     page: data.subarray(FRAME_HEADER),
   };
+}
+
+/** @throws NightjarError `PAGES_INVALID` for a number that no log reaches */
+function safeNumber(value: bigint | string): number {
+  const number = Number(value);
+  if (Number.isSafeInteger(number)) return number;
+  throw new NightjarError("PAGES_INVALID", `The server numbers a frame ${value}.`);
 }
 
 function eachField(
@@ -87,6 +94,7 @@ function eachField(
       take(field, reader, type);
     }
   } catch (thrown) {
+    if (thrown instanceof NightjarError) throw thrown;
     throw new NightjarError("PAGES_INVALID", `The server's message (${what}) makes no sense.`, {
       cause: thrown,
     });

@@ -1,5 +1,6 @@
 import type { Deps } from "../deps.ts";
 import { NightjarError } from "../errors.ts";
+import { fingerprint } from "../format/hash.ts";
 import type { Page } from "../format/page.ts";
 import { FRAME_HEADER, WalChain, walFrames } from "../format/wal.ts";
 import { WalTransaction } from "../format/wal-transaction.ts";
@@ -22,21 +23,26 @@ const BATCH = 128;
  * The transactions after `place`, which moves along, up to where the server's history ends; returns why
  * there is no way on from `place`, or null.
  *
+ * @param mark what the frame at `place` must be, where an earlier pull read it; null where it was read
+ *   just now
  * @throws NightjarError as PageSource's `pull`
  */
 export async function* walkHistory(
   source: Source,
   deps: Deps,
   place: SyncPlace,
+  mark: string | null,
 ): AsyncGenerator<PageEvent, string | null> {
   let buffer = new ArrayBuffer((BATCH + 1) * (FRAME_HEADER + PAGE_SIZE)); // one more, so that it shows
-  let next = place.frame + 1;
+  let unconfirmed = mark;
+  let next = unconfirmed === null ? place.frame + 1 : place.frame;
   let chain = new WalChain();
   const transaction = new WalTransaction(PAGE_SIZE);
   for (;;) {
     const got = await frames(source, deps, place.generation, next, buffer);
     if (got === null) return `The server no longer has generation ${place.generation}.`;
     if (!(got instanceof Uint8Array)) {
+      if (unconfirmed !== null) return unshown(place, got);
       const step = onward(place, next, got);
       if (step !== "next generation") return step;
       // Its start is the state after the last frame of the old one.
@@ -58,6 +64,14 @@ export async function* walkHistory(
     chain.follow(batch);
     let pages: Page[] = [];
     for (const frame of batch) {
+      if (unconfirmed !== null) {
+        if (fingerprint(frame.bytes) !== unconfirmed)
+          return `The server's frame ${next} of generation ${place.generation} is not the one that was read.`;
+        unconfirmed = null;
+        place.pageCount = frame.sizeAfter;
+        next += 1;
+        continue;
+      }
       transaction.add(frame, place.pageCount);
       pages.push({ pgno: frame.pgno, data: frame.data });
       if (frame.sizeAfter > 0) {
@@ -70,7 +84,12 @@ export async function* walkHistory(
           pageCount: frame.sizeAfter,
           at: null,
           commits: 1,
-          cursor: { protocol: "sync", generation: place.generation, frame: next },
+          cursor: {
+            protocol: "sync",
+            generation: place.generation,
+            frame: next,
+            mark: fingerprint(frame.bytes),
+          },
         };
         pages = [];
       }
@@ -111,6 +130,16 @@ async function frames(
   } finally {
     answer.end();
   }
+}
+
+/** Why there is no way on when the server does not show the frame at `place`. */
+function unshown({ generation, frame }: SyncPlace, end: HistoryEnd): string {
+  const ours = `generation ${generation}, frame ${frame}`;
+  if (end.generation < generation)
+    return `The server went back to generation ${end.generation} from ${ours}.`;
+  if (end.generation === generation && end.maxFrame < frame)
+    return `The server went back to frame ${end.maxFrame} from ${ours}.`;
+  return `The server no longer has the frame at ${ours}: nothing shows that its history is the one that was read.`;
 }
 
 /** Where history goes on when the server has no frame `next`: nowhere (null), or why not from `place`. */

@@ -96,7 +96,7 @@ export interface Emscripten {
  * How much SQLite may allocate for one image, in bytes: a Worker has 128 MB in all. A query that needs
  * more (sorting millions of rows) fails with `QUERY_LIMIT`.
  */
-const IMAGE_HEAP = 48 * 1024 * 1024;
+const IMAGE_HEAP = 32 * 1024 * 1024;
 const CONFIG_MEMSTATUS = 9;
 /** SQLITE_OPEN_… (https://sqlite.org/c3ref/c_open_autoproxy.html). */
 const OPEN = { read: 1, patch: 2, memory: 2 | 0x80 } as const;

@@ -109,9 +109,9 @@ export async function openErasedWith(
     const run = (pragma: string) => allRows(engine, `PRAGMA ${pragma}`, () => undefined);
     for (const pragma of ["journal_mode=OFF", "temp_store=MEMORY", "foreign_keys=OFF"])
       await run(pragma);
-    const erased = await eraseRows(engine, erasures);
+    const { erased, hidden } = await eraseRows(engine, erasures);
     await run("query_only=ON");
-    return { image: new Image(engine, originals), erased };
+    return { image: new Image(engine, new Map([...hidden, ...originals])), erased };
   } catch (thrown) {
     throw asImageError(thrown);
   }

@@ -1,170 +1,181 @@
-import { beforeAll, describe, expect, it, vi } from "vitest";
-import { newestBackup } from "../../src/catalog/backups.ts";
-import { NightjarError } from "../../src/errors.ts";
-import { imageFacts } from "../../src/sqlite/facts.ts";
-import { openErased, openImage, replayDump } from "../../src/sqlite/open.ts";
-import { query } from "../../src/sqlite/query.ts";
-import { prove } from "../../src/jobs/prove.ts";
-import { apiOf } from "../support/api.ts";
-import { backUp, manualRun, testContext } from "../support/context.ts";
-import { pagesOf } from "../support/describe-image.ts";
-import { databaseBytes } from "../support/hrana-pages.ts";
-import { PageDatabase } from "../support/page-database.ts";
+import { describe, expect, inject, it } from "vitest";
+import { type Deps, systemDeps } from "../../src/deps.ts";
+import { asNightjarError } from "../../src/errors.ts";
+import { imageSource, offersImage, readImage } from "../../src/source/dbpage.ts";
+import { describeServer, describeSource } from "../../src/source/describe.ts";
+import { readDump } from "../../src/source/dump.ts";
+import { sayHello } from "../../src/source/replica.ts";
+import type { Source } from "../../src/source/server.ts";
+import { currentGeneration } from "../../src/source/sync-protocol.ts";
+import { farS3 } from "../../src/store/far-s3.ts";
+import { S3Client } from "../../src/store/s3-request.ts";
+import { ask } from "../../src/target/ask.ts";
 
-beforeAll(() => {
-  vi.spyOn(console, "info").mockImplementation(() => {});
-  vi.spyOn(console, "error").mockImplementation(() => {});
+const KB = 1024;
+const MB = 1024 * KB;
+
+/** Counts what is read of the answers, before it is decompressed where nobody asked for that. */
+function counting(): Deps & { taken: number } {
+  const deps = {
+    ...systemDeps,
+    taken: 0,
+    sleep: async () => {},
+    async fetch(url: string, init: RequestInit) {
+      const response = await fetch(url, init);
+      if (response.body === null) return response;
+      const { readable, writable } = new IdentityTransformStream();
+      const writer = writable.getWriter();
+      const pump = async () => {
+        for await (const piece of response.body as unknown as AsyncIterable<Uint8Array>) {
+          await writer.write(piece);
+          deps.taken += piece.length;
+        }
+        await writer.close();
+      };
+      pump().catch(() => {}); // the reader has left
+      const { status, headers } = response;
+      return new Response(readable, { status, headers, encodeBody: "manual" });
+    },
+  };
+  return deps;
+}
+
+function bomb(kind: string): Source {
+  return {
+    url: `${inject("bombs")}/${kind}`,
+    token: undefined,
+    namespace: undefined,
+    stallMs: 20_000,
+  };
+}
+
+async function drained(source: AsyncIterable<unknown>): Promise<void> {
+  for await (const piece of source) void piece;
+}
+
+/** What is asked of a server where it may answer with anything. */
+const ASKED: Record<string, (source: Source, deps: Deps) => Promise<unknown>> = {
+  "the dump": (source, deps) => drained(readDump(source, deps)),
+  "a row": offersImage,
+  pages: (source, deps) => drained(imageSource(source, deps).pull(null)),
+  "the replication service": sayHello,
+  "the sync protocol": currentGeneration,
+  "statements on a target": (source, deps) => ask(source, deps, [{ sql: "SELECT 1" }]),
+};
+
+describe.each(["500", "404", "500-gzip", "404-gzip"])("an error %s without end", (kind) => {
+  it.each(Object.keys(ASKED))("is read for a few KB where %s was asked for", async (what) => {
+    const deps = counting();
+    const failure = await ASKED[what]!(bomb(kind), deps).then(() => undefined, asNightjarError);
+    expect(failure?.message).toContain(`answered ${kind.slice(0, 3)}`);
+    expect(failure!.message.length).toBeLessThan(400);
+    expect(deps.taken).toBeLessThan(256 * KB);
+  });
+
+  it("is read for a few KB where facts were asked for", async () => {
+    const deps = counting();
+    const { version, userVersion, unknown } = await describeSource(bomb(kind), deps);
+    expect({ version, userVersion, unknown: unknown.length }).toEqual({
+      version: null,
+      userVersion: null,
+      unknown: 2,
+    });
+    expect(deps.taken).toBeLessThan(512 * KB);
+  });
 });
 
-/** A database whose schema computes without an end for each row. */
-const ENDLESS =
-  "(WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT count(*) FROM c)";
+describe("a success without end", () => {
+  it.each(["200", "200-gzip"])("is no version (%s)", async (kind) => {
+    const deps = counting();
+    expect(await describeServer(bomb(kind), deps)).toMatchObject({ version: null });
+    expect(deps.taken).toBeLessThan(256 * KB);
+  });
 
-async function open(sql: string) {
-  const database = await PageDatabase.create(sql);
-  return openImage(pagesOf(await databaseBytes(database.client)));
-}
+  it("is no answer of a target beyond 16 MiB", async () => {
+    const deps = counting();
+    const asked = ask(bomb("200"), deps, [{ sql: "SELECT 1" }]);
+    await expect(asked).rejects.toMatchObject({ code: "TARGET_FAILED" });
+    expect(deps.taken).toBeLessThan(18 * MB);
+  });
 
-const failure = (asked: Promise<unknown>) =>
-  asked.then(
-    () => expect.fail("it was answered"),
-    (error: unknown) => error as NightjarError,
-  );
-
-/** Answers that this isolate gives while something else runs, each after a turn of its event loop. */
-async function answersDuring(work: Promise<unknown>): Promise<number> {
-  let running = true;
-  const ended = () => void (running = false);
-  work.then(ended, ended);
-  const { call } = apiOf(testContext({}));
-  let answers = 0;
-  while (running) {
-    await new Promise((resolve) => setTimeout(resolve, 20));
-    expect((await call("/healthz")).status).toBe(200);
-    answers++;
-  }
-  return answers;
-}
-
-describe("SQL without an end", () => {
-  it.each([
-    ["a recursive question", `SELECT ${ENDLESS}`],
-    ["a join", "SELECT count(*) FROM n a, n b, n c, n d, n e"],
-    [
-      "heavy steps",
-      "WITH RECURSIVE c(x, s) AS (SELECT 1, hex(zeroblob(400000)) UNION ALL SELECT x + 1, s FROM c) SELECT count(*) FROM c WHERE upper(s) = lower(s)",
-    ],
-    [
-      "long texts that never match",
-      "SELECT sum(instr(hex(zeroblob(400000)), hex(zeroblob(200000)) || a.v)) FROM n a, n b, n c",
-    ],
-    [
-      "a window",
-      "SELECT length(group_concat(a.v) OVER (ROWS BETWEEN 50000 PRECEDING AND CURRENT ROW)) FROM n a, n b, n c LIMIT 1 OFFSET 1000000",
-    ],
-  ])("is stopped at its limit, and others are answered meanwhile: %s", async (_, sql) => {
-    const image = await open(
-      "CREATE TABLE n(v); WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 300) INSERT INTO n SELECT x FROM c;",
+  it.each(Object.keys(ASKED))("is never decompressed where %s was asked for", async (what) => {
+    const deps = counting();
+    const failure = await ASKED[what]!(bomb("200-gzip"), deps).then(
+      () => undefined,
+      asNightjarError,
     );
-    const limits = { ms: 4000, steps: 60_000_000, rows: 10, bytes: 10_000 };
-    const asked = failure(query(image, { sql }, limits));
-    const answers = await answersDuring(asked);
-    expect(await asked).toMatchObject({ code: "QUERY_LIMIT" });
-    expect(answers).toBeGreaterThan(2);
-    image.close();
+    expect(failure?.code).toMatch(/^(DUMP_INVALID|PAGES_INVALID|TARGET_FAILED)$/);
+    expect(deps.taken).toBeLessThan(256 * KB);
   });
 
-  it("of the schema ends at the budget of the image: a CHECK of a large product", async () => {
-    const image = await open("CREATE TABLE t(v)");
-    const before = image.steps;
-    const asked = failure(image.rows(`SELECT ${ENDLESS}`, () => 0));
-    const answers = await answersDuring(asked);
-    expect(await asked).toMatchObject({
-      code: "QUERY_LIMIT",
-      message: expect.stringMatching(/steps of SQLite's machine for SELECT \(WITH/) as string,
-    });
-    expect(image.steps - before).toBeLessThan(110_000_000);
-    expect(answers).toBeGreaterThan(5);
-    image.close();
+  it("is left after some rows where one row was asked for", async () => {
+    const deps = counting();
+    const asked = offersImage(bomb("rows"), deps);
+    await expect(asked).rejects.toMatchObject({ code: "PAGES_INVALID" });
+    expect(deps.taken).toBeLessThan(MB);
   });
 
-  it("in a dump is not run at all, and a drill of it is unproven", async () => {
-    const dump = async (sql: string) => {
-      async function* text() {
-        yield new TextEncoder().encode(
-          `PRAGMA foreign_keys=OFF;\nBEGIN TRANSACTION;\n${sql}\nCOMMIT;\n`,
-        );
-      }
-      return failure(replayDump(text()));
+  it("is no schema beyond 8 MiB", async () => {
+    const deps = counting();
+    const image = readImage(bomb("schema"), deps, "a test", true);
+    await expect(drained(image)).rejects.toMatchObject({ code: "PAGES_INVALID" });
+    expect(deps.taken).toBeLessThan(20 * MB);
+  });
+});
+
+describe("a second store whose answers have no end", () => {
+  function store(kind: string, deps: Deps) {
+    const keys = { accessKeyId: "AKIA", secretAccessKey: "secret" };
+    const place = {
+      endpoint: `${inject("bombs")}/${kind}`,
+      region: "auto",
+      prefix: "",
+      keep: false,
+      ...keys,
     };
-    for (const sql of [
-      `SELECT ${ENDLESS};`,
-      `WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT count(*) FROM c;`,
-      `CREATE TABLE t(v); INSERT INTO t VALUES(${ENDLESS});`,
-      "CREATE TABLE t(v); INSERT INTO t VALUES(hex(zeroblob(1000000)));",
-      "CREATE TABLE t(v); INSERT INTO t VALUES(1); INSERT INTO t SELECT a.v FROM t a, t b;",
-      `CREATE TABLE t AS ${ENDLESS.slice(1, -1)};`,
-      "ATTACH ':memory:' AS other;",
-      "VACUUM INTO 'file';",
-      "PRAGMA temp_store_directory='/';",
-      "PRAGMA writable_schema=ON; UPDATE sqlite_schema SET rootpage = 1;",
-      "PRAGMA writable_schema=ON; INSERT INTO main.sqlite_schema(type,name,tbl_name,rootpage,sql)VALUES('table','x','x',2,'CREATE TABLE x(a)');",
-      "CREATE TABLE t(v); DELETE FROM t;",
+    return farS3(new S3Client(place, keys, deps), place.endpoint, "");
+  }
+  const all = async (list: AsyncIterable<unknown>) => {
+    for await (const one of list) void one;
+  };
+
+  it.each(["500", "404", "500-gzip", "404-gzip"])("is read for a few KB (%s)", async (kind) => {
+    const deps = counting();
+    const far = store(kind, deps);
+    for (const asking of [
+      () => far.read("a", 0, 10),
+      () => far.readText("a"),
+      () => all(far.list()),
+      () => far.startUpload("a"),
     ])
-      expect(await dump(sql), sql).toMatchObject({ code: "DRILL_IMPOSSIBLE" });
+      await expect(asking()).rejects.toMatchObject({
+        code: expect.stringMatching(/^COPY_/) as string,
+      });
+    expect(deps.taken).toBeLessThan(4 * 128 * KB);
   });
 
-  it("in a migrations table is never computed", async () => {
-    const image = await open(
-      `CREATE TABLE schema_migrations(version TEXT, bomb AS (instr(hex(zeroblob(400000)), hex(zeroblob(200000)) || '1')));
-       INSERT INTO schema_migrations(version) VALUES ('20260301120000'), ('20250101000000');`,
-    );
-    const before = image.steps;
-    expect((await imageFacts(image)).migration).toEqual({
-      table: "schema_migrations",
-      name: "20260301120000",
-    });
-    expect(image.steps - before).toBeLessThan(20_000);
-    image.close();
+  it("is read no further than what was asked for", async () => {
+    const deps = counting();
+    const far = store("200", deps);
+    await expect(far.read("a", 0, 10)).rejects.toMatchObject({ code: "COPY_UNREACHABLE" });
+    expect(deps.taken).toBeLessThan(128 * KB);
+    await expect(all(far.list())).rejects.toMatchObject({ code: "COPY_UNREACHABLE" });
+    expect(deps.taken).toBeLessThan(10 * MB);
   });
 
-  it("in a schema lets a backup be made, and its drill say what it met", async () => {
-    const database = await PageDatabase.create(
-      `CREATE TABLE t(a, b, CHECK (a = '' OR a LIKE '%' || b || '1'));
-       INSERT INTO t VALUES ('', '');`,
-    );
-    await database.exec(
-      "PRAGMA ignore_check_constraints = ON; INSERT INTO t VALUES (hex(zeroblob(1000000)), hex(zeroblob(20000)))",
-    );
-    const context = testContext({ slow: database.config });
-    const run = backUp(context, manualRun("slow"));
-    expect(await answersDuring(run)).toBeGreaterThan(2);
-    expect(await run).toMatchObject({ state: "done", error: null });
-    const { id } = (await newestBackup(context.catalog, "slow"))!;
-    expect(await prove(context, id, "drill")).toMatchObject({
-      outcome: "unproven",
-      problem: { code: "QUERY_LIMIT", message: expect.stringContaining("at once") as string },
-    });
+  it("is never decompressed", async () => {
+    const deps = counting();
+    const listing = all(store("200-gzip", deps).list());
+    await expect(listing).rejects.toMatchObject({ code: "COPY_UNREACHABLE" });
+    expect(deps.taken).toBeLessThan(128 * KB);
   });
 });
 
-describe("SQL that reaches elsewhere", () => {
-  it.each([
-    "ATTACH ':memory:' AS o",
-    "VACUUM INTO 'x'",
-    "VACUUM",
-    "DETACH main",
-    "SELECT load_extension('x')",
-    "PRAGMA temp_store_directory = '/'",
-    "PRAGMA trusted_schema = ON",
-  ])("is denied whoever asks, in an image and in one that is erased from: %s", async (sql) => {
-    const database = await PageDatabase.create("CREATE TABLE t(v)");
-    const bytes = await databaseBytes(database.client);
-    const image = await openImage(pagesOf(bytes));
-    const { image: erased } = await openErased(pagesOf(bytes), []);
-    for (const opened of [image, erased]) {
-      expect((await failure(opened.rows(sql, () => 0))).message).toMatch(/not authorized/);
-      opened.close();
-    }
+describe("a server that tells of more pages than it has", () => {
+  it("is not believed before they come", async () => {
+    const image = readImage(bomb("pages"), counting(), "a test");
+    const events = image[Symbol.asyncIterator]();
+    expect((await events.next()).value).toMatchObject({ kind: "base", pageCount: 2 ** 31 });
+    await expect(events.next()).rejects.toMatchObject({ code: "PAGES_INVALID" });
   });
 });

@@ -1,6 +1,7 @@
 import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import { expect, it } from "vitest";
 import { type Deps, systemDeps } from "../../src/deps.ts";
+import { emptyDatabase } from "../../src/format/database-header.ts";
 import type { PageEvent } from "../../src/source/pages.ts";
 import { replicaSource } from "../../src/source/replica.ts";
 
@@ -17,9 +18,10 @@ function framed(flag: number, bytes: Uint8Array): Uint8Array {
 const trailers = (status: number, message: string) =>
   framed(0x80, new TextEncoder().encode(`grpc-status:${status}\r\ngrpc-message:${message}\r\n`));
 
-/** A frame of a snapshot, whose page holds the frame's own number. */
+/** A frame of a snapshot, whose page holds the frame's own number, but for the first page. */
 function frameOf(number: number, pgno: number, sizeAfter: number): Uint8Array {
   const data = new Uint8Array(24 + 4096).fill(number, 24);
+  if (pgno === 1) data.set(emptyDatabase(4096), 24);
   const view = new DataView(data.buffer);
   view.setBigUint64(0, BigInt(number), true);
   view.setUint32(16, pgno, true);

@@ -207,7 +207,12 @@ describe("a limit stops", () => {
     ["rows", `${ENDLESS} SELECT x FROM c`, { rows: 100 }, /100 rows/],
     ["bytes", `${ENDLESS} SELECT zeroblob(1000) FROM c`, { bytes: 100_000 }, /100000 bytes/],
     ["a long value", "SELECT length(hex(zeroblob(100000000)))", {}, /value of more than/],
-    ["a long value, built up", "SELECT length(hex(zeroblob(500000)) || hex(zeroblob(500000)))", {}, /value of/],
+    [
+      "a long value, built up",
+      "SELECT length(hex(zeroblob(500000)) || hex(zeroblob(500000)))",
+      {},
+      /value of/,
+    ],
     ["calls of functions", `SELECT ${"abs(".repeat(300)}1${")".repeat(300)}`, {}, /256 calls/],
     [
       "memory, bit by bit",

@@ -1,9 +1,10 @@
 import { defineCommand } from "citty";
 import { backup, database, json } from "../args.ts";
-import { apiClient, bodyOf, connection } from "../client.ts";
+import { apiClient, bodyOf, type Client, connection } from "../client.ts";
 import { CliError, EXIT } from "../exit.ts";
 import { findBackup } from "../link.ts";
 import { printJson, printTable } from "../output.ts";
+import { printWarnings } from "../warnings.ts";
 
 export default defineCommand({
   meta: { name: "query", description: "Ask a backup, or a moment of the page log, in SQL" },
@@ -21,12 +22,7 @@ export default defineCommand({
       throw new CliError(EXIT.usage, "--at and --backup exclude each other.");
     const answer =
       at === undefined
-        ? await bodyOf(
-            client.v1.backups[":id"].query.$post({
-              param: { id: (await findBackup(client, db, args.backup)).id },
-              json: { sql, args: [] },
-            }),
-          )
+        ? await askBackup(client, db, args.backup, sql)
         : await bodyOf(
             client.v1.databases[":db"].query.$post({ param: { db }, json: { sql, args: [], at } }),
           );
@@ -35,12 +31,15 @@ export default defineCommand({
   },
 });
 
-/** A value for people; what JSON has no form for is shown as the API sends it, control characters as `\x0a`. */
+async function askBackup(client: Client, db: string, wanted: string, sql: string) {
+  const found = await findBackup(client, db, wanted);
+  printWarnings({ ...found, warnings: [] });
+  const asked = { param: { id: found.id }, json: { sql, args: [] } };
+  return bodyOf(client.v1.backups[":id"].query.$post(asked));
+}
+
+/** A value for people; what JSON has no form for is shown as the API sends it. */
 function shown(value: unknown): string {
   if (value === null) return "NULL";
-  if (typeof value === "object") return JSON.stringify(value);
-  return String(value).replaceAll(
-    /\p{Cc}/gu,
-    (control) => `\\x${control.charCodeAt(0).toString(16).padStart(2, "0")}`,
-  );
+  return typeof value === "object" ? JSON.stringify(value) : String(value);
 }
