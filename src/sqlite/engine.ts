@@ -3,6 +3,7 @@ import factory from "@journeyapps/wa-sqlite/dist/wa-sqlite-async.mjs";
 import { messageOf, NightjarError } from "../errors.ts";
 import { decode, encode } from "../format/bytes.ts";
 import type { PageReader } from "../format/page.ts";
+import { CODE, LIMIT } from "./codes.ts";
 import { registerFunctions } from "./functions.ts";
 import { denies } from "./guard.ts";
 import { PageFile, type Settled, settled } from "./vfs.ts";
@@ -90,17 +91,6 @@ export interface Emscripten {
   _sqlite3_stmt_readonly(statement: number): number;
 }
 
-/** SQLite's result codes that matter here (https://sqlite.org/rescode.html). */
-export const CODE = {
-  OK: 0,
-  NOMEM: 7,
-  INTERRUPT: 9,
-  TOOBIG: 18,
-  CONSTRAINT: 19,
-  AUTH: 23,
-  ROW: 100,
-  DONE: 101,
-} as const;
 
 /**
  * How much SQLite may allocate for one image, in bytes: a Worker has 128 MB in all. A query that needs
@@ -113,8 +103,6 @@ const OPEN = { read: 1, patch: 2, memory: 2 | 0x80 } as const;
 /** Steps of SQLite's virtual machine between two calls of the progress handler. */
 export const STEPS_PER_TICK = 200;
 
-/** Limits of a connection (https://sqlite.org/c3ref/c_limit_attached.html). */
-export const LIMIT = { LENGTH: 0, VDBE_OP: 5, FUNCTION_ARG: 6, ATTACHED: 7, PATTERN: 8 } as const;
 /** Switches of a connection (https://sqlite.org/c3ref/c_dbconfig_defensive.html). */
 const SWITCH = {
   triggers: 1003,

@@ -84,7 +84,7 @@ async function newestMigration(
       (row) => columns.map((_, at) => row.text(at)),
     );
     const newest = new NewestMigration(known);
-    for (const values of rows.reverse()) newest.add(columns, values);
+    for (const values of rows.toReversed()) newest.add(columns, values);
     if (newest.name !== undefined) return { table: name, name: newest.name };
   }
   return null;

@@ -1,7 +1,7 @@
-import { encode } from "../format/bytes.ts";
-import { CODE, type Engine, LIMIT } from "./engine.ts";
+import { decode, encode } from "../format/bytes.ts";
+import { CODE, LIMIT, TYPE } from "./codes.ts";
+import type { Engine } from "./engine.ts";
 import { Finder } from "./find-bytes.ts";
-import { TYPE } from "./statement.ts";
 
 /**
  * Functions of SQLite whose own code takes time for each pair of bytes of its two arguments, so that one
@@ -118,7 +118,8 @@ function replace(call: Call): void {
   const { module } = engine;
   for (const value of args.slice(0, 2)) if (textOf(call, value) === undefined) return;
   const whole = textOf(call, args[0]!)!;
-  if (textOf(call, args[1]!)!.bytes.length === 0)
+  // A pattern that begins with a NUL counts as empty, too.
+  if ((textOf(call, args[1]!)!.bytes[0] ?? 0) === 0)
     return module._sqlite3_result_text(context, whole.at, whole.bytes.length, TRANSIENT);
   if (textOf(call, args[2]!) === undefined) return;
   const [text, wanted, instead] = args.map((value) => textOf(call, value)!.bytes) as [
@@ -245,7 +246,7 @@ function matchPattern(call: Call, match: "_sqlite3_strlike" | "_sqlite3_strglob"
   if (escaping !== undefined) {
     const character = textOf(call, escaping);
     if (character === undefined) return;
-    const characters = [...new TextDecoder().decode(character.bytes)];
+    const characters = Array.from(decode(character.bytes));
     escape = characters[0]?.codePointAt(0) ?? 0;
     const words =
       characters.length !== 1

@@ -1,6 +1,7 @@
 import { NightjarError } from "../errors.ts";
 import { encode } from "../format/bytes.ts";
-import { CODE, type Engine, LIMIT, SqliteError } from "./engine.ts";
+import { CODE, LIMIT } from "./codes.ts";
+import { type Engine, SqliteError } from "./engine.ts";
 import { FUNCTION, refusal } from "./guard.ts";
 import type { Image } from "./image.ts";
 import { Statement } from "./statement.ts";

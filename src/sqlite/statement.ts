@@ -1,7 +1,8 @@
-import { CODE, type Engine, SHOWN } from "./engine.ts";
+import { CODE, TYPE } from "./codes.ts";
+import { type Engine, SHOWN } from "./engine.ts";
 
-/** SQLite's storage classes (https://sqlite.org/c3ref/c_blob.html). */
-export const TYPE = { INTEGER: 1, REAL: 2, TEXT: 3, BLOB: 4, NULL: 5 } as const;
+
+export { TYPE };
 
 /** SQLITE_TRANSIENT: SQLite copies what it is given. */
 const TRANSIENT = -1;

@@ -77,3 +77,17 @@ it("a pointer map comes a page later where the lock page is in its place", () =>
   );
   expect(maps.contradiction(lock - 1, 5, 77)).toBe(`there is no page ${lock - 205} to map it`);
 });
+
+it("a pointer map keeps its page, wherever in other memory that lies, and when that is used again", () => {
+  const pageSize = 512;
+  for (const offset of [0, 1, 7, 640]) {
+    const lent = Buffer.from(new Uint8Array(pageSize + offset + 9).buffer, offset, pageSize);
+    lent.writeUInt8(5, 0); // page 3 is a child
+    lent.writeUInt32BE(9, 1); // of page 9
+    const map = new PointerMap(pageSize, pageSize);
+    map.add(2, lent);
+    lent.fill(0xee);
+    expect(map.contradiction(3, 5, 9)).toBeUndefined();
+    expect(map.contradiction(3, 5, 8)).toContain("parent 9");
+  }
+});

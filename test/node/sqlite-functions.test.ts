@@ -92,10 +92,8 @@ describe("a function that replaces SQLite's own", () => {
 
   it("keeps the type where replace() replaces nothing, and the limit of a value's length", async () => {
     expect(await ours("replace(?1, '', 'x')", [7n])).toBe(theirs("replace(?1, '', 'x')", [7n]));
-    const other = await newEngine();
-    other.module._sqlite3_limit(other.db, 0, 1000);
-    const long = "SELECT replace(hex(zeroblob(100)), '0', 'xxxxxxxxxx')";
-    await expect(allRows(other, long, () => 0)).rejects.toThrow(/too big/);
+    const long = `SELECT replace(hex(zeroblob(100)), '0', hex(zeroblob(4000000)))`;
+    await expect(allRows(engine, long, () => 0)).rejects.toThrow(/too big/);
   });
 
   it("may be used in a schema, in an index too", async () => {
