@@ -88,7 +88,11 @@ const table = (at: number) =>
       blank,
       blank,
       blank,
-      fc.uniqueArray(odd, { minLength: 1, maxLength: 4, selector: (name) => name.toLowerCase() }),
+      fc.uniqueArray(odd, {
+        minLength: 1,
+        maxLength: 4,
+        selector: (name) => name.replaceAll(/^["`[]|["`\]]$/g, "").toLowerCase(),
+      }),
       expression,
       fc.boolean(),
     )
@@ -174,7 +178,9 @@ function lines(file: string): string[] {
       .all()
       .map((row) => JSON.stringify(row));
   const schema = all("SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY 1, 2");
-  const rows = all("SELECT rowid, quote(x), typeof(x) FROM t0 ORDER BY rowid");
+  const rows = schema.some((line) => line.includes('"name":"t0"'))
+    ? all("SELECT rowid, quote(x), typeof(x) FROM t0 ORDER BY rowid")
+    : [];
   db.close();
   // An empty comment may keep a shell from a line; comments at the end may be closed, and shells drop CR.
   const plain = schema.map((line) =>
