@@ -27,7 +27,7 @@ export const secretName = (example: string, reader: string) =>
       `must be the NAME of a secret in capitals, like ${example}, never the secret itself: run \`npx wrangler secret put ${example}\` and name it here`,
     ),
     v.check(
-      (name) => name !== "ADMIN_TOKEN" && name !== "SIGNING_KEY",
+      (name) => !["ADMIN_TOKEN", "SIGNING_KEY", "FORMER_SIGNING_KEYS"].includes(name),
       `must not be Nightjar's own secret: ${reader} would be sent it`,
     ),
   );

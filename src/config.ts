@@ -67,6 +67,8 @@ export interface Config {
   readonly databases: Databases;
   readonly adminToken: string;
   readonly signingKey: string;
+  /** Signing keys of before, under which entries of the erasure list may have been made. */
+  readonly formerSigningKeys: readonly string[];
   /** Where backups are copied to; undefined where they are not. */
   readonly copy: CopyConfig | undefined;
   /** The source's token, or undefined where the database has none. */
@@ -337,6 +339,7 @@ export function loadConfig(env: Readonly<Record<string, unknown>>): Config {
     databases,
     adminToken,
     signingKey,
+    formerSigningKeys: wordsOf(env["FORMER_SIGNING_KEYS"]),
     copy,
     token: ({ name }) => tokens.get(name),
     identity: ({ name }) => identities.get(name),
@@ -345,4 +348,9 @@ export function loadConfig(env: Readonly<Record<string, unknown>>): Config {
         ? undefined
         : { accessKeyId, secretAccessKey },
   };
+}
+
+/** The words of an optional secret. */
+function wordsOf(value: unknown): string[] {
+  return typeof value === "string" ? value.split(/\s+/).filter((word) => word !== "") : [];
 }

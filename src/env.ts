@@ -25,6 +25,8 @@ export interface Env {
   FOLLOWER: DurableObjectNamespace<Follower>;
   ADMIN_TOKEN?: string;
   SIGNING_KEY?: string;
+  /** Signing keys of before, with white space between them. */
+  FORMER_SIGNING_KEYS?: string;
   DATABASES?: unknown;
   COPY?: unknown;
   /** The second bucket, where `COPY` says so. */

@@ -137,6 +137,11 @@ export const TRAITS = {
     retryable: false,
     hint: 'The server offers its pages in no way that Nightjar knows: set the database\'s `capture` to "auto" or "dump", and remove `follow`.',
   },
+  SCHEMA_TOO_LARGE: {
+    status: 422,
+    retryable: false,
+    hint: "Nothing was kept. Spread the tables over several databases, or drop those that nobody uses: about 15,000 tables can be backed up.",
+  },
   MOMENT_UNAVAILABLE: {
     status: 422,
     retryable: false,
@@ -212,6 +217,16 @@ export const TRAITS = {
     status: 422,
     retryable: false,
     hint: "Ask for sql or libsql.sql, from which the rows are left out; `nightjar pull` makes the file from it by itself.",
+  },
+  ERASURE_UNKNOWN: {
+    status: 422,
+    retryable: false,
+    hint: "Nothing was added. Correct the name; for a table that only older backups have, use `--force` (`force: true`).",
+  },
+  ERASURE_NOT_FOUND: {
+    status: 404,
+    retryable: false,
+    hint: "`nightjar erasures <database>` lists the entries with their ids.",
   },
   ERASURE_FAILED: {
     status: 422,

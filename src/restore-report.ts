@@ -13,6 +13,8 @@ export interface SubjectView {
   readonly kind: Manifest["kind"] | "moment";
   /** The last commit that is in it; ISO 8601. */
   readonly asOf: string;
+  /** When the backup was taken, which may be later than its last commit; null for a moment. */
+  readonly takenAt: string | null;
   /** Bytes of the database file or of the SQL text. */
   readonly bytes: number;
 }

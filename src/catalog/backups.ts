@@ -27,6 +27,23 @@ export function findBackup(catalog: Catalog, id: string): Promise<Backup | undef
   );
 }
 
+/** The manifests of some backups by their ids; those that are not there are left out. */
+export function manifestsOf(
+  catalog: Catalog,
+  ids: readonly string[],
+): Promise<Map<string, Manifest>> {
+  return query(`reading ${ids.length} manifests`, async () => {
+    const found = new Map<string, Manifest>();
+    for (let at = 0; at < ids.length; at += 90) {
+      const { id, manifest } = backups;
+      const some = inArray(id, ids.slice(at, at + 90)); // D1 takes 100 parameters a query
+      for (const row of await catalog.select({ id, manifest }).from(backups).where(some))
+        found.set(row.id, row.manifest);
+    }
+    return found;
+  });
+}
+
 /** @throws NightjarError `BACKUP_NOT_FOUND`, `CATALOG_FAILED` */
 export async function existingBackup(catalog: Catalog, id: string): Promise<Backup> {
   const backup = await findBackup(catalog, id);

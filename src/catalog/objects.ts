@@ -53,26 +53,18 @@ export function recordObjects(catalog: Catalog, rows: readonly ObjectFacts[]): P
   });
 }
 
-/** Remember what the bucket tells of an object, unless something is known of it. */
-export function recordUnknownObjects(
+/** Some objects were read whole at a time (ms). */
+export function recordObjectChecks(
   catalog: Catalog,
-  rows: readonly ObjectFacts[],
+  keys: readonly string[],
+  at: number,
 ): Promise<unknown> {
-  return query(`recording ${rows.length} objects`, async () => {
-    for (let at = 0; at < rows.length; at += ROWS_A_QUERY)
-      await catalog
-        .insert(objects)
-        .values(rows.slice(at, at + ROWS_A_QUERY))
-        .onConflictDoNothing()
-        .run();
+  return query(`recording a look at ${keys.length} objects`, async () => {
+    for (let from = 0; from < keys.length; from += KEYS_A_QUERY) {
+      const some = keys.slice(from, from + KEYS_A_QUERY);
+      await catalog.update(objects).set({ checkedAt: at }).where(inArray(objects.key, some)).run();
+    }
   });
-}
-
-/** An object was read whole at a time (ms), and is what it should be. */
-export function recordObjectCheck(catalog: Catalog, key: string, at: number): Promise<unknown> {
-  return query(`recording a look at ${key}`, () =>
-    catalog.update(objects).set({ checkedAt: at }).where(eq(objects.key, key)).run(),
-  );
 }
 
 /** Forget objects that were deleted. */

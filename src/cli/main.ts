@@ -25,6 +25,7 @@ const commands: Record<string, () => Promise<Command>> = {
   drill: () => import("./commands/drill.ts").then((module) => module.default),
   copy: () => import("./commands/copy.ts").then((module) => module.default),
   erase: () => import("./commands/erase.ts").then((module) => module.default),
+  erasures: () => import("./commands/erasures.ts").then((module) => module.default),
   rebuild: () => import("./commands/rebuild.ts").then((module) => module.default),
   reconcile: () => import("./commands/reconcile.ts").then((module) => module.default),
   pin: () => import("./commands/pin.ts").then((module) => module.default),

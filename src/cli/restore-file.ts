@@ -3,6 +3,7 @@ import { lstat, rm } from "node:fs/promises";
 import { DatabaseSync } from "node:sqlite";
 import { isWhole, lowerName, type Selection, selectionOf } from "../format/selection.ts";
 import { stamp } from "../plan/stamp.ts";
+import { asOfWords } from "./as-of.ts";
 import type { Client } from "./client.ts";
 import { saveVerified } from "./download.ts";
 import { CliError, EXIT } from "./exit.ts";
@@ -55,7 +56,7 @@ export async function restoreToFile(
     [made, `${made}.sql`, ...BESIDE.map((suffix) => made + suffix)],
     async () => {
       const leftOut = await make(found, options, selection, made, file);
-      const checked = checkFile(made, found, options);
+      const checked = await checkFile(made, found, options);
       const kept = aside === null ? null : await setAside(file, aside);
       await nameFile(made, file, there);
       const bytes = (await lstat(file)).size;
@@ -64,11 +65,13 @@ export async function restoreToFile(
         ...checked.notes,
         ...erasedNotes(found),
       ];
-      if (json) printJson({ file, bytes, asOf: found.asOf, movedAside: kept, ...checked, notes });
-      else {
+      if (json) {
+        const { asOf, takenAt } = found;
+        printJson({ file, bytes, asOf, takenAt, movedAside: kept, ...checked, notes });
+      } else {
         for (const note of notes) printAside(`Note: ${note}`);
         if (kept !== null) print(`What stood there before is ${kept}.`);
-        print(`${file}: ${size(bytes)}, ${found.what}, as of ${found.asOf}. ${checked.words}`);
+        print(`${file}: ${size(bytes)}, ${found.what}, ${asOfWords(found)}. ${checked.words}`);
       }
     },
   );
@@ -206,7 +209,7 @@ function refuseMissing(database: DatabaseSync, tables: readonly string[]): void 
 }
 
 function printPlan(
-  { what, kind, asOf, bytes, tables, loss }: Found,
+  { what, kind, asOf, takenAt, bytes, tables, loss }: Found,
   options: RestoreOptions,
   file: string,
   aside: string | null,
@@ -221,6 +224,7 @@ function printPlan(
       what,
       kind,
       asOf,
+      takenAt,
       bytes,
       file,
       movesAside: aside,
@@ -230,7 +234,9 @@ function printPlan(
     });
     return;
   }
-  print(`Would restore ${what} as of ${asOf} (${kind}, ${size(bytes)}) to ${file}.`);
+  print(
+    `Would restore ${what} ${asOfWords({ asOf, takenAt })} (${kind}, ${size(bytes)}) to ${file}.`,
+  );
   if (only !== null) print(`Only the ${only}.`);
   if (options.tables !== undefined && chosen === undefined)
     print(`Only the tables ${options.tables.join(", ")}.`);

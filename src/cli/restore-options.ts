@@ -29,6 +29,8 @@ export interface Found {
   readonly what: string;
   readonly kind: "dump" | "snapshot" | "moment";
   readonly asOf: string;
+  /** When it was taken, which may be later; null for a moment. */
+  readonly takenAt: string | null;
   /** Bytes of the file or of the SQL text, as far as they are known. */
   readonly bytes: number;
   /** Its tables with their rows (null for virtual ones); undefined for a moment, which nobody has counted. */
@@ -68,6 +70,7 @@ export async function findSubject(
       what: `${db} as of ${moment.committedAt}`,
       kind: "moment",
       asOf: moment.committedAt,
+      takenAt: null,
       bytes: moment.bytes,
       tables: undefined,
       userVersion: null,
@@ -86,6 +89,7 @@ export async function findSubject(
     what: `backup ${found.id} of ${db}`,
     kind: found.kind,
     asOf,
+    takenAt: found.takenAt,
     bytes: found.raw.bytes,
     tables: found.tables,
     userVersion: found.schema.userVersion,

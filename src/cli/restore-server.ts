@@ -1,5 +1,6 @@
 import { readJson } from "../read-body.ts";
 import type { Plan, RestoreProgress as Step, Restored } from "../restore-report.ts";
+import { asOfWords } from "./as-of.ts";
 import { type Client, reach, refusal } from "./client.ts";
 import { CliError, EXIT } from "./exit.ts";
 import { findBackup } from "./link.ts";
@@ -135,7 +136,7 @@ function planLines({
     ({ name, rows }) => `  ${name}${rows === null ? "" : `: ${rows} rows`}`,
   );
   return [
-    `Would restore ${subject.database} as of ${subject.asOf}, from ${from} (${subject.kind}, ${size(subject.bytes)}),`,
+    `Would restore ${subject.database} ${asOfWords(subject)}, from ${from} (${subject.kind}, ${size(subject.bytes)}),`,
     `into ${where}, which is ${target.state}, by ${way} (${why}).`,
     ...(only === null ? [] : [`Only the ${only}.`]),
     `${tables.length} tables:`,
@@ -165,6 +166,6 @@ function doneLines({
   return [
     ...notes.map((note) => `Note: ${note}`),
     ...(saved === null ? [] : [`What stood there before is backup ${saved}.`]),
-    `Restored ${subject.database} as of ${subject.asOf} into ${where}: ${tables} tables by ${way}, in ${seconds.toFixed(1)} s. ${compared}`,
+    `Restored ${subject.database} ${asOfWords(subject)} into ${where}: ${tables} tables by ${way}, in ${seconds.toFixed(1)} s. ${compared}`,
   ];
 }

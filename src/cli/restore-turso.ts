@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import * as v from "valibot";
+import { asOfWords } from "./as-of.ts";
 import { messageOf } from "../errors.ts";
 import { pageFormOf } from "../format/first-page.ts";
 import { isWhole, selectionOf } from "../format/selection.ts";
@@ -67,7 +68,7 @@ export async function restoreToTurso(
   if (options.dryRun) {
     if (options.json) printJson({ ...plan(found), org, group, name: wanted.name });
     else {
-      const what = `${found.what} as of ${found.asOf} (${size(found.bytes)})`;
+      const what = `${found.what} ${asOfWords(found)} (${size(found.bytes)})`;
       print(
         `Would make the database ${wanted.name} in ${org}, group ${group}, and upload ${what}.`,
       );
@@ -79,12 +80,19 @@ export async function restoreToTurso(
     `The new database ${wanted.name} may be there, and incomplete: remove it with \`turso db destroy ${wanted.name}\`, then run the command again.`,
     () => upload(found, base, { ...wanted, org, group }, new Progress(options.json)),
   );
-  if (options.json) printJson({ url, name: wanted.name, asOf: found.asOf, bytes: found.bytes });
-  else print(`${url}: ${size(found.bytes)}, ${found.what}, as of ${found.asOf}.`);
+  if (options.json)
+    printJson({
+      url,
+      name: wanted.name,
+      asOf: found.asOf,
+      takenAt: found.takenAt,
+      bytes: found.bytes,
+    });
+  else print(`${url}: ${size(found.bytes)}, ${found.what}, ${asOfWords(found)}.`);
 }
 
-function plan({ what, kind, asOf, bytes, loss }: Found) {
-  return { what, kind, asOf, bytes, loss };
+function plan({ what, kind, asOf, takenAt, bytes, loss }: Found) {
+  return { what, kind, asOf, takenAt, bytes, loss };
 }
 
 /** @returns the new database's address */

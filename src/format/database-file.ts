@@ -1,3 +1,4 @@
+import { copyOf } from "./bytes.ts";
 import { NightjarError } from "../errors.ts";
 import {
   type DatabaseHeader,
@@ -80,7 +81,7 @@ export async function* pagesInFile(
       rest.set(chunk.subarray(0, at), held);
       held += at;
       if (held === pageSize) {
-        batch.push({ pgno: ++pgno, data: rest.slice() });
+        batch.push({ pgno: ++pgno, data: copyOf(rest) });
         held = 0;
       }
     }

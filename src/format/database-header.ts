@@ -1,5 +1,5 @@
 import { NightjarError } from "../errors.ts";
-import { encode, startsWith } from "./bytes.ts";
+import { copyOf, encode, startsWith } from "./bytes.ts";
 import type { Page } from "./page.ts";
 
 /** What the first 100 bytes of an SQLite database say (https://sqlite.org/fileformat2.html#the_database_header). */
@@ -104,7 +104,7 @@ export function checkFirstPage({ pgno, data }: Page): void {
  * opens anywhere, read-only places too; libSQL servers want theirs in `wal` mode.
  */
 export function withJournal(page: Uint8Array, journal: DatabaseHeader["journal"]): Uint8Array {
-  const copy = page.slice();
+  const copy = copyOf(page);
   copy[WRITE_VERSION] = copy[READ_VERSION] = journal === "wal" ? WAL : ROLLBACK;
   return copy;
 }

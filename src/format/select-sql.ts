@@ -25,10 +25,10 @@ export class SqlSelector {
   /** What of the statement is to be run: itself, less of it, or nothing. BEGIN and COMMIT never are. */
   take(statement: Uint8Array): Uint8Array | undefined {
     const head = readSqlHead(statement);
-    const { schema, rows, tables } = this.#selection;
+    const { schema, rows, tables, except } = this.#selection;
     const { does, name, table, verb } = head;
     if (does === "transaction") return undefined;
-    if (isWhole(this.#selection)) return statement;
+    if (isWhole(this.#selection) && except === undefined) return statement;
     this.#remember(head);
     const wanted = () => {
       switch (does) {

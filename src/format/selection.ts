@@ -2,6 +2,8 @@
 export interface Selection {
   /** Names of tables, in lower case as SQLite compares them; undefined for the whole database. */
   readonly tables: ReadonlySet<string> | undefined;
+  /** Names of tables that are left out all the same, in lower case. */
+  readonly except?: ReadonlySet<string>;
   /** The statements that make tables, indexes, views and triggers. */
   readonly schema: boolean;
   readonly rows: boolean;
@@ -32,6 +34,8 @@ export function isWhole({ tables, schema, rows }: Selection): boolean {
 }
 
 /** Whether a table of this name, and what belongs to it, is asked for. */
-export function selects({ tables }: Selection, name: string): boolean {
-  return tables === undefined || tables.has(lowerName(name));
+export function selects({ tables, except }: Selection, name: string): boolean {
+  const lower = lowerName(name);
+  if (except?.has(lower) === true) return false;
+  return tables === undefined || tables.has(lower);
 }

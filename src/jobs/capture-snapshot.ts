@@ -7,6 +7,7 @@ import { databasePages } from "../format/database-file.ts";
 import { Meter, tap } from "../format/hash.ts";
 import type { Page } from "../format/page.ts";
 import { PageCensus } from "../format/page-census.ts";
+import { isMarker, markerWarning } from "../format/restore-marker.ts";
 import { seekableCompress } from "../format/seekable.ts";
 import type { Manifest, Method, SnapshotFacts } from "../manifest.ts";
 import { describeServer } from "../source/describe.ts";
@@ -35,7 +36,7 @@ interface Origin {
 }
 
 /** What a manifest tells of the stored database. */
-type StoredFacts = Pick<ImageFacts, "schemaHash" | "userVersion" | "migration"> & {
+type StoredFacts = Pick<ImageFacts, "schemaHash" | "userVersion" | "migration" | "unfinished"> & {
   readonly tables: readonly Pick<TableFact, "name" | "rootpage">[];
 };
 
@@ -112,7 +113,7 @@ async function captureInTurn(
       name,
       rows: rootpage === 0 ? null : census.rowsUnder(rootpage),
     })),
-    warnings: [],
+    warnings: facts.unfinished ? [markerWarning()] : [],
   });
 }
 
@@ -210,6 +211,7 @@ function factsOf(schema: readonly SchemaRow[], userVersion: number): StoredFacts
     userVersion,
     migration: null,
     tables: schema.filter(({ type }) => type === "table"),
+    unfinished: schema.some(isMarker),
   };
 }
 

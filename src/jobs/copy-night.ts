@@ -78,14 +78,17 @@ async function copyDocuments({ bucket }: Context, far: FarStore, there: There): 
     const name = parseKey(key);
     if (name?.part === "manifest") ids.add(name.id);
   }
-  const done = new Set<string>();
+  const due = new Map<string, string>(); // from there to here
   for await (const { key } of listBackupObjects(bucket)) {
     const name = parseKey(key);
     const own = name?.pinned === true ? key.slice(PINNED.length) : key;
     const wanted = name?.part === "proof" ? ids.has(name.id) : key.startsWith(ERASURES);
-    if (!wanted || there.has(own) || done.has(own)) continue;
-    if (done.size === DOCUMENTS) break;
-    done.add(own);
+    if (!wanted || there.has(own) || due.has(own)) continue;
+    if (due.size === DOCUMENTS) break;
+    due.set(own, key);
+  }
+  await bucket.expect([...due.values()]);
+  for (const [own, key] of due)
     try {
       const text = await readDocument(bucket, key);
       if (text !== null) await far.writeText(own, text, bucket.noteOf(own, text));
@@ -94,8 +97,7 @@ async function copyDocuments({ bucket }: Context, far: FarStore, there: There): 
       if (error.code !== "OBJECT_CORRUPT" && error.code !== "OBJECT_UNSIGNED") throw error;
       log.error("document-not-copied", error, { key });
     }
-  }
-  return done.size;
+  return due.size;
 }
 
 /** The objects of one backup at the second store. */

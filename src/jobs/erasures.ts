@@ -1,39 +1,100 @@
 import type { Context } from "../context.ts";
 import { randomId } from "../deps.ts";
 import { NightjarError } from "../errors.ts";
-import { concerning, type Erasure, hashKey } from "../format/erasure.ts";
+import {
+  concerning,
+  type Erasure,
+  hmacKeyOf,
+  hmacOf,
+  secretIdOf,
+  type StoredErasure,
+} from "../format/erasure.ts";
 import { log } from "../log.ts";
 import type { Manifest } from "../manifest.ts";
 import { type Format, partsOf } from "../plan/formats.ts";
-import { addErasure, readErasures } from "../store/erasures.ts";
+import { addErasure, addWithdrawal, readErasures } from "../store/erasures.ts";
+import { checkColumn } from "./erasure-check.ts";
+
+/** What an entry is made of. */
+export interface Asked {
+  readonly database: string;
+  readonly table: string;
+  readonly column: string;
+  readonly key: string;
+  readonly who: string;
+  /** Add it also where no such column is known. */
+  readonly force: boolean;
+}
 
 /**
  * Add an entry to a database's erasure list. The key itself is kept nowhere.
  *
- * @throws NightjarError `STORE_FAILED`, `STORE_CONFLICT`
+ * @returns also what the table and its column were checked against, or why they could not be
+ * @throws NightjarError `ERASURE_UNKNOWN`, `STORE_FAILED`, `STORE_CONFLICT`
  */
 export async function erase(
-  { bucket, deps }: Context,
-  asked: { database: string; table: string; column: string; key: string; who: string },
-): Promise<Erasure> {
-  const { database, table, column, key, who } = asked;
+  context: Context,
+  { force, key, ...asked }: Asked,
+): Promise<StoredErasure & { checked: string }> {
+  const { bucket, config, deps } = context;
+  const checked = force
+    ? "not checked, as it was forced"
+    : await checkColumn(context, asked.database, asked.table, asked.column);
   const salt = randomId(deps, 26);
-  const at = new Date(deps.now()).toISOString();
-  const keyHash = hashKey(salt, key);
-  const erasure: Erasure = {
-    format: 1,
+  const erasure: StoredErasure = {
+    format: 2,
     id: randomId(deps),
-    database,
-    table,
-    column,
+    ...asked,
     salt,
-    keyHash,
-    at,
-    who,
+    keyHash: hmacOf(hmacKeyOf(config.signingKey, salt), key),
+    secretId: secretIdOf(config.signingKey, salt),
+    at: new Date(deps.now()).toISOString(),
   };
   await addErasure(bucket, erasure);
-  log.info("erasure-added", { database, table, column, id: erasure.id });
-  return erasure;
+  const { database, table, column, id } = erasure;
+  log.info("erasure-added", { database, table, column, id });
+  return { ...erasure, checked };
+}
+
+/**
+ * Take an entry back: it stays in the list, marked, and applies no more.
+ *
+ * @throws NightjarError `ERASURE_NOT_FOUND`; `STORE_FAILED`, `STORE_CONFLICT`
+ */
+export async function withdraw(
+  context: Context,
+  asked: { database: string; id: string; reason: string; who: string },
+): Promise<Erasure> {
+  const { database, id, reason, who } = asked;
+  const entry = (await erasuresOf(context, database)).find((erasure) => erasure.id === id);
+  if (entry === undefined)
+    throw new NightjarError(
+      "ERASURE_NOT_FOUND",
+      `The erasure list of ${database} has no entry ${id.slice(0, 40)}.`,
+    );
+  if (entry.withdrawn !== undefined) return entry;
+  const at = new Date(context.deps.now()).toISOString();
+  await addWithdrawal(context.bucket, entry, { format: 1, id, database, at, who, reason });
+  log.info("erasure-withdrawn", { database, table: entry.table, column: entry.column, id });
+  return { ...entry, withdrawn: { at, who, reason } };
+}
+
+/**
+ * Every entry of a database's list, the oldest first, with what opens it.
+ *
+ * @throws NightjarError as `readErasures`
+ */
+export async function erasuresOf(
+  { bucket, config }: Context,
+  database: string,
+): Promise<Erasure[]> {
+  const keys = [config.signingKey, ...config.formerSigningKeys];
+  return (await readErasures(bucket, database)).map((erasure) => {
+    const { format, salt, secretId } = erasure;
+    if (format !== 2) return erasure;
+    const key = keys.find((one) => secretIdOf(one, salt) === secretId);
+    return key === undefined ? erasure : { ...erasure, hmacKey: hmacKeyOf(key, salt) };
+  });
 }
 
 /** The entries that concern a backup. @throws NightjarError as `readErasures` */
@@ -43,11 +104,11 @@ export function erasuresOfBackup(context: Context, manifest: Manifest): Promise<
 
 /** The entries that concern a database as it was at a moment (ISO 8601). */
 export async function erasuresAt(
-  { bucket }: Context,
+  context: Context,
   database: string,
   moment: string,
 ): Promise<Erasure[]> {
-  return concerning(await readErasures(bucket, database), moment);
+  return concerning(await erasuresOf(context, database), moment);
 }
 
 /**

@@ -1,4 +1,4 @@
-import { findBackup } from "../catalog/backups.ts";
+import { manifestsOf } from "../catalog/backups.ts";
 import { findObjects, forgetObjects, objectKeysUnder, recordObjects } from "../catalog/objects.ts";
 import type { Catalog } from "../catalog/open.ts";
 import { macKeyOf } from "../format/object-mac.ts";
@@ -18,11 +18,9 @@ export function guardedBucket(
       async find(keys) {
         const found = new Map<string, KnownObject>();
         for (const object of await findObjects(catalog, keys)) found.set(object.key, object);
-        for (const key of keys) {
-          if (found.has(key)) continue;
-          const object = await knownByItsBackup(catalog, key);
-          if (object !== undefined) found.set(key, object);
-        }
+        const unknown = keys.filter((key) => !found.has(key));
+        for (const object of await knownByTheirBackups(catalog, unknown))
+          found.set(object.key, object);
         return found;
       },
       under: (prefix) => objectKeysUnder(catalog, prefix),
@@ -34,24 +32,29 @@ export function guardedBucket(
 }
 
 /**
- * What the catalog's row of a backup tells of its bytes and its manifest, where nobody has recorded
- * their versions: the catalog was rebuilt, or an older Nightjar wrote them.
+ * What the catalog's rows of backups tell of their bytes and manifests, where nobody has recorded their
+ * versions: the catalog was rebuilt, or an older Nightjar wrote them.
  */
-async function knownByItsBackup(catalog: Catalog, key: string): Promise<KnownObject | undefined> {
-  const name = parseKey(key);
-  if (name === undefined || name.part === "proof") return undefined;
-  const manifest = (await findBackup(catalog, name.id))?.manifest;
-  if (manifest === undefined) return undefined;
-  if (name.part === "bytes")
-    return ownKey(key) === ownKey(manifest.key)
-      ? { key, version: null, ...manifest.stored }
-      : undefined;
-  if (key !== manifest.manifestKey) return undefined;
-  const text = manifestText(manifest);
-  return {
-    key,
-    version: null,
-    sha256: sha256Of(text),
-    bytes: new TextEncoder().encode(text).length,
-  };
+async function knownByTheirBackups(
+  catalog: Catalog,
+  keys: readonly string[],
+): Promise<KnownObject[]> {
+  const names = keys.flatMap((key) => {
+    const name = parseKey(key);
+    return name === undefined || name.part === "proof" ? [] : [{ key, ...name }];
+  });
+  if (names.length === 0) return [];
+  const manifests = await manifestsOf(catalog, [...new Set(names.map(({ id }) => id))]);
+  return names.flatMap(({ key, id, part }) => {
+    const manifest = manifests.get(id);
+    if (manifest === undefined) return [];
+    if (part === "bytes")
+      return ownKey(key) === ownKey(manifest.key)
+        ? [{ key, version: null, ...manifest.stored }]
+        : [];
+    if (key !== manifest.manifestKey) return [];
+    const text = manifestText(manifest);
+    const bytes = new TextEncoder().encode(text).length;
+    return [{ key, version: null, sha256: sha256Of(text), bytes }];
+  });
 }

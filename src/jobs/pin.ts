@@ -135,7 +135,9 @@ async function isWhole(bytes: AsyncIterable<Uint8Array>): Promise<boolean> {
 
 /** A proof that is damaged or somebody else's is not copied: a copy would count as Nightjar's. */
 async function copyProofs(bucket: GuardedBucket, backup: Backup): Promise<void> {
-  for (const key of await listKeys(bucket, proofPrefix(manifestKey(backup)))) {
+  const keys = await listKeys(bucket, proofPrefix(manifestKey(backup)));
+  await bucket.expect(keys);
+  for (const key of keys) {
     const text = await readWholeDocument(bucket, key);
     if (text !== null) await replaceDocument(bucket, pinnedKey(key), text);
     else log.warn("proof-not-copied", { key });

@@ -106,7 +106,9 @@ export function proofPlace(
  */
 export async function proofsOf(bucket: GuardedBucket, manifest: Manifest): Promise<Proof[]> {
   const proofs: Proof[] = [];
-  for (const key of await listKeys(bucket, proofPrefix(manifest.manifestKey))) {
+  const keys = await listKeys(bucket, proofPrefix(manifest.manifestKey));
+  await bucket.expect(keys);
+  for (const key of keys) {
     const text = await readDocument(bucket, key);
     if (text !== null) proofs.push(parseProof(text, proofPlace(key, manifest)));
   }

@@ -17,7 +17,7 @@ import { isOutage, type Left } from "./rebuild-left.ts";
 import { rebuildLog } from "./rebuild-log.ts";
 
 /** Keys that are looked at in one call: what is read for them stays far below a Worker's limits. */
-const PAGE = 600;
+const PAGE = 300;
 
 /** What one call of a rebuild has found. */
 export interface Rebuilt {
@@ -66,6 +66,7 @@ export async function rebuild(
   const stems = Map.groupBy(own, stemOf);
   const last =
     firstOfLog === -1 && page.truncated && stems.size > 1 ? stemOf(keys.at(-1)!) : undefined;
+  await bucket.expect(own);
   let next: string | null = null;
   for (const [stem, members] of stems) {
     if (stem === last) break;
@@ -168,6 +169,9 @@ async function readProofs(
   manifest: Manifest,
   acceptUnsigned: boolean,
 ): Promise<{ newest: Partial<Record<Act, ProofSummary>>; ofRun: Proof[] }> {
+  // Those that are not read below too: whoever asks for them later gets no other chance.
+  if (acceptUnsigned)
+    for (const key of keys) await readWholeDocument(bucket, key, { acceptUnsigned });
   const read = new Map<string, Proof | null>();
   const at = async (key: string): Promise<Proof | null> => {
     const known = read.get(key);

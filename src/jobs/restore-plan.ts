@@ -2,6 +2,7 @@ import type { Context } from "../context.ts";
 import { asNightjarError, NightjarError } from "../errors.ts";
 import type { Erasure } from "../format/erasure.ts";
 import { misfit, pageFormOf } from "../format/first-page.ts";
+import { MARKER, MARKER_WARNING } from "../format/restore-marker.ts";
 import { isWhole, lowerName, type Selection, selectionOf } from "../format/selection.ts";
 import { openImage } from "../sqlite/open.ts";
 import { quoteName } from "../sqlite/sql-text.ts";
@@ -49,12 +50,13 @@ export async function planRestore(
   subject: Subject,
   request: RestoreRequest,
 ): Promise<Planned> {
-  const selection = selectionOf(request);
-  refuseOptions(request, selection);
+  const asked = selectionOf(request);
+  refuseOptions(request, asked);
   refuseEncrypted(subject);
   const view = viewOf(subject);
   const target = resolveTarget(context, request.target);
-  const tables = await tablesOf(context, subject, selection);
+  const { tables, marked } = await tablesOf(context, subject, asked);
+  const selection = marked ? { ...asked, except: new Set([MARKER]) } : asked;
   const isDump = view.kind === "dump";
   if (isDump) refuseVirtual(tables);
 
@@ -89,7 +91,7 @@ export async function planRestore(
     drops,
     saves: standing === "in use" && !request.dataOnly,
     loss: await lossOf(context, view),
-    notes: notesOf(subject, way, selection, erasures),
+    notes: notesOf(subject, way, selection, erasures, marked),
   };
   return { plan, subject, selection, target, state, verify: request.verify, erasures };
 }
@@ -230,6 +232,7 @@ async function whyNotPages(
   if (erasures.length > 0) return "rows were erased since then, whose bytes the pages still hold";
   if ("manifest" in subject && subject.manifest.kind === "dump") return "a dump has no pages";
   if (!isWhole(selection)) return "only a part is restored";
+  if (selection.except !== undefined) return `the table ${MARKER} is left out`;
   if ("why" in pages) return pages.why;
   const reader = await storedPages(context, subject);
   const fault = misfit(pageFormOf(await reader.readPage(1)), pageFormOf(pages.header));
@@ -245,8 +248,10 @@ function notesOf(
   way: Way,
   selection: Selection,
   erasures: readonly Erasure[],
+  marked: boolean,
 ): string[] {
   const notes: string[] = [];
+  if (marked) notes.push(`${MARKER}: ${MARKER_WARNING}.`);
   if (erasures.length > 0) {
     const tables = new Set(erasures.map(({ table }) => table));
     notes.push(
@@ -254,8 +259,8 @@ function notesOf(
     );
   }
   if ("manifest" in subject)
-    for (const { where, count, message } of subject.manifest.warnings)
-      notes.push(`${where} (${count}): ${message}`);
+    for (const { code, where, count, message } of subject.manifest.warnings)
+      if (code !== "RESTORE_MARKER") notes.push(`${where} (${count}): ${message}`);
   if (way === "statements" && isWhole(selection))
     notes.push(
       "By statements, what ANALYZE found and application_id are not restored: libSQL servers refuse them.",

@@ -1,5 +1,6 @@
 import type { Context } from "../context.ts";
 import { NightjarError } from "../errors.ts";
+import { isLibsqlOwn } from "../format/own-tables.ts";
 import { lowerName, type Selection, selects } from "../format/selection.ts";
 import { withoutBlanks } from "../format/sql-tokens.ts";
 import { isOwn } from "../format/table-rows.ts";
@@ -87,8 +88,7 @@ async function compareImage(
 }
 
 /** libSQL's own table for its vector indexes comes with the first of them. */
-const known = ({ name, table }: SchemaObject) =>
-  !/^libsql_/i.test(name) && !/^libsql_/i.test(table);
+const known = ({ table }: SchemaObject) => !isLibsqlOwn(table);
 
 const isSelected = (selection: Selection, { name, owner }: Table) =>
   selects(selection, owner ?? name);
@@ -99,7 +99,8 @@ function chosen(
   tables: readonly Table[],
   selection: Selection,
 ): SchemaObject[] {
-  if (selection.tables === undefined) return schema.filter(known);
+  if (selection.tables === undefined)
+    return schema.filter(({ table }) => selects(selection, table)).filter(known);
   const wanted = new Set(
     tables.filter((table) => isSelected(selection, table)).map(({ name }) => name),
   );

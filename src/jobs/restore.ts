@@ -58,8 +58,8 @@ async function carryOut(
     saved,
     step: 0,
   };
-  if (state.marker === undefined) await markTarget(target.server, deps, marker, state.schemaRows);
-  else await takeOver(target.server, deps, state.marker, marker);
+  if (state.marker === undefined) await markTarget(target.server, deps, marker, state.print);
+  else await takeOver(target.server, deps, state.marker, marker, state.print);
   log.info("restore-began", { restore: id, what: marker.what, way: plan.way });
   try {
     const steps = new Steps(target.server, deps, id);
@@ -127,9 +127,12 @@ async function write(
     report({ state: "writing", pages, of }),
   );
   try {
-    return await compare();
+    const verified = await compare();
+    await refuseTaken(context, planned);
+    return verified;
   } catch (thrown) {
     const { code, message } = asNightjarError(thrown);
+    if (code === "RESTORE_SUPERSEDED") throw thrown;
     if (code !== "RESTORE_DIFFERS")
       throw new NightjarError(
         "RESTORE_UNVERIFIED",
@@ -140,10 +143,28 @@ async function write(
       );
     // The mark went with the old pages: what differs is not to be taken for complete.
     const { server } = planned.target;
-    const { schemaRows } = await inspectTarget(server, context.deps);
-    await markTarget(server, context.deps, marker, schemaRows);
+    const { print } = await inspectTarget(server, context.deps);
+    await markTarget(server, context.deps, marker, print);
     throw thrown;
   }
+}
+
+/**
+ * Refuse to call a target complete that another restore has marked since the pages were written.
+ *
+ * @throws NightjarError `RESTORE_SUPERSEDED`; as `inspectTarget`
+ */
+async function refuseTaken({ deps }: Context, { target }: Planned): Promise<void> {
+  const { marker } = await inspectTarget(target.server, deps);
+  if (marker !== undefined) throw superseded();
+}
+
+function superseded(cause?: unknown): NightjarError {
+  return new NightjarError(
+    "RESTORE_SUPERSEDED",
+    "The restore stopped: another restore has taken the target over.",
+    { cause },
+  );
 }
 
 /** How a restore ends that had marked the target. */
@@ -156,17 +177,12 @@ async function halfWay(
   const cause = asNightjarError(thrown);
   log.error("restore-stopped", cause, { restore: restoreId });
   const { code, message } = cause;
-  if (code === "RESTORE_UNVERIFIED" || code === "RESTORE_UNKNOWN") return cause;
+  if (["RESTORE_UNVERIFIED", "RESTORE_UNKNOWN", "RESTORE_SUPERSEDED"].includes(code)) return cause;
   if (code === "RESTORE_DIFFERS")
     return new NightjarError(code, `${message} It is marked incomplete.`, { cause });
   // Whatever it stopped for: where the mark is another's, or gone, it stopped for that.
   const mark = await readMarker(target.server, deps).catch(() => "unknown" as const);
-  if (mark !== "unknown" && mark?.restore !== restoreId)
-    return new NightjarError(
-      "RESTORE_SUPERSEDED",
-      "The restore stopped: another restore has taken the target over.",
-      { cause },
-    );
+  if (mark !== "unknown" && mark?.restore !== restoreId) return superseded(cause);
   return new NightjarError(
     "RESTORE_INCOMPLETE",
     `The restore stopped half-way, and the target is marked incomplete: ${message} [${code}]`,

@@ -1,5 +1,5 @@
 import { endLineage, lineagesOf, segmentsOf } from "../catalog/lineages.ts";
-import { recordObjectCheck, segmentsToCheck } from "../catalog/objects.ts";
+import { recordObjectChecks, segmentsToCheck } from "../catalog/objects.ts";
 import type { Context } from "../context.ts";
 import { asNightjarError, NightjarError, orFail } from "../errors.ts";
 import { Meter, tap } from "../format/hash.ts";
@@ -13,7 +13,7 @@ import type { Left } from "./rebuild-left.ts";
 const SEGMENTS = 300;
 const BYTES = 256 * 1024 * 1024;
 /** What a night reads at the most. */
-const NIGHT_SEGMENTS = 1000;
+const NIGHT_SEGMENTS = 500;
 const NIGHT_BYTES = 1024 * 1024 * 1024;
 
 const SPAN = 2 * 1024 * 1024;
@@ -74,12 +74,10 @@ async function verifySegments(
   const { bucket, catalog, deps } = context;
   const result: LogVerified = { segments: 0, bytes: 0, damaged: [], next: null };
   await bucket.expect(places.slice(0, mostSegments).map(({ key }) => key));
+  const read: string[] = [];
   for (const place of places) {
-    if (
-      result.segments === mostSegments ||
-      (result.bytes > 0 && result.bytes + place.bytes > mostBytes)
-    )
-      return result;
+    if (read.length === mostSegments) break;
+    if (result.bytes > 0 && result.bytes + place.bytes > mostBytes) break;
     const { key, lineage } = place;
     try {
       await verifySegment(context, place);
@@ -90,11 +88,12 @@ async function verifySegments(
       await endLineage(catalog, lineage, deps.now());
       result.damaged.push({ key, error: error.report() });
     }
-    await recordObjectCheck(catalog, key, deps.now());
-    result.segments++;
+    read.push(key);
     result.bytes += place.bytes;
     result.next = place === places.at(-1) ? null : key;
   }
+  result.segments = read.length;
+  await recordObjectChecks(catalog, read, deps.now());
   return result;
 }
 

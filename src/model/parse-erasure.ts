@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import type { StoredErasure } from "../format/erasure.ts";
+import type { StoredErasure, Withdrawal } from "../format/erasure.ts";
 import { databaseName, id, misfit, moment, parseDocument, text } from "./document.ts";
 
 const schema = v.looseObject({
@@ -23,8 +23,36 @@ const schema = v.looseObject({
  */
 export function parseErasure(json: string, key: string): StoredErasure {
   const erasure = parseDocument<StoredErasure>("an entry of an erasure list", key, json, schema, 2);
-  const [, database, , name] = /^erasures\/([^/]+)\/([^/]+)-([^/-]+)\.json$/.exec(key) ?? [];
-  if (erasure.database !== database || erasure.id !== name)
-    throw misfit("the entry of its key", key, "it is another one");
+  refuseOther(erasure, key, ".json");
   return erasure;
+}
+
+/** The end of the name of what takes an entry back. */
+export const WITHDRAWN = ".withdrawn.json";
+
+const withdrawal = v.looseObject({
+  format: v.literal(1),
+  id,
+  database: databaseName,
+  at: moment,
+  who: text,
+  reason: text,
+});
+
+/**
+ * What takes an entry of an erasure list back, and says what its key says.
+ *
+ * @param key `erasures/<database>/<stamp>-<id>.withdrawn.json`
+ * @throws NightjarError `OBJECT_CORRUPT`
+ */
+export function parseWithdrawal(json: string, key: string): Withdrawal {
+  const document = parseDocument<Withdrawal>("the withdrawal of an entry", key, json, withdrawal);
+  refuseOther(document, key, WITHDRAWN);
+  return document;
+}
+
+function refuseOther(found: { id: string; database: string }, key: string, end: string): void {
+  const [, database, , name] = /^erasures\/([^/]+)\/([^/]+)-([^/.-]+)\./.exec(key) ?? [];
+  if (found.database === database && found.id === name && key.endsWith(`-${name}${end}`)) return;
+  throw misfit("the entry of its key", key, "it is another one");
 }

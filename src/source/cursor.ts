@@ -1,3 +1,4 @@
+import { copyOf } from "../format/bytes.ts";
 import { BinaryReader, BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import type { Deps } from "../deps.ts";
 import { NightjarError } from "../errors.ts";
@@ -55,7 +56,7 @@ export async function* readRows(
       const rows: Row[] = [];
       for (const frame of frames) {
         if (head === undefined) {
-          head = frame.slice(); // the next frames use its memory again
+          head = copyOf(frame); // the next frames use its memory again
           continue;
         }
         const entry = decodeEntry(frame);

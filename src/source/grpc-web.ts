@@ -1,3 +1,4 @@
+import { copyOf } from "../format/bytes.ts";
 import type { Deps } from "../deps.ts";
 import { NightjarError } from "../errors.ts";
 import { fetchFrom } from "./fetch-from.ts";
@@ -91,7 +92,7 @@ export async function grpcUnary(
 ): Promise<Uint8Array> {
   let answer: Uint8Array | undefined;
   for await (const messages of grpcCall(source, deps, method, message))
-    answer ??= messages[0]!.slice(); // a copy: the buffer is used again
+    answer ??= copyOf(messages[0]!); // a copy: the buffer is used again
   if (answer === undefined)
     throw new NightjarError("PAGES_INVALID", `POST /${method} answered without a message.`);
   return answer;

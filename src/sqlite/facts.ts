@@ -1,5 +1,7 @@
 import { createHash } from "node:crypto";
-import { findMigrationTable } from "../format/migrations.ts";
+import { encode } from "../format/bytes.ts";
+import { findMigrationTable, NewestMigration } from "../format/migrations.ts";
+import { isMarker } from "../format/restore-marker.ts";
 import type { Image } from "./image.ts";
 import { quoteName } from "./sql-text.ts";
 import { readSchema, readTables, type SchemaObject, type Table, type TableKind } from "./tables.ts";
@@ -20,6 +22,8 @@ export interface ImageFacts {
   /** The newest row of a known migrations table. */
   readonly migration: { readonly table: string; readonly name: string } | null;
   readonly tables: readonly TableFact[];
+  /** Whether it is what an unfinished restore left. */
+  readonly unfinished: boolean;
 }
 
 /** @throws NightjarError `OBJECT_CORRUPT`; the page reader's own */
@@ -32,6 +36,7 @@ export async function imageFacts(image: Image): Promise<ImageFacts> {
     schemaHash: hashSchema(schema),
     migration: await newestMigration(image, tables),
     tables: tables.map(({ name, rootpage, kind }) => ({ name, rootpage, kind })),
+    unfinished: schema.some(isMarker),
   };
 }
 
@@ -52,7 +57,10 @@ export function hashSchema(
   return createHash("sha256").update(lines.join("\n")).digest("hex");
 }
 
-/** The naming column of the last row, or all values with commas between them when it has no such column. */
+/** Rows of a migrations table that are looked at, the last ones: no honest one has as many. */
+const MIGRATIONS = 20_000;
+
+/** The newest migration that a known migrations table tells of. Only stored columns are read. */
 async function newestMigration(
   image: Image,
   tables: readonly Table[],
@@ -60,15 +68,24 @@ async function newestMigration(
   for (const { name, kind } of tables) {
     const known = findMigrationTable(name);
     if (known === undefined || (kind !== "table" && kind !== "without-rowid")) continue;
-    const order = kind === "table" ? "ORDER BY rowid DESC " : "ORDER BY 1 DESC ";
-    const [newest] = await image.rows(`SELECT * FROM ${quoteName(name)} ${order}LIMIT 1`, (row) => {
-      const places = Array.from({ length: row.columns }, (_, at) => at);
-      const named = places.find((at) => row.name(at) === known.column);
-      return named === undefined
-        ? places.map((at) => row.text(at) ?? "NULL").join(",")
-        : (row.text(named) ?? "NULL");
-    });
-    if (newest !== undefined) return { table: name, name: newest };
+    const stored = await image.rows(
+      "SELECT name FROM pragma_table_xinfo(?1) WHERE hidden = 0",
+      (row) => row.text(0) ?? "",
+      [{ text: encode(name) }],
+    );
+    const isNamed = stored.includes(known.column);
+    const columns = isNamed
+      ? stored.filter((column) => column === known.column || known.order.includes(column))
+      : stored;
+    const rows = await image.rows(
+      `SELECT ${columns.map((column) => `substr(${quoteName(column)}, 1, 200)`).join(",")}
+       FROM ${quoteName(name)} NOT INDEXED
+       ORDER BY ${kind === "table" ? "rowid" : "1"} DESC LIMIT ${isNamed ? MIGRATIONS : 1}`,
+      (row) => columns.map((_, at) => row.text(at)),
+    );
+    const newest = new NewestMigration(known);
+    for (const values of rows.reverse()) newest.add(columns, values);
+    if (newest.name !== undefined) return { table: name, name: newest.name };
   }
   return null;
 }

@@ -1,8 +1,8 @@
+import { isRandomRowid, isVectorIndex } from "../format/libsql-schema.ts";
 import { lowerName } from "../format/selection.ts";
 import { isKnownModule, shadowsOf } from "../format/shadow-tables.ts";
 import { moduleOf } from "../format/virtual-module.ts";
 import type { Image } from "./image.ts";
-import { isRandomRowid, isVectorIndex } from "./patch.ts";
 
 /** A row of sqlite_schema, as the database has it. */
 export interface SchemaObject {

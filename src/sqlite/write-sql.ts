@@ -1,11 +1,11 @@
 import { encode } from "../format/bytes.ts";
+import { isVectorIndex, withoutRandomRowid } from "../format/libsql-schema.ts";
 import { isWhole, type Selection, EVERYTHING, selects } from "../format/selection.ts";
 import { readTableDefinition } from "../format/column-definitions.ts";
 import { hasWord, lastEnd } from "../format/sql-tokens.ts";
 import { moduleOf } from "../format/virtual-module.ts";
 import { brokenCheck, changeRules } from "./change-rules.ts";
 import type { Image } from "./image.ts";
-import { isVectorIndex, withoutRandomRowid } from "./patch.ts";
 import { textLiteral } from "./sql-output.ts";
 import { quoteName, quoteText } from "./sql-text.ts";
 import { isForeign, readSchema, readTables, type SchemaObject, type Table } from "./tables.ts";

@@ -51,8 +51,7 @@ export async function refuseUnwritable(
         ? selection.tables === undefined
         : selects(selection, owners.get(table) ?? table);
     if (!wanted) continue;
-    const fault =
-      name.includes("\0") || table.includes("\0") ? "its name has a NUL byte" : faultOf(type, sql);
+    const fault = faultOf(type, name + table, selection.schema ? sql : null);
     if (fault === undefined) continue;
     throw new NightjarError(
       "SCHEMA_UNSAFE",
@@ -61,7 +60,12 @@ export async function refuseUnwritable(
   }
 }
 
-function faultOf(type: SchemaObject["type"], sql: string | null): string | undefined {
+function faultOf(
+  type: SchemaObject["type"],
+  names: string,
+  sql: string | null,
+): string | undefined {
+  if (names.includes("\0")) return "its name has a NUL byte";
   if (sql === null) return undefined;
   // The tokenizer of a statement passes over comments, with which no text in a sound schema begins.
   if (!/^create\b/i.test(sql)) return "it does not begin with CREATE";

@@ -1,6 +1,6 @@
 import { NightjarError } from "../errors.ts";
-import type { Erasure } from "../format/erasure.ts";
-import { parseErasure } from "../model/parse-erasure.ts";
+import type { StoredErasure, Withdrawal } from "../format/erasure.ts";
+import { parseErasure, parseWithdrawal, WITHDRAWN } from "../model/parse-erasure.ts";
 import { stamp } from "../plan/stamp.ts";
 import { readDocument, writeDocument } from "./document.ts";
 import type { GuardedBucket } from "./guarded-bucket.ts";
@@ -8,16 +8,30 @@ import { listObjects } from "./list.ts";
 
 /**
  * The erasure list of a database lies in the bucket, one object an entry, so that it outlives the
- * catalog: `erasures/<database>/<yyyymmddThhmmssZ>-<id>.json`.
+ * catalog: `erasures/<database>/<yyyymmddThhmmssZ>-<id>.json`. What takes an entry back is an object of
+ * its own beside it, `…-<id>.withdrawn.json`: nothing is overwritten.
  */
 export const ERASURES = "erasures/";
 
+/** An entry, and what takes it back. */
+export type ListedErasure = StoredErasure & { withdrawn?: Withdrawal };
+
 /** @throws NightjarError `STORE_FAILED`, `STORE_CONFLICT` */
-export async function addErasure(bucket: GuardedBucket, erasure: Erasure): Promise<string> {
-  const { database, at, id } = erasure;
-  const key = `${ERASURES}${database}/${stamp(Date.parse(at))}-${id}.json`;
-  await writeDocument(bucket, key, `${JSON.stringify(erasure, undefined, 2)}\n`);
-  return key;
+export async function addErasure(bucket: GuardedBucket, erasure: StoredErasure): Promise<void> {
+  await writeDocument(bucket, `${placeOf(erasure)}.json`, textOf(erasure));
+}
+
+/**
+ * Write down that an entry applies no more.
+ *
+ * @throws NightjarError `STORE_FAILED`, `STORE_CONFLICT`
+ */
+export async function addWithdrawal(
+  bucket: GuardedBucket,
+  erasure: StoredErasure,
+  withdrawal: Withdrawal,
+): Promise<void> {
+  await writeDocument(bucket, placeOf(erasure) + WITHDRAWN, textOf(withdrawal));
 }
 
 /**
@@ -26,15 +40,34 @@ export async function addErasure(bucket: GuardedBucket, erasure: Erasure): Promi
  * @throws NightjarError `STORE_FAILED`; `OBJECT_CORRUPT`, `OBJECT_UNSIGNED`, `OBJECT_MISSING` for an entry
  *   that cannot be read: then nothing may be restored without it
  */
-export async function readErasures(bucket: GuardedBucket, database: string): Promise<Erasure[]> {
+export async function readErasures(
+  bucket: GuardedBucket,
+  database: string,
+): Promise<ListedErasure[]> {
   const prefix = `${ERASURES}${database}/`;
   const keys = new Set(await bucket.expectedUnder(prefix)); // also those that somebody has deleted
   for await (const { key } of listObjects(bucket, prefix)) keys.add(key);
-  const erasures: Erasure[] = [];
+  await bucket.expect([...keys]);
+  const erasures: StoredErasure[] = [];
+  const withdrawals = new Map<string, Withdrawal>();
   for (const key of [...keys].toSorted()) {
     const text = await readDocument(bucket, key);
     if (text === null) throw new NightjarError("OBJECT_MISSING", `${key} is not in the bucket.`);
-    erasures.push(parseErasure(text, key));
+    if (key.endsWith(WITHDRAWN)) {
+      const withdrawal = parseWithdrawal(text, key);
+      withdrawals.set(withdrawal.id, withdrawal);
+    } else erasures.push(parseErasure(text, key));
   }
-  return erasures;
+  return erasures.map((erasure) => {
+    const withdrawn = withdrawals.get(erasure.id);
+    return withdrawn === undefined ? erasure : { ...erasure, withdrawn };
+  });
+}
+
+function placeOf({ database, at, id }: StoredErasure): string {
+  return `${ERASURES}${database}/${stamp(Date.parse(at))}-${id}`;
+}
+
+function textOf(document: object): string {
+  return `${JSON.stringify(document, undefined, 2)}\n`;
 }

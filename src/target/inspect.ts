@@ -1,17 +1,19 @@
 import type { Deps } from "../deps.ts";
 import { asNightjarError } from "../errors.ts";
+import { isOwnTable } from "../format/own-tables.ts";
+import { isMarkerName } from "../format/restore-marker.ts";
 import type { Source } from "../source/server.ts";
 import type { SchemaObject } from "../sqlite/tables.ts";
 import { rowsOf } from "./ask.ts";
-import { MARKER, type Marker, readMarker } from "./marker.ts";
+import { type Marker, markerFrom, READ_MARKER, SCHEMA_PRINT } from "./marker.ts";
 import { send } from "./pipeline.ts";
 
 /** A target as it stands before anything is written to it. */
 export interface TargetState {
   /** What somebody made there: not what SQLite and libSQL make by themselves, nor the marker. */
   readonly objects: readonly SchemaObject[];
-  /** How many rows its sqlite_schema has. */
-  readonly schemaRows: number;
+  /** What `SCHEMA_PRINT` is. */
+  readonly print: string;
   /** What an unfinished restore has left. */
   readonly marker: Marker | undefined;
   /** What its pages are like, or why they cannot be written. */
@@ -25,30 +27,46 @@ export interface TargetPages {
   readonly header: Uint8Array;
 }
 
-/** @throws NightjarError as `send`; `TARGET_REFUSED` when the schema cannot be read */
+/**
+ * Look at a target in one read transaction, so that schema, marker and pages are of the same moment.
+ *
+ * @throws NightjarError as `send`; `TARGET_REFUSED` when the schema cannot be read; `TARGET_NOT_EMPTY`
+ *   where something else has the marker's name
+ */
 export async function inspectTarget(target: Source, deps: Deps): Promise<TargetState> {
   const { told } = await send(target, deps, [
-    { batch: [{ sql: "SELECT type, name, tbl_name, rootpage, sql FROM sqlite_schema" }] },
+    {
+      batch: [
+        { sql: "BEGIN" },
+        { sql: "SELECT type, name, tbl_name, rootpage, sql FROM sqlite_schema" },
+        { sql: `SELECT ${SCHEMA_PRINT}` },
+      ],
+    },
     {
       batch: [
         { sql: "SELECT page_count, freelist_count FROM pragma_page_count, pragma_freelist_count" },
         { sql: "SELECT substr(data, 1, 100) FROM sqlite_dbpage WHERE pgno = 1" },
       ],
     },
+    { batch: [READ_MARKER] },
+    { batch: [{ sql: "ROLLBACK" }] },
     { close: true },
   ]);
-  const schema = rowsOf(target, told[0]!)[0]!.map(([type, name, table, rootpage, sql]) => ({
+  const [, rows, print] = rowsOf(target, told[0]!);
+  const schema = rows!.map(([type, name, table, rootpage, sql]) => ({
     type: String(type) as SchemaObject["type"],
     name: String(name),
     table: String(table),
     rootpage: Number(rootpage),
     sql: sql === null ? null : String(sql),
   }));
-  const marked = schema.some(({ type, name }) => type === "table" && name === MARKER);
   return {
-    objects: schema.filter(({ name, table }) => !isOwn(name) && !isOwn(table) && name !== MARKER),
-    schemaRows: schema.length,
-    marker: marked ? await readMarker(target, deps) : undefined,
+    objects: schema.filter(
+      ({ type, table, sql }) =>
+        !isOwnTable(table) && !isMarkerName(table) && (type !== "index" || sql !== null),
+    ),
+    print: String(print![0]![0]),
+    marker: schema.some(({ name }) => isMarkerName(name)) ? markerFrom(told[2]!) : undefined,
     pages: pagesOf(told[1]!),
   };
 
@@ -64,9 +82,4 @@ export async function inspectTarget(target: Source, deps: Deps): Promise<TargetS
       return { why: `the target does not offer its pages (${asNightjarError(thrown).message})` };
     }
   }
-}
-
-/** Made by SQLite, or by libSQL for its vector indexes and functions. */
-function isOwn(name: string): boolean {
-  return /^(sqlite|libsql)_/i.test(name);
 }

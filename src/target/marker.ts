@@ -1,16 +1,12 @@
 import type { Deps } from "../deps.ts";
 import { asNightjarError, messageOf, NightjarError } from "../errors.ts";
 import { encode } from "../format/bytes.ts";
+import { MARKER, MARKER_COLUMNS } from "../format/restore-marker.ts";
+import type { Value } from "../source/hrana-messages.ts";
 import type { Source } from "../source/server.ts";
 import { quoteText } from "../sqlite/sql-text.ts";
-import { ask, rowsOf } from "./ask.ts";
-import { send } from "./pipeline.ts";
-
-/**
- * The table that a target has from before the first byte that a restore writes until after the last one.
- * A database with it is incomplete; whoever restores into it next wipes it first.
- */
-export const MARKER = "_nightjar_restore";
+import { rowsOf } from "./ask.ts";
+import { send, type Step, type Told } from "./pipeline.ts";
 
 /** The one row of the marker. */
 export interface Marker {
@@ -28,7 +24,7 @@ export interface Marker {
   readonly step: number;
 }
 
-const COLUMNS = "restore, what, began, tables, saved, step";
+const COLUMNS = MARKER_COLUMNS.join(", ");
 const CREATE = `CREATE TABLE ${MARKER}(restore TEXT NOT NULL, what TEXT NOT NULL, began TEXT NOT NULL, tables TEXT, saved TEXT, step INTEGER NOT NULL)`;
 
 /** A value that fails the transaction, by NOT NULL, unless the condition holds. */
@@ -48,28 +44,35 @@ export function nameTables(tables: Marker["tables"]): string {
 }
 
 /**
- * Mark a target that has none yet, provided that nothing was made there since it was looked at.
+ * SQL for a text that tells two states of a schema apart, whatever the marker. Made of numbers, as a
+ * server has no hash function.
+ */
+export const SCHEMA_PRINT = `(SELECT count(*) || ' ' || total(rootpage) || ' ' || total(length(name) * rowid) || ' ' || total(length(sql) * rowid) FROM sqlite_schema WHERE name <> '${MARKER}')`;
+
+/**
+ * Mark a target that has none yet, provided that its schema is as it was when it was looked at.
  *
- * @param objects how many rows its sqlite_schema had
+ * @param print what `SCHEMA_PRINT` was
  * @throws NightjarError as `claim`
  */
 export function markTarget(
   target: Source,
   deps: Deps,
   marker: Marker,
-  objects: number,
+  print: string,
 ): Promise<void> {
   const { restore, what, began, tables, saved } = marker;
-  const same = `(SELECT count(*) FROM sqlite_schema) = ${objects + 1}`;
+  const same = `${SCHEMA_PRINT} = ${text(print)}`;
   const values = [text(restore), text(what), text(began), list(tables), text(saved)];
   const insert = `INSERT INTO ${MARKER}(${COLUMNS}) SELECT ${values.join(", ")}, ${unless(same, "0")}`;
   return claim(target, deps, restore, `${CREATE};\n${insert};\n`);
 }
 
 /**
- * Take over what an unfinished restore has left, provided that it still stands where it was seen. The
- * tables that it wrote to stay named until they are wiped.
+ * Take over what an unfinished restore has left, provided that marker and schema are as they were when
+ * the target was looked at. The tables that it wrote to stay named until they are wiped.
  *
+ * @param print what `SCHEMA_PRINT` was
  * @throws NightjarError as `claim`
  */
 export function takeOver(
@@ -77,8 +80,9 @@ export function takeOver(
   deps: Deps,
   { restore, step }: Marker,
   mine: Marker,
+  print: string,
 ): Promise<void> {
-  const still = `restore = ${text(restore)} AND step = ${step}`;
+  const still = `restore = ${text(restore)} AND step = ${step} AND ${SCHEMA_PRINT} = ${text(print)}`;
   const sets = [
     `restore = ${unless(still, text(mine.restore))}`,
     `what = ${text(mine.what)}`,
@@ -89,8 +93,8 @@ export function takeOver(
 }
 
 /**
- * @throws NightjarError `TARGET_REFUSED` when the target changed meanwhile; as `send`. The target is not
- *   marked by this restore then
+ * @throws NightjarError `RESTORE_SUPERSEDED` when another restore has marked the target meanwhile,
+ *   `TARGET_REFUSED` when it changed otherwise; as `send`. The target is not marked by this restore then
  */
 async function claim(target: Source, deps: Deps, restore: string, sql: string): Promise<void> {
   try {
@@ -100,12 +104,22 @@ async function claim(target: Source, deps: Deps, restore: string, sql: string): 
   } catch (thrown) {
     const marker = await readMarker(target, deps).catch(() => undefined);
     if (marker?.restore === restore) return; // only the answer was lost
-    const { code, message, hint } = asNightjarError(thrown);
+    const { code, message } = asNightjarError(thrown);
     if (code !== "TARGET_REFUSED") throw thrown;
-    throw new NightjarError(code, `The target could not be marked: ${message}`, {
-      hint,
-      cause: thrown,
-    });
+    if (marker !== undefined)
+      throw new NightjarError(
+        "RESTORE_SUPERSEDED",
+        `The restore did not begin: another one, of ${marker.what}, works on the target.`,
+        { cause: thrown },
+      );
+    throw new NightjarError(
+      code,
+      `The target could not be marked, and was left as it is: ${message}`,
+      {
+        hint: "Another restore may have ended there, or something else writes to the target: look at what it holds, then run the restore again.",
+        cause: thrown,
+      },
+    );
   }
 }
 
@@ -118,37 +132,65 @@ export function unknownEnd(cause: unknown): NightjarError {
   );
 }
 
+/** What reads the marker; fails where there is none. */
+export const READ_MARKER: Step = { sql: `SELECT ${COLUMNS} FROM ${MARKER}` };
+
 /**
  * The target's marker, once no transaction is under way there that may still change it.
  *
  * @returns undefined when there is none
- * @throws NightjarError as `ask`; `TARGET_REFUSED` also for another's table of this name
+ * @throws NightjarError as `send`; `TARGET_NOT_EMPTY` for another's table of this name
  */
 export async function readMarker(target: Source, deps: Deps): Promise<Marker | undefined> {
-  const here = await ask(target, deps, [
-    { sql: "BEGIN IMMEDIATE" },
-    { sql: `SELECT count(*) FROM sqlite_schema WHERE name = '${MARKER}'` },
-    { sql: "ROLLBACK" },
+  const { told } = await send(target, deps, [
+    {
+      batch: [
+        { sql: "BEGIN IMMEDIATE" },
+        { sql: `SELECT count(*) FROM sqlite_schema WHERE lower(name) = '${MARKER}'` },
+      ],
+    },
+    { batch: [READ_MARKER] },
+    { batch: [{ sql: "ROLLBACK" }] },
+    { close: true },
   ]);
-  if (here[1]![0]![0] === 0n) return undefined;
-  const [rows] = await ask(target, deps, [{ sql: `SELECT ${COLUMNS} FROM ${MARKER}` }]);
-  const [restore, what, began, tables, saved, step] = rows![0] ?? [];
-  const texts = [restore, what, began, tables ?? "", saved ?? ""];
-  if (
-    rows!.length !== 1 ||
-    typeof step !== "bigint" ||
-    texts.some((value) => typeof value !== "string")
-  )
-    throw new NightjarError(
-      "TARGET_REFUSED",
-      `The target has a table ${MARKER} that is not Nightjar's.`,
-    );
-  return {
-    restore: String(restore),
-    what: String(what),
-    began: String(began),
-    tables: tables == null ? null : (JSON.parse(String(tables)) as string[]),
-    saved: saved == null ? null : String(saved),
-    step: Number(step),
-  };
+  const [, counted] = rowsOf(target, told[0]!);
+  return counted![0]![0] === 0n ? undefined : markerFrom(told[1]!);
+}
+
+/**
+ * The marker, by what `READ_MARKER` answered in a target that has something of its name.
+ *
+ * @throws NightjarError `TARGET_NOT_EMPTY` when it is not Nightjar's
+ */
+export function markerFrom(told: Told): Marker {
+  const [row, another] = "rows" in told ? told.rows[0]! : [];
+  const marker = row === undefined || another !== undefined ? undefined : parsed(row);
+  if (marker !== undefined) return marker;
+  throw new NightjarError(
+    "TARGET_NOT_EMPTY",
+    `The target has something called ${MARKER} that is not Nightjar's: by a table of this name Nightjar marks what is not restored in full.`,
+    { hint: `Restore into another database; or rename ${MARKER} in the target, or drop it.` },
+  );
+}
+
+function parsed([restore, what, began, tables, saved, step]: readonly Value[]): Marker | undefined {
+  if (typeof restore !== "string" || typeof what !== "string" || typeof began !== "string")
+    return undefined;
+  if (typeof step !== "bigint" || step < 0n) return undefined;
+  if (saved !== null && typeof saved !== "string") return undefined;
+  const names = tables === null ? null : namesIn(tables);
+  if (names === undefined) return undefined;
+  return { restore, what, began, tables: names, saved, step: Number(step) };
+}
+
+/** The names of tables in a JSON list. */
+function namesIn(value: Value | undefined): string[] | undefined {
+  if (typeof value !== "string") return undefined;
+  try {
+    const names: unknown = JSON.parse(value);
+    const fits = Array.isArray(names) && names.every((name) => typeof name === "string");
+    return fits ? names : undefined;
+  } catch {
+    return undefined; // no JSON: it is not Nightjar's
+  }
 }

@@ -3,7 +3,8 @@ import { asNightjarError, type NightjarError } from "../errors.ts";
 import { encode } from "../format/bytes.ts";
 import type { Source } from "../source/server.ts";
 import { rowsOf } from "./ask.ts";
-import { MARKER, type Marker, moveMarker, readMarker, unknownEnd } from "./marker.ts";
+import { MARKER } from "../format/restore-marker.ts";
+import { type Marker, moveMarker, readMarker, unknownEnd } from "./marker.ts";
 import { send } from "./pipeline.ts";
 
 /** How often a step is tried while the server fails, and the first pause, ms; each is twice the one before. */

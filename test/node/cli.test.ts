@@ -1,4 +1,6 @@
+import { createServer } from "node:http";
 import { tmpdir } from "node:os";
+import { text } from "node:stream/consumers";
 import { expect, it } from "vitest";
 import { runCli } from "../support/run-cli.ts";
 
@@ -28,6 +30,8 @@ it.each([
   ["query shop SELECT 1", 'does not take "1"'],
   ["pull shop --backup x --at y", "--at and --backup exclude each other"],
   ["query shop SELECT --backup x --at y", "--at and --backup exclude each other"],
+  ["erasures shop --withdraw x", "--withdraw and --reason go together"],
+  ["erase shop --table t --column c --key -", "There is no key on standard input"],
   ["list ../shop", '"../shop" is no name or id'],
   ["download shop -o", "argument missing"],
   ["download shop -o /dev/null --force", "is not a plain file"],
@@ -88,6 +92,28 @@ it.each(["se cret", "secret\n--", "“secret”", "secret\u00a0"])(
   },
 );
 
+it("reads the key of an erasure from standard input, where the shell keeps no history of it", async () => {
+  const asked: unknown[] = [];
+  const server = createServer((request, response) => {
+    void text(request).then((body) => {
+      asked.push(JSON.parse(body));
+      response.setHeader("content-type", "application/json");
+      response.end(JSON.stringify({ id: "e1", at: "2026-11-28T00:00:00.000Z", checked: "not" }));
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as { port: number };
+  const args = ["erase", "shop", "--table", "t", "--column", "c", "--key", "-", "--who", "me"];
+  const env = { ...ENV, NIGHTJAR_URL: `http://127.0.0.1:${port}` };
+  const { code, out } = await runCli(args, tmpdir(), env, " ann@example.com\n");
+  server.close();
+  expect({ code, asked }).toEqual({
+    code: 0,
+    asked: [{ table: "t", column: "c", key: " ann@example.com", who: "me", force: false }],
+  });
+  expect(out).not.toContain("ann@example.com");
+});
+
 it("takes SQL as it is", async () => {
   const { code, err } = await nightjar(["query", "shop", "SELECT 'a b' FROM \"x\"; -- ../"]);
   expect(err).toContain("Nightjar cannot be reached");
@@ -96,7 +122,7 @@ it("takes SQL as it is", async () => {
 
 it("shows its help", async () => {
   expect((await nightjar(["--help"])).out).toContain(
-    "backup|list|status|url|download|pull|query|restore|timeline|verify|drill|copy|erase|rebuild|reconcile|pin|unpin|prune",
+    "backup|list|status|url|download|pull|query|restore|timeline|verify|drill|copy|erase|erasures|rebuild|reconcile|pin|unpin|prune",
   );
   expect((await nightjar(["url", "--help"])).out).toContain("--expires");
 });

@@ -14,12 +14,15 @@ export async function runCli(
   args: readonly string[],
   cwd: string,
   env: Record<string, string>,
+  input = "",
 ): Promise<Outcome> {
   const command = [join(ROOT, "src/cli/main.ts"), ...args];
   try {
     // npm tells where it was called; here that is not where the user stands.
     const options = { cwd, env: { ...process.env, INIT_CWD: cwd, ...env } };
-    const { stdout, stderr } = await promisify(execFile)(process.execPath, command, options);
+    const running = promisify(execFile)(process.execPath, command, options);
+    running.child.stdin?.end(input);
+    const { stdout, stderr } = await running;
     return { code: 0, out: stdout, err: stderr };
   } catch (error) {
     const { code, stdout, stderr } = error as { code: number; stdout: string; stderr: string };

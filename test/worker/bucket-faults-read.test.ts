@@ -46,7 +46,7 @@ beforeAll(async () => {
     ids[name] = run.backupId!;
   }
   const entry = { database: "erased", table: "items", column: "id", key: "2", who: "test" };
-  await erase(context, entry);
+  await erase(context, { ...entry, force: false });
 });
 beforeEach(() => {
   for (const level of ["info", "warn", "error"] as const)

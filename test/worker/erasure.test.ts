@@ -2,7 +2,8 @@ import { Buffer } from "node:buffer";
 import { env } from "cloudflare:workers";
 import { beforeAll, describe, expect, it, vi } from "vitest";
 import { newestBackup } from "../../src/catalog/backups.ts";
-import { readErasures } from "../../src/store/erasures.ts";
+import { hashKey } from "../../src/format/erasure.ts";
+import { addErasure, readErasures } from "../../src/store/erasures.ts";
 import { apiOf } from "../support/api.ts";
 import { backUp, manualRun, testContext } from "../support/context.ts";
 import { PageDatabase } from "../support/page-database.ts";
@@ -165,7 +166,7 @@ describe("an erasure list", () => {
       );
       await erase("people", "email", "ann@example.com");
       await erase("people", "score", "2.0");
-      const { sql } = await sqlOf(links, { format: "libsql.sql" });
+      const { sql } = await sqlOf(links, { format: "sql" });
       const copy = await loaded(sql);
       const { rows } = await copy.client.execute("SELECT id, email FROM people");
       expect(rows.map((row) => Array.from(row))).toEqual([[1, "Ann@example.com"]]);
@@ -195,5 +196,104 @@ describe("an erasure list", () => {
       expect(await api.json("/v1/databases/named/erasures", body, 400)).toMatchObject({
         code: "REQUEST_INVALID",
       });
+  });
+
+  it.each(["pages", "dump"] as const)(
+    "is told of a name that is not there, by %s",
+    async (capture) => {
+      const name = `slip-${capture}`;
+      const { api } = await made(name, PEOPLE, { capture: capture === "dump" ? "dump" : "auto" });
+      const path = `/v1/databases/${name}/erasures`;
+      const refused = async (table: string, column: string) =>
+        (await api.json(path, { table, column, key: "x" }, 422))["detail"] as string;
+      expect(await refused("peopel", "id")).toMatch(
+        /no table called peopel .*did you mean people\?/,
+      );
+      expect(await refused("people", "e-mail")).toMatch(
+        /no column of people called e-mail .*did you mean email\?/,
+      );
+      expect((await api.json(path))["erasures"]).toEqual([]);
+      const taken = await api.json(path, { table: "PEOPLE", column: "Email", key: "x" });
+      expect(taken["checked"]).toMatch(/^checked against /);
+      const forced = await api.json(path, { table: "gone", column: "id", key: "x", force: true });
+      expect(forced["checked"]).toContain("forced");
+    },
+  );
+
+  it("says so where nobody can check the names", async () => {
+    const { config } = await PageDatabase.create(PEOPLE);
+    const api = apiOf(testContext({ unchecked: config }));
+    const entry = { table: "people", column: "id", key: 1 };
+    expect((await api.json("/v1/databases/unchecked/erasures", entry))["checked"]).toBe(
+      "not checked: unchecked has no backup yet",
+    );
+  });
+
+  it("keeps an entry that is withdrawn, with the reason, and applies it no more", async () => {
+    const { api, erase, sqlOf, links } = await made("withdrawn", PEOPLE);
+    const { id } = await erase("people", "id", 42);
+    await erase("logins", "email", "bob@example.org");
+    expect((await sqlOf(links, { format: "sql" })).sql).not.toContain("gone for good");
+    const path = `/v1/databases/withdrawn/erasures`;
+    const take = (entry: string, body: object) => api.call(`${path}/${entry}`, body, "DELETE");
+    expect((await take(id, {})).status).toBe(400);
+    expect((await take("nothing", { reason: "x" })).status).toBe(404);
+    for (let twice = 0; twice < 2; twice++)
+      expect((await take(id, { reason: "the wrong person", who: "dpo" })).status).toBe(200);
+    const { sql, erasures } = await sqlOf(links, { format: "sql" });
+    expect(erasures).toBe(1);
+    expect(sql).toContain("gone for good");
+    expect(sql).not.toContain("('bob@example.org',2)");
+    expect((await api.json(path))["erasures"]).toMatchObject([
+      { id, withdrawn: { who: "dpo", reason: "the wrong person" } },
+      { table: "logins" },
+    ]);
+    const keys = (await BUCKET.list({ prefix: "erasures/withdrawn/" })).objects.map(
+      ({ key }) => key,
+    );
+    expect(keys).toHaveLength(3);
+  });
+
+  it("cannot be guessed by who has the bucket, and fails closed under another signing key", async () => {
+    const { context, api, erase, sqlOf, links } = await made("secretive", PEOPLE);
+    const at = new Date(Date.now() + 1000).toISOString();
+    const old = {
+      table: "people",
+      column: "id",
+      salt: "s",
+      keyHash: hashKey("s", "41"),
+      at,
+      who: "x",
+    };
+    await addErasure(context.bucket, {
+      format: 1,
+      id: "oldentry1234",
+      database: "secretive",
+      ...old,
+    });
+    await erase("people", "id", 42);
+    const stored = await readErasures(context.bucket, "secretive");
+    const second = stored.find(({ format }) => format === 2)!;
+    for (let key = 0; key < 100; key++)
+      expect(hashKey(second.salt, String(key))).not.toBe(second.keyHash);
+    expect(JSON.stringify(stored)).not.toContain("hmacKey");
+    expect((await sqlOf(links, { format: "sql" })).sql).not.toMatch(/gone for good|\(41,'ann/);
+
+    const rotated = {
+      ...context,
+      config: { ...context.config, signingKey: "another-signing-key-of-now" },
+    };
+    const after = apiOf(rotated);
+    const { url } = await after.json(links, { format: "sql" });
+    const answer = await after.call(url);
+    expect(await answer.json()).toMatchObject({ code: "ERASURE_FAILED" });
+    const former = {
+      ...rotated,
+      config: { ...rotated.config, formerSigningKeys: [context.config.signingKey] },
+    };
+    const text = Buffer.from(await apiOf(former).bytes(url)).toString();
+    expect(text).not.toContain("gone for good");
+    expect(text).toContain("milk");
+    expect((await api.json("/v1/databases/secretive/erasures"))["erasures"]).toHaveLength(2);
   });
 });

@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, it, vi } from "vitest";
 import type { Context } from "../../src/context.ts";
+import { apiOf } from "../support/api.ts";
 import { backUp, manualRun, testContext } from "../support/context.ts";
 import { PageDatabase } from "../support/page-database.ts";
 import { askRestore } from "../support/restores.ts";
@@ -90,4 +91,120 @@ describe("a restore into a server", () => {
     const { rows } = await target.client.execute("SELECT v FROM t ORDER BY v");
     expect(rows.map((row) => row[0])).toEqual([1, 2]);
   });
+
+  it.each([
+    ["other columns", "CREATE TABLE _nightjar_restore (id INTEGER PRIMARY KEY, note TEXT)"],
+    [
+      "ours, without a row",
+      "CREATE TABLE _nightjar_restore (restore, what, began, tables, saved, step)",
+    ],
+    [
+      "ours, with other values",
+      "CREATE TABLE _nightjar_restore (restore, what, began, tables, saved, step); INSERT INTO _nightjar_restore VALUES ('a', 'b', 'c', 'no JSON', NULL, 0)",
+    ],
+    ["a view's", "CREATE VIEW _nightjar_restore AS SELECT 1 AS restore"],
+    ["capitals", "CREATE TABLE _NIGHTJAR_RESTORE (a)"],
+  ])("leaves a table alone that only has the marker's name: %s", async (_, sql) => {
+    const target = await PageDatabase.create(sql);
+    const before = (await target.client.execute("SELECT sql FROM sqlite_schema")).rows;
+    for (const way of ["pages", "statements"]) {
+      const { status, last } = await askRestore(context, path, { target: target.config, way });
+      expect({ status, code: last["code"] }).toEqual({ status: 409, code: "TARGET_NOT_EMPTY" });
+      expect(last["detail"]).toContain("_nightjar_restore that is not Nightjar's");
+    }
+    expect((await target.client.execute("SELECT sql FROM sqlite_schema")).rows).toEqual(before);
+  });
+
+  it.each(["libsql_metrics", "LibSQL_vector_meta_shadow_2", "libsql_x"])(
+    "takes a target with only the table %s for one that is in use",
+    async (name) => {
+      const target = await PageDatabase.create(
+        `CREATE TABLE ${name} (v); INSERT INTO ${name} VALUES (7)`,
+      );
+      for (const way of ["pages", "statements"]) {
+        const { last } = await askRestore(context, path, { target: target.config, way });
+        expect(last).toMatchObject({ code: "TARGET_NOT_EMPTY" });
+        expect(last["detail"]).toContain(`table ${name}`);
+      }
+      expect((await target.client.execute(`SELECT v FROM ${name}`)).rows[0]![0]).toBe(7);
+    },
+  );
+
+  it("takes a target with only libSQL's own tables for an empty one", async () => {
+    const target = await PageDatabase.create(
+      "CREATE TABLE v (e F32_BLOB(3)); CREATE INDEX vi ON v (libsql_vector_idx(e)); DROP INDEX vi; DROP TABLE v",
+    );
+    const { last } = await askRestore(context, path, { target: target.config, verify: true });
+    expect(last, JSON.stringify(last)).toHaveProperty("done");
+  });
+
+  it.each(["pages", "statements"])(
+    "by %s brings back and compares a table libsql_metrics",
+    async (way) => {
+      const own = await PageDatabase.create(
+        "CREATE TABLE libsql_metrics (v); INSERT INTO libsql_metrics VALUES (1)",
+      );
+      const owning = testContext({ own: own.config });
+      const { backupId } = await backUp(owning, manualRun("own"));
+      const target = await PageDatabase.create();
+      const asked = { target: target.config, way, verify: true };
+      const { last } = await askRestore(owning, `/v1/backups/${backupId}/restore`, asked);
+      expect(last, JSON.stringify(last)).toMatchObject({ done: { verified: { rows: 1 } } });
+      const { rows } = await target.client.execute("SELECT v FROM libsql_metrics");
+      expect(rows).toHaveLength(1);
+    },
+  );
 });
+
+describe.each(["auto", "dump"])(
+  "a source that an unfinished restore has left, by %s",
+  (capture) => {
+    const MARK =
+      "CREATE TABLE _nightjar_restore(restore TEXT NOT NULL, what TEXT NOT NULL, began TEXT NOT NULL, tables TEXT, saved TEXT, step INTEGER NOT NULL); INSERT INTO _nightjar_restore VALUES ('x', 'y', '2026-11-28T00:00:00.000Z', NULL, NULL, 4)";
+
+    it("is backed up with a warning and unproven, and restores without the mark", async () => {
+      const half = await PageDatabase.create(
+        `CREATE TABLE t (v INTEGER PRIMARY KEY AUTOINCREMENT); INSERT INTO t VALUES (1), (2); CREATE VIEW seen AS SELECT v FROM t; ${MARK}`,
+      );
+      const name = `half-${capture}`;
+      const halves = testContext({ [name]: { ...half.config, capture } });
+      const run = await backUp(halves, manualRun(name));
+      expect(run.error).toBeNull();
+      const api = apiOf(halves);
+      const backup = await api.json(`/v1/backups/${run.backupId}`);
+      expect(backup["warnings"]).toMatchObject([{ code: "RESTORE_MARKER", count: 1 }]);
+      expect(backup["drill"]).toMatchObject({ outcome: "unproven" });
+      expect(JSON.stringify(await api.json(`/v1/backups/${run.backupId}/proofs`))).toContain(
+        "unfinished restore",
+      );
+      const ways = capture === "dump" ? ["statements"] : ["auto", "statements"];
+      for (const way of ways) {
+        const target = await PageDatabase.create();
+        const asked = { target: target.config, way, verify: true };
+        const { last } = await askRestore(halves, `/v1/backups/${run.backupId}/restore`, asked);
+        expect(last, JSON.stringify(last)).toMatchObject({ done: { way: "statements" } });
+        expect(JSON.stringify(last["done"].notes)).toContain("_nightjar_restore");
+        const { rows } = await target.client.execute(
+          "SELECT name FROM sqlite_schema ORDER BY name",
+        );
+        expect(rows.map((row) => row[0])).toEqual(["seen", "sqlite_sequence", "t"]);
+        expect((await target.client.execute("SELECT count(*) FROM t")).rows[0]![0]).toBe(2);
+      }
+    });
+
+    it("that only looks so is not restored into a server, but as tables", async () => {
+      const looks = await PageDatabase.create(
+        "CREATE TABLE t (v); INSERT INTO t VALUES (1); CREATE TABLE _nightjar_restore (note); INSERT INTO _nightjar_restore VALUES ('mine')",
+      );
+      const name = `looks-${capture}`;
+      const looking = testContext({ [name]: { ...looks.config, capture } });
+      const { backupId } = await backUp(looking, manualRun(name));
+      const own = `/v1/backups/${backupId}/restore`;
+      const target = await PageDatabase.create();
+      const { last } = await askRestore(looking, own, { target: target.config });
+      expect(last).toMatchObject({ code: "RESTORE_UNAVAILABLE" });
+      const some = await askRestore(looking, own, { target: target.config, tables: ["t"] });
+      expect(some.last).toHaveProperty("done");
+    });
+  },
+);

@@ -6,7 +6,9 @@ import { proofsOf, prove } from "../../src/jobs/prove.ts";
 import { verifyBackup } from "../../src/jobs/verify.ts";
 import { manifestText } from "../../src/store/document.ts";
 import { alter } from "../support/altered-backup.ts";
+import { apiOf } from "../support/api.ts";
 import { backUp, manualRun, testContext } from "../support/context.ts";
+import { askRestore } from "../support/restores.ts";
 import { putRotted } from "../support/rotted.ts";
 import { PageDatabase } from "../support/page-database.ts";
 
@@ -202,3 +204,28 @@ describe("a backup whose hashes are right", () => {
     },
   );
 });
+
+it("a database with SQLite's own tables has the same number of rows wherever they are told", async () => {
+  const counted = await PageDatabase.create(`
+    CREATE TABLE a (id INTEGER PRIMARY KEY AUTOINCREMENT, b);
+    INSERT INTO a (b) VALUES (1), (2), (3); CREATE INDEX i ON a (b); ANALYZE`);
+  const sources = {
+    counted: counted.config,
+    "counted-dump": { ...counted.config, capture: "dump" },
+  };
+  const own = testContext(sources);
+  for (const name of Object.keys(sources)) {
+    expect(await backUp(own, manualRun(name))).toMatchObject({ state: "done" });
+    const { id } = (await newestBackup(own.catalog, name))!;
+    const { backups } = await apiOf(own).json(`/v1/databases/${name}/backups`);
+    expect(backups[0], name).toMatchObject({ rows: 3 });
+    for (const act of ["verify", "drill"] as const) {
+      const { checks } = await prove(own, id, act);
+      expect(checks.find((check) => check.name === "rows")!.detail, act).toMatch(/^3 rows in/);
+    }
+    const target = await PageDatabase.create();
+    const body = { target: target.config, verify: true };
+    const { last } = await askRestore(own, `/v1/backups/${id}/restore`, body);
+    expect(last, name).toMatchObject({ done: { verified: { rows: 3 } } });
+  }
+}, 120_000);

@@ -1,7 +1,9 @@
 import { userInfo } from "node:os";
+import { text } from "node:stream/consumers";
 import { defineCommand } from "citty";
 import { database, json } from "../args.ts";
 import { apiClient, bodyOf, connection } from "../client.ts";
+import { CliError, EXIT } from "../exit.ts";
 import { print, printJson } from "../output.ts";
 
 export default defineCommand({
@@ -13,24 +15,43 @@ export default defineCommand({
     database,
     table: { type: "string", description: "The table that holds the rows", required: true },
     column: { type: "string", description: "The column that tells whose they are", required: true },
-    key: { type: "string", description: "Its value; only a hash of it is kept", required: true },
+    key: {
+      type: "string",
+      description: "Its value, or - to read it from standard input; only a hash of it is kept",
+      required: true,
+    },
     who: { type: "string", description: "Who asked for it; default: your user name" },
+    force: {
+      type: "boolean",
+      description: "Also where the newest schema has no such column",
+      default: false,
+    },
     json,
   },
   async run({ args }) {
     const client = apiClient(connection(process.env));
-    const { table, column, key } = args;
+    const { table, column, force } = args;
+    const key = args.key === "-" ? await keyFromInput() : args.key;
     const who = args.who ?? userInfo().username;
     const entry = await bodyOf(
       client.v1.databases[":db"].erasures.$post({
         param: { db: args.database },
-        json: { table, column, key, who },
+        json: { table, column, key, who, force },
       }),
     );
     if (args.json) return printJson(entry);
     print(
-      `Rows of ${table} with this ${column} are left out of every restore and download of ${args.database} as it was before ${entry.at}.`,
+      `Rows of ${table} with this ${column} are left out of every restore and download of ${args.database} as it was before ${entry.at} (entry ${entry.id}; names: ${entry.checked}).`,
     );
     print("Stored backups are not rewritten: they go when their retention ends.");
   },
 });
+
+/** What standard input holds, without the line break at its end: a key in arguments stays in the shell's history. */
+async function keyFromInput(): Promise<string> {
+  const key = (await text(process.stdin)).replace(/\r?\n$/, "");
+  if (key !== "") return key;
+  throw new CliError(EXIT.usage, "There is no key on standard input.", {
+    hint: "Give it like this: nightjar erase shop --table users --column email --key - < key.txt",
+  });
+}

@@ -19,6 +19,12 @@ interface Proven {
   drill: Pick<ProofSummary, "outcome"> | null;
 }
 
+/** When it was taken, and the last commit that is in it. */
+interface Timed {
+  takenAt: string;
+  snapshot: { committedAt: string } | null;
+}
+
 interface Noted {
   encryption?: object | undefined;
   name: string | null;
@@ -49,10 +55,13 @@ export default defineCommand({
         `${args.database} has no backups yet. Make one with: nightjar backup ${args.database}`,
       );
     const copies = page.backups.some(({ copy }) => copy !== null);
+    const asOf = ({ snapshot, takenAt }: Timed) => moment(snapshot?.committedAt ?? takenAt);
+    const older = page.backups.some((backup) => asOf(backup) !== moment(backup.takenAt));
     printTable([
       [
         "id",
         "taken",
+        ...(older ? ["as of"] : []),
         "tier",
         "kind",
         "rows",
@@ -65,6 +74,7 @@ export default defineCommand({
       ...page.backups.map((backup) => [
         backup.id,
         moment(backup.takenAt),
+        ...(older ? [asOf(backup)] : []),
         backup.tier,
         backup.kind,
         String(backup.rows),

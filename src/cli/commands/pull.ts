@@ -4,6 +4,7 @@ import { apiClient, bodyOf, type Client, connection } from "../client.ts";
 import { storedFormat } from "../../plan/formats.ts";
 import { saveDecrypted, type Sealed } from "../decrypt.ts";
 import { type Digest, digestIn, saveVerified } from "../download.ts";
+import { asOfWords } from "../as-of.ts";
 import { CliError, EXIT } from "../exit.ts";
 import { findBackup, makeLink } from "../link.ts";
 import { identityFile } from "../identity.ts";
@@ -55,24 +56,26 @@ export default defineCommand({
         },
         output,
       );
-    const { asOf, backup: taken } = found;
+    const { asOf, takenAt, backup: taken } = found;
     if (taken !== undefined) printWarnings(taken);
     const { bytes, erasures = 0 } =
       "sealed" in found
         ? await saveDecrypted(client, found.sealed, format, args.identity, file, args.json, force)
         : { bytes: await saveVerified(found.url, found.digest, file, args.json, force) };
-    if (args.json) printJson({ file, bytes, asOf });
+    if (args.json) printJson({ file, bytes, asOf, takenAt });
     else {
       const without = erasures === 0 ? "" : ", without the rows that were erased since";
-      print(`${file}: ${size(bytes)}, as of ${asOf}${without}.`);
+      print(`${file}: ${size(bytes)}, ${asOfWords(found)}${without}.`);
     }
   },
 });
 
 /** A link, or a backup that has to be opened on this machine. */
-type Wanted = { readonly asOf: string; readonly backup?: Warned } & (
-  { readonly url: string; readonly digest: Digest | undefined } | { readonly sealed: Sealed }
-);
+type Wanted = {
+  readonly asOf: string;
+  readonly takenAt: string | null;
+  readonly backup?: Warned;
+} & ({ readonly url: string; readonly digest: Digest | undefined } | { readonly sealed: Sealed });
 
 /** A restore of everything. */
 const WHOLE = {
@@ -94,15 +97,16 @@ async function find(
   if (at === undefined) {
     const taken = await findBackup(client, db, wanted);
     const asOf = taken.snapshot?.committedAt ?? taken.takenAt;
-    const { encryption } = taken;
+    const { encryption, takenAt } = taken;
     if (encryption !== undefined && format !== storedFormat(taken.kind, true))
-      return { sealed: { ...taken, encryption }, backup: taken, asOf };
+      return { sealed: { ...taken, encryption }, backup: taken, asOf, takenAt };
     const { url, erasures } = await makeLink(client, taken.id, format, "1h");
     return {
       url,
       digest: erasures === 0 ? digestIn(taken, format) : undefined,
       backup: taken,
       asOf,
+      takenAt,
     };
   }
   const link = await bodyOf(
@@ -111,5 +115,5 @@ async function find(
       json: { at, format, expiresIn: "1h" },
     }),
   );
-  return { url: link.url, digest: undefined, asOf: link.moment.committedAt };
+  return { url: link.url, digest: undefined, takenAt: null, asOf: link.moment.committedAt };
 }
