@@ -18,8 +18,8 @@ const systemClock: Clock = {
   },
 };
 
-/** A claim that has not given a sign of life for so long is forgotten, ms; one gives it so often. */
-const LEASE = 60_000;
+/** A claim that has not given a sign of life for so long is forgotten, ms; one that is held gives it so often. */
+const LEASE = { held: 60_000, waiting: 15_000 };
 const SIGN = 10_000;
 /** How often one who waits looks whether it is its turn, ms. */
 const LOOK = 100;
@@ -90,6 +90,10 @@ export class MemoryBudget {
       this.#line.add(claim); // where it was, unless it was forgotten meanwhile
     }
     this.#line.delete(claim);
+    return this.#grant(claim);
+  }
+
+  #grant(claim: Claim): () => void {
     this.#held.add(claim);
     const stop = this.#clock.every(SIGN, () => {
       claim.seenAt = this.#clock.now();
@@ -98,6 +102,15 @@ export class MemoryBudget {
       stop();
       this.#held.delete(claim);
     };
+  }
+
+  /** Take memory if nobody waits and there is so much; what gives it back. */
+  holdNow(bytes: number): (() => void) | undefined {
+    const claim = { bytes: Math.min(bytes, this.#limit), seenAt: this.#clock.now() };
+    this.#line.add(claim);
+    const free = this.#isNext(claim);
+    this.#line.delete(claim);
+    return free ? this.#grant(claim) : undefined;
   }
 
   /** Do something while memory is held for it. @throws NightjarError as `hold`; what `action` throws */
@@ -112,9 +125,10 @@ export class MemoryBudget {
 
   /** Whether a claim is the first in line, and there is room for it. */
   #isNext(claim: Claim): boolean {
-    const oldest = this.#clock.now() - LEASE;
-    for (const claims of [this.#held, this.#line])
-      for (const other of claims) if (other.seenAt < oldest) claims.delete(other);
+    const now = this.#clock.now();
+    for (const other of this.#held) if (other.seenAt < now - LEASE.held) this.#held.delete(other);
+    for (const other of this.#line)
+      if (other.seenAt < now - LEASE.waiting) this.#line.delete(other);
     const [first] = this.#line;
     return first === claim && this.held + claim.bytes <= this.#limit;
   }

@@ -24,7 +24,7 @@ import { removeObjects } from "../store/remove.ts";
 import { listKeys } from "../store/list.ts";
 import { noteKey, parseSegmentKey, spillPrefix } from "../store/segment-keys.ts";
 import { type SegmentNote, segmentsAfter } from "../store/segments.ts";
-import { COSTS } from "./memory.ts";
+import { COSTS, inTurn } from "./memory.ts";
 import { type Base, LogWriter } from "./log-writer.ts";
 import { skipLockPage } from "./page-stream.ts";
 
@@ -75,7 +75,7 @@ async function pullOnce(
   const writer = new LogWriter(context, database.name, lineage);
   const begun = deps.now();
   const why = lineage === undefined ? FIRST_CAPTURE : MISFIT;
-  await copyEvents(context, source.pull(cursor, why), writer);
+  await copyEvents(context, () => source.pull(cursor, why), writer);
   const reached = writer.lineage;
   if (reached === undefined)
     throw new NightjarError("PAGES_INVALID", "The server sent no complete transaction.");
@@ -86,14 +86,31 @@ async function pullOnce(
   return { ...reached, checkedAt };
 }
 
-/** Write what comes; memory is taken only once something does, so that a look at an idle server is free. */
+/**
+ * Write what comes. Memory is taken only once something does, so that a look at an idle server is free;
+ * where there is none at once, the pull begins anew when there is: no connection stays open meanwhile.
+ */
 async function copyEvents(
+  context: Context,
+  pull: () => AsyncIterable<PageEvent>,
+  writer: LogWriter,
+): Promise<void> {
+  if (await copiedAtOnce(context, pull(), writer)) return;
+  await inTurn(context, COSTS.log, () => copiedAtOnce(context, pull(), writer, () => {}));
+}
+
+/**
+ * @param held gives back what is held already; `inTurn` does it by itself
+ * @returns false where something came and there was no memory for it: nothing was written
+ */
+async function copiedAtOnce(
   { deps, memory }: Context,
   pull: AsyncIterable<PageEvent>,
   writer: LogWriter,
-): Promise<void> {
+  held?: () => void,
+): Promise<boolean> {
   const events = pull[Symbol.asyncIterator]();
-  let release: (() => void) | undefined;
+  let release = held;
   let base: Base | undefined;
   let pageSize = writer.lineage?.pageSize;
   try {
@@ -101,9 +118,10 @@ async function copyEvents(
       const { value: event, done } = await events.next();
       if (done === true) {
         await writer.end();
-        return;
+        return true;
       }
-      release ??= await memory.hold(COSTS.log);
+      release ??= memory.holdNow(COSTS.log);
+      if (release === undefined) return false;
       if (event.kind === "base") {
         await writer.breakOff();
         pageSize = event.pageSize;

@@ -70,6 +70,19 @@ describe("MemoryBudget", () => {
     expect(budget.held).toBe(60);
   });
 
+  it("gives nothing at once while others wait, and keeps nobody's place", async () => {
+    const clock = new TestClock();
+    const budget = new MemoryBudget(100, clock);
+    const release = budget.holdNow(90)!;
+    const next = budget.hold(50);
+    expect(budget.holdNow(5)).toBeUndefined();
+    expect(budget.waiting).toBe(1);
+    release();
+    await clock.pass(1000);
+    (await next)();
+    expect(budget.holdNow(100)).toBeDefined();
+  });
+
   it("runs what takes more than the whole alone", async () => {
     const clock = new TestClock();
     const budget = new MemoryBudget(100, clock);
