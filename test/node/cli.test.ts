@@ -94,12 +94,11 @@ it.each(["se cret", "secret\n--", "“secret”", "secret\u00a0"])(
 
 it("reads the key of an erasure from standard input, where the shell keeps no history of it", async () => {
   const asked: unknown[] = [];
-  const server = createServer((request, response) => {
-    void text(request).then((body) => {
-      asked.push(JSON.parse(body));
-      response.setHeader("content-type", "application/json");
-      response.end(JSON.stringify({ id: "e1", at: "2026-11-28T00:00:00.000Z", checked: "not" }));
-    });
+  const answer = { id: "e1", at: "2026-11-28T00:00:00.000Z", checked: "not" };
+  const server = createServer(async (request, response) => {
+    asked.push(JSON.parse(await text(request)));
+    response.setHeader("content-type", "application/json");
+    response.end(JSON.stringify(answer));
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const { port } = server.address() as { port: number };

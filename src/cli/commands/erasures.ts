@@ -33,7 +33,7 @@ export default defineCommand({
       );
     }
     const { erasures } = await bodyOf(client.v1.databases[":db"].erasures.$get({ param: { db } }));
-    if (args.json) return printJson(erasures.map(({ hmacKey: _, ...entry }) => entry));
+    if (args.json) return printJson(erasures.map((entry) => ({ ...entry, hmacKey: undefined })));
     if (erasures.length === 0) return print(`The erasure list of ${db} is empty.`);
     printTable([
       ["id", "since", "table", "column", "who", "state"],
