@@ -1,4 +1,4 @@
-import { createServer } from "node:http";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { tmpdir } from "node:os";
 import { text } from "node:stream/consumers";
 import { expect, it } from "vitest";
@@ -95,11 +95,12 @@ it.each(["se cret", "secret\n--", "“secret”", "secret\u00a0"])(
 it("reads the key of an erasure from standard input, where the shell keeps no history of it", async () => {
   const asked: unknown[] = [];
   const answer = { id: "e1", at: "2026-11-28T00:00:00.000Z", checked: "not" };
-  const server = createServer(async (request, response) => {
+  const answerTo = async (request: IncomingMessage, response: ServerResponse) => {
     asked.push(JSON.parse(await text(request)));
     response.setHeader("content-type", "application/json");
     response.end(JSON.stringify(answer));
-  });
+  };
+  const server = createServer((request, response) => void answerTo(request, response));
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const { port } = server.address() as { port: number };
   const args = ["erase", "shop", "--table", "t", "--column", "c", "--key", "-", "--who", "me"];

@@ -193,11 +193,11 @@ describe("hostile dumps", () => {
 });
 
 describe("hostile database files", () => {
-  it("touch no other file when they are checked", () => {
+  it("touch no other file when they are checked", async () => {
     const folder = new Folder();
     const path = join(folder.dir, "made.db");
-    fc.assert(
-      fc.property(object, virtual, (sql, table) => {
+    await fc.assert(
+      fc.asyncProperty(object, virtual, async (sql, table) => {
         const database = new DatabaseSync(path, { defensive: false });
         database.exec("CREATE TABLE t(a); INSERT INTO t VALUES(1); PRAGMA writable_schema=ON");
         const put = database.prepare("INSERT INTO sqlite_schema VALUES(?, ?, ?, 0, ?)");
@@ -207,7 +207,7 @@ describe("hostile database files", () => {
         for (const verify of [false, true])
           try {
             const found = { tables: undefined, erasures: [] } as unknown as Found;
-            checkFile(path, found, { verify } as RestoreOptions);
+            await checkFile(path, found, { verify } as RestoreOptions);
           } catch {
             // it is refused, as SQLite cannot read its schema
           }

@@ -161,7 +161,7 @@ describe("a file whose schema holds more than one statement in a row", () => {
     source.close();
     const options = { verify: true, schemaOnly: false } as RestoreOptions;
     const found = { tables: [{ name: "t", rows: 1 }], erasures: [] } as unknown as Found;
-    expect(checkFile(path, found, options)).toMatchObject({
+    expect(await checkFile(path, found, options)).toMatchObject({
       integrity: "ok",
       rows: 1,
       notes: [
@@ -171,11 +171,11 @@ describe("a file whose schema holds more than one statement in a row", () => {
     });
   });
 
-  it("is not changed by being checked", () => {
+  it("is not changed by being checked", async () => {
     const path = join(dir, "made.db");
     new DatabaseSync(path).exec("CREATE TABLE t(a)");
     const before = readFileSync(path);
-    checkFile(
+    await checkFile(
       path,
       { tables: undefined, erasures: [] } as unknown as Found,
       { verify: true } as RestoreOptions,

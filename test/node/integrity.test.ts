@@ -116,7 +116,7 @@ describe("what integrity_check finds", () => {
     const ask = async () => ["wrong # of entries in index i"];
     const partial = index("CREATE INDEX i ON t(a) WHERE b = 5");
     expect(await checkIntegrity(ask, "integrity_check", partial)).toMatchObject({ damage: [] });
-    const plain = index("CREATE INDEX i ON t(a COLLATE NOCASE DESC, \"b\") /* WHERE */");
+    const plain = index('CREATE INDEX i ON t(a COLLATE NOCASE DESC, "b") /* WHERE */');
     expect(await checkIntegrity(ask, "integrity_check", plain)).toMatchObject({ rules: [] });
   });
 
