@@ -33,6 +33,11 @@ const WRITES = new Set([
   ...[sqlite.SQLITE_ANALYZE, sqlite.SQLITE_REINDEX, sqlite.SQLITE_TRANSACTION],
   ...[sqlite.SQLITE_SAVEPOINT],
 ]);
+/** What an erasure keeps in memory meanwhile. */
+const TEMPORARY = new Set([
+  ...[sqlite.SQLITE_CREATE_TEMP_TABLE, sqlite.SQLITE_DROP_TEMP_TABLE],
+  ...[sqlite.SQLITE_CREATE_TEMP_INDEX, sqlite.SQLITE_DROP_TEMP_INDEX],
+]);
 
 /** What a guarded database may be used for. */
 export type Use = "read" | "write";
@@ -90,7 +95,8 @@ function isAllowed(
   }
   // VACUUM attaches the file under such a name, and copies into it.
   if (action === sqlite.SQLITE_ATTACH) return copy !== undefined && first === copy;
-  if (copy !== undefined && schema?.startsWith("vacuum_") === true) return WRITES.has(action);
+  if (copy !== undefined && (schema === "temp" || schema?.startsWith("vacuum_") === true))
+    return WRITES.has(action) || TEMPORARY.has(action);
   // Where only reading is meant, the file is open for that alone; virtual tables make theirs known by CREATE.
   return WRITES.has(action) && (schema === null || schema === "main");
 }
