@@ -91,7 +91,6 @@ export interface Emscripten {
   _sqlite3_stmt_readonly(statement: number): number;
 }
 
-
 /**
  * How much SQLite may allocate for one image, in bytes: a Worker has 128 MB in all. A query that needs
  * more (sorting millions of rows) fails with `QUERY_LIMIT`.

@@ -1,7 +1,6 @@
 import { CODE, TYPE } from "./codes.ts";
 import { type Engine, SHOWN } from "./engine.ts";
 
-
 export { TYPE };
 
 /** SQLITE_TRANSIENT: SQLite copies what it is given. */

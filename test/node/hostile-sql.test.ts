@@ -150,7 +150,7 @@ describe("a guarded database", () => {
 });
 
 describe("a file whose schema holds more than one statement in a row", () => {
-  it("runs none of it when it is checked, and is told of", () => {
+  it("runs none of it when it is checked, and is told of", async () => {
     const path = join(dir, "made.db");
     const source = new DatabaseSync(path, { defensive: false });
     source.exec(`CREATE TABLE t(a); INSERT INTO t VALUES(1); CREATE VIEW v AS SELECT 1;
