@@ -60,7 +60,7 @@ function refuseForeign(page: Uint8Array): void {
   if (startsWith(page, ENCRYPTED))
     throw new NightjarError(
       "SOURCE_ENCRYPTED",
-      "The database's pages are encrypted with a key that Nightjar does not have (they begin with \"Turso\").",
+      'The database\'s pages are encrypted with a key that Nightjar does not have (they begin with "Turso").',
     );
   if (page.length < 100 || !startsWith(page, MAGIC))
     throw new NightjarError("PAGES_INVALID", "What the server sent is no SQLite database.");

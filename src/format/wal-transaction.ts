@@ -2,7 +2,6 @@ import { NightjarError } from "../errors.ts";
 import { readDatabaseHeader } from "./database-header.ts";
 import { lockPage, type Page } from "./page.ts";
 
-
 /**
  * What must hold for the frames of one transaction. A page above the size that the transaction leaves is
  * nothing wrong: SQLite leaves such frames in its WAL when it wrote them before a ROLLBACK TO, and no

@@ -124,7 +124,8 @@ async function provenOrFail(context: Context, manifest: Manifest, act: Act): Pro
   const { outcome, problem, finishedAt } = await prove(context, id, act, runId);
   if (!isBad(outcome)) return finishedAt;
   // The next backup would be made of the same log, and be as bad: let it read the whole database.
-  if (act === "verify" && snapshot?.log) await endLineage(catalog, snapshot.log.lineage, deps.now());
+  if (act === "verify" && snapshot?.log)
+    await endLineage(catalog, snapshot.log.lineage, deps.now());
   const { code, message, hint } = problem!;
   throw new NightjarError(code, message, { hint });
 }

@@ -58,14 +58,17 @@ async function listLog(bucket: R2Bucket, database: string): Promise<Stored[]> {
 async function rowOf(bucket: R2Bucket, object: Stored): Promise<Segment> {
   const { name, key, bytes, uploaded, note } = object;
   if (note["segment"] !== undefined)
-    return { ...(JSON.parse(note["segment"]) as Segment), key, bytes };
+    return { ...undated, ...(JSON.parse(note["segment"]) as Segment), key, bytes };
   const header = decodeLtxHeader(await readSpan(bucket, key, 0, HEADER_SIZE, bytes));
   const { minTxid, maxTxid, timestamp: at, commit: pageCount } = header;
   if (minTxid !== name.minTxid || maxTxid !== name.maxTxid)
     throw new NightjarError("OBJECT_CORRUPT", `${key} is not the segment that its key names.`);
   const { pages } = await readSegmentIndex(bucket, { key, bytes });
-  return { ...name, key, at, pageCount, pages, bytes, createdAt: uploaded };
+  return { ...name, ...undated, key, at, pageCount, pages, bytes, createdAt: uploaded };
 }
+
+/** What only a note tells of a segment, and older ones do not. */
+const undated = { uncertainty: null, clockOffset: null };
 
 async function lineageOf(
   { bucket, deps }: Context,

@@ -17,6 +17,7 @@ import {
   type Hello,
   REPLICA_PAGE_SIZE,
 } from "./replica-messages.ts";
+import { ServerClock } from "./server-clock.ts";
 import type { Source } from "./server.ts";
 
 const SERVICE = "wal_log.ReplicationLog";
@@ -66,21 +67,18 @@ class ReplicaPull {
   /** Whether the server has yet to show the frame that `#at` names, which an earlier pull read. */
   #unconfirmed = false;
   #commits = 0;
+  readonly #clock = new ServerClock();
 
   constructor(source: Source, deps: Deps, withImage: boolean) {
     this.#source = source;
-    this.#deps = deps;
+    this.#deps = this.#clock.watch(deps);
     this.#withImage = withImage;
   }
 
-  async *events(
-    cursor: PageCursor | null,
-    why: string = FIRST_CAPTURE,
-  ): AsyncIterable<PageEvent> {
+  async *events(cursor: PageCursor | null, why: string = FIRST_CAPTURE): AsyncIterable<PageEvent> {
     try {
       this.#hello = await sayHello(this.#source, this.#deps);
-      const broken =
-        cursor === null ? why : (yield* this.#increment(cursor, this.#hello));
+      const broken = cursor === null ? why : yield* this.#increment(cursor, this.#hello);
       if (broken !== undefined) yield* this.#base(broken);
     } catch (thrown) {
       throw named(thrown);
@@ -277,9 +275,16 @@ class ReplicaPull {
     if (newest >= atLeast) yield this.#commit(last.sizeAfter, last.at, newest, null);
   }
 
-  #commit(pageCount: number, at: number | null, frame: number, checksum: bigint | null): PageEvent {
+  /** @param told when the transaction was committed by the server's clock, ms, where it tells */
+  #commit(
+    pageCount: number,
+    told: number | null,
+    frame: number,
+    checksum: bigint | null,
+  ): PageEvent {
     const commits = this.#commits;
     this.#commits = 0;
+    const at = told === null ? null : this.#clock.translate(told);
     return { kind: "commit", pageCount, at, commits, cursor: this.#cursor(frame, checksum, frame) };
   }
 

@@ -66,7 +66,8 @@ async function placeOf(
   const current = await currentGeneration(source, deps);
   if (generation > current)
     return `The server is at generation ${current}, the last pull was at ${generation}.`;
-  if (mark === undefined) return "Nothing shows that the server's history is the one that was read.";
+  if (mark === undefined)
+    return "Nothing shows that the server's history is the one that was read.";
   const place = { generation, frame, pageCount: null, newest: current };
   if (frame > 0) return { place, mark };
   return (await changedStart(source, deps, generation, mark)) ?? { place, mark: null };

@@ -62,7 +62,6 @@ export class ServerHistory {
       `CREATE TABLE IF NOT EXISTS extra${id % 3} (a, b); INSERT INTO extra${id % 3} VALUES (1, randomblob(${id * 100}))`,
       `DROP TABLE IF EXISTS extra${id % 3}`,
       `UPDATE items SET pad = hex(randomblob(50))`,
-      "VACUUM",
       // Enough that a log of one megabyte is compacted.
       `INSERT INTO items (pad) SELECT hex(randomblob(2000)) FROM items, (SELECT 1 UNION SELECT 2) LIMIT 120;
        DELETE FROM items WHERE id > 200`,

@@ -32,8 +32,8 @@ declare module "vitest" {
     mortal: { url: string; control: string };
     /** Another one, whose data folder is put back; it compacts its log at every megabyte. */
     rolledBack: { url: string; control: string };
-    /** How often a test of random histories repeats: TRIALS, or a few. */
-    trials: number;
+    /** How many random histories a test goes through (TRIALS, or a few), and the first seed (SEED). */
+    trials: { count: number; seed: number };
     /** Objects as Nightjar 0.1 wrote them, by key: bytes in base64, and what R2 keeps beside them. */
     golden: Record<string, { base64: string; customMetadata: Record<string, string> }>;
     /** A real libSQL server with everything that is hard to carry over: see fidelity.ts. */
@@ -52,18 +52,19 @@ export default async function setup(project: TestProject): Promise<() => Promise
   const { pem, writing: token } = makeSourceToken();
   const keyFile = join(dir, "source-key.pem");
   await writeFile(keyFile, pem);
-  const [shop, small, fidelity, empty, pages, shortLog, guarded, mortal, rolledBack, s3] = await Promise.all([
-    startSqld(join(dir, "shop")),
-    startSqld(join(dir, "small")),
-    startSqld(join(dir, "fidelity")),
-    startSqld(join(dir, "empty")),
-    startWithNamespaces(join(dir, "pages")),
-    startWithNamespaces(join(dir, "short-log"), "--max-log-size", "1"),
-    startSqld(join(dir, "guarded"), ["--auth-jwt-key-file", keyFile]),
-    startMortalSqld(join(dir, "mortal")),
-    startMortalSqld(join(dir, "rolled-back"), ["--max-log-size", "1"]),
-    startFarServer(await mkdtemp(join(dir, "s3-"))),
-  ]);
+  const [shop, small, fidelity, empty, pages, shortLog, guarded, mortal, rolledBack, s3] =
+    await Promise.all([
+      startSqld(join(dir, "shop")),
+      startSqld(join(dir, "small")),
+      startSqld(join(dir, "fidelity")),
+      startSqld(join(dir, "empty")),
+      startWithNamespaces(join(dir, "pages")),
+      startWithNamespaces(join(dir, "short-log"), "--max-log-size", "1"),
+      startSqld(join(dir, "guarded"), ["--auth-jwt-key-file", keyFile]),
+      startMortalSqld(join(dir, "mortal")),
+      startMortalSqld(join(dir, "rolled-back"), ["--max-log-size", "1"]),
+      startFarServer(await mkdtemp(join(dir, "s3-"))),
+    ]);
   await loadShop(shop.url);
   await load(small.url, [SMALL_SHOP]);
   await load(fidelity.url, [...FIDELITY, ...LIBSQL_ONLY]);
@@ -77,7 +78,8 @@ export default async function setup(project: TestProject): Promise<() => Promise
   project.provide("guarded", { url: guarded.url, token });
   project.provide("mortal", { url: mortal.url, control: mortal.control });
   project.provide("rolledBack", { url: rolledBack.url, control: rolledBack.control });
-  project.provide("trials", Number(process.env["TRIALS"] ?? 4));
+  const { TRIALS = 3, SEED = 22_000 } = process.env;
+  project.provide("trials", { count: Number(TRIALS), seed: Number(SEED) });
   project.provide("fidelity", fidelity.url);
   project.provide("empty", empty.url);
   project.provide("sync", sync.url);

@@ -16,7 +16,7 @@ import { differences, ServerHistory } from "../support/server-history.ts";
 
 const { DB } = env as unknown as { DB: D1Database };
 const server = inject("rolledBack");
-const TRIALS = inject("trials");
+const trials = inject("trials");
 const EVENTS = 12;
 
 beforeAll(() => {
@@ -111,7 +111,7 @@ it("a cursor of a version that kept no session is followed by one whole read, an
 it(
   "whatever happens to a server, each backup is what the server then holds",
   async () => {
-    const seeds = Array.from({ length: TRIALS }, (_, trial) => 22_000 + trial);
+    const seeds = Array.from({ length: trials.count }, (_, trial) => trials.seed + trial);
     let lineages = 0;
     for (const seed of seeds) {
       const chance = chanceOf(seed);
@@ -138,7 +138,7 @@ it(
       await expectEqual(context, name, history, `seed ${seed}: ${history.told.join("; ")}`);
       lineages += (await lineagesOf(context.catalog, name)).length;
     }
-    expect(lineages).toBeGreaterThanOrEqual(TRIALS);
+    expect(lineages).toBeGreaterThanOrEqual(trials.count);
   },
   4 * 3_600_000,
 );

@@ -6,6 +6,7 @@ import { saveDecrypted, type Sealed } from "../decrypt.ts";
 import { type Digest, digestIn, saveVerified } from "../download.ts";
 import { CliError } from "../exit.ts";
 import { findBackup, makeLink } from "../link.ts";
+import { uncertainty } from "../moment.ts";
 import { identityFile } from "../identity.ts";
 import { printJson, size } from "../output.ts";
 import { restoreToFile } from "../restore-file.ts";
@@ -47,21 +48,21 @@ export default defineCommand({
         { ...WHOLE, database: db, at, overwrite: force, identity: args.identity, json: args.json },
         output,
       );
-    const { asOf } = found;
+    const { asOf, uncertaintyMs } = found;
     const { bytes, erasures = 0 } =
       "sealed" in found
         ? await saveDecrypted(client, found.sealed, format, args.identity, file, args.json)
         : { bytes: await saveVerified(found.url, found.digest, file, args.json) };
-    if (args.json) printJson({ file, bytes, asOf });
+    if (args.json) printJson({ file, bytes, asOf, ...(at !== undefined && { uncertaintyMs }) });
     else {
       const without = erasures === 0 ? "" : ", without the rows that were erased since";
-      console.log(`${file}: ${size(bytes)}, as of ${asOf}${without}.`);
+      console.log(`${file}: ${size(bytes)}, as of ${asOf}${uncertainty(found)}${without}.`);
     }
   },
 });
 
 /** A link, or a backup that has to be opened on this machine. */
-type Wanted = { readonly asOf: string } & (
+type Wanted = { readonly asOf: string; readonly uncertaintyMs?: number | null } & (
   { readonly url: string; readonly digest: Digest | undefined } | { readonly sealed: Sealed }
 );
 
@@ -97,5 +98,6 @@ async function find(
       json: { at, format, expiresIn: "1h" },
     }),
   );
-  return { url: link.url, digest: undefined, asOf: link.moment.committedAt };
+  const { committedAt: asOf, uncertaintyMs } = link.moment;
+  return { url: link.url, digest: undefined, asOf, uncertaintyMs };
 }
