@@ -1,5 +1,7 @@
+import { closeSync, openSync, readSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
-import { messageOf } from "../errors.ts";
+import { asNightjarError, messageOf } from "../errors.ts";
+import { readDatabaseHeader } from "../format/database-header.ts";
 import { CliError, EXIT } from "./exit.ts";
 import type { Found, RestoreOptions } from "./restore-options.ts";
 
@@ -19,9 +21,11 @@ const LIBSQL_ONLY =
 /**
  * Let SQLite check a restored file, with `verify` to the last index entry and row.
  *
- * @throws CliError `failed` when SQLite finds it damaged, or a table has not the rows that it should have
+ * @throws CliError `failed` when SQLite finds it damaged, or a table has not the rows that it should have;
+ *   with the code `SOURCE_MVCC`, `SOURCE_ENCRYPTED` or `PAGES_INVALID` for a file that is not SQLite's
  */
 export function checkFile(file: string, found: Found, options: RestoreOptions): Checked {
+  refuseForeign(file);
   const database = new DatabaseSync(file, { defensive: false });
   try {
     const foreign = libsqlOnly(database);
@@ -45,6 +49,29 @@ export function checkFile(file: string, found: Found, options: RestoreOptions): 
     throw failed(`SQLite cannot read the file: ${messageOf(error)}`);
   } finally {
     database.close();
+  }
+}
+
+/** SQLite itself would only say of such a file that it is no database. An empty one is. */
+export function refuseForeign(file: string): void {
+  const start = startOf(file);
+  if (start.length === 0) return;
+  try {
+    readDatabaseHeader(start);
+  } catch (thrown) {
+    const { code, message, hint } = asNightjarError(thrown);
+    throw new CliError(EXIT.failed, message, { code, hint });
+  }
+}
+
+/** As much of a file as a database's header is long. */
+function startOf(file: string): Uint8Array {
+  const start = new Uint8Array(100);
+  const handle = openSync(file, "r");
+  try {
+    return start.subarray(0, readSync(handle, start));
+  } finally {
+    closeSync(handle);
   }
 }
 

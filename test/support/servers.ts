@@ -38,6 +38,8 @@ declare module "vitest" {
     golden: Record<string, { base64: string; customMetadata: Record<string, string> }>;
     /** A real libSQL server with everything that is hard to carry over: see fidelity.ts. */
     fidelity: string;
+    /** Databases of Turso's own engine, in base64: see test/golden/turso-0.6.0. */
+    turso: { mvcc: string; encrypted: string };
     /** An empty libSQL server, for the one test that fills it. */
     empty: string;
     /** A bucket behind an S3 endpoint that checks signatures. */
@@ -85,6 +87,11 @@ export default async function setup(project: TestProject): Promise<() => Promise
   project.provide("sync", sync.url);
   project.provide("s3", { endpoint: s3.endpoint, keys: s3.keys });
   project.provide("golden", await readGolden());
+  const turso = join(import.meta.dirname, "../golden/turso-0.6.0");
+  project.provide("turso", {
+    mvcc: await readFile(join(turso, "mvcc.db"), "base64"),
+    encrypted: await readFile(join(turso, "encrypted.db"), "base64"),
+  });
   return async () => {
     const servers = [
       faults,
