@@ -24,8 +24,8 @@ export default defineConfig({
               r2Buckets: ["COPY_BUCKET"],
               bindings: {
                 TEST_MIGRATIONS: await readD1Migrations("./migrations"),
-                ADMIN_TOKEN: "test-admin-token",
-                SIGNING_KEY: "test-signing-key",
+                ADMIN_TOKEN: "test-admin-token-of-24-characters",
+                SIGNING_KEY: "test-signing-key-of-24-characters",
               },
             },
           })),

@@ -37,13 +37,13 @@ export async function benchCapture(mb: number): Promise<Line[]> {
     await migrateLocally(persistTo);
     const vars = {
       DATABASES: JSON.stringify({ bench: { url: sqld.url, capture: "dump" } }),
-      ADMIN_TOKEN: "bench",
-      SIGNING_KEY: "bench",
+      ADMIN_TOKEN: "bench-admin-token-of-24-characters",
+      SIGNING_KEY: "bench-signing-key-of-24-characters",
     };
     const worker = await startWorker({ port: await freePort(), persistTo, vars });
     stops.push(() => worker.stop());
     const workerds = workerdsOf(worker.pid);
-    const client = apiClient({ url: worker.url, token: "bench" });
+    const client = apiClient({ url: worker.url, token: "bench-admin-token-of-24-characters" });
     const capture = async () => {
       const run = await bodyOf(
         client.v1.databases[":db"].backups.$post({

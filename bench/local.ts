@@ -10,6 +10,8 @@ import { workerdsOf } from "./measure.ts";
 export interface Local {
   sqldUrl: string;
   client: Client;
+  /** The port of the Worker's inspector. */
+  inspectorPort: number;
   /** Process ids of the Worker's workerds. */
   workerds: number[];
   /** Make a backup and wait for it. @throws Error when it fails */
@@ -45,12 +47,13 @@ export async function withLocalNightjar<T>(
     await migrateLocally(persistTo);
     const vars = {
       DATABASES: JSON.stringify(await databases(sqld.url, { onEnd })),
-      ADMIN_TOKEN: "bench",
-      SIGNING_KEY: "bench",
+      ADMIN_TOKEN: "bench-admin-token-of-24-characters",
+      SIGNING_KEY: "bench-signing-key-of-24-characters",
     };
-    const worker = await startWorker({ port: await freePort(), persistTo, vars });
+    const inspectorPort = await freePort();
+    const worker = await startWorker({ port: await freePort(), persistTo, vars, inspectorPort });
     onEnd(() => worker.stop());
-    const client = apiClient({ url: worker.url, token: "bench" });
+    const client = apiClient({ url: worker.url, token: "bench-admin-token-of-24-characters" });
     const backup = async (db: string) => {
       const json = { tier: "manual", labels: {}, wait: true } as const;
       const run = await bodyOf(client.v1.databases[":db"].backups.$post({ param: { db }, json }));
@@ -60,6 +63,7 @@ export async function withLocalNightjar<T>(
     return await measure({
       sqldUrl: sqld.url,
       client,
+      inspectorPort,
       workerds: workerdsOf(worker.pid),
       backup,
       onEnd,

@@ -2,6 +2,9 @@
  * `npm run bench -- --mb 300`: what a capture by dump costs.
  * `npm run bench -- pages --mb 300 --segments 1,100,1000`: what captures by pages and the page log cost.
  *
+ * `npm run bench -- memory --mb 100`: what an isolate holds while captures, proofs, questions and downloads
+ * run in it at once.
+ *
  * One run on one server; only the ratios mean anything on another machine. Prints a table and JSON, and
  * keeps the JSON in bench/results/.
  */
@@ -12,6 +15,7 @@ import { parseArgs } from "node:util";
 import { printTable } from "../src/cli/output.ts";
 import { VERSION } from "../src/version.ts";
 import { benchCapture } from "./capture.ts";
+import { benchMemory } from "./memory.ts";
 import { benchPages } from "./pages.ts";
 
 const { values, positionals } = parseArgs({
@@ -24,11 +28,12 @@ const { values, positionals } = parseArgs({
 const mb = Number(values.mb);
 if (!Number.isInteger(mb) || mb < 1) throw new Error("--mb must be a whole number of megabytes");
 const [what = "capture"] = positionals;
-if (what !== "capture" && what !== "pages") throw new Error(`there is no bench ${what}`);
+if (what !== "capture" && what !== "pages" && what !== "memory")
+  throw new Error(`there is no bench ${what}`);
 
 const at = new Date().toISOString();
 const machine = `${cpus().length} × ${cpus()[0]?.model}`;
-const lines = what === "pages" ? await pages() : await capture();
+const lines = await { pages, capture, memory: heap }[what]();
 const result = { at, nightjar: VERSION, machine, mb, lines };
 const folder = join(import.meta.dirname, "results");
 const file = join(folder, `${what}-${mb}mb-${at.slice(0, 10)}.json`);
@@ -38,6 +43,12 @@ console.log(JSON.stringify(result));
 
 async function pages() {
   const rows = await benchPages(mb, values.segments.split(",").map(Number));
+  printTable([["", ""], ...rows]);
+  return rows;
+}
+
+async function heap() {
+  const rows = await benchMemory(mb);
   printTable([["", ""], ...rows]);
   return rows;
 }

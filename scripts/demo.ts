@@ -19,7 +19,7 @@ import { loadShop } from "./lib/sample-shop.ts";
 import { freePort, type ServerProcess } from "./lib/server-process.ts";
 import { startSqld } from "./lib/sqld.ts";
 
-const TOKEN = "demo-admin-token";
+const TOKEN = "demo-admin-token-for-this-machine";
 const SHOP = { db: "shop" };
 const CHANGE = "UPDATE customers SET city = '東京' WHERE id <= 25";
 const QUESTION = "SELECT city, count(*) AS n FROM customers GROUP BY city ORDER BY n DESC LIMIT 3";
@@ -92,7 +92,7 @@ async function demo(dir: string): Promise<boolean> {
   const persistTo = join(dir, "cloudflare");
   await migrateLocally(persistTo);
   const DATABASES = JSON.stringify({ shop: { url: sqld.url, badge: "public" } });
-  const vars = { DATABASES, ADMIN_TOKEN: TOKEN, SIGNING_KEY: "demo-signing-key" };
+  const vars = { DATABASES, ADMIN_TOKEN: TOKEN, SIGNING_KEY: "demo-signing-key-for-this-machine" };
   const worker = await startWorker({ port: await freePort(), persistTo, vars });
   servers.push(worker);
   say(`Nightjar at ${worker.url}, with R2, D1, Workflows and Durable Objects of its own`);

@@ -4,7 +4,8 @@
  * database. May be repeated at will: what is there is kept. `--dry-run` prints the commands.
  */
 import { randomBytes } from "node:crypto";
-import { apiClient, bodyOf } from "../src/cli/client.ts";
+import { apiClient, bodyOf, connection } from "../src/cli/client.ts";
+import { printable } from "../src/printable.ts";
 import { askSecret } from "./lib/ask.ts";
 import { pinFirst } from "./lib/pin-first.ts";
 import { deploy, missingSecrets, type Project } from "./lib/provision.ts";
@@ -46,7 +47,7 @@ async function firstRuns(
     );
     return;
   }
-  const client = apiClient({ url, token });
+  const client = apiClient(connection({ NIGHTJAR_URL: url, NIGHTJAR_TOKEN: token }));
   for (const db of databases.keys()) {
     const run = await bodyOf(
       client.v1.databases[":db"].backups.$post({
@@ -54,6 +55,7 @@ async function firstRuns(
         json: { tier: "manual", labels: {}, name: "setup", wait: true },
       }),
     );
-    console.log(`${db}: ${run.state}${run.error === null ? "" : ` (${run.error.message})`}`);
+    const why = run.error === null ? "" : ` (${run.error.message})`;
+    console.log(printable(`${db}: ${run.state}${why}`));
   }
 }

@@ -6,6 +6,7 @@ import { existsSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { messageOf } from "../src/errors.ts";
+import { printableLines } from "../src/printable.ts";
 import { fireCron, migrateLocally, startWorker } from "./lib/local-worker.ts";
 import { ROOT } from "./lib/paths.ts";
 import { loadShop } from "./lib/sample-shop.ts";
@@ -13,7 +14,7 @@ import { refuseBusyPort, type ServerProcess } from "./lib/server-process.ts";
 import { startSqld } from "./lib/sqld.ts";
 
 /** For this machine only: the Worker listens on 127.0.0.1. */
-const TOKEN = "local-admin-token";
+const TOKEN = "local-admin-token-for-this-machine";
 
 /** The options that we must know ourselves; `--port=1`, `--port 1`. */
 function option(args: string[], name: string): string | undefined {
@@ -55,7 +56,7 @@ try {
   await migrateLocally(persistTo);
   const DATABASES = JSON.stringify({ shop: { url: sqld.url, badge: "public" } });
   // Later options win, so that --var DATABASES:… names other databases.
-  const vars = { DATABASES, ADMIN_TOKEN: TOKEN, SIGNING_KEY: "local-signing-key" };
+  const vars = { DATABASES, ADMIN_TOKEN: TOKEN, SIGNING_KEY: "local-signing-key-for-this-machine" };
   const worker = await startWorker({
     port,
     persistTo,
@@ -74,7 +75,9 @@ try {
       return stop(1);
     });
   const tick = () =>
-    fireCron(worker.url).catch((error: unknown) => console.error(`cron: ${messageOf(error)}`));
+    fireCron(worker.url).catch((error: unknown) =>
+      console.error(printableLines(`cron: ${messageOf(error)}`)),
+    );
   setInterval(() => void tick(), 60_000);
   await tick();
 
@@ -92,7 +95,7 @@ In another terminal:
   npm run -s nightjar -- query shop "SELECT city, count(*) FROM customers GROUP BY city"
 `);
 } catch (error) {
-  console.error(messageOf(error));
+  console.error(printableLines(messageOf(error)));
   await Promise.all(servers.map((server) => server.stop()));
   process.exitCode = 1;
 }

@@ -15,8 +15,10 @@ import {
   tableOrJson,
 } from "./config-parts.ts";
 import { DAY, DURATION_FORM, parseDuration } from "./plan/duration.ts";
+import { encode } from "./format/bytes.ts";
 import { lifecycleRules, MAX_LIFECYCLE_RULES } from "./plan/lifecycle.ts";
 import { scheduleMistake } from "./plan/schedule.ts";
+import { sendsTokenInClear } from "./plan/transport.ts";
 import { DEFAULT_RETENTION, FOREVER, type Retention, TIERS } from "./plan/tier.ts";
 import { isTable, issueKeys, issueMessage } from "./schema-issue.ts";
 
@@ -87,11 +89,28 @@ const schedule = v.pipe(
 );
 
 const AGE = `must be ${DURATION_FORM}, or "forever"`;
+
+/** How long a tier is kept, ms. Less than a day would delete backups before anybody could use them. */
 const age = v.pipe(
   v.string(AGE),
   v.check((text) => text === "forever" || parseDuration(text) !== undefined, AGE),
+  v.check((text) => text === "forever" || parseDuration(text)! >= DAY, refuseShort),
   v.transform((text) => (text === "forever" ? FOREVER : parseDuration(text)!)),
 );
+
+/** How far back the page log reaches, ms. */
+const logAge = v.pipe(
+  v.string(`must be ${DURATION_FORM}`),
+  v.check((text) => parseDuration(text) !== undefined, `must be ${DURATION_FORM}`),
+  v.check((text) => parseDuration(text)! >= DAY, refuseShort),
+  v.transform((text) => parseDuration(text)!),
+);
+
+/** `12m` is twelve minutes, and who writes it means months. */
+function refuseShort({ input }: { readonly input: string }): string {
+  const guess = input.endsWith("m") ? `: did you mean ${input}o (months)?` : "";
+  return `must be at least 1d, and ${input} is less${guess}`;
+}
 
 const KEEP_LAST = "must be a whole number from 1 to 1000";
 const RETAIN_KEYS = [...TIERS, "keep-last", "log"];
@@ -125,7 +144,7 @@ const ENTRIES = {
             v.maxValue(1000, KEEP_LAST),
           ),
         ),
-        log: v.optional(duration()),
+        log: v.optional(logAge),
       },
       `must be a table of tiers and ages, like { daily = "30d" }; keys: ${RETAIN_KEYS.join(", ")}`,
     ),
@@ -185,6 +204,19 @@ const databasesSchema = v.pipe(
   ),
 );
 
+/** Bytes of one variable (https://developers.cloudflare.com/workers/platform/limits/#environment-variables). */
+const LARGEST_VARIABLE = 5 * 1024;
+
+/** A token that would cross a network in clear. */
+function clearTextMistake(
+  path: string,
+  { url, token: name }: { url: string; token?: string | undefined },
+): ConfigMistake | undefined {
+  if (name === undefined || !sendsTokenInClear(url)) return undefined;
+  const mend = `must start with libsql:// or https://: http:// would send the token in ${name} in clear`;
+  return { path: `${path}.url`, mend };
+}
+
 function describe(issue: v.BaseIssue<unknown>): ConfigMistake {
   const keys = issueKeys(issue);
   const path = ["DATABASES", ...keys].join(".");
@@ -209,6 +241,11 @@ function readDatabases(raw: unknown): { databases: Databases; mistakes: ConfigMi
   if (unreadable.length > 0) return { databases, mistakes: unreadable };
   const result = v.safeParse(databasesSchema, value);
   if (!result.success) return { databases, mistakes: result.issues.map(describe) };
+  const bytes = encode(typeof raw === "string" ? raw : JSON.stringify(value)).length;
+  if (bytes > LARGEST_VARIABLE) {
+    const mend = `has ${bytes} bytes, and Cloudflare takes ${LARGEST_VARIABLE} in one variable: spread the databases over two Nightjars, each a Worker with a bucket of its own`;
+    return { databases, mistakes: [{ path: "DATABASES", mend }] };
+  }
 
   for (const [name, entry] of Object.entries(result.output)) {
     if (entry.follow !== undefined && entry.capture === "dump") {
@@ -216,7 +253,8 @@ function readDatabases(raw: unknown): { databases: Databases; mistakes: ConfigMi
       const mend = 'needs pages: set `capture` to "auto" or "pages", or remove `follow`';
       return { databases, mistakes: [{ path, mend }] };
     }
-    const mistake = encryptionMistake(`DATABASES.${name}`, entry);
+    const mistake =
+      encryptionMistake(`DATABASES.${name}`, entry) ?? clearTextMistake(`DATABASES.${name}`, entry);
     if (mistake !== undefined) return { databases, mistakes: [mistake] };
     const { log = DEFAULT_LOG, "keep-last": keepLast = 0, ...ages } = entry.retain;
     const chosen = Object.entries(ages).filter(([, kept]) => kept !== undefined);
@@ -249,6 +287,9 @@ function readDatabases(raw: unknown): { databases: Databases; mistakes: ConfigMi
   return { databases, mistakes: [] };
 }
 
+/** Characters that a secret of Nightjar's own needs, so that nobody finds it by trying. */
+const SHORTEST_SECRET = 24;
+
 /**
  * The whole configuration, from the Worker's variables and secrets.
  *
@@ -267,8 +308,17 @@ export function loadConfig(env: Readonly<Record<string, unknown>>): Config {
     });
     return "";
   };
-  const adminToken = secret("ADMIN_TOKEN", "ADMIN_TOKEN");
-  const signingKey = secret("SIGNING_KEY", "SIGNING_KEY");
+  const own = (name: string): string => {
+    const value = secret(name, name);
+    if (value !== "" && value.length < SHORTEST_SECRET)
+      mistakes.push({
+        path: name,
+        mend: `has ${value.length} characters, and needs ${SHORTEST_SECRET}: make one with \`openssl rand -base64 32\``,
+      });
+    return value;
+  };
+  const adminToken = own("ADMIN_TOKEN");
+  const signingKey = own("SIGNING_KEY");
   const tokens = new Map<string, string>();
   const identities = new Map<string, string>();
   for (const { name, tokenSecret, identitySecret } of databases.values()) {

@@ -1,8 +1,10 @@
 import type { Catalog } from "./catalog/open.ts";
 import type { Config } from "./config.ts";
 import type { Deps } from "./deps.ts";
+import type { MemoryBudget } from "./memory-budget.ts";
 import type { Act } from "./proof.ts";
 import type { FarStore } from "./store/far.ts";
+import type { GuardedBucket } from "./store/guarded-bucket.ts";
 
 /** The Workflow that makes backups, as the jobs use it: one instance a run, named by the run's id. */
 export interface BackupWorkflows {
@@ -52,7 +54,7 @@ export interface Followers {
 export interface Context {
   readonly config: Config;
   readonly catalog: Catalog;
-  readonly bucket: R2Bucket;
+  readonly bucket: GuardedBucket;
   readonly workflows: BackupWorkflows;
   readonly proofs: ProofWorkflows;
   readonly copies: CopyWorkflows;
@@ -60,4 +62,6 @@ export interface Context {
   readonly far: FarStore | undefined;
   readonly followers: Followers;
   readonly deps: Deps;
+  /** What everything in the isolate shares. */
+  readonly memory: MemoryBudget;
 }

@@ -30,12 +30,22 @@ export const TRAITS = {
   DATABASE_NOT_FOUND: {
     status: 404,
     retryable: false,
-    hint: "GET /v1/databases lists the configured databases.",
+    hint: "`nightjar status` or GET /v1/databases lists the databases, and those that were removed from the configuration but have backups.",
   },
   BACKUP_NOT_FOUND: {
     status: 404,
     retryable: false,
     hint: "GET /v1/databases/:db/backups lists the backups that exist.",
+  },
+  BACKUP_KNOWN_BAD: {
+    status: 409,
+    retryable: false,
+    hint: "Name another backup by its id: GET /v1/databases/:db/backups lists them.",
+  },
+  DATABASE_NOT_CONFIGURED: {
+    status: 409,
+    retryable: false,
+    hint: "Its backups can still be listed, downloaded and restored. Add the database to DATABASES under this name to back it up again.",
   },
   PIN_NOT_FOUND: {
     status: 404,
@@ -51,6 +61,11 @@ export const TRAITS = {
     status: 422,
     retryable: false,
     hint: "Ask for one of the formats that the message names.",
+  },
+  SCHEMA_UNSAFE: {
+    status: 422,
+    retryable: false,
+    hint: "The database file itself can still be had (`db` or `db.zst`): open it with `sqlite3 -safe`, drop the object that the message names, and back the database up again.",
   },
   LINK_INVALID: {
     status: 403,
@@ -122,6 +137,11 @@ export const TRAITS = {
     retryable: false,
     hint: 'The server offers its pages in no way that Nightjar knows: set the database\'s `capture` to "auto" or "dump", and remove `follow`.',
   },
+  SCHEMA_TOO_LARGE: {
+    status: 422,
+    retryable: false,
+    hint: "Nothing was kept. Spread the tables over several databases, or drop those that nobody uses: about 15,000 tables can be backed up.",
+  },
   MOMENT_UNAVAILABLE: {
     status: 422,
     retryable: false,
@@ -168,6 +188,11 @@ export const TRAITS = {
     retryable: false,
     hint: "The stored bytes are not those that were written: choose another backup.",
   },
+  OBJECT_UNSIGNED: {
+    status: 502,
+    retryable: false,
+    hint: "If an older Nightjar wrote it, or SIGNING_KEY was changed or lost since: `nightjar rebuild --accept-unsigned` takes it as it is. If you do not know who wrote it, look at it first: docs/runbook.md.",
+  },
   COPY_UNAVAILABLE: {
     status: 422,
     retryable: false,
@@ -196,7 +221,7 @@ export const TRAITS = {
   ERASURE_FAILED: {
     status: 422,
     retryable: false,
-    hint: "Nothing was given. Name the tables that the triggers write to in the erasure list too.",
+    hint: "Nothing was given. Choose another backup; or withdraw the entries (`nightjar erasures`), restore, and delete the rows by hand.",
   },
   ENCRYPTION_MISSING: {
     status: 500,
@@ -228,10 +253,20 @@ export const TRAITS = {
     retryable: true,
     hint: "The page log ends there, and the next attempt reads the whole database anew; moments before the damage may still be had.",
   },
+  BUSY: {
+    status: 503,
+    retryable: true,
+    hint: "Try again in a quarter of a minute: backups, proofs, questions and downloads share the 128 MB of a Worker.",
+  },
   CATALOG_FAILED: {
     status: 503,
     retryable: true,
     hint: "D1 did not answer, or lacks its tables: `npx wrangler d1 migrations apply DB --remote` (`--local` for wrangler dev).",
+  },
+  CATALOG_CONFLICT: {
+    status: 409,
+    retryable: false,
+    hint: "The catalog has another row with the same id, or cannot hold this one: compare the two with `nightjar list`.",
   },
   RUN_LOST: {
     status: 500,

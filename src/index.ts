@@ -22,7 +22,9 @@ import { bearerIs } from "./http/auth.ts";
 import { problem } from "./http/problem.ts";
 import { runBackup } from "./jobs/backup.ts";
 import { LogFollower } from "./jobs/follow.ts";
+import { guardedBucket } from "./jobs/guard.ts";
 import { look } from "./jobs/look.ts";
+import { isolateMemory } from "./jobs/memory.ts";
 import { runCopy } from "./jobs/run-copy.ts";
 import { runProof } from "./jobs/run-proof.ts";
 import { keepHouse } from "./jobs/keep-house.ts";
@@ -37,16 +39,18 @@ const PRUNE_CRON = "30 3 * * *";
 
 function contextOf(env: Env): Context {
   const config = loadConfig(env as unknown as Record<string, unknown>);
+  const catalog = openCatalog(env.DB);
   return {
     config,
-    catalog: openCatalog(env.DB),
-    bucket: env.BUCKET,
+    catalog,
+    bucket: guardedBucket(env.BUCKET, catalog, config.signingKey),
     workflows: workflowsOf(env.BACKUP),
     proofs: proofsOf(env.PROOF),
     copies: copiesOf(env.COPIER),
     far: farOf(config, env.COPY_BUCKET),
     followers: followersOf(env.FOLLOWER),
     deps: systemDeps,
+    memory: isolateMemory,
   };
 }
 

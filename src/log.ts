@@ -1,4 +1,5 @@
 import { asNightjarError } from "./errors.ts";
+import { printableJson } from "./printable.ts";
 
 /** What a line says besides. `level` and `event` are the line's own. */
 type Fields = Record<string, string | number | boolean | null | undefined> & {
@@ -6,10 +7,13 @@ type Fields = Record<string, string | number | boolean | null | undefined> & {
   event?: never;
 };
 
-/** One line of JSON per event, as Workers Logs and `wrangler tail` index them. */
+/**
+ * One line of JSON per event, as Workers Logs and `wrangler tail` index them. `wrangler tail` and
+ * `wrangler dev` show it on a terminal: it holds nothing that a terminal would obey.
+ */
 function write(level: "info" | "warn" | "error", event: string, fields: Fields): void {
   const line = { level, event };
-  console[level](JSON.stringify({ ...line, ...fields, ...line }));
+  console[level](printableJson({ ...line, ...fields, ...line }));
 }
 
 export const log = {
@@ -19,7 +23,7 @@ export const log = {
   /** An error that was caught, with its code and hint. */
   error(event: string, thrown: unknown, fields: Fields = {}): void {
     const error = asNightjarError(thrown);
-    write("error", event, { ...fields, ...error.report() });
-    if (error.code === "INTERNAL" && error.cause instanceof Error) console.error(error.cause.stack);
+    const stack = error.code === "INTERNAL" && error.cause instanceof Error && error.cause.stack;
+    write("error", event, { ...fields, ...error.report(), ...(stack && { stack }) });
   },
 };

@@ -1,3 +1,4 @@
+import type { Encoding } from "./format/database-header.ts";
 import type { TableCount, Warning } from "./format/dump-inspector.ts";
 import type { Tier } from "./plan/tier.ts";
 
@@ -72,6 +73,8 @@ export interface SnapshotFacts {
   cursor: PageCursor | null;
   /** The journal mode of the source; the stored file is always in the rollback modes. */
   journal: "wal" | "rollback";
+  /** How its text is encoded, where that is not UTF-8; older manifests do not tell it. */
+  encoding?: Encoding;
 }
 
 /** How a backup's bytes are encrypted: to public keys, so that Nightjar itself cannot read them. */

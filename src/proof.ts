@@ -66,10 +66,43 @@ export function isBad(outcome: Outcome): boolean {
 }
 
 /** Whether a backup is known to be wrong, by the newest proof of each act (null where there is none). */
-export function isKnownBad(backup: { verification: Found | null; drill: Found | null }): boolean {
-  return [backup.verification, backup.drill].some(
-    (found) => found !== null && isBad(found.outcome),
-  );
+export function isKnownBad(backup: Proven<Pick<ProofSummary, "outcome">>): boolean {
+  return badProof(backup) !== null;
 }
 
-type Found = Pick<ProofSummary, "outcome">;
+/** What is known to be wrong with a backup. */
+export interface KnownBad {
+  readonly act: Act;
+  readonly outcome: Outcome;
+  readonly at: string;
+  readonly problem: ErrorReport | null;
+}
+
+/** What the newest proof of each act says against a backup; null where nothing does. */
+export function knownBad(backup: Proven<ProofSummary>): KnownBad | null {
+  const bad = badProof(backup);
+  if (bad === null) return null;
+  const { outcome, at, problem } = bad.found;
+  return { act: bad.act, outcome, at, problem };
+}
+
+/** What is known to be wrong with a backup, as one sentence for people. */
+export function badWords(id: string, { act, outcome, at, problem }: KnownBad): string {
+  const why = problem === null ? "." : `: ${problem.message}`;
+  return `Backup ${id} is known to be bad. Its ${act} of ${at} found it ${outcome}${why}`;
+}
+
+/** The newest proofs of a backup, of each act. */
+interface Proven<F> {
+  readonly verification: F | null;
+  readonly drill: F | null;
+}
+
+function badProof<F extends Pick<ProofSummary, "outcome">>({
+  verification,
+  drill,
+}: Proven<F>): { act: Act; found: F } | null {
+  if (verification !== null && isBad(verification.outcome))
+    return { act: "verify", found: verification };
+  return drill !== null && isBad(drill.outcome) ? { act: "drill", found: drill } : null;
+}

@@ -18,6 +18,8 @@ export interface LocalWorkerOptions {
   persistTo: string;
   /** Variables and secrets. */
   vars: Record<string, string>;
+  /** Where V8's inspector listens; on a free port unless told. */
+  inspectorPort?: number;
   /** Further options of `wrangler dev`. */
   args?: string[];
   onOutput?: (text: string) => void;
@@ -34,9 +36,16 @@ export async function migrateLocally(persistTo: string): Promise<void> {
 
 /** Run the Worker in `wrangler dev`, on 127.0.0.1. */
 export function startWorker(options: LocalWorkerOptions): Promise<ServerProcess> {
-  const { port, persistTo, vars, args = [], onOutput } = options;
+  const { port, persistTo, vars, inspectorPort = 0, args = [], onOutput } = options;
   const named = Object.entries(vars).flatMap(([name, value]) => ["--var", `${name}:${value}`]);
-  const own = ["--ip", "127.0.0.1", "--port", String(port), "--inspector-port", "0"];
+  const own = [
+    "--ip",
+    "127.0.0.1",
+    "--port",
+    String(port),
+    "--inspector-port",
+    String(inspectorPort),
+  ];
   return startServer({
     name: "wrangler dev",
     command: process.execPath,

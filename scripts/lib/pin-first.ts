@@ -1,4 +1,5 @@
-import { apiClient, bodyOf } from "../../src/cli/client.ts";
+import { apiClient, bodyOf, connection } from "../../src/cli/client.ts";
+import { printable } from "../../src/printable.ts";
 
 /** What a later attempt would not change: damaged bytes, in whose place the next good ones are pinned. */
 const CERTAIN = ["OBJECT_CORRUPT", "STORE_LOCKED"];
@@ -19,9 +20,9 @@ export async function pinFirst(url: string | undefined): Promise<void> {
     );
     return;
   }
-  const client = apiClient({ url: NIGHTJAR_URL, token });
+  const client = apiClient(connection({ NIGHTJAR_URL, NIGHTJAR_TOKEN: token }));
   const { failures } = await bodyOf(client.v1.prune.$post({ json: { dryRun: false } }));
-  for (const { id, message } of failures) console.error(`${id}: ${message}`);
+  for (const { id, message } of failures) console.error(printable(`${id}: ${message}`));
   if (failures.some(({ code }) => !CERTAIN.includes(code)))
     throw new Error("Not everything could be pinned: the bucket's lifecycle is left as it was.");
 }

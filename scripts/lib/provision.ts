@@ -1,6 +1,7 @@
 import { parse } from "smol-toml";
 import { type CopyConfig, copySecrets, parseCopy } from "../../src/config-copy.ts";
 import { type Databases, parseDatabases } from "../../src/config.ts";
+import { NightjarError } from "../../src/errors.ts";
 import { lifecycleRules } from "../../src/plan/lifecycle.ts";
 import { LOCK_NAME, lockRules } from "../../src/plan/locks.ts";
 import type { Wrangler } from "./wrangler.ts";
@@ -18,13 +19,22 @@ export type WriteRules = (name: "lifecycle" | "lock", text: string) => Promise<s
 /**
  * Read wrangler.toml, and refuse it before anything is shipped.
  *
- * @throws NightjarError `CONFIG_INVALID` for a mistake in DATABASES or COPY
+ * @throws NightjarError `CONFIG_INVALID` for a mistake in DATABASES or COPY, or outside of [vars]
  */
 export function readProject(toml: string): Project {
   const file = parse(toml) as {
+    DATABASES?: unknown;
+    COPY?: unknown;
     vars?: { DATABASES?: unknown; COPY?: unknown };
     r2_buckets?: { binding: string; bucket_name: string }[];
   };
+  for (const name of ["DATABASES", "COPY"] as const)
+    if (file[name] !== undefined)
+      throw new NightjarError(
+        "CONFIG_INVALID",
+        `wrangler.toml has a table [${name}…], which the Worker would never see.`,
+        { hint: `Write [vars.${name}…] instead.` },
+      );
   const bucket = file.r2_buckets?.find(({ binding }) => binding === "BUCKET");
   if (bucket === undefined) throw new Error("wrangler.toml needs the R2 binding BUCKET.");
   const copy = parseCopy(file.vars?.COPY);

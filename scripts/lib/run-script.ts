@@ -1,7 +1,9 @@
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { messageOf } from "../../src/errors.ts";
+import { messageOf, NightjarError } from "../../src/errors.ts";
+import { lockNotes } from "../../src/plan/locks.ts";
+import { printableLines } from "../../src/printable.ts";
 import { ROOT } from "./paths.ts";
 import { type Project, readProject, type WriteRules } from "./provision.ts";
 import { dryWrangler, type Wrangler, wrangler } from "./wrangler.ts";
@@ -19,6 +21,7 @@ export async function runScript(script: (tools: Script) => Promise<void>): Promi
     const { values } = parseArgs({ options: { "dry-run": { type: "boolean", default: false } } });
     const dryRun = values["dry-run"];
     const project = readProject(await readFile(join(ROOT, "wrangler.toml"), "utf8"));
+    for (const note of lockNotes(project.databases)) console.log(`Note: ${note}`);
     const folder = join(ROOT, ".wrangler");
     await mkdir(folder, { recursive: true });
     const writeRules: WriteRules = async (name, text) => {
@@ -29,7 +32,8 @@ export async function runScript(script: (tools: Script) => Promise<void>): Promi
     const cloudflare = dryRun ? dryWrangler((line) => console.log(line)) : wrangler();
     await script({ wrangler: cloudflare, project, writeRules, dryRun });
   } catch (error) {
-    console.error(messageOf(error));
+    console.error(printableLines(messageOf(error)));
+    if (error instanceof NightjarError) console.error(error.hint);
     process.exitCode = 1;
   }
 }

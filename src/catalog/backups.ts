@@ -1,4 +1,4 @@
-import { and, desc, eq, inArray, lt, or, type SQL, sql } from "drizzle-orm";
+import { and, asc, count, desc, eq, inArray, lt, or, type SQL, sql } from "drizzle-orm";
 import { NightjarError } from "../errors.ts";
 import type { Manifest, Pin } from "../manifest.ts";
 import { isScheduledTier, TIERS } from "../plan/tier.ts";
@@ -27,6 +27,23 @@ export function findBackup(catalog: Catalog, id: string): Promise<Backup | undef
   );
 }
 
+/** The manifests of some backups by their ids; those that are not there are left out. */
+export function manifestsOf(
+  catalog: Catalog,
+  ids: readonly string[],
+): Promise<Map<string, Manifest>> {
+  return query(`reading ${ids.length} manifests`, async () => {
+    const found = new Map<string, Manifest>();
+    for (let at = 0; at < ids.length; at += 90) {
+      const { id, manifest } = backups;
+      const some = inArray(id, ids.slice(at, at + 90)); // D1 takes 100 parameters a query
+      for (const row of await catalog.select({ id, manifest }).from(backups).where(some))
+        found.set(row.id, row.manifest);
+    }
+    return found;
+  });
+}
+
 /** @throws NightjarError `BACKUP_NOT_FOUND`, `CATALOG_FAILED` */
 export async function existingBackup(catalog: Catalog, id: string): Promise<Backup> {
   const backup = await findBackup(catalog, id);
@@ -43,6 +60,33 @@ export function backupOfRun(catalog: Catalog, runId: string): Promise<Backup | u
 
 export function newestBackup(catalog: Catalog, database: string): Promise<Backup | undefined> {
   return newestWhere(catalog, database);
+}
+
+/** The newest backup of a database that no proof has found bad. */
+export function newestGood(catalog: Catalog, database: string): Promise<Backup | undefined> {
+  return newestWhere(
+    catalog,
+    database,
+    sql`${outcomeOf(backups.verification)} IS NOT 'corrupt' AND ${outcomeOf(backups.drill)} IS NOT 'failed'`,
+  );
+}
+
+/** Every database that has backups, and how many, by name; in this order. */
+export function backupCounts(catalog: Catalog): Promise<Map<string, number>> {
+  return query("counting the backups", async () => {
+    const rows = await catalog
+      .select({ database: backups.database, count: count() })
+      .from(backups)
+      .groupBy(backups.database)
+      .orderBy(asc(backups.database));
+    return new Map(rows.map((row) => [row.database, row.count]));
+  });
+}
+
+export function countBackups(catalog: Catalog, database: string): Promise<number> {
+  return query(`counting the backups of ${database}`, () =>
+    catalog.$count(backups, eq(backups.database, database)),
+  );
 }
 
 /** The newest backup of a database that its schedule has made. */

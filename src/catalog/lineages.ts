@@ -122,10 +122,14 @@ export function removeSegments(catalog: Catalog, keys: string[]): Promise<unknow
   );
 }
 
-/** The log goes on in another lineage. */
+/** The log goes on in another lineage; one that has ended already stays as it is. */
 export function endLineage(catalog: Catalog, lineage: string, endedAt: number): Promise<unknown> {
   return query(`ending lineage ${lineage}`, () =>
-    catalog.update(lineages).set({ endedAt }).where(eq(lineages.id, lineage)).run(),
+    catalog
+      .update(lineages)
+      .set({ endedAt })
+      .where(and(eq(lineages.id, lineage), isNull(lineages.endedAt)))
+      .run(),
   );
 }
 

@@ -1,6 +1,6 @@
 import { DrizzleQueryError } from "drizzle-orm";
 import { drizzle, type DrizzleD1Database } from "drizzle-orm/d1";
-import { orFail } from "../errors.ts";
+import { messageOf, NightjarError, orFail } from "../errors.ts";
 
 export type Catalog = DrizzleD1Database;
 
@@ -8,10 +8,13 @@ export function openCatalog(db: D1Database): Catalog {
   return drizzle(db);
 }
 
+/** D1's words for values that no repetition makes fit. */
+const REFUSED = /constraint failed|SQLITE_CONSTRAINT|SQLITE_TOOBIG|string or blob too big/;
+
 /**
  * Run a catalog query; `what` says what it was for.
  *
- * @throws NightjarError `CATALOG_FAILED`
+ * @throws NightjarError `CATALOG_CONFLICT` where the catalog refuses these values, `CATALOG_FAILED`
  */
 export function query<T>(what: string, run: () => Promise<T>): Promise<T> {
   return orFail("CATALOG_FAILED", what, async () => {
@@ -19,7 +22,9 @@ export function query<T>(what: string, run: () => Promise<T>): Promise<T> {
       return await run();
     } catch (thrown) {
       // Drizzle's own message repeats the whole query with its values; D1's words are the cause.
-      throw thrown instanceof DrizzleQueryError ? thrown.cause : thrown;
+      const cause = thrown instanceof DrizzleQueryError ? thrown.cause : thrown;
+      if (!REFUSED.test(messageOf(cause))) throw cause;
+      throw new NightjarError("CATALOG_CONFLICT", `${what}: ${messageOf(cause)}`, { cause });
     }
   });
 }

@@ -152,6 +152,25 @@ export const backups = sqliteTable(
   (table) => [index("backups_by_database").on(table.database, table.takenAt, table.id)],
 );
 
+/**
+ * What Nightjar wrote to the bucket, as R2 answered. Somebody who can write to the bucket cannot write
+ * here, and cannot choose the version of an object: what lies there now is held against these rows.
+ */
+export const objects = sqliteTable(
+  "objects",
+  {
+    key: text().primaryKey(),
+    /** R2's own id of the write; null until the object has been read whole and compared. */
+    version: text(),
+    /** Of the bytes, hexadecimal; null until an object whose origin was accepted is read whole. */
+    sha256: text(),
+    bytes: integer().notNull(),
+    /** When it was last read whole and compared; null for never. */
+    checkedAt: moment("checked_at"),
+  },
+  (table) => [index("objects_by_check").on(table.checkedAt)],
+);
+
 /** Uploads under way: what a killed run leaves in the bucket is found here. */
 export const uploads = sqliteTable(
   "uploads",

@@ -2,6 +2,9 @@ import { closeSync, openSync, readSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import { asNightjarError, messageOf } from "../errors.ts";
 import { readDatabaseHeader } from "../format/database-header.ts";
+import { isOwn } from "../format/table-rows.ts";
+import { checkIntegrity, integrityWords, type SchemaText } from "../format/integrity.ts";
+import { isRandomRowid, isVectorIndex } from "../format/libsql-schema.ts";
 import { CliError, EXIT } from "./exit.ts";
 import type { Found, RestoreOptions } from "./restore-options.ts";
 
@@ -14,17 +17,18 @@ export interface Checked {
   readonly notes: string[];
 }
 
-/** In a schema: what only libSQL reads (`RANDOM ROWID`) or keeps (vector indexes). */
-const LIBSQL_ONLY =
-  "SELECT name FROM sqlite_schema WHERE sql LIKE '%libsql_vector_idx%' OR sql LIKE '%random%rowid%'";
-
 /**
- * Let SQLite check a restored file, with `verify` to the last index entry and row.
+ * Let SQLite check a restored file, with `verify` to the last index entry and row. Rows that break a rule
+ * of their own schema, as they did at the source, and what this SQLite lacks are notes.
  *
  * @throws CliError `failed` when SQLite finds it damaged, or a table has not the rows that it should have;
  *   with the code `SOURCE_MVCC`, `SOURCE_ENCRYPTED` or `PAGES_INVALID` for a file that is not SQLite's
  */
-export function checkFile(file: string, found: Found, options: RestoreOptions): Checked {
+export async function checkFile(
+  file: string,
+  found: Found,
+  options: RestoreOptions,
+): Promise<Checked> {
   refuseForeign(file);
   const database = new DatabaseSync(file, { defensive: false });
   try {
@@ -33,17 +37,26 @@ export function checkFile(file: string, found: Found, options: RestoreOptions): 
       const notes = [`Only libSQL can check what it alone has: ${foreign.join(", ")}.`];
       return { integrity: "not checked", rows: null, words: "Not checked by SQLite.", notes };
     }
+    const schema = readSchema(database);
     const check = options.verify ? "integrity_check" : "quick_check";
-    const faults = database
-      .prepare(`PRAGMA ${check}`)
-      .all()
-      .map((row) => String(Object.values(row)[0]));
-    if (faults.join() !== "ok")
-      throw failed(`SQLite finds the file damaged: ${faults.slice(0, 3).join("; ")}`);
+    const integrity = await checkIntegrity(
+      async (sql) =>
+        database
+          .prepare(sql)
+          .all()
+          .map((row) => String(Object.values(row)[0])),
+      check,
+      schema,
+    );
+    const { damage } = integrity;
+    if (damage.length > 0)
+      throw failed(`SQLite finds the file damaged: ${damage.slice(0, 3).join("; ")}`);
+    const told = integrityWords(integrity);
+    const notes = told === undefined ? [] : [`SQLite's ${check}: ${told}.`];
     if (!options.verify)
-      return { integrity: "ok", rows: null, words: "SQLite finds it sound.", notes: [] };
+      return { integrity: "ok", rows: null, words: "SQLite finds it sound.", notes };
     const rows = options.schemaOnly ? 0 : countRows(database, found, options);
-    return { integrity: "ok", rows, words: `SQLite finds it sound; ${rows} rows.`, notes: [] };
+    return { integrity: "ok", rows, words: `SQLite finds it sound; ${rows} rows.`, notes };
   } catch (error) {
     if (error instanceof CliError) throw error;
     throw failed(`SQLite cannot read the file: ${messageOf(error)}`);
@@ -75,15 +88,29 @@ function startOf(file: string): Uint8Array {
   }
 }
 
-/** With this pragma SQLite goes on behind a statement of the schema that it cannot parse. */
+/** What only libSQL reads (`RANDOM ROWID`) or keeps (vector indexes). */
 function libsqlOnly(database: DatabaseSync): string[] {
+  // With this pragma SQLite goes on after a statement of the schema that it cannot parse.
   database.exec("PRAGMA writable_schema=ON");
-  const names = database
-    .prepare(LIBSQL_ONLY)
-    .all()
-    .map(({ name }) => String(name));
+  const names = readSchema(database)
+    .filter(({ type, sql }) =>
+      type === "index" ? isVectorIndex(sql ?? "") : type === "table" && isRandomRowid(sql ?? ""),
+    )
+    .map(({ name }) => name);
   database.exec("PRAGMA writable_schema=RESET");
   return names;
+}
+
+function readSchema(database: DatabaseSync): SchemaText[] {
+  return database
+    .prepare("SELECT type, name, tbl_name, sql FROM sqlite_schema")
+    .all()
+    .map(({ type, name, tbl_name: table, sql }) => ({
+      type: String(type),
+      name: String(name),
+      table: String(table),
+      sql: sql === null ? null : String(sql),
+    }));
 }
 
 function countRows(
@@ -103,10 +130,12 @@ function countRows(
       .map(({ name }) => ({ name: String(name), rows: undefined }));
   let total = 0;
   for (const { name, rows } of counted) {
-    if (rows === null || /^sqlite_/i.test(name)) continue;
+    if (rows === null || isOwn(name)) continue;
     if (chosen !== undefined && !chosen.includes(name.toLowerCase())) continue;
     const quoted = `"${name.replaceAll('"', '""')}"`;
-    const found = Number(database.prepare(`SELECT count(*) AS n FROM ${quoted}`).get()!["n"]);
+    const found = Number(
+      database.prepare(`SELECT count(*) AS n FROM ${quoted} NOT INDEXED`).get()!["n"],
+    );
     if (rows !== undefined && (fewer.has(name.toLowerCase()) ? found > rows : rows !== found))
       throw failed(`The table ${name} has ${found} rows, and the backup ${rows}`);
     total += found;

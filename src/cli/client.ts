@@ -1,6 +1,8 @@
 import { hc, type ClientResponse } from "hono/client";
 import { messageOf } from "../errors.ts";
+import { readJson, readText } from "../read-body.ts";
 import type { App } from "../http/app.ts";
+import { sendsTokenInClear } from "../plan/transport.ts";
 import { CliError, EXIT } from "./exit.ts";
 
 export interface Connection {
@@ -22,8 +24,41 @@ export function connection(env: Readonly<Record<string, string | undefined>>): C
     });
   if (!/^https?:\/\//.test(url!) || !URL.canParse(url!))
     throw new CliError(EXIT.usage, "NIGHTJAR_URL must start with https:// or http://.");
+  const { username, password } = new URL(url!);
+  if (username + password !== "")
+    throw new CliError(EXIT.usage, "NIGHTJAR_URL must hold no credentials.", {
+      hint: "NIGHTJAR_TOKEN is the only one that Nightjar takes.",
+    });
+  refuseClearToken("NIGHTJAR_URL", url!, "NIGHTJAR_TOKEN");
+  refuseUnsendable("NIGHTJAR_TOKEN", token!);
   return { url: url!.replace(/\/+$/, ""), token: token! };
 }
+
+/** @throws CliError `usage` where a token would cross the network without TLS; never quotes it */
+export function refuseClearToken(what: string, url: string, token: string): void {
+  if (!sendsTokenInClear(url)) return;
+  throw new CliError(
+    EXIT.usage,
+    `${what} is an address without TLS on another machine: everybody on the way could read ${token}.`,
+    { hint: "Use https://. http:// is taken for this machine only (localhost, 127.0.0.1, [::1])." },
+  );
+}
+
+/** @throws CliError `usage` for a token that no HTTP header can hold; never quotes it */
+export function refuseUnsendable(name: string, token: string): void {
+  if (/^[\x21-\x7e]+$/.test(token)) return;
+  throw new CliError(
+    EXIT.usage,
+    `${name} holds a space, a line break or another character that no token has.`,
+    {
+      hint: "Copy the token again, without quotes around it.",
+    },
+  );
+}
+/** The longest answer that is taken, which the list of a million backups would not reach; bytes. */
+const LONGEST_ANSWER = 256 * 1024 * 1024;
+/** A refusal with its hint; bytes. */
+const LONGEST_PROBLEM = 1024 * 1024;
 
 /** A typed client for Nightjar's API. */
 export function apiClient({ url, token }: Connection) {
@@ -43,7 +78,8 @@ export async function bodyOf<R extends ClientResponse<unknown, number, string>>(
   sent: Promise<R>,
 ): Promise<Json<R>> {
   const response = await reach(sent);
-  if (response.ok) return (await response.json()) as Json<R>;
+  if (response.ok)
+    return (await reach(readJson(response as unknown as Response, LONGEST_ANSWER))) as Json<R>;
   throw await refusal(response);
 }
 
@@ -61,10 +97,10 @@ export async function reach<R>(sent: Promise<R>): Promise<R> {
 /** The error that a refused request stands for. */
 export async function refusal(response: {
   status: number;
-  text(): Promise<string>;
+  body: ReadableStream<Uint8Array> | null;
 }): Promise<CliError> {
   const exit = response.status < 500 ? EXIT.refused : EXIT.unavailable;
-  const text = await response.text();
+  const text = await readText(response, LONGEST_PROBLEM).catch(() => "");
   try {
     const { detail, hint, code } = JSON.parse(text) as Record<string, unknown>;
     if (typeof detail === "string")

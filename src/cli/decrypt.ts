@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { createReadStream, createWriteStream } from "node:fs";
-import { rename, rm, stat } from "node:fs/promises";
+import { stat } from "node:fs/promises";
 import { pipeline } from "node:stream/promises";
 import { asNightjarError, messageOf } from "../errors.ts";
 import { decrypt } from "../format/age.ts";
@@ -16,6 +16,8 @@ import { eraseFromFile } from "./erase-file.ts";
 import { CliError, EXIT } from "./exit.ts";
 import { readIdentities } from "./identity.ts";
 import { makeLink } from "./link.ts";
+import { nameFile } from "./name-file.ts";
+import { createPrivate, withUnfinished } from "./unfinished.ts";
 
 /** What the catalog knows of an encrypted backup. */
 export interface Sealed {
@@ -33,6 +35,7 @@ export interface Sealed {
  * are stored, and what comes out of them too; then rows on the erasure list are deleted.
  *
  * @param identity the path of a file of identities
+ * @param replaces whether a file of this name is replaced
  * @returns the bytes written, and how many entries of the erasure list were applied
  * @throws CliError
  */
@@ -43,6 +46,7 @@ export async function saveDecrypted(
   identity: string | undefined,
   file: string,
   quiet: boolean,
+  replaces = false,
 ): Promise<{ bytes: number; erasures: number }> {
   const stored = storedFormat(backup.kind, true);
   const compressed = stored.replace(".age", "");
@@ -68,15 +72,12 @@ export async function saveDecrypted(
   const { url } = await makeLink(client, backup.id, stored, "6h");
   const sealed = `${file}.${process.pid}.age`;
   const part = `${file}.${process.pid}.opened`;
-  try {
+  return withUnfinished([sealed, part], async () => {
     await saveVerified(url, { sha256: backup.stored.sha256, gzipped: false }, sealed, quiet);
     await openSealed(backup, format, identities, erasures, sealed, part);
-    await rename(part, file);
+    await nameFile(part, file, replaces);
     return { bytes: (await stat(file)).size, erasures: erasures.length };
-  } finally {
-    await rm(sealed, { force: true });
-    await rm(part, { force: true });
-  }
+  });
 }
 
 /**
@@ -102,7 +103,7 @@ export async function openSealed(
   try {
     await pipeline(
       text ? eraseFromDump(content, erasures, () => {}) : content,
-      createWriteStream(part, { flags: "wx" }),
+      createWriteStream(part, { fd: createPrivate(part) }),
     );
   } catch (thrown) {
     const { code, hint } = asNightjarError(thrown);
@@ -116,7 +117,7 @@ export async function openSealed(
     throw new CliError(EXIT.failed, `What is in the ${kind} is not what was captured.`, {
       hint: "Choose another backup; nothing was kept.",
     });
-  if (format === "db" && erasures.length > 0) eraseFromFile(part, erasures);
+  if (format === "db" && erasures.length > 0) await eraseFromFile(part, erasures);
 }
 
 /** The entries of the erasure list that concern a backup: Nightjar cannot apply them to what it cannot read. */

@@ -1,6 +1,5 @@
 import { createHash } from "node:crypto";
 import { createWriteStream } from "node:fs";
-import { rename, rm } from "node:fs/promises";
 import { pipeline } from "node:stream/promises";
 import { createGunzip } from "node:zlib";
 import { messageOf } from "../errors.ts";
@@ -8,8 +7,10 @@ import type { Encryption } from "../manifest.ts";
 import { storedFormat } from "../plan/formats.ts";
 import { reach, refusal } from "./client.ts";
 import { CliError, EXIT } from "./exit.ts";
+import { nameFile } from "./name-file.ts";
 import { size } from "./output.ts";
 import { Progress } from "./progress.ts";
+import { createPrivate, withUnfinished } from "./unfinished.ts";
 
 /** What the catalog knows of a backup's bytes. */
 interface Hashed {
@@ -47,6 +48,7 @@ export function checked(backup: Hashed, format: string): string {
  * Download a link into a part file, check it against its hash where there is one, and only then name it
  * `file`. A download that is made on the way breaks off when anything is wrong.
  *
+ * @param replaces whether a file of this name is replaced
  * @returns the bytes written
  * @throws CliError `failed` when the bytes are cut or not those that they should be
  */
@@ -55,15 +57,14 @@ export async function saveVerified(
   expected: Digest | undefined,
   file: string,
   quiet: boolean,
+  replaces = false,
 ): Promise<number> {
   const part = `${file}.${process.pid}.part`;
-  try {
+  return withUnfinished([part], async () => {
     const bytes = await save(url, expected, part, quiet);
-    await rename(part, file);
+    await nameFile(part, file, replaces);
     return bytes;
-  } finally {
-    await rm(part, { force: true });
-  }
+  });
 }
 
 async function save(
@@ -94,7 +95,7 @@ async function save(
         gunzip?.end();
         await hashing;
       },
-      createWriteStream(part, { flags: "wx" }),
+      createWriteStream(part, { fd: createPrivate(part) }),
     );
   } catch (error) {
     throw new CliError(EXIT.failed, `The download broke off: ${messageOf(error)}`, {

@@ -1,8 +1,9 @@
 import { backup, database, json } from "./args.ts";
 import type { Client } from "./client.ts";
 import { CliError, EXIT } from "./exit.ts";
-import { allBackups, findBackup } from "./link.ts";
+import { allBackups, findBackup, newestBackup } from "./link.ts";
 import { Progress } from "./progress.ts";
+import { GOES_ON, ifStopped } from "./unfinished.ts";
 
 /** The arguments of a command on one backup of a database, or on every one. */
 export const eachArgs = {
@@ -17,6 +18,7 @@ export type Listed = Awaited<ReturnType<typeof allBackups>>[number];
 
 /**
  * Do `act` to the backup that is named, or with --all to every one that is `wanted`, one after the other.
+ * The newest may be one that is known to be bad: to look at it again gives nobody its content.
  *
  * @param verb what is being done, for the progress
  * @returns what `act` gave for each, and when the backup was taken
@@ -33,12 +35,16 @@ export async function eachBackup<T>(
     throw new CliError(EXIT.usage, "--all and --backup exclude each other.");
   const found = args.all
     ? (await allBackups(client, args.database)).filter(wanted)
-    : [await findBackup(client, args.database, args.backup)];
+    : [
+        args.backup === "latest"
+          ? await newestBackup(client, args.database)
+          : await findBackup(client, args.database, args.backup),
+      ];
   const progress = new Progress(args.json);
   const done: (T & { takenAt: string })[] = [];
   for (const { id, takenAt } of found) {
     progress.show(`${verb} ${id} (${done.length + 1} of ${found.length})`);
-    done.push({ ...(await act(id)), takenAt });
+    done.push({ ...(await ifStopped(GOES_ON, () => act(id))), takenAt });
   }
   progress.end();
   return done;

@@ -10,6 +10,9 @@ export const EXIT = {
   refused: 3,
   /** Nightjar could not be reached, or had a fault of its own. */
   unavailable: 4,
+  /** Ctrl-C, and a request to end: 128 and the signal's number, as shells count. */
+  interrupted: 130,
+  terminated: 143,
 } as const;
 
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT];

@@ -12,6 +12,9 @@ import { Progress } from "./progress.ts";
 /** What stands in Nightjar's SQL as a comment because only libSQL can do it. */
 const NEEDS_LIBSQL = /^-- needs libSQL: (.*)$/gm;
 
+/** The longest statement that is loaded: a string of JavaScript holds a few more; bytes. */
+const LONGEST_STATEMENT = 500_000_000;
+
 /** The bytes behind a link. @throws CliError as `reach` */
 export async function linkedBytes(url: string): Promise<AsyncIterable<Uint8Array>> {
   const response = await reach(fetch(url));
@@ -37,16 +40,18 @@ export async function loadSql(
   const hash = createHash("sha256");
   const selector = new SqlSelector(selection);
   const leftOut: string[] = [];
-  let wanted: Uint8Array[] = [];
+  let wanted: Buffer[] = [];
   let committed = false;
   let bytes = 0;
-  const scanner = new SqlScanner(({ bytes: statement }) => {
+  const scanner = new SqlScanner(({ bytes: statement, length }) => {
+    if (length > statement.length)
+      throw new Error(`a statement has ${length} bytes, of ${LONGEST_STATEMENT} at the most`);
     const text = Buffer.from(statement.buffer, statement.byteOffset, statement.length);
     if (text.length < 10 && text.toString("latin1") === "COMMIT;") committed = true;
     const taken = selector.take(statement);
     // A copy, on a line of its own: its text may end in a comment.
     if (taken !== undefined) wanted.push(Buffer.concat([taken, Buffer.from("\n")]));
-  }, Infinity);
+  }, LONGEST_STATEMENT);
   try {
     database.exec("PRAGMA foreign_keys=OFF; BEGIN");
     for await (const chunk of source) {
@@ -56,8 +61,11 @@ export async function loadSql(
       if (chunk.includes(45))
         for (const [, sql] of Buffer.from(chunk).toString().matchAll(NEEDS_LIBSQL))
           leftOut.push(sql);
-      if (wanted.length > 0) database.exec(Buffer.concat(wanted).toString());
-      wanted = [];
+      if (wanted.length > 0) {
+        const sql = wanted.length === 1 ? wanted[0]! : Buffer.concat(wanted);
+        wanted = [];
+        database.exec(sql.toString());
+      }
       progress.show(`loading ${size(bytes)} of SQL`);
     }
     database.exec("COMMIT");

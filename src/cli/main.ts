@@ -3,7 +3,10 @@ import { type ArgsDef, type CommandDef, defineCommand, runCommand, showUsage } f
 import { messageOf } from "../errors.ts";
 import { VERSION } from "../version.ts";
 import { CliError, EXIT, type ExitCode } from "./exit.ts";
+import { print, printAside, printJsonError } from "./output.ts";
+import { clearLine } from "./progress.ts";
 import { refuseMistakes } from "./refuse-mistakes.ts";
+import { removeUnfinished } from "./unfinished.ts";
 
 // eslint-disable-next-line typescript/no-explicit-any -- each command has arguments of its own
 type Command = CommandDef<any>;
@@ -37,7 +40,7 @@ const main = defineCommand({
 async function run(argv: string[]): Promise<ExitCode> {
   const [name = "", ...rest] = argv;
   if (name === "--version") {
-    console.log(VERSION);
+    print(VERSION);
     return EXIT.ok;
   }
   const load = Object.hasOwn(commands, name) ? commands[name] : undefined;
@@ -64,16 +67,34 @@ async function run(argv: string[]): Promise<ExitCode> {
 function report(error: unknown, json: boolean): ExitCode {
   if (error instanceof CliError) {
     const { message, hint, code, exit } = error;
-    if (json) console.error(JSON.stringify({ error: { message, hint, code } }));
-    else console.error(`nightjar: ${message}${hint === undefined ? "" : `\n  ${hint}`}`);
+    if (json) printJsonError({ error: { message, hint, code } });
+    else {
+      printAside(`nightjar: ${message}`);
+      if (hint !== undefined && hint !== "") printAside(`  ${hint}`);
+    }
     return exit;
   }
-  console.error(`nightjar: ${messageOf(error)}`);
+  printAside(`nightjar: ${messageOf(error)}`);
   if (error instanceof Error && error.name === "CLIError") {
-    console.error("  See nightjar --help");
+    printAside("  See nightjar --help");
     return EXIT.usage;
   }
   return EXIT.failed;
 }
 
+/** Leave nothing half done on this machine, tell what is so elsewhere, and end. */
+function stop(signal: string, exit: ExitCode): never {
+  clearLine();
+  const hint = removeUnfinished();
+  process.exit(
+    report(
+      new CliError(exit, `Stopped by ${signal}.`, { hint, code: "STOPPED" }),
+      process.argv.includes("--json"),
+    ),
+  );
+}
+
+process.umask(0o077); // databases and dumps are for nobody but the user who asked for them
+process.on("SIGINT", () => stop("SIGINT", EXIT.interrupted));
+process.on("SIGTERM", () => stop("SIGTERM", EXIT.terminated));
 process.exitCode = await run(process.argv.slice(2));

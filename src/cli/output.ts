@@ -1,25 +1,64 @@
-import { stripVTControlCharacters, styleText } from "node:util";
-
-/** Print a result for programs: one JSON document on standard output. */
-export function printJson(value: unknown): void {
-  console.log(JSON.stringify(value, undefined, 2));
-}
+import { styleText } from "node:util";
+import { printable, printableJson } from "../printable.ts";
 
 type Style = Parameters<typeof styleText>[0];
 
-/** Colour a text where standard output is a terminal that wants it. */
-export function paint(style: Style, text: string): string {
-  return styleText(style, text, { stream: process.stdout });
+/** A text that has a colour where it is printed to a terminal that wants one. */
+export interface Painted {
+  readonly style: Style;
+  readonly text: string;
+}
+
+/** A part of a line: words from anywhere, which are printed as they can be shown. */
+export type Part = string | Painted;
+
+export function paint(style: Style, text: string): Painted {
+  return { style, text };
+}
+
+/** Print one line of a result on standard output. What would change the terminal is shown, not done. */
+export function print(...parts: readonly Part[]): void {
+  console.log(lineFor(process.stdout, parts));
+}
+
+/** Print one line for the user on standard error, where a program that reads the result does not see it. */
+export function printAside(...parts: readonly Part[]): void {
+  console.error(lineFor(process.stderr, parts));
+}
+
+/** Print a result for programs: one JSON document on standard output. */
+export function printJson(value: unknown): void {
+  console.log(printableJson(value, 2));
+}
+
+/** Print an error for programs: one line of JSON on standard error. */
+export function printJsonError(value: unknown): void {
+  console.error(printableJson(value));
+}
+
+function lineFor(stream: NodeJS.WriteStream, parts: readonly Part[]): string {
+  return parts
+    .map((part) =>
+      typeof part === "string"
+        ? printable(part)
+        : styleText(part.style, printable(part.text), { stream }),
+    )
+    .join("");
 }
 
 /** Print rows in columns that line up, the first row as the head. */
-export function printTable(rows: readonly (readonly string[])[]): void {
-  const width = (text: string) => stripVTControlCharacters(text).length;
+export function printTable(rows: readonly (readonly Part[])[]): void {
+  const width = (part: Part) => printable(typeof part === "string" ? part : part.text).length;
   const widths = rows[0]!.map((_, at) => Math.max(...rows.map((row) => width(row[at]!))));
   rows.forEach((row, index) => {
-    const cells = row.map((cell, at) => cell + " ".repeat(widths[at]! - width(cell)));
-    const line = cells.join("  ").trimEnd();
-    console.log(index === 0 ? paint("dim", line) : line);
+    const last = row.findLastIndex((cell) => width(cell) > 0);
+    const line = row.slice(0, last + 1).flatMap((cell, at) => {
+      const gap = at === last ? "" : " ".repeat(widths[at]! - width(cell) + 2);
+      return [cell, gap];
+    });
+    if (index === 0)
+      print(...line.map((part) => (typeof part === "string" ? paint("dim", part) : part)));
+    else print(...line);
   });
 }
 
@@ -50,7 +89,7 @@ export function sizes({ kind, raw, stored }: Sized): string {
 const COPY_STYLES = { copied: "green", copying: "yellow", failed: "red" } as const;
 
 /** How a second copy stands, in a word; nothing where there is none. */
-export function copyWord(copy: { state: keyof typeof COPY_STYLES } | null): string {
+export function copyWord(copy: { state: keyof typeof COPY_STYLES } | null): Part {
   return copy === null ? "" : paint(COPY_STYLES[copy.state], copy.state);
 }
 

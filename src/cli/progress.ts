@@ -1,3 +1,5 @@
+import { printable } from "../printable.ts";
+
 /** Elsewhere than on a terminal a line is shown once in so long, ms. */
 const LINE_EVERY = 2000;
 
@@ -18,11 +20,17 @@ export class Progress {
     if (!this.#terminal && Date.now() - this.#shownAt < LINE_EVERY) return;
     this.#shownAt = Date.now();
     this.#last = text;
-    process.stderr.write(this.#terminal ? `\r\u001B[2K${text}` : `${text}\n`);
+    const line = printable(text);
+    process.stderr.write(this.#terminal ? `\r\u001B[2K${line}` : `${line}\n`);
   }
 
   /** Clear the changing line, so that what follows stands alone. */
   end(): void {
-    if (this.#terminal && this.#last !== "") process.stderr.write("\r\u001B[2K");
+    if (this.#terminal && this.#last !== "") clearLine();
   }
+}
+
+/** Take away the line that changes, where there may be one. */
+export function clearLine(): void {
+  if (process.stderr.isTTY) process.stderr.write("\r\u001B[2K");
 }

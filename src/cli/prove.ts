@@ -3,7 +3,8 @@ import type { Act, Outcome } from "../proof.ts";
 import { apiClient, bodyOf, type Client, connection } from "./client.ts";
 import { eachArgs, eachBackup } from "./each-backup.ts";
 import { CliError, EXIT } from "./exit.ts";
-import { moment, paint, printJson, printTable } from "./output.ts";
+import { moment, paint, print, printJson, printTable } from "./output.ts";
+import { Progress } from "./progress.ts";
 
 const GOOD: readonly Outcome[] = ["verified", "passed"];
 
@@ -15,11 +16,21 @@ export function proveCommand(act: Act, description: string) {
     async run({ args }) {
       const client = apiClient(connection(process.env));
       const proofs = await eachBackup(client, args, act, (id) => prove(client, act, id));
-      if (args.json) printJson(args.all ? { proofs } : proofs[0]);
-      else show(proofs);
+      const log =
+        args.all && act === "verify" ? await verifyLog(client, args.database, args.json) : null;
+      if (args.json) printJson(args.all ? { proofs, log } : proofs[0]);
+      else {
+        show(proofs);
+        if (log !== null) showLog(log);
+      }
       const bad = proofs.filter(({ outcome }) => !GOOD.includes(outcome));
       if (bad.length > 0)
         throw new CliError(EXIT.failed, worst(bad), { hint: bad[0]!.problem?.hint ?? "" });
+      const [damaged] = log?.damaged ?? [];
+      if (damaged !== undefined)
+        throw new CliError(EXIT.failed, `The page log is damaged: ${damaged.error.message}`, {
+          hint: "The log has ended, and the next backup reads the whole database. Moments that need the damaged segment cannot be had.",
+        });
     },
   });
 }
@@ -29,6 +40,38 @@ function prove(client: Client, act: Act, id: string) {
   return bodyOf(route[act].$post({ param: { id } }));
 }
 
+/** Read the page log of a database back, a part of it a call. */
+async function verifyLog(client: Client, database: string, quiet: boolean) {
+  const progress = new Progress(quiet);
+  const found = { segments: 0, bytes: 0, damaged: [] as Damaged[] };
+  for (let after: string | null | undefined; after !== null;) {
+    const part = await bodyOf(
+      client.v1.databases[":db"].log.verify.$post({
+        param: { db: database },
+        json: after === undefined ? {} : { after },
+      }),
+    );
+    found.segments += part.segments;
+    found.bytes += part.bytes;
+    found.damaged.push(...part.damaged);
+    after = part.next;
+    progress.show(`verify ${found.segments} segments of the page log`);
+  }
+  progress.end();
+  return found;
+}
+
+interface Damaged {
+  key: string;
+  error: { message: string };
+}
+
+function showLog({ segments, damaged }: { segments: number; damaged: readonly Damaged[] }): void {
+  const good = segments - damaged.length;
+  if (segments > 0) print(`${good} of ${segments} segments of the page log are good.`);
+  for (const { error } of damaged) print(paint("red", "BAD "), ` ${error.message}`);
+}
+
 type Proven = Awaited<ReturnType<typeof prove>> & { takenAt: string };
 
 function show(proofs: readonly Proven[]): void {
@@ -36,8 +79,8 @@ function show(proofs: readonly Proven[]): void {
     const [{ checks, recoveryMs, outcome }] = proofs as [Proven];
     const no = outcome === "unproven" ? paint("yellow", "??  ") : paint("red", "BAD ");
     for (const { name, ok, detail } of checks)
-      console.log(`${ok ? paint("green", "ok  ") : no} ${name}: ${detail}`);
-    if (recoveryMs !== null) console.log(`Restored in ${(recoveryMs / 1000).toFixed(1)} s.`);
+      print(ok ? paint("green", "ok  ") : no, ` ${name}: ${detail}`);
+    if (recoveryMs !== null) print(`Restored in ${(recoveryMs / 1000).toFixed(1)} s.`);
   } else
     printTable([
       ["backup", "taken", "outcome", "first bad place"],
@@ -49,7 +92,7 @@ function show(proofs: readonly Proven[]): void {
       ]),
     ]);
   const good = proofs.filter(({ outcome }) => GOOD.includes(outcome)).length;
-  console.log(
+  print(
     proofs.length === 1
       ? `Backup ${proofs[0]!.backup}: ${outcomeOf(proofs[0]!)}.`
       : `${good} of ${proofs.length} backups are good.`,

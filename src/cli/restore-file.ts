@@ -1,5 +1,5 @@
-import { constants, createReadStream } from "node:fs";
-import { copyFile, lstat, rename, rm } from "node:fs/promises";
+import { createReadStream } from "node:fs";
+import { lstat, rm } from "node:fs/promises";
 import { DatabaseSync } from "node:sqlite";
 import { isWhole, lowerName, type Selection, selectionOf } from "../format/selection.ts";
 import { stamp } from "../plan/stamp.ts";
@@ -8,9 +8,11 @@ import { saveVerified } from "./download.ts";
 import { CliError, EXIT } from "./exit.ts";
 import { checkFile } from "./check-file.ts";
 import { linkedBytes, loadSql } from "./load-sql.ts";
-import { printJson, size } from "./output.ts";
+import { nameFile, setAside } from "./name-file.ts";
+import { print, printAside, printJson, size } from "./output.ts";
 import { type Found, findSubject, type RestoreOptions } from "./restore-options.ts";
-import { refuseTarget, target } from "./target.ts";
+import { refuseOpenDatabase, refuseTarget, target } from "./target.ts";
+import { copyPrivate, withUnfinished } from "./unfinished.ts";
 
 /** What SQLite keeps beside a database that is open, or was not closed well. */
 const BESIDE = ["-wal", "-journal", "-shm"];
@@ -49,26 +51,27 @@ export async function restoreToFile(
   if (options.dryRun) return printPlan(found, options, file, aside);
 
   const made = `${file}.${process.pid}.restoring`;
-  try {
-    const leftOut = await make(found, options, selection, made, file);
-    const checked = checkFile(made, found, options);
-    if (aside !== null) await rename(file, aside);
-    await rename(made, file);
-    const bytes = (await lstat(file)).size;
-    const notes = [
-      ...leftOut.map((sql) => `needs libSQL, and is left out: ${sql}`),
-      ...checked.notes,
-      ...erasedNotes(found),
-    ];
-    if (json) printJson({ file, bytes, asOf: found.asOf, movedAside: aside, ...checked, notes });
-    else {
-      for (const note of notes) console.error(`Note: ${note}`);
-      if (aside !== null) console.log(`What stood there before is ${aside}.`);
-      console.log(`${file}: ${size(bytes)}, ${found.what}, as of ${found.asOf}. ${checked.words}`);
-    }
-  } finally {
-    for (const suffix of ["", ...BESIDE]) await rm(made + suffix, { force: true });
-  }
+  await withUnfinished(
+    [made, `${made}.sql`, ...BESIDE.map((suffix) => made + suffix)],
+    async () => {
+      const leftOut = await make(found, options, selection, made, file);
+      const checked = await checkFile(made, found, options);
+      const kept = aside === null ? null : await setAside(file, aside);
+      await nameFile(made, file, there);
+      const bytes = (await lstat(file)).size;
+      const notes = [
+        ...leftOut.map((sql) => `needs libSQL, and is left out: ${sql}`),
+        ...checked.notes,
+        ...erasedNotes(found),
+      ];
+      if (json) printJson({ file, bytes, asOf: found.asOf, movedAside: kept, ...checked, notes });
+      else {
+        for (const note of notes) printAside(`Note: ${note}`);
+        if (kept !== null) print(`What stood there before is ${kept}.`);
+        print(`${file}: ${size(bytes)}, ${found.what}, as of ${found.asOf}. ${checked.words}`);
+      }
+    },
+  );
 }
 
 function erasedNotes({ erasures }: Found): string[] {
@@ -97,7 +100,7 @@ async function make(
     await saveVerified(url, digest, made, json);
     return [];
   }
-  if (dataOnly) await copyFile(file, made, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
+  if (dataOnly) copyPrivate(file, made);
   // Defensive SQLite refuses the tables that virtual tables keep their content in.
   const database = new DatabaseSync(made, { defensive: false });
   try {
@@ -140,21 +143,6 @@ function refusePart(selection: Selection): void {
   throw new CliError(EXIT.refused, "An encrypted snapshot is restored as a whole.", {
     hint: "Restore it to a file, and take the tables from there: sqlite3 whole.db '.dump users' | sqlite3 part.db",
   });
-}
-
-/** A database beside which SQLite keeps a log is open, or was not closed well: the log is of its old bytes. */
-async function refuseOpenDatabase(file: string): Promise<void> {
-  for (const suffix of BESIDE.slice(0, 2)) {
-    const beside = await lstat(file + suffix).catch(() => undefined);
-    if (beside !== undefined && beside.size > 0)
-      throw new CliError(
-        EXIT.usage,
-        `${file}${suffix} is there: the database is in use, or was not closed.`,
-        {
-          hint: "Close what uses it (sqlite3 <file> 'PRAGMA wal_checkpoint(TRUNCATE)'), or name another file.",
-        },
-      );
-  }
 }
 
 /** A dump sets its virtual tables up by hand, which only works for all of it at once. */
@@ -242,12 +230,12 @@ function printPlan(
     });
     return;
   }
-  console.log(`Would restore ${what} as of ${asOf} (${kind}, ${size(bytes)}) to ${file}.`);
-  if (only !== null) console.log(`Only the ${only}.`);
+  print(`Would restore ${what} as of ${asOf} (${kind}, ${size(bytes)}) to ${file}.`);
+  if (only !== null) print(`Only the ${only}.`);
   if (options.tables !== undefined && chosen === undefined)
-    console.log(`Only the tables ${options.tables.join(", ")}.`);
+    print(`Only the tables ${options.tables.join(", ")}.`);
   for (const { name, rows } of chosen ?? [])
-    console.log(`  ${name}${rows === null ? "" : `: ${rows} rows`}`);
-  if (aside !== null) console.log(`What stands there would become ${aside}.`);
-  console.log(loss.words);
+    print(`  ${name}${rows === null ? "" : `: ${rows} rows`}`);
+  if (aside !== null) print(`What stands there would become ${aside}.`);
+  print(loss.words);
 }

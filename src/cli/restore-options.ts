@@ -5,6 +5,7 @@ import { saveDecrypted } from "./decrypt.ts";
 import { type Digest, digestIn } from "./download.ts";
 import { findBackup, makeLink } from "./link.ts";
 import { earliestOf, uncertainty } from "./moment.ts";
+import { printWarnings } from "./warnings.ts";
 
 /** What every restore is asked for, wherever it goes. */
 export interface RestoreOptions {
@@ -78,6 +79,7 @@ export async function findSubject(
     };
   }
   const found = await findBackup(client, db, backup);
+  printWarnings(found);
   const asOf = found.snapshot?.committedAt ?? found.takenAt;
   const erased = concerning(erasures, found.takenAt);
   const { encryption } = found;

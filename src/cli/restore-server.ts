@@ -1,10 +1,13 @@
+import { readJson } from "../read-body.ts";
 import type { Plan, RestoreProgress as Step, Restored } from "../restore-report.ts";
 import { type Client, reach, refusal } from "./client.ts";
 import { CliError, EXIT } from "./exit.ts";
 import { findBackup } from "./link.ts";
-import { printJson, size } from "./output.ts";
+import { print, printJson, size } from "./output.ts";
 import { Progress } from "./progress.ts";
 import type { RestoreOptions } from "./restore-options.ts";
+import { ifStopped } from "./unfinished.ts";
+import { printWarnings } from "./warnings.ts";
 
 type Target = { url: string; token?: string; namespace?: string } | { database: string };
 
@@ -14,6 +17,12 @@ type Line =
   | Step
   | { done: Restored }
   | { error: { code: string; message: string; hint: string } };
+
+/** What is so of a target whose restore was not heard to its end. */
+const INCOMPLETE =
+  "A target that is not complete has the table _nightjar_restore. Run the same restore again: it wipes such a target and starts anew.";
+/** No line of the Worker's answer is longer, a plan with every table included; bytes. */
+const LONGEST_LINE = 64 * 1024 * 1024;
 
 /** Let the Worker restore into a server, and show how it gets on. @throws CliError */
 export async function restoreToServer(
@@ -30,24 +39,29 @@ export async function restoreToServer(
     // The server names the ways that it takes when this is none of them.
     way: (way ?? "auto") as "auto",
   };
-  const response = await reach(
-    at === undefined
-      ? client.v1.backups[":id"].restore.$post({
-          param: { id: (await findBackup(client, db, options.backup)).id },
-          json: body,
-        })
-      : client.v1.databases[":db"].restore.$post({ param: { db }, json: { at, ...body } }),
-  );
-  if (!response.ok || response.body === null) throw await refusal(response);
+  const backup = at === undefined ? await findBackup(client, db, options.backup) : undefined;
+  // The plan's notes tell the rest.
+  if (backup !== undefined) printWarnings({ ...backup, warnings: [] });
+  const send = async () => {
+    const response = await reach(
+      backup !== undefined
+        ? client.v1.backups[":id"].restore.$post({ param: { id: backup.id }, json: body })
+        : client.v1.databases[":db"].restore.$post({ param: { db }, json: { at: at!, ...body } }),
+    );
+    if (!response.ok || response.body === null) throw await refusal(response);
+    return response as { body: ReadableStream<Uint8Array> };
+  };
   if (dryRun) {
-    const { plan } = (await response.json()) as { plan: Plan };
+    const { plan } = (await readJson(await send(), LONGEST_LINE)) as { plan: Plan };
     if (options.json) printJson(plan);
-    else for (const line of planLines(plan)) console.log(line);
+    else for (const line of planLines(plan)) print(line);
     return;
   }
-  const done = await follow(response.body, options.json);
+  const done = await ifStopped(`This stops the restore. ${INCOMPLETE}`, async () =>
+    follow((await send()).body, options.json),
+  );
   if (options.json) printJson(done);
-  else for (const line of doneLines(done)) console.log(line);
+  else for (const line of doneLines(done)) print(line);
 }
 
 async function follow(body: ReadableStream<Uint8Array>, quiet: boolean): Promise<Restored> {
@@ -71,6 +85,7 @@ async function* linesOf(body: ReadableStream<Uint8Array>): AsyncIterable<Line> {
     for await (const chunk of body as unknown as AsyncIterable<Uint8Array>) {
       const lines = (rest + decoder.decode(chunk, { stream: true })).split("\n");
       rest = lines.pop()!;
+      if (rest.length > LONGEST_LINE) throw brokenOff("Nightjar's answer has a line without end");
       for (const line of lines) yield JSON.parse(line) as Line;
     }
   } catch (error) {
@@ -82,7 +97,7 @@ async function* linesOf(body: ReadableStream<Uint8Array>): AsyncIterable<Line> {
 function brokenOff(why: string): CliError {
   return new CliError(EXIT.failed, `${why}; the restore has stopped or goes on unseen.`, {
     code: "RESTORE_UNHEARD",
-    hint: "A target that is not complete has the table _nightjar_restore. Run the same restore again: it wipes such a target and starts anew.",
+    hint: INCOMPLETE,
   });
 }
 

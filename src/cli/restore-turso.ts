@@ -5,7 +5,7 @@ import { pageFormOf } from "../format/first-page.ts";
 import { isWhole, selectionOf } from "../format/selection.ts";
 import { type Client, reach, refusal } from "./client.ts";
 import { CliError, EXIT } from "./exit.ts";
-import { printJson, size } from "./output.ts";
+import { print, printJson, size } from "./output.ts";
 import { Progress } from "./progress.ts";
 import { type Found, findSubject, type RestoreOptions } from "./restore-options.ts";
 import {
@@ -17,6 +17,7 @@ import {
   type NewDatabase,
   shapeOf,
 } from "./turso-platform.ts";
+import { ifStopped } from "./unfinished.ts";
 
 const startedSchema = v.object({
   chunk_size: v.pipe(v.number(), v.integer(), v.minValue(1)),
@@ -65,15 +66,21 @@ export async function restoreToTurso(
     });
   if (options.dryRun) {
     if (options.json) printJson({ ...plan(found), org, group, name: wanted.name });
-    else
-      console.log(
-        `Would make the database ${wanted.name} in ${org}, group ${group}, and upload ${found.what} as of ${found.asOf} (${size(found.bytes)}).\n${found.loss.words}`,
+    else {
+      const what = `${found.what} as of ${found.asOf} (${size(found.bytes)})`;
+      print(
+        `Would make the database ${wanted.name} in ${org}, group ${group}, and upload ${what}.`,
       );
+      print(found.loss.words);
+    }
     return;
   }
-  const url = await upload(found, base, { ...wanted, org, group }, new Progress(options.json));
+  const url = await ifStopped(
+    `The new database ${wanted.name} may be there, and incomplete: remove it with \`turso db destroy ${wanted.name}\`, then run the command again.`,
+    () => upload(found, base, { ...wanted, org, group }, new Progress(options.json)),
+  );
   if (options.json) printJson({ url, name: wanted.name, asOf: found.asOf, bytes: found.bytes });
-  else console.log(`${url}: ${size(found.bytes)}, ${found.what}, as of ${found.asOf}.`);
+  else print(`${url}: ${size(found.bytes)}, ${found.what}, as of ${found.asOf}.`);
 }
 
 function plan({ what, kind, asOf, bytes, loss }: Found) {

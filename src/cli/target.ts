@@ -23,3 +23,18 @@ export async function refuseTarget(file: string, force: boolean): Promise<void> 
       hint: "Name another file with --output, or replace it with --force.",
     });
 }
+
+/** A database beside which SQLite keeps a log is open, or was not closed well: the log is of its old bytes. */
+export async function refuseOpenDatabase(file: string): Promise<void> {
+  for (const suffix of ["-wal", "-journal"]) {
+    const beside = await lstat(file + suffix).catch(() => undefined);
+    if (beside !== undefined && beside.size > 0)
+      throw new CliError(
+        EXIT.usage,
+        `${file}${suffix} is there: the database is in use, or was not closed.`,
+        {
+          hint: "Close what uses it (sqlite3 <file> 'PRAGMA wal_checkpoint(TRUNCATE)'), or name another file.",
+        },
+      );
+  }
+}

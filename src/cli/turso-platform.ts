@@ -1,6 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import * as v from "valibot";
 import { messageOf } from "../errors.ts";
+import { refuseClearToken } from "./client.ts";
+import { readJson, readText } from "../read-body.ts";
 import { CliError, EXIT } from "./exit.ts";
 
 /** Turso's platform API (https://docs.turso.tech/api-reference), unless the variable that Turso's own CLI reads names another. */
@@ -9,6 +11,9 @@ const API = "https://api.turso.tech";
 /** How often a request is tried, and the first pause, ms; each is twice the one before. */
 const TRIES = 5;
 const FIRST_PAUSE = 500;
+
+/** Longer answers than this are not Turso's; bytes. */
+const LONGEST_ANSWER = 1024 * 1024;
 
 /** Where a new database is to be made. */
 export interface NewDatabase {
@@ -32,6 +37,7 @@ export function apiBase(env: Readonly<Record<string, string | undefined>>): stri
   const base = env["TURSO_API_BASEURL"] ?? API;
   if (!URL.canParse(base) || !/^https?:/.test(base))
     throw new CliError(EXIT.usage, "TURSO_API_BASEURL must start with https:// or http://.");
+  refuseClearToken("TURSO_API_BASEURL", base, "the platform token");
   return base.replace(/\/+$/, "");
 }
 
@@ -56,7 +62,9 @@ export async function createForUpload(base: string, wanted: NewDatabase): Promis
     again: [429],
   });
   const { database } = await shapeOf(response, madeSchema, "creating the database");
-  return { url: `${new URL(base).protocol}//${database.Hostname}` };
+  const url = `${new URL(base).protocol}//${database.Hostname}`;
+  refuseClearToken(`The new database ${name}`, url, "its token");
+  return { url };
 }
 
 /** A token for one hour that may write to the database. @throws CliError */
@@ -106,7 +114,7 @@ export async function call(url: string, request: Call): Promise<Response> {
       await sleep(FIRST_PAUSE * 2 ** (tries - 1));
       continue;
     }
-    const said = (broken ? answer : await answer.text().catch(() => "")).replaceAll(
+    const said = (broken ? answer : await readText(answer).catch(() => "")).replaceAll(
       token,
       "[token]",
     );
@@ -133,7 +141,7 @@ export async function shapeOf<S extends v.GenericSchema>(
   schema: S,
   what: string,
 ): Promise<v.InferOutput<S>> {
-  const value: unknown = await response.json().catch(() => undefined);
+  const value = await readJson(response, LONGEST_ANSWER).catch(() => undefined);
   const result = v.safeParse(schema, value);
   if (result.success) return result.output;
   throw new CliError(EXIT.failed, `Turso, ${what}: an answer that Nightjar does not know.`, {

@@ -1,12 +1,17 @@
-import { paint } from "./output.ts";
+import { badWords, type KnownBad } from "../proof.ts";
+import { paint, printAside } from "./output.ts";
 
-interface Warned {
+/** What a backup has to say before anybody restores it. */
+export interface Warned {
   id: string;
+  knownBad: KnownBad | null;
   warnings: readonly { where: string; count: number; message: string }[];
 }
 
 /** Tell on standard error what a reader must know before restoring a backup. */
-export function printWarnings({ id, warnings }: Warned): void {
+export function printWarnings({ id, knownBad, warnings }: Warned): void {
+  if (knownBad !== null)
+    printAside(paint(["bold", "red"], "WARNING"), `: ${badWords(id, knownBad)}`);
   for (const { where, count, message } of warnings)
-    console.error(`${paint("yellow", "warning")}: backup ${id}, ${where} (${count}): ${message}`);
+    printAside(paint("yellow", "warning"), `: backup ${id}, ${where} (${count}): ${message}`);
 }

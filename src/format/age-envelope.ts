@@ -1,5 +1,5 @@
 import { NightjarError } from "../errors.ts";
-import { concat, decode } from "./bytes.ts";
+import { concat, copyOf, decode } from "./bytes.ts";
 
 const VERSION = "age-encryption.org/v1";
 /** A header of a few recipients has some hundred bytes. */
@@ -32,7 +32,7 @@ export class EnvelopeInspector {
   push(chunk: Uint8Array): void {
     this.#bytes += chunk.length;
     if (this.#header !== undefined) return;
-    this.#start.push(chunk.slice());
+    this.#start.push(copyOf(chunk));
     const start = concat(this.#start, this.#bytes);
     this.#start = [start];
     this.#header = readHeader(start);

@@ -1,3 +1,4 @@
+import { copyOf } from "./bytes.ts";
 import { Decrypter, Encrypter } from "age-encryption";
 import { messageOf, NightjarError } from "../errors.ts";
 
@@ -69,7 +70,7 @@ function streamOf(source: Bytes): ReadableStream<Uint8Array> {
         const next = await iterator.next();
         if (next.done === true) controller.close();
         // A copy: the stream asks for the next chunk, whose memory may be the same, before it is done.
-        else controller.enqueue(next.value.slice());
+        else controller.enqueue(copyOf(next.value));
       },
       async cancel() {
         await iterator.return?.();

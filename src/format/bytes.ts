@@ -14,6 +14,11 @@ export function startsWith(bytes: Uint8Array, prefix: Uint8Array): boolean {
   return true;
 }
 
+/** The bytes in memory of their own. A Buffer's `slice()` would only be another view of its memory. */
+export function copyOf(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(bytes);
+}
+
 /** The pieces, `length` bytes in all, in one array. */
 export function concat(pieces: readonly Uint8Array[], length: number): Uint8Array {
   const whole = new Uint8Array(length);
@@ -30,7 +35,7 @@ export async function gather(source: AsyncIterable<Uint8Array>): Promise<Uint8Ar
   const pieces: Uint8Array[] = [];
   let length = 0;
   for await (const piece of source) {
-    pieces.push(piece.slice());
+    pieces.push(copyOf(piece));
     length += piece.length;
   }
   return concat(pieces, length);

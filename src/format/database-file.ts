@@ -1,5 +1,11 @@
+import { copyOf } from "./bytes.ts";
 import { NightjarError } from "../errors.ts";
-import { type DatabaseHeader, readDatabaseHeader, withJournal } from "./database-header.ts";
+import {
+  type DatabaseHeader,
+  type Encoding,
+  readDatabaseHeader,
+  withJournal,
+} from "./database-header.ts";
 import { lockPage, type Page } from "./page.ts";
 
 /**
@@ -7,8 +13,8 @@ import { lockPage, type Page } from "./page.ts";
  * logs leave out) empty, and the header such that the file opens anywhere without a WAL.
  *
  * @param pages in ascending order
- * @returns the pages; the journal mode that the source had and its `user_version`, once the first one
- *   has passed
+ * @returns the pages; the journal mode that the source had, its `user_version` and the encoding of its
+ *   text, once the first one has passed
  * @throws NightjarError `PAGES_INVALID` while reading: a page is missing, or the header is another's
  */
 export function databasePages(
@@ -19,9 +25,11 @@ export function databasePages(
   pages: AsyncIterable<readonly Page[]>;
   journal(): DatabaseHeader["journal"];
   userVersion(): number;
+  encoding(): Encoding;
 } {
   let journal: DatabaseHeader["journal"] = "rollback";
   let userVersion = 0;
+  let encoding: Encoding = "UTF-8";
   const lock = lockPage(pageSize);
 
   async function* inPlace(): AsyncIterable<readonly Page[]> {
@@ -37,7 +45,7 @@ export function databasePages(
         }
         if (page.pgno !== next) throw missing(next);
         if (next++ === 1) {
-          ({ journal, userVersion } = checkHeader(page.data, pageSize, pageCount));
+          ({ journal, userVersion, encoding } = checkHeader(page.data, pageSize, pageCount));
           placed.push({ pgno: 1, data: withJournal(page.data, "rollback") });
         } else placed.push(page);
       }
@@ -49,7 +57,12 @@ export function databasePages(
     }
     if (next !== pageCount + 1) throw missing(next);
   }
-  return { pages: inPlace(), journal: () => journal, userVersion: () => userVersion };
+  return {
+    pages: inPlace(),
+    journal: () => journal,
+    userVersion: () => userVersion,
+    encoding: () => encoding,
+  };
 }
 
 /** The pages of a database file, in batches whose memory the next ones use again. */
@@ -68,7 +81,7 @@ export async function* pagesInFile(
       rest.set(chunk.subarray(0, at), held);
       held += at;
       if (held === pageSize) {
-        batch.push({ pgno: ++pgno, data: rest.slice() });
+        batch.push({ pgno: ++pgno, data: copyOf(rest) });
         held = 0;
       }
     }

@@ -1,5 +1,5 @@
 import { NightjarError } from "../errors.ts";
-import { encode, startsWith } from "./bytes.ts";
+import { copyOf, encode, startsWith } from "./bytes.ts";
 import type { Page } from "./page.ts";
 
 /** What the first 100 bytes of an SQLite database say (https://sqlite.org/fileformat2.html#the_database_header). */
@@ -11,7 +11,12 @@ export interface DatabaseHeader {
   readonly journal: "wal" | "rollback";
   /** The application's own number: `PRAGMA user_version`. */
   readonly userVersion: number;
+  readonly encoding: Encoding;
 }
+
+/** In what form a database stores all of its text. */
+export type Encoding = "UTF-8" | "UTF-16le" | "UTF-16be";
+const ENCODINGS: readonly Encoding[] = ["UTF-8", "UTF-16le", "UTF-16be"];
 
 const MAGIC = encode("SQLite format 3\0");
 const WRITE_VERSION = 18;
@@ -48,6 +53,8 @@ export function readDatabaseHeader(page: Uint8Array): DatabaseHeader {
     pageCount: versionValidFor === changeCounter && count > 0 ? count : null,
     journal: page[READ_VERSION] === WAL ? "wal" : "rollback",
     userVersion: view.getInt32(60),
+    // 0 in a database that nothing was ever written to.
+    encoding: ENCODINGS[view.getUint32(56) - 1] ?? "UTF-8",
   };
 }
 
@@ -100,7 +107,7 @@ export function checkFirstPage({ pgno, data }: Page): void {
  * opens anywhere, read-only places too; libSQL servers want theirs in `wal` mode.
  */
 export function withJournal(page: Uint8Array, journal: DatabaseHeader["journal"]): Uint8Array {
-  const copy = page.slice();
+  const copy = copyOf(page);
   copy[WRITE_VERSION] = copy[READ_VERSION] = journal === "wal" ? WAL : ROLLBACK;
   return copy;
 }

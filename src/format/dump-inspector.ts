@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { NightjarError } from "../errors.ts";
-import { decode, encode, startsWith } from "./bytes.ts";
-import { findMigrationTable, type MigrationTable, newestMigration } from "./migrations.ts";
+import { copyOf, decode, encode, startsWith } from "./bytes.ts";
+import { findMigrationTable, NewestMigration } from "./migrations.ts";
 import { SqlScanner, type Statement } from "./sql-scanner.ts";
 
 /** Something that the dump says of itself and that a reader must know before restoring it. */
@@ -62,7 +62,7 @@ export class DumpInspector {
   #committed = false;
   /** The last bytes so far, as many as `TAIL` has. */
   #tail = "";
-  #migration: { table: MigrationTable; columns: string; newest: string | undefined } | undefined;
+  #migration: { create: string; newest: NewestMigration } | undefined;
   /** The table of the last row and the bytes that its rows begin with. */
   #current: { prefix: Uint8Array; count: TableCount; migrations: boolean } | undefined;
 
@@ -91,14 +91,11 @@ export class DumpInspector {
         "DUMP_INCOMPLETE",
         `The dump does not end with a COMMIT; it stops after ${this.#length} bytes and ${this.#statements} statements.`,
       );
-    const { newest, table, columns } = this.#migration ?? {};
+    const { table, name } = this.#migration?.newest ?? {};
     return {
       tables: [...this.#tables.values()],
       schemaHash: this.#schema.digest("hex"),
-      migration:
-        newest === undefined
-          ? null
-          : { table: table!.name, name: newestMigration(table!, columns!, newest) },
+      migration: name === undefined ? null : { table: table!, name },
       warnings: [...this.#warnings.values()],
     };
   }
@@ -128,14 +125,14 @@ export class DumpInspector {
       }
       if (OWN_TABLES.has(name)) return;
       this.#current = {
-        prefix: bytes.slice(0, end + 1),
+        prefix: copyOf(bytes.subarray(0, end + 1)),
         count: this.#count(name),
-        migrations: this.#migration?.table.name === name,
+        migrations: this.#migration?.newest.table === name,
       };
     }
     const { count, migrations } = this.#current;
     count.rows = (count.rows ?? 0) + 1;
-    if (migrations) this.#migration!.newest = decode(bytes);
+    if (migrations) this.#migration!.newest.addInsert(this.#migration!.create, decode(bytes));
     if (statement.bareInfinity) this.#warn("INFINITY", count.name);
     if (statement.nul) this.#warn("NUL_IN_TEXT", count.name);
   }
@@ -155,7 +152,7 @@ export class DumpInspector {
     if (name === undefined) return;
     this.#count(name);
     const table = findMigrationTable(name);
-    if (table !== undefined) this.#migration = { table, columns: sql, newest: undefined };
+    if (table !== undefined) this.#migration = { create: sql, newest: new NewestMigration(table) };
   }
 
   #count(name: string): TableCount {

@@ -1,12 +1,14 @@
+import { Buffer } from "node:buffer";
 import { NightjarError } from "../errors.ts";
 import { concat, decode, encode } from "./bytes.ts";
-import { createdColumns } from "./created-columns.ts";
+import { type CreatedColumn, readColumns } from "./created-columns.ts";
 import { type Erased, type Erasure, isErased } from "./erasure.ts";
 import { lowerName } from "./selection.ts";
 import { readSqlHead } from "./sql-head.ts";
-import { insertedRow } from "./sql-literal.ts";
+import { type FullText, fullTextOf, names, virtualName } from "./full-text.ts";
+import { realText } from "./real-text.ts";
+import { insertedRow, type LiteralKind } from "./sql-literal.ts";
 import { SqlScanner } from "./sql-scanner.ts";
-import { isFullText } from "./virtual-module.ts";
 
 /** The longest statement that is looked at; bytes. */
 const MAX_STATEMENT = 32 * 1024 * 1024;
@@ -17,8 +19,8 @@ const LINE = encode("\n");
  * are; white space and comments between statements do not.
  *
  * @param erased is filled while the dump passes
- * @throws NightjarError `ERASURE_FAILED` for a row that cannot be judged, and for full-text indexes,
- *   which keep the words of rows that are gone; whatever `dump` throws
+ * @throws NightjarError `ERASURE_FAILED` for a row that cannot be judged, and for a full-text index that
+ *   keeps the words of rows that are gone; whatever `dump` throws
  */
 export async function* eraseFromDump(
   dump: AsyncIterable<Uint8Array>,
@@ -45,58 +47,135 @@ export async function* eraseFromDump(
 
 class DumpFilter {
   readonly #entries: Map<string, Erasure[]>;
-  readonly #columns = new Map<string, string[]>();
+  /** The columns of every table that was created so far, by its name in lower case; of the list's only. */
+  readonly #columns = new Map<string, CreatedColumn[]>();
+  readonly #created = new Set<string>();
   readonly #rows = new Map<string, number>();
   readonly #unapplied = new Map<string, { table: string; column: string }>();
+  readonly #fullTexts: FullText[] = [];
+  /** The triggers of the tables on the list. */
+  readonly #triggers: { table: string; sql: string }[] = [];
 
   constructor(erasures: readonly Erasure[]) {
     this.#entries = Map.groupBy(erasures, ({ table }) => lowerName(table));
   }
 
   keeps(statement: Uint8Array): boolean {
-    const { does, table } = readSqlHead(statement);
-    const entries = this.#entries.get(lowerName(table));
-    if (does === "create-table" && entries !== undefined)
-      this.#columns.set(lowerName(table), createdColumns(decode(statement)));
-    if (does !== "insert") return true;
-    if (table === "sqlite_schema") refuseSchemaRow(decode(statement));
-    if (entries === undefined) return true;
-    const row = insertedRow(decode(statement));
-    const columns = (row?.columns ?? this.#columns.get(lowerName(table)))?.map(lowerName);
-    if (row === undefined || columns?.length !== row.values.length)
-      throw unreadable(`a row of ${table} that cannot be read`);
-    for (const entry of entries) {
-      const at = columns.indexOf(lowerName(entry.column));
-      const value = row.values[at];
-      if (at === -1)
-        this.#unapplied.set(`${table} ${entry.column}`, { table, column: entry.column });
-      else if (value != null && isErased(entry, value)) {
-        this.#rows.set(table, (this.#rows.get(table) ?? 0) + 1);
-        return false;
-      }
+    const { does, table: name } = readSqlHead(statement);
+    const table = lowerName(name);
+    const entries = this.#entries.get(table);
+    if (does === "create-table") {
+      this.#created.add(table);
+      if (entries !== undefined) this.#columns.set(table, readColumns(decode(statement)));
     }
-    return true;
+    if (does === "create-trigger" && entries !== undefined) {
+      this.#triggers.push({ table, sql: decode(statement) });
+      this.#refuseWords();
+    }
+    if (does !== "insert") return true;
+    if (table === "sqlite_schema") this.#schemaRow(decode(statement));
+    return entries === undefined || !this.#isErased(name, decode(statement), entries);
   }
 
+  /** @throws NightjarError `ERASURE_FAILED` */
   report(): Erased {
+    for (const { name, content, own } of this.#fullTexts)
+      if (this.#rows.size > 0 && !own && content !== "" && !this.#created.has(content))
+        throw keepsWords(name, content); // a view, whose rows may be those that are erased
     const tables = [...this.#rows].map(([table, rows]) => ({ table, rows }));
     return { tables, unapplied: [...this.#unapplied.values()] };
+  }
+
+  #isErased(table: string, insert: string, entries: readonly Erasure[]): boolean {
+    const created = this.#columns.get(lowerName(table));
+    const row = insertedRow(insert);
+    const columns =
+      row?.columns ?? created?.filter(({ generated }) => !generated).map(({ name }) => name);
+    if (row === undefined || created === undefined || columns?.length !== row.values.length)
+      throw unreadable(`a row of ${table} that cannot be read`);
+    const places = columns.map(lowerName);
+    for (const entry of entries) {
+      const wanted = lowerName(entry.column);
+      const column = created.find(({ name }) => lowerName(name) === wanted);
+      const at = places.indexOf(wanted);
+      if (column === undefined) {
+        this.#unapplied.set(`${table} ${entry.column}`, { table, column: entry.column });
+        continue;
+      }
+      if (at === -1)
+        throw unreadable(
+          `rows of ${table} without their column ${entry.column}, which is computed`,
+        );
+      if (!matches(entry, row.kinds[at]!, row.values[at]!, column)) continue;
+      this.#rows.set(table, (this.#rows.get(table) ?? 0) + 1);
+      this.#refuseWords();
+      return true;
+    }
+    return false;
+  }
+
+  /**
+   * A row of the schema makes a virtual table. sqld puts the schema's own text into it without doubling
+   * its quotes, so that the row is no SQL, and other rows may be taken for a part of it; a server that
+   * doubles them is understood too.
+   *
+   * @throws NightjarError `ERASURE_FAILED` where other rows are in it, and for a virtual table on the list
+   */
+  #schemaRow(row: string): void {
+    const [, ...texts] = row.split(/'(?=CREATE\s+VIRTUAL\b)/i);
+    for (const text of texts)
+      for (const sql of [text, text.replaceAll("''", "'")]) {
+        const name = virtualName(sql);
+        if (name !== undefined && this.#entries.has(lowerName(name)))
+          throw unreadable(`${name} as a virtual table, whose rows are in other tables`);
+        const fullText = fullTextOf(sql);
+        if (fullText !== undefined) this.#fullTexts.push(fullText);
+      }
+    if (row.includes(";\nINSERT INTO "))
+      throw unreadable("a virtual table with a quote in its text, which hides rows");
+    this.#refuseWords();
+  }
+
+  /** @throws NightjarError `ERASURE_FAILED` where a full-text index keeps the words of rows that are gone */
+  #refuseWords(): void {
+    for (const { name, content } of this.#fullTexts)
+      for (const table of this.#rows.keys()) {
+        const lower = lowerName(table);
+        const filled = this.#triggers.some(
+          (trigger) => trigger.table === lower && names(trigger.sql, name),
+        );
+        if (content === lower || filled) throw keepsWords(name, table);
+      }
   }
 }
 
 /**
- * A row of the schema makes a virtual table. sqld puts the schema's own text into it without doubling its
- * quotes, so that the row is no SQL, and other rows may be taken for a part of it; a server that doubles
- * them is understood too.
+ * Whether an entry names a value of a dump. sqld writes whole REALs as integers: where the column does
+ * not tell which it was, nobody can.
  *
- * @throws NightjarError `ERASURE_FAILED` for a full-text index, and where other rows are in it
+ * @throws NightjarError `ERASURE_FAILED` then
  */
-function refuseSchemaRow(row: string): void {
-  const [, ...texts] = row.split(/'(?=CREATE\s+VIRTUAL\b)/i);
-  if (texts.some((sql) => isFullText(sql) || isFullText(sql.replaceAll("''", "'"))))
-    throw unreadable("a full-text index, which keeps the words of the rows");
-  if (row.includes(";\nINSERT INTO "))
-    throw unreadable("a virtual table with a quote in its text, which hides rows");
+function matches(
+  entry: Erasure,
+  kind: LiteralKind,
+  text: string | null,
+  { name, affinity }: CreatedColumn,
+): boolean {
+  if (text === null) return false;
+  if (kind === "blob") return isErased(entry, Buffer.from(text, "hex"));
+  if (kind === "text") return isErased(entry, text);
+  const whole = /^-?[0-9]+$/.test(text) ? BigInt(text) : undefined;
+  const real = realText(Number(text));
+  if (whole === undefined || affinity === "real" || BigInt.asIntN(64, whole) !== whole)
+    return isErased(entry, real);
+  const integer = isErased(entry, String(whole));
+  if (affinity !== "none") return integer;
+  if (!integer && !isErased(entry, real)) return false;
+  throw unreadable(`${text} in the column ${name}, which may have been ${whole} or ${real}`);
+}
+
+function keepsWords(index: string, table: string): NightjarError {
+  return unreadable(`the full-text index ${index}, which keeps the words of rows of ${table}`);
 }
 
 function unreadable(what: string): NightjarError {
@@ -104,7 +183,7 @@ function unreadable(what: string): NightjarError {
     "ERASURE_FAILED",
     `The dump has ${what}: its erasure list cannot be applied.`,
     {
-      hint: "Nothing was given. Restore a backup by pages, or load the stored dump with your own tools and delete the rows there.",
+      hint: "Nothing was given. Restore a backup by pages; or withdraw the entries (`nightjar erasures`), load the dump, and delete the rows by hand.",
     },
   );
 }

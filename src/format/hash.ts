@@ -53,6 +53,7 @@ export async function* verified(
   try {
     for await (const chunk of source) {
       meter.update(chunk);
+      if (meter.bytes > expected.bytes) break; // it goes on, perhaps without end
       if (held !== undefined) yield held;
       held = chunk;
     }

@@ -51,7 +51,7 @@ export class PageAudit {
 
   constructor(size: DatabaseSize) {
     this.#size = size;
-    this.#ledger = new PageLedger(size.pageSize, size.pageCount);
+    this.#ledger = new PageLedger(size.pageSize);
   }
 
   /** Bytes of memory that the audit holds for what it has seen of the pages, pointer maps aside. */

@@ -1,3 +1,4 @@
+import { PageNumbers } from "./page-numbers.ts";
 import { FILE_HEADER, INTERIOR_INDEX, isInterior, LEAF_INDEX, LEAF_TABLE } from "./btree-kind.ts";
 
 /**
@@ -6,23 +7,19 @@ import { FILE_HEADER, INTERIOR_INDEX, isInterior, LEAF_INDEX, LEAF_TABLE } from 
  */
 export class PageCensus {
   /** Cells of leaf pages, by page; interior pages of index trees hold rows too. */
-  readonly #rows: Uint16Array;
+  readonly #rows = new PageNumbers(Uint16Array);
   readonly #children = new Map<number, Uint32Array>();
-
-  constructor(pageCount: number) {
-    this.#rows = new Uint16Array(pageCount + 1);
-  }
 
   add(pgno: number, page: Uint8Array): void {
     const at = pgno === 1 ? FILE_HEADER : 0;
     const kind = page[at]!;
     const cells = (page[at + 3]! << 8) | page[at + 4]!;
-    if (kind === LEAF_TABLE || kind === LEAF_INDEX) this.#rows[pgno] = cells;
+    if (kind === LEAF_TABLE || kind === LEAF_INDEX) this.#rows.set(pgno, cells);
     else if (isInterior(kind)) {
       const children = childrenOf(page, at, cells);
       if (children === undefined) return; // a free or overflow page that only looks like one
       this.#children.set(pgno, children);
-      if (kind === INTERIOR_INDEX) this.#rows[pgno] = cells;
+      if (kind === INTERIOR_INDEX) this.#rows.set(pgno, cells);
     }
   }
 
@@ -32,7 +29,7 @@ export class PageCensus {
     const waiting = [root];
     const seen = new Set<number>(); // a damaged tree must not lead round in circles
     for (let pgno = waiting.pop(); pgno !== undefined; pgno = waiting.pop()) {
-      rows += this.#rows[pgno] ?? 0;
+      rows += this.#rows.get(pgno);
       const children = this.#children.get(pgno);
       if (children === undefined || seen.has(pgno)) continue;
       seen.add(pgno);

@@ -18,6 +18,14 @@ export interface PageReader {
   readPage(pgno: number): Promise<Uint8Array>;
 }
 
+/** Whether SQLite knows pages of so many bytes. */
+export function isPageSize(bytes: number): boolean {
+  return Number.isInteger(Math.log2(bytes)) && bytes >= 512 && bytes <= 65_536;
+}
+
+/** The most pages that a database can have (https://sqlite.org/limits.html). */
+export const MOST_PAGES = 0xffff_fffe;
+
 /**
  * SQLite never uses the page that holds the byte at 1 GiB (https://sqlite.org/fileformat2.html#the_lock_byte_page).
  */

@@ -1,7 +1,8 @@
-import { constants, createZstdCompress, createZstdDecompress } from "node:zlib";
+import { createZstdDecompress } from "node:zlib";
 import { NightjarError } from "../errors.ts";
 import { concat } from "./bytes.ts";
 import type { Page } from "./page.ts";
+import { ZstdEncoder } from "./zstd-encoder.ts";
 
 /**
  * The zstd seekable format (contrib/seekable_format/zstd_seekable_compression_format.md of
@@ -62,56 +63,22 @@ export async function* seekableCompress(
   yield encodeSeekTable(table);
 }
 
-/**
- * One compressor for many frames. workerd's fails with "unexpected end of file" when what ends a frame
- * does not fit into what is left of its output buffer, so that it is replaced before that can be.
- */
+/** One compressor for many frames, which is replaced before a frame may not fit into its output buffer. */
 class FrameCompressor {
-  #stream = newStream();
-  #pieces: Uint8Array[] = [];
-  #room = OUTPUT_BUFFER;
+  #encoder = new ZstdEncoder(OUTPUT_BUFFER);
 
   async frame(content: Uint8Array): Promise<Uint8Array[]> {
-    if (this.#room < LONGEST_FRAME) {
+    if (this.#encoder.room < LONGEST_FRAME) {
       this.end();
-      this.#stream = newStream();
-      this.#room = OUTPUT_BUFFER;
+      this.#encoder = new ZstdEncoder(OUTPUT_BUFFER);
     }
-    const stream = this.#stream;
-    const take = (piece: Uint8Array) => this.#pieces.push(piece);
-    stream.on("data", take);
-    try {
-      await new Promise<void>((resolve, reject) => {
-        stream.once("error", reject);
-        stream.write(content, () => {
-          stream.flush(constants.ZSTD_e_end, () => {
-            stream.off("error", reject);
-            resolve();
-          });
-        });
-      });
-    } finally {
-      stream.off("data", take);
-    }
-    const pieces = this.#pieces;
-    this.#pieces = [];
-    this.#room -= lengthOf(pieces);
-    return pieces;
+    const pieces = await this.#encoder.write(content);
+    return [...pieces, ...(await this.#encoder.endFrame())];
   }
 
   end(): void {
-    this.#stream.destroy();
+    this.#encoder.close();
   }
-}
-
-function newStream() {
-  return createZstdCompress({
-    chunkSize: OUTPUT_BUFFER,
-    params: {
-      [constants.ZSTD_c_compressionLevel]: 1,
-      [constants.ZSTD_c_checksumFlag]: 1,
-    },
-  });
 }
 
 function lengthOf(pieces: readonly Uint8Array[]): number {

@@ -1,5 +1,13 @@
 import { tokenReader } from "./sql-tokens.ts";
 
+/** What a literal of SQL is. */
+export type LiteralKind = "null" | "text" | "blob" | "number";
+
+interface Literal {
+  readonly kind: LiteralKind;
+  readonly text: string | null;
+}
+
 /** A row as an INSERT has it. */
 export interface InsertedRow {
   readonly table: string;
@@ -7,6 +15,8 @@ export interface InsertedRow {
   readonly columns: readonly string[] | undefined;
   /** Numbers stay text, so that none loses a digit; blobs stay hexadecimal. */
   readonly values: readonly (string | null)[];
+  /** What each of them is. */
+  readonly kinds: readonly LiteralKind[];
 }
 
 /**
@@ -31,16 +41,18 @@ export function insertedRow(sql: string): InsertedRow | undefined {
   if (token.word !== "VALUES") return undefined;
   token = next();
   if (token.word !== "(") return undefined;
-  const values = valuesFrom(sql, token.end);
-  return values && { table, columns, values };
+  const literals = literalsFrom(sql, token.end);
+  if (literals === undefined) return undefined;
+  const values = literals.map(({ text }) => text);
+  return { table, columns, values, kinds: literals.map(({ kind }) => kind) };
 }
 
 /**
  * The values from a place on to the statement's end: NULL, numbers, 'text' with doubled quotes, X'blobs',
  * and text with line breaks as `replace('a\nb','\n',char(10))`.
  */
-function valuesFrom(sql: string, at: number): (string | null)[] | undefined {
-  const values: (string | null)[] = [];
+function literalsFrom(sql: string, at: number): Literal[] | undefined {
+  const literals: Literal[] = [];
 
   const take = (pattern: RegExp): RegExpExecArray | null => {
     pattern.lastIndex = at;
@@ -48,28 +60,30 @@ function valuesFrom(sql: string, at: number): (string | null)[] | undefined {
     if (match !== null) at += match[0].length;
     return match;
   };
-  const value = (): string | null | undefined => {
-    const text = take(/'((?:[^']|'')*)'/y);
-    if (text !== null) return text[1]!.replaceAll("''", "'");
+  const value = (): Literal | undefined => {
+    const text = take(/'([^']*(?:''[^']*)*)'/y);
+    if (text !== null) return { kind: "text", text: text[1]!.replaceAll("''", "'") };
     const blob = take(/[Xx]'([0-9A-Fa-f]*)'/y);
-    if (blob !== null) return blob[1]!;
-    if (take(/NULL/y) !== null) return null;
+    if (blob !== null) return { kind: "blob", text: blob[1]! };
+    if (take(/NULL/y) !== null) return { kind: "null", text: null };
     if (take(/replace\(/y) !== null) {
       const base = value();
-      if (base == null || take(/,/y) === null) return undefined;
+      if (base?.kind !== "text" || take(/,/y) === null) return undefined;
       const token = value();
       const code = take(/,char\((10|13)\)\)/y);
-      if (token == null || code === null) return undefined;
-      return base.replaceAll(token, String.fromCharCode(Number(code[1])));
+      if (token?.kind !== "text" || code === null) return undefined;
+      const replaced = base.text!.replaceAll(token.text!, String.fromCharCode(Number(code[1])));
+      return { kind: "text", text: replaced };
     }
-    return take(/-?[0-9][0-9.eE+-]*/y)?.[0];
+    const number = take(/-?[0-9][0-9.eE+-]*/y);
+    return number === null ? undefined : { kind: "number", text: number[0] };
   };
 
   for (;;) {
     const next = value();
     if (next === undefined) return undefined;
-    values.push(next);
-    if (take(/\);\s*$/y) !== null) return values;
+    literals.push(next);
+    if (take(/\);\s*$/y) !== null) return literals;
     if (take(/,/y) === null) return undefined;
   }
 }

@@ -1,9 +1,6 @@
 import { lowerName } from "./selection.ts";
 import { END, tokenReader } from "./sql-tokens.ts";
 
-/** These keep the words of deleted rows until their parts are merged. */
-const FULL_TEXT = new Set(["fts3", "fts4", "fts5"]);
-
 /**
  * The module of a virtual table, in lower case, by the text that SQLite keeps of its CREATE statement;
  * undefined for anything else. Names and comments in it are as somebody typed them.
@@ -16,7 +13,34 @@ export function moduleOf(sql: string): string | undefined {
   return undefined;
 }
 
-/** Whether it makes a full-text index. */
-export function isFullText(sql: string): boolean {
-  return FULL_TEXT.has(moduleOf(sql) ?? "");
+/** An option of a module: `key=value`. */
+export interface ModuleOption {
+  /** In lower case. */
+  readonly key: string;
+  /** Without quotes. */
+  readonly value: string;
+}
+
+/** The options among the arguments of a virtual table's module, in their order. */
+export function optionsOf(sql: string): ModuleOption[] {
+  const next = tokenReader(sql);
+  const options: ModuleOption[] = [];
+  let token = next();
+  while (token !== END && token.word !== "USING") token = next();
+  next(); // the module
+  token = next();
+  for (let depth = 0; token !== END;) {
+    if (token.word === "(") depth++;
+    if (token.word === ")") depth--;
+    const starts = depth === 1 && (token.word === "(" || token.word === ",");
+    token = next();
+    if (!starts || token.kind !== "word") continue;
+    const key = lowerName(token.text);
+    token = next();
+    if (token.word !== "=") continue;
+    token = next();
+    const { text, kind } = token;
+    options.push({ key, value: kind === "character" ? "" : text });
+  }
+  return options;
 }

@@ -1,9 +1,11 @@
 import { Hono } from "hono";
+import { createMiddleware } from "hono/factory";
 import { countDatabases } from "../catalog/databases.ts";
+import type { Config } from "../config.ts";
 import { asNightjarError, NightjarError } from "../errors.ts";
 import { log } from "../log.ts";
 import { VERSION } from "../version.ts";
-import { requireAdmin } from "./auth.ts";
+import { bearerIs, requireAdmin } from "./auth.ts";
 import { backups } from "./backups.ts";
 import { badge } from "./badge.ts";
 import { copies } from "./copies.ts";
@@ -20,6 +22,13 @@ import { prune } from "./prune.ts";
 import { restoreBackup, restoreMoment } from "./restore.ts";
 import { rebuild, reconcile } from "./rebuild.ts";
 import { runs } from "./runs.ts";
+
+/** Answers of the API are about one moment, hold names and secrets, and are no pages. */
+const unstored = createMiddleware<HttpEnv>(async (c, next) => {
+  await next();
+  c.header("cache-control", "no-store");
+  c.header("x-content-type-options", "nosniff");
+});
 
 const v1 = new Hono<HttpEnv>()
   .use(requireAdmin)
@@ -43,6 +52,7 @@ export const app = new Hono<HttpEnv>()
     await countDatabases(c.env.catalog); // fails where the catalog has no tables
     return c.json({ status: "ok", version: VERSION, databases: c.env.config.databases.size });
   })
+  .use("/v1/*", unstored)
   .route("/v1", v1)
   .route("/d", download)
   .route("/badge", badge)
@@ -51,8 +61,22 @@ export const app = new Hono<HttpEnv>()
   .onError((thrown, c) => {
     const error = asHttpError(thrown);
     if (error.status >= 500) log.error("request-failed", error, { path: loggablePath(c.req.url) });
-    return problem(error, error.code === "UNAUTHORIZED" ? { "www-authenticate": "Bearer" } : {});
+    const told = isAdmin(c.req.raw, c.env.config) ? error : withoutDetail(error);
+    return problem(told, error.code === "UNAUTHORIZED" ? { "www-authenticate": "Bearer" } : {});
   });
+
+function isAdmin(request: Request, { adminToken }: Config): boolean {
+  return new URL(request.url).pathname.startsWith("/v1/") && bearerIs(request, adminToken);
+}
+
+/** A failure of Nightjar's own, without the words of D1, R2 or the runtime, which are not for outsiders. */
+function withoutDetail(error: NightjarError): NightjarError {
+  if (error.status < 500) return error;
+  return new NightjarError(error.code, "Nightjar could not do this; its log says why.", {
+    hint: "Ask for it again in a minute. Nightjar's owner finds the reason in the Worker's log.",
+    cause: error,
+  });
+}
 
 /** The path of a request; a download link is a secret, and stays out of the log. */
 function loggablePath(url: string): string {

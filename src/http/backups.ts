@@ -5,6 +5,7 @@ import { askBackup } from "../jobs/ask.ts";
 import { refuseFormat } from "../jobs/derive.ts";
 import { erasuresOfBackup, refuseFile } from "../jobs/erasures.ts";
 import { pinBackup, unpinBackup } from "../jobs/pin.ts";
+import { knownBad } from "../proof.ts";
 import type { HttpEnv } from "./hono-env.ts";
 import { input } from "./input.ts";
 import { grantFor } from "./link-url.ts";
@@ -40,7 +41,7 @@ export const backups = new Hono<HttpEnv>()
       expiresIn,
       (id, expires) => grantFor(backup, format, id, expires),
     );
-    return c.json({ ...link, erasures: erasures.length }, 201);
+    return c.json({ ...link, erasures: erasures.length, knownBad: knownBad(backup) }, 201);
   })
 
   .post("/:id/query", input("json", querySchema), async (c) => {

@@ -1,15 +1,46 @@
+import { backupCounts, countBackups } from "../catalog/backups.ts";
+import { lineagesOf } from "../catalog/lineages.ts";
 import type { DatabaseConfig } from "../config.ts";
 import type { Context } from "../context.ts";
 import { NightjarError } from "../errors.ts";
+import { nearest } from "../plan/nearest.ts";
+
+/** A database by its name. */
+export interface KnownDatabase {
+  readonly name: string;
+  /** Undefined for one that was renamed or removed: what was stored of it is still there. */
+  readonly config: DatabaseConfig | undefined;
+}
 
 /**
- * The configured database of this name.
+ * The database of this name: one that is configured, or one that was and has backups or a page log.
  *
- * @throws NightjarError `DATABASE_NOT_FOUND`
+ * @throws NightjarError `DATABASE_NOT_FOUND` with the name that was likely meant
  */
-export function configured(context: Context, name: string): DatabaseConfig {
-  const database = context.config.databases.get(name);
-  if (database === undefined)
-    throw new NightjarError("DATABASE_NOT_FOUND", `No database ${name} is configured.`);
-  return database;
+export async function knownDatabase(context: Context, name: string): Promise<KnownDatabase> {
+  const { catalog, config } = context;
+  const database = config.databases.get(name);
+  if (database !== undefined) return { name, config: database };
+  if ((await countBackups(catalog, name)) > 0) return { name, config: undefined };
+  if ((await lineagesOf(catalog, name)).length > 0) return { name, config: undefined };
+  const names = new Set([...config.databases.keys(), ...(await backupCounts(catalog)).keys()]);
+  const meant = nearest(name, names);
+  throw new NightjarError(
+    "DATABASE_NOT_FOUND",
+    `No database ${name.slice(0, 100)} is configured, and none of this name has backups.${meant === undefined ? "" : ` Did you mean ${meant}?`}`,
+  );
+}
+
+/**
+ * The configured database of this name, for what needs its server.
+ *
+ * @throws NightjarError `DATABASE_NOT_FOUND`, `DATABASE_NOT_CONFIGURED`
+ */
+export async function configured(context: Context, name: string): Promise<DatabaseConfig> {
+  const { config } = await knownDatabase(context, name);
+  if (config !== undefined) return config;
+  throw new NightjarError(
+    "DATABASE_NOT_CONFIGURED",
+    `${name} is not configured: Nightjar has its backups, but does not know its server.`,
+  );
 }

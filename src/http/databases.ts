@@ -2,11 +2,14 @@ import { Hono } from "hono";
 import * as v from "valibot";
 import {
   type Backup,
+  backupCounts,
+  countBackups,
   type Cursor,
   findBackup,
   listBackups,
   newestBackup,
   newestDrilled,
+  newestGood,
 } from "../catalog/backups.ts";
 import { findRun, type NewRun, type Run } from "../catalog/runs.ts";
 import type { Context } from "../context.ts";
@@ -15,8 +18,9 @@ import { NightjarError } from "../errors.ts";
 import { startRunOnce } from "../jobs/start.ts";
 import { stamp } from "../plan/stamp.ts";
 import { REQUESTED_TIERS } from "../plan/tier.ts";
+import { badWords, knownBad } from "../proof.ts";
 import { isTable } from "../schema-issue.ts";
-import { configured } from "./configured.ts";
+import { configured, type KnownDatabase, knownDatabase } from "./configured.ts";
 import type { HttpEnv } from "./hono-env.ts";
 import { input } from "./input.ts";
 import { text } from "./text.ts";
@@ -80,33 +84,59 @@ function missing(database: string, wanted: string): string {
     : `${database} has no backup ${wanted}.`;
 }
 
+/**
+ * Nobody gets a backup that does not restore without asking for it by its id.
+ *
+ * @throws NightjarError `BACKUP_KNOWN_BAD`
+ */
+async function refuseKnownBad({ catalog }: Context, newest: Backup): Promise<void> {
+  const bad = knownBad(newest);
+  if (bad === null) return;
+  const { id, database } = newest;
+  const good = await newestGood(catalog, database);
+  const instead =
+    good === undefined
+      ? `${database} has no backup that is not known to be bad: make one with \`nightjar backup ${database}\`.`
+      : `The newest that is not known to be bad is ${good.id}, taken ${good.manifest.takenAt}: name it with \`--backup ${good.id}\`.`;
+  throw new NightjarError("BACKUP_KNOWN_BAD", badWords(id, bad), {
+    hint: `${instead} To have the bad one all the same, name it: \`--backup ${id}\`.`,
+  });
+}
+
 /** `/v1/databases`: the databases, their backups, and starting one. */
 export const databases = new Hono<HttpEnv>()
   .get("/", async (c) => {
     const origin = new URL(c.req.url).origin;
-    const all = [...c.env.config.databases.values()];
-    const views = await Promise.all(all.map((database) => databaseView(c.env, database, origin)));
-    return c.json({ databases: views });
+    const counts = await backupCounts(c.env.catalog);
+    const { databases: known } = c.env.config;
+    const all: KnownDatabase[] = [...known].map(([name, config]) => ({ name, config }));
+    for (const name of counts.keys()) if (!known.has(name)) all.push({ name, config: undefined });
+    const views = all.map((database) =>
+      databaseView(c.env, database, counts.get(database.name) ?? 0, origin),
+    );
+    return c.json({ databases: await Promise.all(views) });
   })
 
   .get("/:db", async (c) => {
-    const database = configured(c.env, c.req.param("db"));
-    return c.json(await databaseView(c.env, database, new URL(c.req.url).origin));
+    const database = await knownDatabase(c.env, c.req.param("db"));
+    const count = await countBackups(c.env.catalog, database.name);
+    return c.json(await databaseView(c.env, database, count, new URL(c.req.url).origin));
   })
 
   .get("/:db/backups", input("query", pageSchema), async (c) => {
-    const { name } = configured(c.env, c.req.param("db"));
+    const { name, config } = await knownDatabase(c.env, c.req.param("db"));
     const { limit, cursor } = c.req.valid("query");
     // One more than the page shows tells whether there is another page.
     const found = await listBackups(c.env.catalog, name, limit + 1, parseCursor(cursor));
     const page = found.slice(0, limit);
     const last = page.at(-1);
     const next = found.length > limit ? `${last!.takenAt}-${last!.id}` : null;
-    return c.json({ backups: page.map(backupSummary), next });
+    const isConfigured = config !== undefined;
+    return c.json({ configured: isConfigured, backups: page.map(backupSummary), next });
   })
 
   .post("/:db/backups", input("json", newBackupSchema), async (c) => {
-    const { name: database } = configured(c.env, c.req.param("db"));
+    const { name: database } = await configured(c.env, c.req.param("db"));
     const { name = null, tier, labels, wait } = c.req.valid("json");
     const trigger = tier === "deploy" ? "deploy" : "api";
     const id = `${database}-${stamp(c.env.deps.now())}-${randomId(c.env.deps)}`;
@@ -118,7 +148,7 @@ export const databases = new Hono<HttpEnv>()
   })
 
   .get("/:db/backups/:backup", async (c) => {
-    const { name } = configured(c.env, c.req.param("db"));
+    const { name } = await knownDatabase(c.env, c.req.param("db"));
     const wanted = c.req.param("backup");
     const { catalog } = c.env;
     const found: Backup | undefined =
@@ -129,5 +159,6 @@ export const databases = new Hono<HttpEnv>()
           : await findBackup(catalog, wanted);
     if (found === undefined || found.database !== name)
       throw new NightjarError("BACKUP_NOT_FOUND", missing(name, wanted));
+    if (wanted === "latest") await refuseKnownBad(c.env, found);
     return c.json(backupView(found));
   });

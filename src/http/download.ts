@@ -7,10 +7,13 @@ import type { Erasure } from "../format/erasure.ts";
 import { erasuresAt, erasuresOfBackup } from "../jobs/erasures.ts";
 import { type Derived, deriveBackup, deriveMoment } from "../jobs/derive.ts";
 import { earliestOf, type Moment, momentOf } from "../jobs/log-moment.ts";
+import { downloadCost } from "../jobs/memory.ts";
 import { log } from "../log.ts";
+import { PATIENCE } from "../memory-budget.ts";
 import { partsOf, storedFormat } from "../plan/formats.ts";
 import { readObject } from "../store/read.ts";
 import type { HttpEnv } from "./hono-env.ts";
+import { setKnownBad } from "./known-bad.ts";
 import { type Grant, readLink } from "./link-url.ts";
 import { parseRange } from "./range.ts";
 
@@ -21,6 +24,9 @@ const CONTENT_TYPES = {
   zst: "application/zstd",
   age: "application/octet-stream",
 };
+
+/** A reader that takes nothing for so long loses its download, ms. */
+const IDLE = 60_000;
 
 /** What a link opens. */
 type Target = { backup: Backup } | { moment: Moment };
@@ -43,10 +49,13 @@ export const download = new Hono<HttpEnv>().get("/:link/:filename", async (c) =>
     etag: `"${contentOf(target)}-${format}${erasedTag(erasures)}"`,
   });
   if (erasures.length > 0) headers.set("x-nightjar-erasures", String(erasures.length));
+  if ("backup" in target) setKnownBad(headers, target.backup);
   if (["*", headers.get("etag")].includes(c.req.header("if-none-match") ?? null))
     return new Response(null, { status: 304, headers });
   if ("moment" in target)
     return sendDerived(
+      c.env,
+      downloadCost("snapshot", format),
       () => deriveMoment(c.env, target.moment, format, erasures),
       c.req.raw,
       headers,
@@ -55,7 +64,13 @@ export const download = new Hono<HttpEnv>().get("/:link/:filename", async (c) =>
   const stored = storedFormat(manifest.kind, manifest.encryption !== undefined);
   return format === stored && (erasures.length === 0 || encrypted === true)
     ? sendStored(c.env, target.backup, c.req.raw, headers)
-    : sendDerived(() => deriveBackup(c.env, manifest, format, erasures), c.req.raw, headers);
+    : sendDerived(
+        c.env,
+        downloadCost(manifest.kind, format),
+        () => deriveBackup(c.env, manifest, format, erasures),
+        c.req.raw,
+        headers,
+      );
 });
 
 /** What a signed link still opens. */
@@ -120,38 +135,69 @@ async function sendStored(
   return new Response(body, { status, headers });
 }
 
-/** Bytes that are made while they are sent. */
+/**
+ * Bytes that are made while they are sent. They hold memory until the last one is taken.
+ *
+ * @throws NightjarError `BUSY`; as `derive`
+ */
 async function sendDerived(
+  { memory }: Context,
+  cost: number,
   derive: () => Promise<Derived>,
   request: Request,
   headers: Headers,
 ): Promise<Response> {
   headers.set("accept-ranges", "none");
-  const { bytes, length } = await derive();
+  const release = await memory.hold(cost, PATIENCE);
+  let derived: Derived;
+  try {
+    derived = await derive();
+    if (request.method === "HEAD") await derived.bytes[Symbol.asyncIterator]().return?.();
+  } catch (thrown) {
+    release();
+    throw thrown;
+  }
+  const { bytes, length } = derived;
   if (length !== undefined) headers.set("content-length", String(length));
   if (request.method === "HEAD") {
-    await bytes[Symbol.asyncIterator]().return?.();
+    release();
     return new Response(null, { headers });
   }
   // An error in the middle breaks the connection, so that no client takes a part for the whole.
   const { readable, writable } =
     length === undefined ? new IdentityTransformStream() : new FixedLengthStream(length);
-  streamOf(bytes)
-    .pipeTo(writable)
-    .catch((error: unknown) => log.error("download-broken", error, { etag: headers.get("etag") }));
+  send(bytes, writable)
+    .catch((error: unknown) => log.error("download-broken", error, { etag: headers.get("etag") }))
+    .finally(release);
   return new Response(readable, { headers, encodeBody: "manual" });
 }
 
-function streamOf(source: AsyncIterable<Uint8Array>): ReadableStream<Uint8Array> {
-  const iterator = source[Symbol.asyncIterator]();
-  return new ReadableStream<Uint8Array>({
-    async pull(controller) {
-      const next = await iterator.next();
-      if (next.done === true) controller.close();
-      else controller.enqueue(next.value);
-    },
-    async cancel() {
-      await iterator.return?.();
-    },
-  });
+/** Send bytes as fast as the reader takes them. One that takes nothing for a minute loses them. */
+async function send(
+  bytes: AsyncIterable<Uint8Array>,
+  writable: WritableStream<Uint8Array>,
+): Promise<void> {
+  const writer = writable.getWriter();
+  let idle = false;
+  let waiting = false;
+  const watch = setInterval(() => {
+    // While nobody waits for the reader it cannot be late: the next bytes are being made.
+    if (waiting && idle)
+      void writer.abort(new Error(`the reader took nothing for ${IDLE / 1000} s`));
+    idle = waiting;
+  }, IDLE);
+  try {
+    for await (const chunk of bytes) {
+      waiting = true;
+      await writer.write(chunk);
+      waiting = idle = false;
+    }
+    waiting = true;
+    await writer.close();
+  } catch (thrown) {
+    await writer.abort(thrown).catch(() => undefined); // the reader may have left
+    throw thrown;
+  } finally {
+    clearInterval(watch);
+  }
 }

@@ -2,7 +2,7 @@ import { Hono } from "hono";
 import * as v from "valibot";
 import { erase } from "../jobs/erasures.ts";
 import { readErasures } from "../store/erasures.ts";
-import { configured } from "./configured.ts";
+import { knownDatabase } from "./configured.ts";
 import type { HttpEnv } from "./hono-env.ts";
 import { input } from "./input.ts";
 
@@ -27,10 +27,10 @@ const schema = v.strictObject({
 /** `/v1/databases/:db/erasures`: rows that no restore and no download may bring back. */
 export const erasures = new Hono<HttpEnv>()
   .get("/:db/erasures", async (c) => {
-    const { name: database } = configured(c.env, c.req.param("db"));
+    const { name: database } = await knownDatabase(c.env, c.req.param("db"));
     return c.json({ erasures: await readErasures(c.env.bucket, database) });
   })
   .post("/:db/erasures", input("json", schema), async (c) => {
-    const { name: database } = configured(c.env, c.req.param("db"));
+    const { name: database } = await knownDatabase(c.env, c.req.param("db"));
     return c.json(await erase(c.env, { database, ...c.req.valid("json") }), 201);
   });

@@ -5,8 +5,9 @@ import { askMoment } from "../jobs/ask.ts";
 import { refuseFormat } from "../jobs/derive.ts";
 import { erasuresAt, refuseFile } from "../jobs/erasures.ts";
 import { earliestOf, momentAt, windowOf } from "../jobs/log-moment.ts";
+import { verifyLog } from "../jobs/verify-log.ts";
 import { atField } from "./at-input.ts";
-import { configured } from "./configured.ts";
+import { configured, knownDatabase } from "./configured.ts";
 import type { HttpEnv } from "./hono-env.ts";
 import { input } from "./input.ts";
 import { grantForMoment } from "./link-url.ts";
@@ -19,6 +20,10 @@ const newLinkSchema = v.strictObject({
   expiresIn: expiresInField,
 });
 const questionSchema = v.strictObject({ at: v.optional(atField), ...querySchema.entries });
+const VERIFY_AFTER = "must be the `next` of the call before";
+const verifySchema = v.strictObject({
+  after: v.optional(v.pipe(v.string(VERIFY_AFTER), v.maxLength(1024, VERIFY_AFTER))),
+});
 const timelineSchema = v.strictObject({
   limit: v.optional(
     v.pipe(
@@ -36,7 +41,7 @@ const iso = (moment: number) => new Date(moment).toISOString();
 /** `/v1/databases/:db/…`: what the page log gives: any moment, and what happened when. */
 export const moments = new Hono<HttpEnv>()
   .get("/:db/timeline", input("query", timelineSchema), async (c) => {
-    const { name } = configured(c.env, c.req.param("db"));
+    const { name } = await knownDatabase(c.env, c.req.param("db"));
     const { limit, before } = c.req.valid("query");
     const { from, to } = await windowOf(c.env, name);
     const until = before === undefined ? undefined : Date.parse(before);
@@ -57,13 +62,19 @@ export const moments = new Hono<HttpEnv>()
   })
 
   .post("/:db/log", async (c) => {
-    const { name } = configured(c.env, c.req.param("db"));
+    const { name } = await configured(c.env, c.req.param("db"));
     // Null where there is no log yet and the next backup begins one.
     return c.json({ database: name, log: await c.env.followers.pull(name) });
   })
 
+  // Read the segments of the log back, a part of them at a time.
+  .post("/:db/log/verify", input("json", verifySchema), async (c) => {
+    const { name } = await knownDatabase(c.env, c.req.param("db"));
+    return c.json(await verifyLog(c.env, name, c.req.valid("json").after));
+  })
+
   .post("/:db/links", input("json", newLinkSchema), async (c) => {
-    const { name } = configured(c.env, c.req.param("db"));
+    const { name } = await knownDatabase(c.env, c.req.param("db"));
     const { at: wanted, format, expiresIn } = c.req.valid("json");
     refuseFormat({ kind: "snapshot" }, format);
     const moment = await momentAt(c.env, name, Date.parse(wanted));
@@ -84,7 +95,7 @@ export const moments = new Hono<HttpEnv>()
   })
 
   .post("/:db/query", input("json", questionSchema), async (c) => {
-    const { name } = configured(c.env, c.req.param("db"));
+    const { name } = await knownDatabase(c.env, c.req.param("db"));
     const { at: wanted, ...question } = c.req.valid("json");
     const newest = async () => (await windowOf(c.env, name)).to;
     const moment = await momentAt(c.env, name, wanted ? Date.parse(wanted) : await newest());

@@ -1,11 +1,22 @@
 import type { NightjarError } from "../errors.ts";
+import { RETRY_AFTER } from "../memory-budget.ts";
 
 /** The answer to a request that failed: `application/problem+json` (RFC 9457) with code and hint. */
 export function problem(error: NightjarError, headers: Record<string, string> = {}): Response {
   const { status, code, message, hint } = error;
+  const wait = code === "BUSY" ? { "retry-after": String(RETRY_AFTER) } : {};
   const type = `urn:nightjar:error:${code}`;
   return Response.json(
     { type, title: code, status, detail: message, code, hint },
-    { status, headers: { "content-type": "application/problem+json", ...headers } },
+    {
+      status,
+      headers: {
+        "content-type": "application/problem+json",
+        "cache-control": "no-store",
+        "x-content-type-options": "nosniff",
+        ...wait,
+        ...headers,
+      },
+    },
   );
 }

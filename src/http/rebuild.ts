@@ -8,6 +8,7 @@ import { input } from "./input.ts";
 const AFTER = "must be the `next` of the call before";
 const schema = v.strictObject({
   after: v.optional(v.pipe(v.string(AFTER), v.maxLength(1024, AFTER))),
+  acceptUnsigned: v.optional(v.boolean("must be true or false"), false),
 });
 
 /** `/v1/reconcile`: compare the bucket with the catalog, and repair what can be repaired. */
@@ -16,6 +17,7 @@ export const reconcile = new Hono<HttpEnv>().post("/", async (c) =>
 );
 
 /** `/v1/rebuild`: enter what lies in the bucket into the catalog, a part of the bucket at a time. */
-export const rebuild = new Hono<HttpEnv>().post("/", input("json", schema), async (c) =>
-  c.json(await rebuildJob(c.env, c.req.valid("json").after)),
-);
+export const rebuild = new Hono<HttpEnv>().post("/", input("json", schema), async (c) => {
+  const { after, acceptUnsigned } = c.req.valid("json");
+  return c.json(await rebuildJob(c.env, after, acceptUnsigned));
+});

@@ -8,23 +8,31 @@ import { restore } from "../jobs/restore.ts";
 import { planRestore, type RestoreRequest } from "../jobs/restore-plan.ts";
 import type { Subject } from "../jobs/restore-subject.ts";
 import { log } from "../log.ts";
+import { sendsTokenInClear } from "../plan/transport.ts";
 import { isTable } from "../schema-issue.ts";
 import { atField } from "./at-input.ts";
-import { configured } from "./configured.ts";
+import { knownDatabase } from "./configured.ts";
 import type { HttpEnv } from "./hono-env.ts";
 import { input } from "./input.ts";
+import { setKnownBad } from "./known-bad.ts";
 
 const text = (what: string) => v.pipe(v.string(what), v.minLength(1, what));
 const flag = v.optional(v.boolean("must be true or false"), false);
 const TARGET = 'must be {"url", "token"?, "namespace"?} or {"database"}';
 const named = v.strictObject({ database: text("must be a configured database's name") }, TARGET);
-const addressed = v.strictObject(
-  {
-    url: serverUrl,
-    token: v.optional(text("must be the target's token")),
-    namespace: v.optional(namespaceName),
-  },
-  TARGET,
+const addressed = v.pipe(
+  v.strictObject(
+    {
+      url: serverUrl,
+      token: v.optional(text("must be the target's token")),
+      namespace: v.optional(namespaceName),
+    },
+    TARGET,
+  ),
+  v.check(
+    ({ url, token }) => token === undefined || !sendsTokenInClear(url),
+    "must be an https:// or libsql:// address: over http:// everybody on the way could read the token",
+  ),
 );
 
 const entries = {
@@ -55,9 +63,11 @@ export const restoreBackup = new Hono<HttpEnv>().post(
   "/:id/restore",
   input("json", ofBackup),
   async (c) => {
-    const { manifest } = await existingBackup(c.env.catalog, c.req.param("id"));
+    const backup = await existingBackup(c.env.catalog, c.req.param("id"));
     const { dryRun, ...request } = c.req.valid("json");
-    return answer(c, { manifest }, request, dryRun);
+    const response = await answer(c, { manifest: backup.manifest }, request, dryRun);
+    setKnownBad(response.headers, backup);
+    return response;
   },
 );
 
@@ -66,7 +76,7 @@ export const restoreMoment = new Hono<HttpEnv>().post(
   "/:db/restore",
   input("json", ofMoment),
   async (c) => {
-    const { name } = configured(c.env, c.req.param("db"));
+    const { name } = await knownDatabase(c.env, c.req.param("db"));
     const { at, dryRun, ...request } = c.req.valid("json");
     const moment = await momentAt(c.env, name, Date.parse(at));
     return answer(c, { moment }, request, dryRun);

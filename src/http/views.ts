@@ -6,12 +6,14 @@ import { lastFinishedRun, newestRuns, type Run } from "../catalog/runs.ts";
 import type { DatabaseConfig } from "../config.ts";
 import type { Context } from "../context.ts";
 import type { CopyState } from "../copy.ts";
+import { countRows } from "../format/table-rows.ts";
 import type { Manifest } from "../manifest.ts";
-import { formatsOf } from "../plan/formats.ts";
+import { formatsOf, storedForm } from "../plan/formats.ts";
 import { type Freshness, freshness } from "../plan/freshness.ts";
-import { nextMoment } from "../plan/schedule.ts";
-import { isKnownBad } from "../proof.ts";
+import { nextMoment, startDelay } from "../plan/schedule.ts";
+import { isKnownBad, knownBad } from "../proof.ts";
 import { badgePath } from "./badge-access.ts";
+import type { KnownDatabase } from "./configured.ts";
 
 /** How the catalog's rows look outside: moments in ISO 8601, sizes in bytes. */
 
@@ -32,7 +34,13 @@ export function runView(run: Run) {
 
 export function backupView(backup: Backup) {
   const { manifest, verification, drill, copy } = backup;
-  return { ...manifestView(manifest), verification, drill, copy: copy && copyView(copy) };
+  return {
+    ...manifestView(manifest),
+    verification,
+    drill,
+    knownBad: knownBad(backup),
+    copy: copy && copyView(copy),
+  };
 }
 
 export function copyView({ state, at, to, error }: CopyState) {
@@ -42,8 +50,9 @@ export function copyView({ state, at, to, error }: CopyState) {
 export function manifestView(manifest: Manifest) {
   return {
     ...manifest,
+    rows: countRows(manifest.tables), // Nightjar 0.1 counted those of SQLite's own tables too
     pin: manifest.pin ?? null,
-    formats: [...formatsOf(manifest.kind, manifest.encryption !== undefined)],
+    formats: [...formatsOf(storedForm(manifest))],
   };
 }
 
@@ -74,7 +83,21 @@ export async function healthOf(
     proven: proven?.takenAt,
     lastRunFailed: finished?.state === "failed",
   };
-  return { state: freshness(database.schedule, known, deps.now()), newest, proven };
+  // Its runs start so much later than scheduled.
+  const now = deps.now() - delayOf(context, database);
+  return { state: freshness(database.schedule, known, now), newest, proven };
+}
+
+function delayOf({ config }: Context, { name, schedule }: DatabaseConfig): number {
+  const schedules = [...config.databases.values()].map((database) => database.schedule);
+  return startDelay(name, schedule, schedules);
+}
+
+/** When the next run of a database starts, ms. */
+function nextStart(context: Context, database: DatabaseConfig): number | undefined {
+  const delay = delayOf(context, database);
+  const moment = nextMoment(database.schedule, context.deps.now() - delay);
+  return moment === undefined ? undefined : moment + delay;
 }
 
 /** How a database is followed; null where only its backups pull. */
@@ -90,37 +113,62 @@ async function followView({ catalog }: Context, { name, followMs }: DatabaseConf
 }
 
 /** Where the page log of a database stands; null where there is none. */
-async function logView({ catalog }: Context, { name }: DatabaseConfig) {
+async function logView({ catalog }: Context, name: string) {
   const lineage = await openLineage(catalog, name);
   if (lineage === undefined) return null;
   const { id, txid, committedAt, checkedAt } = lineage;
   return { lineage: id, txid, committedAt: iso(committedAt)!, checkedAt: iso(checkedAt)! };
 }
 
-export async function databaseView(context: Context, database: DatabaseConfig, origin: string) {
-  const { name, url, namespace, schedule, badge, capture } = database;
+/** A database and what is stored of it. What only the configuration tells is null where there is none. */
+export async function databaseView(
+  context: Context,
+  { name, config }: KnownDatabase,
+  backups: number,
+  origin: string,
+) {
+  const { catalog } = context;
   const [{ state, newest, proven }, drilled, [lastRun], follow, log] = await Promise.all([
-    healthOf(context, database),
-    newestDrilled(context.catalog, name),
-    newestRuns(context.catalog, name, 1),
-    followView(context, database),
-    logView(context, database),
+    standingOf(context, name, config),
+    newestDrilled(catalog, name),
+    newestRuns(catalog, name, 1),
+    config === undefined ? null : followView(context, config),
+    logView(context, name),
   ]);
   return {
     name,
-    url,
-    namespace: namespace ?? null,
-    schedule,
-    badge,
-    capture,
+    url: config?.url ?? null,
+    namespace: config?.namespace ?? null,
+    schedule: config?.schedule ?? null,
+    badge: config?.badge ?? null,
+    capture: config?.capture ?? null,
     state,
-    nextScheduledAt: iso(nextMoment(schedule, context.deps.now())),
+    nextScheduledAt: config === undefined ? null : iso(nextStart(context, config)),
     follow,
     log,
     lastRun: lastRun === undefined ? null : runView(lastRun),
+    backups,
     newestBackup: newest === undefined ? null : backupSummary(newest),
     newestVerified: proven === undefined ? null : provenView(proven),
     newestDrilled: drilled === undefined ? null : provenView(drilled),
-    badgeUrl: origin + badgePath(context.config, database),
+    badgeUrl: config === undefined ? null : origin + badgePath(context.config, config),
   };
+}
+
+/** How a database is, where it is configured, and its newest backups. */
+async function standingOf(
+  context: Context,
+  name: string,
+  config: DatabaseConfig | undefined,
+): Promise<{
+  state: Freshness | "not configured";
+  newest: Backup | undefined;
+  proven: Backup | undefined;
+}> {
+  if (config !== undefined) return healthOf(context, config);
+  const [newest, proven] = await Promise.all([
+    newestBackup(context.catalog, name),
+    newestVerified(context.catalog, name),
+  ]);
+  return { state: "not configured", newest, proven };
 }

@@ -8,6 +8,7 @@ import { openLog } from "../store/log-reader.ts";
 import { type ObjectReader, ReadCounter } from "../store/read-counter.ts";
 import { openSnapshot } from "../store/snapshot-reader.ts";
 import type { Moment } from "./log-moment.ts";
+import { atOnce, COSTS } from "./memory.ts";
 import { refuseEncrypted } from "./stored.ts";
 
 /** An answer, and what it cost. */
@@ -19,7 +20,7 @@ export interface StoredAnswer extends Answer {
 /**
  * Ask a stored snapshot a question in SQL, in the bucket where it lies.
  *
- * @throws NightjarError `FORMAT_UNAVAILABLE` for a dump; `BACKUP_ENCRYPTED`; `QUERY_REFUSED`, `QUERY_FAILED`, `QUERY_LIMIT`
+ * @throws NightjarError `FORMAT_UNAVAILABLE` for a dump; `BACKUP_ENCRYPTED`; `QUERY_REFUSED`, `QUERY_FAILED`, `QUERY_LIMIT`; `BUSY`
  */
 export async function askBackup(
   context: Context,
@@ -45,7 +46,15 @@ export async function askMoment(
   return ask(context, (bucket) => openLog(bucket, moment.chain, moment), question);
 }
 
-async function ask(
+function ask(
+  context: Context,
+  open: (bucket: ObjectReader) => Promise<PageReader>,
+  question: Question,
+): Promise<StoredAnswer> {
+  return atOnce(context, COSTS.query, () => askAtOnce(context, open, question));
+}
+
+async function askAtOnce(
   { bucket, deps }: Context,
   open: (bucket: ObjectReader) => Promise<PageReader>,
   question: Question,

@@ -4,13 +4,21 @@ import { enterUpload } from "../catalog/uploads.ts";
 import type { DatabaseConfig } from "../config.ts";
 import type { Context } from "../context.ts";
 import { randomId } from "../deps.ts";
+import { NightjarError } from "../errors.ts";
 import { encrypt } from "../format/age.ts";
+import { encode } from "../format/bytes.ts";
 import { Meter, tap } from "../format/hash.ts";
+import { countRows } from "../format/table-rows.ts";
 import { log } from "../log.ts";
 import type { Encryption, Manifest } from "../manifest.ts";
+import { manifestText } from "../store/document.ts";
 import { type BackupName, bytesKey, manifestKey } from "../store/keys.ts";
 import { writeMultipart } from "../store/multipart.ts";
+import { removeObjects } from "../store/remove.ts";
 import { VERSION } from "../version.ts";
+
+/** Bytes of a manifest: it is the result of a Workflow's step, of which there may be 1 MiB, and a row of D1. */
+const MOST_MANIFEST = 900_000;
 
 const iso = (moment: number) => new Date(moment).toISOString();
 
@@ -108,8 +116,23 @@ export class BackupDraft {
     };
   }
 
-  /** The whole manifest; ends the meters. */
-  manifest({ raw, stored, version, unknown, tables, ...found }: Findings): Manifest {
+  /**
+   * The whole manifest; ends the meters.
+   *
+   * @throws NightjarError `SCHEMA_TOO_LARGE` when it lists too many tables: then the bytes are removed
+   */
+  async manifest(findings: Findings): Promise<Manifest> {
+    const manifest = this.#manifestOf(findings);
+    const bytes = encode(manifestText(manifest)).length;
+    if (bytes <= MOST_MANIFEST) return manifest;
+    await removeObjects(this.#context.bucket, [this.key]).catch(() => {}); // else the next run's healing removes it
+    throw new NightjarError(
+      "SCHEMA_TOO_LARGE",
+      `${manifest.database} has ${manifest.tables.length} tables, whose names and counts take ${bytes} bytes; a manifest has ${MOST_MANIFEST} at the most.`,
+    );
+  }
+
+  #manifestOf({ raw, stored, version, unknown, tables, ...found }: Findings): Manifest {
     const { id: runId, database, tier, name, labels, trigger, scheduledFor } = this.#run;
     const { attempt, createdAt, startedAt } = this.#run;
     const { url, namespace } = this.#database;
@@ -135,7 +158,7 @@ export class BackupDraft {
       ...(this.#content !== undefined && { encryption: this.#encryption(this.#content) }),
       source: { url, namespace: namespace ?? null, version, unknown },
       tables,
-      rows: tables.reduce((sum, { rows }) => sum + (rows ?? 0), 0),
+      rows: countRows(tables),
       ...found,
     };
   }

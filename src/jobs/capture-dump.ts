@@ -9,9 +9,19 @@ import { describeSource } from "../source/describe.ts";
 import { readDump } from "../source/dump.ts";
 import type { Source } from "../source/server.ts";
 import { BackupDraft } from "./backup-draft.ts";
+import { COSTS, inTurn } from "./memory.ts";
 
 /** Pull the server's dump in one pass and flat memory: source → inspect and hash → zstd → age, where configured → hash → R2. */
-export async function captureDump(
+export function captureDump(
+  context: Context,
+  run: Run,
+  database: DatabaseConfig,
+  source: Source,
+): Promise<Manifest> {
+  return inTurn(context, COSTS.captureDump, () => captureInTurn(context, run, database, source));
+}
+
+async function captureInTurn(
   context: Context,
   run: Run,
   database: DatabaseConfig,

@@ -1,7 +1,7 @@
 import { endLineage } from "../catalog/lineages.ts";
 import type { Run } from "../catalog/runs.ts";
 import type { DatabaseConfig } from "../config.ts";
-import type { Context } from "../context.ts";
+import type { Context, LogPosition } from "../context.ts";
 import { asNightjarError, type ErrorCode, NightjarError } from "../errors.ts";
 import { databasePages } from "../format/database-file.ts";
 import { Meter, tap } from "../format/hash.ts";
@@ -21,6 +21,7 @@ import { openSnapshot } from "../store/snapshot-reader.ts";
 import { BackupDraft } from "./backup-draft.ts";
 import { momentOf, pagesOf } from "./log-moment.ts";
 import { untilCommit } from "./log-pull.ts";
+import { COSTS, inTurn } from "./memory.ts";
 
 /** Pages to store, and what is known of the moment that they make. */
 interface Origin {
@@ -49,10 +50,24 @@ export async function captureSnapshot(
   source: Source,
   method: Method,
 ): Promise<Manifest> {
-  const { bucket, deps, followers } = context;
+  // The Follower waits for memory of its own: nothing may be held here meanwhile.
+  const logged = method.protocol === "dbpage" ? null : await context.followers.pull(database.name);
+  return inTurn(context, COSTS.capturePages, () =>
+    captureInTurn(context, run, database, source, method, logged),
+  );
+}
+
+async function captureInTurn(
+  context: Context,
+  run: Run,
+  database: DatabaseConfig,
+  source: Source,
+  method: Method,
+  logged: LogPosition | null,
+): Promise<Manifest> {
+  const { bucket, deps } = context;
   const draft = new BackupDraft(context, run, database, "snapshot");
   const described = describeServer(source, deps);
-  const logged = method.protocol === "dbpage" ? null : await followers.pull(database.name);
   const origin =
     logged === null
       ? await fromSource(context, draft, source, method)
@@ -61,7 +76,7 @@ export async function captureSnapshot(
   const raw = new Meter();
   const stored = new Meter();
   const progress = draft.progress(raw, stored);
-  const census = new PageCensus(origin.pageCount);
+  const census = new PageCensus();
   const file = databasePages(origin.pages, origin.pageSize, origin.pageCount);
   const compressed = seekableCompress(counted(file.pages, census), async (content) => {
     raw.update(content);
@@ -78,12 +93,20 @@ export async function captureSnapshot(
   const facts = logged === null ? await store() : await orEndLog(context, logged.lineage, store);
   const { version, unknown } = await described;
   const { pageSize, pageCount } = origin;
+  const encoding = file.encoding();
   return draft.manifest({
     raw,
     stored,
     version,
     unknown,
-    snapshot: { method, pageSize, pageCount, journal: file.journal(), ...origin.facts() },
+    snapshot: {
+      method,
+      pageSize,
+      pageCount,
+      journal: file.journal(),
+      ...(encoding !== "UTF-8" && { encoding }),
+      ...origin.facts(),
+    },
     schema: { hash: facts.schemaHash, userVersion: facts.userVersion, migration: facts.migration },
     tables: facts.tables.map(({ name, rootpage }) => ({
       name,

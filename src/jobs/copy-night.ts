@@ -4,7 +4,7 @@ import { asNightjarError } from "../errors.ts";
 import { log } from "../log.ts";
 import { DAY, HOUR } from "../plan/duration.ts";
 import { judge, type Kept } from "../plan/retention.ts";
-import { readDocument, sha256Of } from "../store/document.ts";
+import { readDocument } from "../store/document.ts";
 import { ERASURES } from "../store/erasures.ts";
 import type { FarStore } from "../store/far.ts";
 import { manifestKey, ownKey, parseKey, PINNED } from "../store/keys.ts";
@@ -78,24 +78,26 @@ async function copyDocuments({ bucket }: Context, far: FarStore, there: There): 
     const name = parseKey(key);
     if (name?.part === "manifest") ids.add(name.id);
   }
-  const done = new Set<string>();
+  const due = new Map<string, string>(); // from there to here
   for await (const { key } of listBackupObjects(bucket)) {
     const name = parseKey(key);
     const own = name?.pinned === true ? key.slice(PINNED.length) : key;
     const wanted = name?.part === "proof" ? ids.has(name.id) : key.startsWith(ERASURES);
-    if (!wanted || there.has(own) || done.has(own)) continue;
-    if (done.size === DOCUMENTS) break;
-    done.add(own);
+    if (!wanted || there.has(own) || due.has(own)) continue;
+    if (due.size === DOCUMENTS) break;
+    due.set(own, key);
+  }
+  await bucket.expect([...due.values()]);
+  for (const [own, key] of due)
     try {
       const text = await readDocument(bucket, key);
-      if (text !== null) await far.writeText(own, text, sha256Of(text));
+      if (text !== null) await far.writeText(own, text, bucket.noteOf(own, text));
     } catch (thrown) {
       const error = asNightjarError(thrown);
-      if (error.code !== "OBJECT_CORRUPT") throw error;
+      if (error.code !== "OBJECT_CORRUPT" && error.code !== "OBJECT_UNSIGNED") throw error;
       log.error("document-not-copied", error, { key });
     }
-  }
-  return done.size;
+  return due.size;
 }
 
 /** The objects of one backup at the second store. */

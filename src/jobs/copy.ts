@@ -7,15 +7,16 @@ import { Meter, verified } from "../format/hash.ts";
 import { log } from "../log.ts";
 import type { Manifest } from "../manifest.ts";
 import { isKnownBad } from "../proof.ts";
-import { manifestText, sha256Of } from "../store/document.ts";
+import { manifestText } from "../store/document.ts";
 import type { FarStore } from "../store/far.ts";
 import { manifestKey, ownKey } from "../store/keys.ts";
 import { uploadParts } from "../store/multipart.ts";
 import { readInSpans } from "../store/range-reader.ts";
+import { COSTS, inTurn } from "./memory.ts";
 
 /**
- * Bytes that are read at once. With parts of 8 MiB a backup of `n` MiB takes `n * 5 / 16` requests: the
- * 10,000 of a Worker are enough for 32 GB. What is held at once is three spans and two parts.
+ * Bytes that are read at once. With parts of 5 MiB a backup of `n` MiB takes `n * 31 / 80` requests:
+ * the 10,000 of a Worker are enough for 27 GB. What is held at once is three spans and two parts.
  */
 const SPAN = 8 * 1024 * 1024;
 const FAR_SPAN = 2 * SPAN;
@@ -35,7 +36,7 @@ export async function copyBackup(context: Context, backupId: string): Promise<Co
   const attempt = new Attempt(context, far, backup);
   const known = { to: far.to, at: new Date(deps.now()).toISOString() };
   try {
-    await attempt.copy();
+    await inTurn(context, COSTS.copy, () => attempt.copy());
   } catch (thrown) {
     const error = asNightjarError(thrown);
     const { uploadId } = attempt;
@@ -150,7 +151,7 @@ class Attempt {
     const { manifestKey: at } = this.#manifest;
     const text = manifestText(this.#manifest);
     if ((await this.#far.readText(at)) === null)
-      await this.#far.writeText(at, text, sha256Of(text));
+      await this.#far.writeText(at, text, this.#context.bucket.noteOf(at, text));
     if ((await this.#far.readText(at)) !== text) throw differs(at, "is not the manifest");
   }
 }

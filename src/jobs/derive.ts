@@ -4,10 +4,11 @@ import { concat } from "../format/bytes.ts";
 import { gzipCompress, zstdCompress } from "../format/codec.ts";
 import type { Erasure } from "../format/erasure.ts";
 import type { Page } from "../format/page.ts";
+import { EVERYTHING } from "../format/selection.ts";
 import { seekableCompress } from "../format/seekable.ts";
 import type { Manifest } from "../manifest.ts";
-import { type Format, formatsOf, partsOf } from "../plan/formats.ts";
-import { writeSql } from "../sqlite/write-sql.ts";
+import { type Format, formatsOf, partsOf, storedForm } from "../plan/formats.ts";
+import { refuseSql, writeSql } from "../sqlite/write-sql.ts";
 import { refuseFile } from "./erasures.ts";
 import type { Moment } from "./log-moment.ts";
 import { dumpText, momentPages, openStored, snapshotFile, type Stored } from "./stored.ts";
@@ -23,7 +24,7 @@ export interface Derived {
  * bytes shows before the last of them is given.
  *
  * @throws NightjarError here or while reading: `OBJECT_MISSING`, `OBJECT_CORRUPT`, `STORE_FAILED`,
- *   `ERASURE_APPLIES`, `ERASURE_FAILED`
+ *   `ERASURE_APPLIES`, `ERASURE_FAILED`, `FORMAT_UNAVAILABLE`, `SCHEMA_UNSAFE`
  */
 export async function deriveBackup(
   context: Context,
@@ -75,7 +76,7 @@ function joined(batch: readonly Page[], pageSize: number): Uint8Array {
   );
 }
 
-/** The rows are erased before the first byte is given: what cannot be is an error, not half of a file. */
+/** The rows are erased before the first byte is given: what cannot be written is an error, not half of a file. */
 async function sqlOf(
   context: Context,
   stored: Stored,
@@ -83,6 +84,12 @@ async function sqlOf(
   erasures: readonly Erasure[],
 ): Promise<Derived> {
   const image = await openStored(context, stored, erasures);
+  try {
+    await refuseSql(image, EVERYTHING);
+  } catch (thrown) {
+    image.close();
+    throw thrown;
+  }
   async function* text(): AsyncIterable<Uint8Array> {
     try {
       yield* writeSql(image, partsOf(format).reader);
@@ -104,12 +111,14 @@ function coded(bytes: AsyncIterable<Uint8Array>, format: Format): AsyncIterable<
  * @throws NightjarError `FORMAT_UNAVAILABLE`
  */
 export function refuseFormat(
-  { kind, encryption }: Pick<Manifest, "kind" | "encryption">,
+  manifest: Pick<Manifest, "kind" | "encryption"> & Partial<Pick<Manifest, "snapshot">>,
   format: string,
 ): asserts format is Format {
-  const known = formatsOf(kind, encryption !== undefined);
+  const { kind, encryption, snapshot } = manifest;
+  const known = formatsOf(storedForm(manifest));
   if (known.includes(format as Format)) return;
-  const what = encryption === undefined ? `A ${kind}` : `An encrypted ${kind}`;
+  const article = encryption === undefined ? `A ${kind}` : `An encrypted ${kind}`;
+  const what = snapshot?.encoding === undefined ? article : `${article} in ${snapshot.encoding}`;
   throw new NightjarError(
     "FORMAT_UNAVAILABLE",
     `${what} can be downloaded as ${known.join(", ")}, not as ${format.slice(0, 20)}.`,

@@ -1,13 +1,16 @@
 import type { Context } from "../context.ts";
-import { type ErrorCode, type ErrorReport, NightjarError } from "../errors.ts";
+import { asNightjarError, type ErrorCode, type ErrorReport, NightjarError } from "../errors.ts";
+import { encode } from "../format/bytes.ts";
+import { checkIntegrity, integrityWords, lackOf } from "../format/integrity.ts";
 import type { TableDigest } from "../format/table-digest.ts";
+import { countRows } from "../format/table-rows.ts";
 import type { Manifest } from "../manifest.ts";
 import type { Outcome, Proof } from "../proof.ts";
-import { digestTables } from "../sqlite/digest-tables.ts";
+import { digestTable, isHeld } from "../sqlite/digest-tables.ts";
 import { hashSchema } from "../sqlite/facts.ts";
 import type { Image } from "../sqlite/image.ts";
 import { DEFAULT_LIMITS, query } from "../sqlite/query.ts";
-import { readSchema, readTables } from "../sqlite/tables.ts";
+import { readSchema, readTables, type SchemaObject, type Table } from "../sqlite/tables.ts";
 import { DAMAGE, Findings } from "./findings.ts";
 import { restoreInScratch, type Scratch } from "./scratch.ts";
 import { sameSchema } from "./verify-facts.ts";
@@ -45,19 +48,28 @@ export async function drillBackup(
       scratch = await restoreInScratch(context, manifest);
       return scratch.detail;
     });
+    let schema: SchemaObject[] = [];
     await findings.check("integrity", async () => {
-      const detail = await integrity(scratch!);
+      schema = await readSchema(scratch!.image);
+      const detail = await integrity(scratch!, schema);
       recoveryMs = deps.now() - begun;
       return detail;
     });
-    await findings.check("foreign keys", () => foreignKeys(scratch!.image));
+    await findings.check("foreign keys", () => foreignKeys(scratch!.image, schema));
     await findings.check("rows", async () => {
       const { image } = scratch!;
-      const schema = await readSchema(image);
-      tables = await digestTables(image, await readTables(image, schema));
+      const all = await readTables(image, schema);
+      const read = await digestReadable(image, all);
+      tables = read.digests;
       // A dump's hash is over its own statements, which the verify has compared.
       if (manifest.kind === "snapshot") sameSchema(manifest, hashSchema(schema));
-      return sameCounts(manifest, tables);
+      const detail = sameCounts(manifest, tables);
+      if (read.unread.length > 0)
+        throw new NightjarError(
+          "DRILL_IMPOSSIBLE",
+          `This SQLite cannot read every table: ${read.unread.join("; ")}.`,
+        );
+      return detail;
     });
     for (const sql of userChecks)
       await findings.check(`check: ${sql}`, () => holds(scratch!.image, sql, () => deps.now()));
@@ -73,17 +85,72 @@ function outcomeOf(problem: ErrorReport | null): Outcome {
   return UNPROVEN.includes(problem.code) ? "unproven" : "failed";
 }
 
-async function integrity({ image, pragma }: Scratch): Promise<string> {
-  const found = await image.rows(`PRAGMA ${pragma}`, (row) => row.text(0));
-  if (found.length === 1 && found[0] === "ok") return `${pragma}: ok`;
-  throw failed(`SQLite's ${pragma} finds: ${found.slice(0, 3).join("; ")}.`);
+/**
+ * What is damaged fails. Rows that break a rule of their own schema do so at the source, as the bytes are
+ * those that were captured; they are told, and so is what this SQLite lacks.
+ */
+async function integrity(
+  { image, pragma }: Scratch,
+  schema: readonly SchemaObject[],
+): Promise<string> {
+  const found = await checkIntegrity(
+    (sql) => image.rows(sql, (row) => row.text(0) ?? ""),
+    pragma,
+    schema,
+  );
+  if (found.damage.length > 0)
+    throw failed(`SQLite's ${pragma} finds: ${found.damage.slice(0, 3).join("; ")}.`);
+  return `${pragma}: ${integrityWords(found) ?? "ok"}`;
 }
 
 /** Rows that break a foreign key are the source's own, as the bytes are; they are told, not judged. */
-async function foreignKeys(image: Image): Promise<string> {
-  const broken = await image.rows("PRAGMA foreign_key_check", (row) => row.text(0));
-  if (broken.length === 0) return "foreign_key_check: no row breaks one";
-  return `foreign_key_check: ${broken.length} rows break one, as in the source, first in ${broken[0]}`;
+async function foreignKeys(image: Image, schema: readonly SchemaObject[]): Promise<string> {
+  let rows = 0;
+  let first: string | undefined;
+  const unchecked = new Set<string>();
+  for (const { type, name, sql } of schema) {
+    if (type !== "table" || !/\breferences\b/i.test(sql ?? "")) continue;
+    try {
+      const [broken] = await image.rows(
+        "SELECT count(*) FROM pragma_foreign_key_check(?1)",
+        (row) => Number(row.integer(0)),
+        [{ text: encode(name) }],
+      );
+      rows += broken!;
+      if (broken! > 0) first ??= name;
+    } catch (thrown) {
+      const lack = lackOf(asNightjarError(thrown).message);
+      if (lack === undefined) throw thrown;
+      unchecked.add(lack);
+    }
+  }
+  const words =
+    rows === 0
+      ? "no row breaks one"
+      : `${rows} rows break one, as in the source, first in ${first}`;
+  const rest =
+    unchecked.size === 0 ? "" : `; not checked, as SQLite says: ${[...unchecked].join("; ")}`;
+  return `foreign_key_check: ${words}${rest}`;
+}
+
+/** Count and hash every table that this SQLite can read, and name the others. */
+async function digestReadable(
+  image: Image,
+  tables: readonly Table[],
+): Promise<{ digests: TableDigest[]; unread: string[] }> {
+  const digests: TableDigest[] = [];
+  const unread: string[] = [];
+  for (const table of tables) {
+    if (!isHeld(table)) continue;
+    try {
+      digests.push(await digestTable(image, table));
+    } catch (thrown) {
+      const lack = lackOf(asNightjarError(thrown).message);
+      if (lack === undefined) throw thrown;
+      unread.push(`${table.name} (${lack})`);
+    }
+  }
+  return { digests, unread };
 }
 
 function sameCounts(manifest: Manifest, tables: readonly TableDigest[]): string {
@@ -98,8 +165,7 @@ function sameCounts(manifest: Manifest, tables: readonly TableDigest[]): string 
     )
       throw failed(`The table ${name} came back with ${rows} rows, not ${known ?? 0}.`);
   }
-  const rows = tables.reduce((sum, table) => sum + table.rows, 0);
-  return `${rows} rows in ${tables.length} tables, as counted at capture`;
+  return `${countRows(tables)} rows in ${tables.length} tables, as counted at capture`;
 }
 
 async function holds(image: Image, sql: string, now: () => number): Promise<string> {

@@ -18,6 +18,7 @@ import { readSnapshotFile } from "../store/snapshot-reader.ts";
 import { compactLog } from "./log-compact.ts";
 import { pullLog, recoverLog } from "./log-pull.ts";
 import { LogWriter } from "./log-writer.ts";
+import { COSTS, inTurn } from "./memory.ts";
 import { byMethod } from "./method.ts";
 import { skipLockPage } from "./page-stream.ts";
 
@@ -45,7 +46,8 @@ export class LogFollower {
       const backup = await findBackup(context.catalog, backupId);
       if (backup?.manifest.snapshot?.cursor == null) return;
       if ((await recoverLog(context, name)) !== undefined) return;
-      await seedFrom(context, database, backup.manifest);
+      const { manifest } = backup;
+      await inTurn(context, COSTS.log, () => seedFrom(context, database, manifest));
     });
   }
 

@@ -5,8 +5,9 @@ import { removeUpload, type Upload, uploadsOf } from "../catalog/uploads.ts";
 import type { Context } from "../context.ts";
 import { NightjarError } from "../errors.ts";
 import { log } from "../log.ts";
-import type { Manifest } from "../manifest.ts";
+import { parseManifest } from "../model/parse-manifest.ts";
 import { readDocument } from "../store/document.ts";
+import { placeOf } from "../store/keys.ts";
 import { abandonUpload } from "../store/multipart.ts";
 import { objectExists } from "../store/read.ts";
 import { isLocked } from "../store/refusal.ts";
@@ -51,7 +52,7 @@ async function healUpload({ catalog, bucket, deps }: Context, upload: Upload): P
     await abandonUpload(bucket, key, uploadId);
     log.info("upload-abandoned", { key, run: runId });
   } else {
-    const manifest = JSON.parse(text) as Manifest;
+    const manifest = parseManifest(text, placeOf(manifestKey));
     await enterBackup(catalog, manifest);
     await finishRun(catalog, runId, manifest.id, deps.now());
     log.info("backup-recovered", { key, run: runId });

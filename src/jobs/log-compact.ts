@@ -5,6 +5,7 @@ import { log } from "../log.ts";
 import { type Merge, mergesDue } from "../plan/log-compaction.ts";
 import type { Segment } from "../catalog/lineages.ts";
 import { momentOf, pagesOf } from "./log-moment.ts";
+import { COSTS, inTurn } from "./memory.ts";
 import { LogWriter, readSegment, writeLargeSegment } from "./log-writer.ts";
 
 const READ_BACK_SPAN = 1024 * 1024;
@@ -23,7 +24,9 @@ export async function compactLog(context: Context, database: DatabaseConfig): Pr
   const failures: unknown[] = [];
   for (const merge of mergesDue(await segmentsOf(catalog, lineage.id), deps.now(), database.logMs))
     // One that cannot be carried out, for a damaged segment, does not keep the others from it.
-    await carryOut(context, lineage, merge).catch((thrown: unknown) => failures.push(thrown));
+    await inTurn(context, COSTS.log, () => carryOut(context, lineage, merge)).catch(
+      (thrown: unknown) => failures.push(thrown),
+    );
   if (failures.length > 0) throw failures[0];
   await renewIdleBase(context, database, lineage);
 }
@@ -44,12 +47,11 @@ async function carryOut(
     uncertainty: last.uncertainty,
     clockOffset: last.clockOffset,
   };
+  await context.bucket.expect(inputs.map(({ key }) => key));
   const pages = pagesOf(context.bucket, { chain: inputs, pageCount: last.pageCount });
   await writeLargeSegment(
     context,
-    lineage.database,
-    lineage.id,
-    level,
+    { database: lineage.database, lineage: lineage.id, level, cursor: () => null },
     header,
     pages,
     async (row) => {
@@ -86,5 +88,7 @@ async function renewIdleBase(
   const { uncertainty, clockOffset } = moment.chain.at(-1)!;
   const dated = { at, uncertainty, clockOffset, checkedAt };
   const base = { why: "its base grew old", pageSize, ...dated };
-  await writer.beginFrom(base, moment.pageCount, pagesOf(bucket, moment), () => ({ cursor }));
+  await inTurn(context, COSTS.log, () =>
+    writer.beginFrom(base, moment.pageCount, pagesOf(bucket, moment), () => ({ cursor })),
+  );
 }

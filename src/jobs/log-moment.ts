@@ -28,9 +28,9 @@ export interface Moment {
 }
 
 /** Memory for reading all segments of a chain at once, and the least that is worth a read. */
-const READ_BYTES = 24 * 1024 * 1024;
+const READ_BYTES = 8 * 1024 * 1024;
 const SMALLEST_SPAN = 16 * 1024;
-const LARGEST_SPAN = 2 * 1024 * 1024;
+const LARGEST_SPAN = 1024 * 1024;
 
 /**
  * From when to when the log of a database can be asked, ms.
@@ -86,7 +86,7 @@ async function oldestMoment({ catalog }: Context, lineage: string): Promise<numb
  * @throws NightjarError `MOMENT_UNAVAILABLE` when the log no longer reaches there
  */
 export async function momentOf(
-  { catalog }: Context,
+  { catalog, bucket }: Context,
   database: string,
   lineage: string,
   txid: number,
@@ -99,6 +99,7 @@ export async function momentOf(
       "MOMENT_UNAVAILABLE",
       `The log of ${database} no longer holds transaction ${txid} of ${lineage}.`,
     );
+  await bucket.expect(chain.map(({ key }) => key));
   const { at: committedAt, uncertainty: uncertaintyMs, pageCount } = chain.at(-1)!;
   const { pageSize } = row;
   return { database, lineage, txid, committedAt, uncertaintyMs, pageSize, pageCount, chain };

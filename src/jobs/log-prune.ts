@@ -12,6 +12,7 @@ import { NightjarError } from "../errors.ts";
 import { log } from "../log.ts";
 import { expired } from "../plan/log-compaction.ts";
 import { objectExists } from "../store/read.ts";
+import { noteKey } from "../store/segment-keys.ts";
 import { removeObjects } from "../store/remove.ts";
 
 /** Segments removed at a time; D1 takes at most 100 parameters a query. */
@@ -41,6 +42,7 @@ export async function pruneLog(
     for (let at = 0; at < doomed.length; at += BATCH) {
       const keys = doomed.slice(at, at + BATCH).map(({ key }) => key);
       await removeObjects(bucket, keys);
+      await removeObjects(bucket, keys.map(noteKey));
       await removeSegments(catalog, keys);
     }
     removed += doomed.length;

@@ -13,15 +13,19 @@ import { asNightjarError, NightjarError } from "../errors.ts";
 import type { Page } from "../format/page.ts";
 import { log } from "../log.ts";
 import type { Method, PageCursor } from "../manifest.ts";
+import { parsePageCursor } from "../model/parse-page-cursor.ts";
+import { parseSegment, type SegmentPlace } from "../model/parse-segment-note.ts";
 import { FIRST_CAPTURE, type PageEvent, type PageSource } from "../source/pages.ts";
 import { pageSource } from "../source/probe.ts";
 import type { Translated } from "../source/server-clock.ts";
 import { sourceOf } from "../source/server.ts";
+import { unsigned } from "../store/document.ts";
 import { abandonUpload } from "../store/multipart.ts";
 import { removeObjects } from "../store/remove.ts";
 import { listKeys } from "../store/list.ts";
-import { spillPrefix } from "../store/segment-keys.ts";
-import { segmentsAfter } from "../store/segments.ts";
+import { noteKey, parseSegmentKey, spillPrefix } from "../store/segment-keys.ts";
+import { type SegmentNote, segmentsAfter } from "../store/segments.ts";
+import { COSTS } from "./memory.ts";
 import { type Base, type Dated, LogWriter } from "./log-writer.ts";
 import { skipLockPage } from "./page-stream.ts";
 
@@ -73,7 +77,6 @@ async function pullOnce(
   const begun = deps.now();
   const why = lineage === undefined ? FIRST_CAPTURE : MISFIT;
   await copyEvents(context, source.pull(cursor, why), writer);
-  await writer.end();
   const reached = writer.lineage;
   if (reached === undefined)
     throw new NightjarError("PAGES_INVALID", "The server sent no complete transaction.");
@@ -84,8 +87,9 @@ async function pullOnce(
   return { ...reached, checkedAt };
 }
 
+/** Write what comes; memory is taken only once something does, so that a look at an idle server is free. */
 async function copyEvents(
-  { deps }: Context,
+  { deps, memory }: Context,
   pull: AsyncIterable<PageEvent>,
   writer: LogWriter,
 ): Promise<void> {
@@ -93,12 +97,17 @@ async function copyEvents(
   /** When the source was last asked and had nothing of what comes now; null for a base. */
   let since: number | null = writer.lineage?.checkedAt ?? begun;
   const events = pull[Symbol.asyncIterator]();
+  let release: (() => void) | undefined;
   let base: Base | undefined;
   let pageSize = writer.lineage?.pageSize;
   try {
     for (;;) {
       const { value: event, done } = await events.next();
-      if (done === true) return;
+      if (done === true) {
+        await writer.end();
+        return;
+      }
+      release ??= await memory.hold(COSTS.log);
       if (event.kind === "base") {
         await writer.breakOff();
         pageSize = event.pageSize;
@@ -120,6 +129,7 @@ async function copyEvents(
       }
     }
   } finally {
+    release?.();
     await events.return?.();
   }
 }
@@ -174,7 +184,10 @@ export async function recoverLog(context: Context, database: string): Promise<Li
     const lineage = await openLineage(catalog, database);
     // A catalogued lineage vouches for its base and for every segment up to its newest transaction.
     const entered = await isEntered(context, lineage, upload.key);
-    if (!entered) await abandonUpload(bucket, upload.key, upload.uploadId);
+    if (!entered) {
+      await abandonUpload(bucket, upload.key, upload.uploadId);
+      await removeObjects(bucket, [noteKey(upload.key)]);
+    }
     await removeUpload(catalog, upload.key);
     log.info("log-upload-healed", { key: upload.key, entered });
   }
@@ -200,21 +213,49 @@ async function isEntered(
 }
 
 /** Enter the segment that follows the newest one known, if there is one in the bucket. */
-async function adoptNext(
-  { catalog, bucket }: Context,
-  lineage: Lineage,
-): Promise<Lineage | undefined> {
+async function adoptNext(context: Context, lineage: Lineage): Promise<Lineage | undefined> {
+  const { catalog, bucket } = context;
   const found = await segmentsAfter(bucket, lineage.database, lineage.id, 0, lineage.txid);
-  for (const { key, size, note } of found) {
-    if (note["segment"] === undefined || note["cursor"] === undefined) continue;
-    const segment = JSON.parse(note["segment"]) as Segment;
-    if (segment.minTxid !== lineage.txid + 1) continue;
-    const cursor = JSON.parse(note["cursor"]) as PageCursor;
-    const row = { ...segment, key, bytes: size };
-    await advanceLineage(catalog, row, { cursor, checkedAt: segment.at });
+  for (const { key, size: bytes, note } of found) {
+    const name = parseSegmentKey(key);
+    if (name?.minTxid !== lineage.txid + 1) continue;
+    const noted = await notedSegment(context, { ...name, key }, bytes, note);
+    if (noted === undefined) continue;
+    const { segment, cursor } = noted;
+    await advanceLineage(catalog, { ...segment, bytes }, { cursor, checkedAt: segment.at });
     log.info("segment-adopted", { key });
     const { maxTxid: txid, pageCount, at } = segment;
     return { ...lineage, cursor, txid, pageCount, committedAt: at, checkedAt: at };
   }
   return undefined;
+}
+
+/**
+ * What a segment that the catalog does not know says of itself, if Nightjar wrote both. Any other one is
+ * deleted: it lies where the next pull writes, which asks the source for the same again.
+ */
+async function notedSegment(
+  { bucket }: Context,
+  place: SegmentPlace,
+  bytes: number,
+  note: SegmentNote,
+): Promise<{ segment: Segment; cursor: PageCursor } | undefined> {
+  const { key } = place;
+  const { segment, cursor, sha256 } = note;
+  try {
+    if (segment === undefined || cursor === undefined || sha256 === undefined)
+      throw unsigned(key, "unsigned");
+    const origin = bucket.originOf(key, sha256, note);
+    if (origin !== "ours") throw unsigned(key, origin);
+    const noted = { segment: parseSegment(segment, place), cursor: parsePageCursor(cursor, key) };
+    await bucket.accept([{ key, version: null, sha256, bytes }]);
+    await bucket.settle(key); // compares its bytes
+    return noted;
+  } catch (thrown) {
+    const { code } = asNightjarError(thrown);
+    if (code !== "OBJECT_CORRUPT" && code !== "OBJECT_UNSIGNED") throw thrown;
+    log.error("segment-not-adopted", thrown, { key });
+    await removeObjects(bucket, [key]);
+    return undefined;
+  }
 }

@@ -10,18 +10,20 @@ import type { LtxHeader } from "../format/ltx/header.ts";
 import { mergePages } from "../format/merge-pages.ts";
 import type { Page } from "../format/page.ts";
 import type { PageCursor } from "../manifest.ts";
+import type { SegmentDocument } from "../model/parse-segment-note.ts";
 import { SNAPSHOT_LEVEL } from "../plan/log-chain.ts";
 import { stamp } from "../plan/stamp.ts";
+import { replaceDocument } from "../store/document.ts";
 import { writeMultipart } from "../store/multipart.ts";
 import { readInSpans } from "../store/range-reader.ts";
 import { removeObjects } from "../store/remove.ts";
-import { segmentKey, spillKey } from "../store/segment-keys.ts";
+import { noteKey, segmentKey, spillKey } from "../store/segment-keys.ts";
 import { putSegment } from "../store/segments.ts";
 import { inBatches, PageBuffer } from "./page-buffer.ts";
 import { countPages, skipLockPage, withoutGap } from "./page-stream.ts";
 
 /** Pages held in memory at the most, and complete ones that are worth a segment of their own. */
-const LIMITS = { holdBytes: 24 * 1024 * 1024, segmentBytes: 12 * 1024 * 1024 };
+const LIMITS = { holdBytes: 12 * 1024 * 1024, segmentBytes: 6 * 1024 * 1024 };
 /** Read at a time from each of several objects that are merged. */
 const SPILL_SPAN = 256 * 1024;
 
@@ -128,7 +130,8 @@ export class LogWriter {
       this.#lineage = lineage;
     };
     const database = this.#database;
-    await writeLargeSegment(this.#context, database, id, SNAPSHOT_LEVEL, header, pages, enter);
+    const place = { database, lineage: id, level: SNAPSHOT_LEVEL, cursor: () => end().cursor };
+    await writeLargeSegment(this.#context, place, header, pages, enter);
   }
 
   /** Pages of the transaction that is being read. */
@@ -198,7 +201,13 @@ export class LogWriter {
       await advanceLineage(this.#context.catalog, segment, { cursor, checkedAt });
     };
     if (this.#spilled.length > 0)
-      await writeLargeSegment(this.#context, this.#database, id, 0, header, pages, enter);
+      await writeLargeSegment(
+        this.#context,
+        { database: this.#database, lineage: id, level: 0, cursor: () => cursor },
+        header,
+        pages,
+        enter,
+      );
     else await this.#writeSmall(id, header, pages, cursor, enter);
     this.#lineage = {
       ...this.#lineage!,
@@ -264,18 +273,25 @@ export class LogWriter {
   }
 }
 
+/** Where a segment belongs. */
+interface SegmentPlace {
+  database: string;
+  lineage: string;
+  level: number;
+  /** Where the source is read on after it, once it is written; null where it repeats what the log holds. */
+  cursor: () => PageCursor | null;
+}
+
 /**
- * Write a segment of any length. The catalog knows of the upload first, so that one which is not
- * entered is removed later.
+ * Write a segment of any length, and its note, by which a rebuild knows it again. The catalog knows of
+ * the upload first, so that one which is not entered is removed later.
  *
  * @param enter makes the segment count
  * @throws NightjarError `STORE_FAILED`, `CATALOG_FAILED`, and whatever the pages throw
  */
 export async function writeLargeSegment(
   { catalog, bucket, deps }: Context,
-  database: string,
-  lineage: string,
-  level: number,
+  { database, lineage, level, cursor }: SegmentPlace,
   header: SegmentHeader,
   pages: AsyncIterable<readonly Page[]>,
   enter: (segment: Segment) => Promise<void>,
@@ -291,7 +307,11 @@ export async function writeLargeSegment(
       await enterUpload(catalog, { key, manifestKey: key, uploadId, runId: lineage, database });
     },
   });
-  await enter(rowOf(database, lineage, level, header, count, deps.now()));
+  const segment = rowOf(database, lineage, level, header, count, deps.now());
+  const sha256 = (await bucket.known(key))!.sha256!;
+  const note: SegmentDocument = { format: 1, segment, cursor: cursor(), sha256 };
+  await replaceDocument(bucket, noteKey(key), `${JSON.stringify(note, undefined, 2)}\n`);
+  await enter(segment);
   await removeUpload(catalog, key);
 }
 

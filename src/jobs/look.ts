@@ -8,7 +8,7 @@ import { NightjarError } from "../errors.ts";
 import { log } from "../log.ts";
 import { MINUTE } from "../plan/duration.ts";
 import { followPause } from "../plan/follow-pace.ts";
-import { dueMoment } from "../plan/schedule.ts";
+import { dueMoment, startDelay } from "../plan/schedule.ts";
 import { stamp } from "../plan/stamp.ts";
 import { scheduledTier } from "../plan/tier.ts";
 import { startRun } from "./start.ts";
@@ -19,7 +19,8 @@ const SILENCE = 2 * MINUTE;
 const QUIET = 15 * MINUTE;
 
 /**
- * The cron's job: start a run for every database that is due at `now` (ms).
+ * The cron's job: start a run for every database that is due at `now` (ms). Those that share a schedule
+ * start some minutes apart.
  *
  * @throws the first error, after every database has had its turn
  */
@@ -37,12 +38,13 @@ export async function look(context: Context, now: number): Promise<void> {
 }
 
 async function lookAt(context: Context, database: DatabaseConfig, now: number): Promise<void> {
-  const { catalog } = context;
+  const { catalog, config } = context;
   const { name, schedule, retention } = database;
   await keepFollowing(context, database, now);
   await drillIfDue(context, database, now);
   const last = await lastLook(catalog, name);
-  const moment = dueMoment(schedule, last, now);
+  const delay = startDelay(name, schedule, [...config.databases.values()].map(scheduleOf));
+  const moment = dueMoment(schedule, last, now - delay);
   if (moment === undefined) return;
 
   const id = `${name}-${stamp(moment)}`;
@@ -65,17 +67,21 @@ async function lookAt(context: Context, database: DatabaseConfig, now: number): 
     scheduledFor: moment,
   };
   await startRun(context, run);
-  await recordLook(catalog, name, Math.max(now, last ?? 0));
+  await recordLook(catalog, name, Math.max(now - delay, last ?? 0));
 }
+
+const scheduleOf = ({ schedule }: DatabaseConfig): string => schedule;
+const drillOf = ({ drill }: DatabaseConfig): string => drill;
 
 /** Rehearse the restore of the newest good backup when a scheduled moment has passed without any drill. */
 async function drillIfDue(
-  { catalog, proofs }: Context,
+  { catalog, config, proofs }: Context,
   { name, drill }: DatabaseConfig,
   now: number,
 ): Promise<void> {
   const last = await lastDrill(catalog, name);
-  const moment = dueMoment(drill, last === null ? undefined : Date.parse(last), now);
+  const delay = startDelay(name, drill, [...config.databases.values()].map(drillOf));
+  const moment = dueMoment(drill, last === null ? undefined : Date.parse(last), now - delay);
   if (moment === undefined) return;
   const newest = await newestVerified(catalog, name);
   if (newest !== undefined) await proofs.start(newest.id, "drill", moment);

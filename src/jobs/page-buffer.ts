@@ -1,3 +1,4 @@
+import { copyOf } from "../format/bytes.ts";
 import type { Page } from "../format/page.ts";
 
 const BATCH = 64;
@@ -12,7 +13,7 @@ export class PageBuffer {
   add(pages: readonly Page[]): void {
     for (const { pgno, data } of pages) {
       const held = this.#open.get(pgno);
-      if (held === undefined) this.#open.set(pgno, data.slice());
+      if (held === undefined) this.#open.set(pgno, copyOf(data));
       else held.set(data);
     }
   }

@@ -1,21 +1,25 @@
 import { type Backup, existingBackup, repointBackup } from "../catalog/backups.ts";
 import type { Context } from "../context.ts";
-import { NightjarError, orFail } from "../errors.ts";
+import { NightjarError } from "../errors.ts";
 import { verified } from "../format/hash.ts";
 import { log } from "../log.ts";
 import type { Manifest, Pin } from "../manifest.ts";
+import { parseManifest } from "../model/parse-manifest.ts";
 import {
   manifestText,
   readWholeDocument,
+  replaceDocument,
   replaceManifest,
   writeManifest,
 } from "../store/document.ts";
-import { manifestKey, ownKey, pinnedKey, proofPrefix } from "../store/keys.ts";
+import type { GuardedBucket } from "../store/guarded-bucket.ts";
+import { manifestKey, ownKey, pinnedKey, placeOf, proofPrefix } from "../store/keys.ts";
 import { listKeys } from "../store/list.ts";
 import { PART_BYTES, writeMultipart } from "../store/multipart.ts";
 import { readInSpans } from "../store/range-reader.ts";
 import { objectExists } from "../store/read.ts";
 import { removeObjects } from "../store/remove.ts";
+import { COSTS, inTurn } from "./memory.ts";
 
 /**
  * Copy a backup to where no lifecycle rule takes it: bytes, checked on the way and read back, proofs, then
@@ -34,14 +38,15 @@ export async function pinBackup(
 ): Promise<Manifest> {
   const { bucket, catalog, deps } = context;
   const backup = await existingBackup(catalog, id);
-  const { key, own } = await copyBytes(bucket, backup);
+  const { key, own } = await inTurn(context, COSTS.pin, () => copyBytes(bucket, backup));
   await copyProofs(bucket, backup);
 
   const at = new Date(deps.now()).toISOString();
   const pin: Pin = by === "policy" && own.pin?.by === "user" ? own.pin : { by, reason, at };
   let copy: Manifest = { ...own, key, manifestKey: pinnedKey(manifestKey(backup)), pin };
   const standing = await standingManifest(bucket, copy.manifestKey);
-  if (standing !== null && by === "policy") copy = JSON.parse(standing) as Manifest;
+  if (standing !== null && by === "policy")
+    copy = parseManifest(standing, placeOf(copy.manifestKey));
   else {
     await (standing === null ? writeManifest : replaceManifest)(bucket, copy);
     await readBack(bucket, copy);
@@ -78,7 +83,7 @@ export async function unpinBackup(context: Context, id: string): Promise<Manifes
 
 /** The copy's key, and the manifest that the catalog has. */
 async function copyBytes(
-  bucket: R2Bucket,
+  bucket: GuardedBucket,
   backup: Backup,
 ): Promise<{ key: string; own: Manifest }> {
   const own = backup.manifest;
@@ -103,16 +108,17 @@ async function copyBytes(
 }
 
 /** The manifest of a copy that is there already. One that is damaged is removed. */
-async function standingManifest(bucket: R2Bucket, key: string): Promise<string | null> {
+async function standingManifest(bucket: GuardedBucket, key: string): Promise<string | null> {
   const text = await readWholeDocument(bucket, key);
   if (text === null && (await objectExists(bucket, key))) await removeObjects(bucket, [key]);
   return text;
 }
 
 /** @throws NightjarError `STORE_FAILED` where R2 does not hold the manifest that was written */
-async function readBack(bucket: R2Bucket, manifest: Manifest): Promise<void> {
+async function readBack(bucket: GuardedBucket, manifest: Manifest): Promise<void> {
   const { manifestKey: key } = manifest;
-  if ((await readWholeDocument(bucket, key)) !== manifestText(manifest))
+  const expected = manifestText(manifest);
+  if ((await readWholeDocument(bucket, key, { expected })) !== expected)
     throw new NightjarError("STORE_FAILED", `R2 does not hold what was written to ${key}.`);
 }
 
@@ -127,15 +133,13 @@ async function isWhole(bytes: AsyncIterable<Uint8Array>): Promise<boolean> {
   }
 }
 
-async function copyProofs(bucket: R2Bucket, backup: Backup): Promise<void> {
-  for (const key of await listKeys(bucket, proofPrefix(manifestKey(backup))))
-    await orFail("STORE_FAILED", `copying ${key}`, async () => {
-      const proof = await bucket.get(key);
-      if (proof === null) return; // the lifecycle was faster
-      const { httpMetadata, customMetadata } = proof;
-      await bucket.put(pinnedKey(key), await proof.text(), {
-        ...(httpMetadata && { httpMetadata }),
-        ...(customMetadata && { customMetadata }), // its hash
-      });
-    });
+/** A proof that is damaged or somebody else's is not copied: a copy would count as Nightjar's. */
+async function copyProofs(bucket: GuardedBucket, backup: Backup): Promise<void> {
+  const keys = await listKeys(bucket, proofPrefix(manifestKey(backup)));
+  await bucket.expect(keys);
+  for (const key of keys) {
+    const text = await readWholeDocument(bucket, key);
+    if (text !== null) await replaceDocument(bucket, pinnedKey(key), text);
+    else log.warn("proof-not-copied", { key });
+  }
 }

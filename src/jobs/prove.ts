@@ -3,12 +3,15 @@ import type { Context } from "../context.ts";
 import { asNightjarError, NightjarError } from "../errors.ts";
 import { log } from "../log.ts";
 import type { Manifest } from "../manifest.ts";
+import { parseProof, type ProofPlace } from "../model/parse-proof.ts";
 import type { Act, Outcome, Proof, ProofSummary } from "../proof.ts";
 import { readDocument, writeDocument } from "../store/document.ts";
-import { proofKey, proofPrefix } from "../store/keys.ts";
+import type { GuardedBucket } from "../store/guarded-bucket.ts";
+import { ownKey, proofKey, proofPrefix } from "../store/keys.ts";
 import { listKeys } from "../store/list.ts";
 import { VERSION } from "../version.ts";
 import { drillBackup } from "./drill.ts";
+import { inTurn, proofCost } from "./memory.ts";
 import { verifyBackup } from "./verify.ts";
 
 /** A key's stamp has whole seconds: proofs of one second go to the next ones, up to so many. */
@@ -32,8 +35,9 @@ export async function prove(
   const { catalog, deps } = context;
   const { manifest } = await existingBackup(catalog, backupId);
   const startedAt = new Date(deps.now()).toISOString();
-  const found =
-    act === "verify" ? await verified(context, manifest) : await drillBackup(context, manifest);
+  const found = await inTurn(context, proofCost(manifest, act), () =>
+    act === "verify" ? verified(context, manifest) : drillBackup(context, manifest),
+  );
   await existingBackup(catalog, backupId); // one that was pruned meanwhile is not missing
 
   const finishedAt = new Date(deps.now()).toISOString();
@@ -87,16 +91,26 @@ function tell({ act, outcome, backup, database, problem, proofKey: proof }: Proo
   else log.error("backup-not-proven", new NightjarError(problem.code, problem.message), about);
 }
 
+/** What the key of a proof says of it. */
+export function proofPlace(
+  key: string,
+  { database, id }: Pick<Manifest, "database" | "id">,
+): ProofPlace {
+  return { key, own: ownKey(key), database, id };
+}
+
 /**
  * The proofs that lie beside a backup, the oldest first.
  *
  * @throws NightjarError `STORE_FAILED`, `OBJECT_CORRUPT`
  */
-export async function proofsOf(bucket: R2Bucket, manifest: Manifest): Promise<Proof[]> {
+export async function proofsOf(bucket: GuardedBucket, manifest: Manifest): Promise<Proof[]> {
   const proofs: Proof[] = [];
-  for (const key of await listKeys(bucket, proofPrefix(manifest.manifestKey))) {
+  const keys = await listKeys(bucket, proofPrefix(manifest.manifestKey));
+  await bucket.expect(keys);
+  for (const key of keys) {
     const text = await readDocument(bucket, key);
-    if (text !== null) proofs.push(JSON.parse(text) as Proof);
+    if (text !== null) proofs.push(parseProof(text, proofPlace(key, manifest)));
   }
   return proofs;
 }

@@ -1,6 +1,7 @@
 import { type Prunable, pinnedByHand, removeBackups } from "../catalog/backups.ts";
+import { forgetObjectsOf } from "../catalog/objects.ts";
 import type { Context } from "../context.ts";
-import { manifestKey, ownKey } from "../store/keys.ts";
+import { manifestKey, ownKey, pinnedKey } from "../store/keys.ts";
 import { objectsOf } from "../store/objects-of.ts";
 import { removeUnlocked } from "../store/remove.ts";
 
@@ -37,10 +38,15 @@ export async function removeAll(
           ids.delete(id);
         }
     }
+    const gone = doomed.filter(({ id }) => ids.has(id)).map((backup) => manifestStem(backup));
+    await forgetObjectsOf(catalog, [...gone, ...gone.map(pinnedKey)]); // what a lifecycle took too
     await removeBackups(catalog, [...ids]);
   }
   return doomed.filter(({ id }) => locked.has(id));
 }
+
+/** What the keys of all objects of a backup begin with. */
+const manifestStem = (backup: Prunable) => manifestKey(backup).replace(/\.json$/, "");
 
 /**
  * Remove the bytes and the manifests that backups were copied from, where no lock holds them: the copy

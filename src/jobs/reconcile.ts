@@ -11,6 +11,7 @@ import { parseSegmentKey } from "../store/segment-keys.ts";
 import { healUploads } from "./heal.ts";
 import { prove } from "./prove.ts";
 import { enterFound, sorted, stemOf } from "./rebuild.ts";
+import { verifyOldestSegments } from "./verify-log.ts";
 
 /** What a run is still at work on is not looked at, ms. */
 const SETTLED = DAY;
@@ -27,6 +28,8 @@ export interface Reconciled {
   verifying: string[];
   /** Parts of no backup and of no log that anybody knows; they are left alone. */
   orphans: string[];
+  /** Segments of the page logs that are not what was written; their logs have ended. */
+  damaged: string[];
   /** Objects that are not Nightjar's. */
   foreign: number;
 }
@@ -40,7 +43,10 @@ export interface Reconciled {
 export async function reconcile(context: Context, now: number): Promise<Reconciled> {
   const { catalog, bucket, config, proofs } = context;
   for (const name of config.databases.keys()) await healUploads(context, name, "");
-  const result: Reconciled = { entered: [], missing: [], verifying: [], orphans: [], foreign: 0 };
+  const result: Reconciled = {
+    ...{ entered: [], missing: [], verifying: [] },
+    ...{ orphans: [], damaged: [], foreign: 0 },
+  };
 
   const known = await allForReconciling(catalog);
   const ids = new Set(known.map(({ id }) => id));
@@ -73,12 +79,15 @@ export async function reconcile(context: Context, now: number): Promise<Reconcil
     }
   }
   result.orphans.push(...(await logOrphans(context, now)));
+  const { damaged } = await verifyOldestSegments(context, now);
+  result.damaged.push(...damaged.map(({ key }) => key));
   const { entered, missing, verifying, orphans, foreign } = result;
   log.info("reconciled", {
     entered: entered.length,
     missing: missing.length,
     verifying: verifying.length,
     orphans: orphans.length,
+    damaged: damaged.length,
     foreign,
   });
   return result;

@@ -1,10 +1,10 @@
 import { findBackup, type Prunable, repointBackup } from "../catalog/backups.ts";
 import type { Context } from "../context.ts";
 import { log } from "../log.ts";
-import type { Manifest } from "../manifest.ts";
+import { parseManifest } from "../model/parse-manifest.ts";
 import { DAY } from "../plan/duration.ts";
 import { readWholeDocument } from "../store/document.ts";
-import { manifestKey, ownKey, pinnedKey } from "../store/keys.ts";
+import { manifestKey, ownKey, pinnedKey, placeOf } from "../store/keys.ts";
 import { objectsOf } from "../store/objects-of.ts";
 import { objectAge, objectExists } from "../store/read.ts";
 import { removeObjects } from "../store/remove.ts";
@@ -33,7 +33,12 @@ export async function releasePins(
       backup.pin === null
         ? await isLeftOver(context, backup, now)
         : // Unless somebody has pinned it by hand since.
-          await repointBackup(catalog, backup.id, JSON.parse(own) as Manifest, "policy");
+          await repointBackup(
+            catalog,
+            backup.id,
+            parseManifest(own, placeOf(manifestKey(backup))),
+            "policy",
+          );
     if (free) released.push(backup);
   }
   if (released.length === 0) return;

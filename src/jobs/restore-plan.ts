@@ -1,10 +1,12 @@
 import type { Context } from "../context.ts";
-import { NightjarError } from "../errors.ts";
+import { asNightjarError, NightjarError } from "../errors.ts";
 import type { Erasure } from "../format/erasure.ts";
 import { misfit, pageFormOf } from "../format/first-page.ts";
 import { isWhole, lowerName, type Selection, selectionOf } from "../format/selection.ts";
+import { openImage } from "../sqlite/open.ts";
 import { quoteName } from "../sqlite/sql-text.ts";
 import type { SchemaObject } from "../sqlite/tables.ts";
+import { refuseSql } from "../sqlite/write-sql.ts";
 import { ask } from "../target/ask.ts";
 import { inspectTarget, type TargetState } from "../target/inspect.ts";
 import type { Plan, PlannedTable, SubjectView, Way } from "../restore-report.ts";
@@ -41,7 +43,7 @@ export interface Planned {
  * Look at what is stored and at the target, and decide what is to be done. Changes nothing.
  *
  * @throws NightjarError `TARGET_NOT_EMPTY`, `TARGET_IS_SOURCE`, `TARGET_UNFIT`, `OVERWRITE_REFUSED`,
- *   `RESTORE_UNAVAILABLE`, `REQUEST_INVALID`, `BACKUP_ENCRYPTED`; as `inspectTarget`
+ *   `RESTORE_UNAVAILABLE`, `SCHEMA_UNSAFE`, `REQUEST_INVALID`, `BACKUP_ENCRYPTED`; as `inspectTarget`
  */
 export async function planRestore(
   context: Context,
@@ -76,6 +78,7 @@ export async function planRestore(
     });
   const way = pages === undefined && request.way !== "statements" ? "pages" : "statements";
   const why = way === "pages" ? "the target takes pages" : (pages ?? "statements were asked for");
+  if (way === "statements" && !isDump) await refuseStatements(context, subject, selection);
   const { url, namespace = null } = target.server;
   const plan: Plan = {
     subject: view,
@@ -90,6 +93,27 @@ export async function planRestore(
     notes: notesOf(subject, way, selection, erasures),
   };
   return { plan, subject, selection, target, state, verify: request.verify, erasures };
+}
+
+/** What cannot be written as SQL is refused before the target is marked. */
+async function refuseStatements(
+  context: Context,
+  subject: Subject,
+  selection: Selection,
+): Promise<void> {
+  const image = await openImage(await storedPages(context, subject));
+  try {
+    await refuseSql(image, selection);
+  } catch (thrown) {
+    const { code, message } = asNightjarError(thrown);
+    if (code !== "FORMAT_UNAVAILABLE") throw thrown;
+    throw new NightjarError("RESTORE_UNAVAILABLE", `A libSQL server does not take it: ${message}`, {
+      hint: "libSQL servers hold UTF-8 only. Restore it to a file.",
+      cause: thrown,
+    });
+  } finally {
+    image.close();
+  }
 }
 
 function refuseOptions(

@@ -1,6 +1,7 @@
 import type { DatabaseConfig } from "../config.ts";
 import type { Context } from "../context.ts";
 import { NightjarError } from "../errors.ts";
+import { sendsTokenInClear } from "../plan/transport.ts";
 import { type Source, sourceOf } from "../source/server.ts";
 
 /** A database to restore into, as a request names it. */
@@ -25,7 +26,7 @@ export interface Target {
   readonly configured: boolean;
 }
 
-/** @throws NightjarError `DATABASE_NOT_FOUND` */
+/** @throws NightjarError `DATABASE_NOT_FOUND`; `REQUEST_INVALID` for a token that would be sent in clear */
 export function resolveTarget({ config }: Context, name: TargetName): Target {
   if ("database" in name) {
     const database = config.databases.get(name.database);
@@ -35,6 +36,12 @@ export function resolveTarget({ config }: Context, name: TargetName): Target {
     return { server, database: database.name, configured: true };
   }
   const { url, token, namespace } = name;
+  if (token !== undefined && sendsTokenInClear(url))
+    throw new NightjarError(
+      "REQUEST_INVALID",
+      "The target's address begins with http://, which would send its token in clear.",
+      { hint: "Give an address that begins with libsql:// or https://." },
+    );
   const same = [...config.databases.values()].find((database) => isAt(database, url, namespace));
   const server = { url, token, namespace, stallMs: STALL };
   return { server, database: same?.name ?? null, configured: false };

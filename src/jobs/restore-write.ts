@@ -1,4 +1,5 @@
 import type { Context } from "../context.ts";
+import { NightjarError } from "../errors.ts";
 import { encode } from "../format/bytes.ts";
 import { isWhole } from "../format/selection.ts";
 import { SqlSelector } from "../format/select-sql.ts";
@@ -13,6 +14,9 @@ import { dumpText, momentPages, openStored, snapshotPages, storedPages } from ".
 
 /** Bytes of SQL in one request, which is one transaction; more where one row is larger. */
 const REQUEST = 2 * 1024 * 1024;
+
+/** The longest statement of a dump that a Worker sends: its memory holds it some four times; bytes. */
+const LONGEST_STATEMENT = 16 * 1024 * 1024;
 
 /** Send the subject as SQL; told how many bytes of it were sent. @throws NightjarError as `Steps.write` */
 export async function writeStatements(
@@ -62,12 +66,17 @@ async function* sqlOfDump(
 ): AsyncIterable<Uint8Array> {
   const selector = new SqlSelector(selection);
   let found: Uint8Array[] = [];
-  const scanner = new SqlScanner(({ bytes }) => {
+  let current: Uint8Array | undefined;
+  const scanner = new SqlScanner(({ bytes, length }) => {
+    if (length > bytes.length) throw tooLong(manifest.id, length);
     const wanted = isRefused(bytes) ? undefined : selector.take(bytes);
-    // A copy, on a line of its own: the text may end in a comment, and the chunk's memory is not ours.
-    if (wanted !== undefined) found.push(new Uint8Array(wanted), encode("\n"));
-  }, Infinity);
+    if (wanted === undefined) return;
+    // On a line of its own: the text may end in a comment. The chunk's memory is not ours.
+    const own = wanted.buffer === current?.buffer ? new Uint8Array(wanted) : wanted;
+    found.push(own, encode("\n"));
+  }, LONGEST_STATEMENT);
   for await (const chunk of await dumpText(context, manifest, erasures)) {
+    current = chunk;
     scanner.push(chunk);
     yield* found;
     found = [];
@@ -75,6 +84,16 @@ async function* sqlOfDump(
   const { userVersion } = manifest.schema;
   if (userVersion !== null && selection.schema && selection.tables === undefined)
     yield encode(`PRAGMA user_version=${userVersion};\n`);
+}
+
+function tooLong(backup: string, length: number): NightjarError {
+  return new NightjarError(
+    "RESTORE_UNAVAILABLE",
+    `A statement of backup ${backup} has ${length} bytes; a Worker sends ${LONGEST_STATEMENT} at the most.`,
+    {
+      hint: "Restore it to a file with `nightjar restore --to <file>`, and load that into the server from your machine.",
+    },
+  );
 }
 
 /** What a libSQL server takes from nobody, and what is set for each transaction already. */

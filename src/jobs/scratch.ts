@@ -25,12 +25,12 @@ export interface Scratch {
 }
 
 /** A Worker has 128 MB, of which SQLite takes 25 to itself: what is larger stays in the bucket; bytes. */
-const IN_MEMORY = 48 * 1024 * 1024;
+export const IN_MEMORY = 48 * 1024 * 1024;
 /** SQL that can be replayed in memory; the database that it makes is of about that size. */
-const REPLAYABLE = 48 * 1024 * 1024;
+export const REPLAYABLE = 48 * 1024 * 1024;
 /** What is read in the bucket comes in blocks of so many frames (2 MiB), of which so many bytes are held. */
 const FRAMES = 8;
-const CACHE = 32 * 1024 * 1024;
+const CACHE = 16 * 1024 * 1024;
 /** R2 reads of one drill: an invocation of a Worker has 10,000 subrequests in all. */
 const MOST_READS = 6000;
 

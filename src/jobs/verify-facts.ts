@@ -1,6 +1,7 @@
 import { NightjarError } from "../errors.ts";
 import type { TableCount } from "../format/dump-inspector.ts";
 import type { Meter } from "../format/hash.ts";
+import { countRows } from "../format/table-rows.ts";
 import type { Manifest } from "../manifest.ts";
 
 /** What was found against what the manifest says; each tells what agrees, or throws `OBJECT_CORRUPT`. */
@@ -53,7 +54,7 @@ export function sameRows(manifest: Manifest, found: readonly TableCount[]): stri
       "OBJECT_CORRUPT",
       `There are ${rowsIn.size} tables, not ${manifest.tables.length}.`,
     );
-  return `${manifest.rows} rows in ${rowsIn.size} tables, as counted at capture`;
+  return `${countRows(manifest.tables)} rows in ${rowsIn.size} tables, as counted at capture`;
 }
 
 /** The schema, by its hash. */

@@ -2,7 +2,7 @@ import { NightjarError } from "../errors.ts";
 import { pagesInFile } from "../format/database-file.ts";
 import { Meter, tap } from "../format/hash.ts";
 import { PageAudit, type Root } from "../format/page-audit.ts";
-import type { PageReader } from "../format/page.ts";
+import { isPageSize, type PageReader } from "../format/page.ts";
 import type { Manifest, SnapshotFacts } from "../manifest.ts";
 import { type ImageFacts, imageFacts } from "../sqlite/facts.ts";
 import type { Image } from "../sqlite/image.ts";
@@ -60,7 +60,7 @@ async function readPages(
   { pageSize, pageCount }: SnapshotFacts,
   audit: PageAudit,
 ): Promise<string> {
-  if (pageSize * pageCount !== manifest.raw.bytes)
+  if (!isPageSize(pageSize) || pageSize * pageCount !== manifest.raw.bytes)
     throw new NightjarError(
       "OBJECT_CORRUPT",
       `The manifest tells of ${pageCount} pages of ${pageSize} bytes, and of ${manifest.raw.bytes} bytes.`,

@@ -2,6 +2,7 @@ import type { Context } from "../context.ts";
 import { NightjarError } from "../errors.ts";
 import type { Manifest } from "../manifest.ts";
 import { manifestText, readDocument } from "../store/document.ts";
+import type { GuardedBucket } from "../store/guarded-bucket.ts";
 import { DAMAGE, Findings } from "./findings.ts";
 import { verifyDump } from "./verify-dump.ts";
 import { verifyEncrypted } from "./verify-encrypted.ts";
@@ -26,12 +27,12 @@ export async function verifyBackup(context: Context, manifest: Manifest): Promis
   return findings;
 }
 
-async function sameManifest(bucket: R2Bucket, manifest: Manifest): Promise<string> {
+async function sameManifest(bucket: GuardedBucket, manifest: Manifest): Promise<string> {
   const { manifestKey } = manifest;
-  const text = await readDocument(bucket, manifestKey);
+  const expected = manifestText(manifest);
+  const text = await readDocument(bucket, manifestKey, { expected });
   if (text === null)
     throw new NightjarError("OBJECT_MISSING", `${manifestKey} is not in the bucket.`);
-  const expected = manifestText(manifest);
   if (text === expected) return "the manifest in the bucket is the one that the catalog has";
   const line = expected.split("\n").findIndex((known, at) => known !== text.split("\n")[at]);
   throw new NightjarError(

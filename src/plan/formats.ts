@@ -29,18 +29,42 @@ export function partsOf(format: Format): Parts {
   return PARTS[format];
 }
 
+/** What the formats of a stored backup depend on. */
+export interface StoredForm {
+  readonly kind: "dump" | "snapshot";
+  readonly encrypted: boolean;
+  /** Of its text; UTF-8 where it is not told. */
+  readonly encoding?: string | undefined;
+}
+
+/** What a manifest tells of that. */
+export function storedForm({
+  kind,
+  encryption,
+  snapshot,
+}: {
+  readonly kind: "dump" | "snapshot";
+  readonly encryption?: unknown;
+  readonly snapshot?: { readonly encoding?: string } | null;
+}): StoredForm {
+  return { kind, encrypted: encryption !== undefined, encoding: snapshot?.encoding };
+}
+
 /**
  * What a stored backup gives, the stored form first: of an encrypted one, that alone. A moment of the log
- * gives what a snapshot does. A dump's SQL is the server's own: it is libSQL's already.
+ * gives what a snapshot does. A dump's SQL is the server's own: it is libSQL's already. SQL is written of
+ * databases in UTF-8 only.
  */
-export function formatsOf(kind: "dump" | "snapshot", encrypted: boolean): readonly Format[] {
+export function formatsOf({ kind, encrypted, encoding = "UTF-8" }: StoredForm): readonly Format[] {
   if (encrypted) return [kind === "dump" ? "sql.zst.age" : "db.zst.age"];
-  return kind === "dump"
-    ? ["sql.zst", "sql.gz", "sql"]
-    : ["db.zst", "db", "sql.gz", "sql", "sql.zst", "libsql.sql.gz", "libsql.sql", "libsql.sql.zst"];
+  if (kind === "dump") return ["sql.zst", "sql.gz", "sql"];
+  const files: readonly Format[] = ["db.zst", "db"];
+  return encoding === "UTF-8"
+    ? [...files, "sql.gz", "sql", "sql.zst", "libsql.sql.gz", "libsql.sql", "libsql.sql.zst"]
+    : files;
 }
 
 /** The form in which a backup lies in the bucket. */
 export function storedFormat(kind: "dump" | "snapshot", encrypted: boolean): Format {
-  return formatsOf(kind, encrypted)[0]!;
+  return formatsOf({ kind, encrypted })[0]!;
 }

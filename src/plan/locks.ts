@@ -1,3 +1,4 @@
+import { DAY } from "./duration.ts";
 import type { Retention, Tier } from "./tier.ts";
 
 /** One rule of the file that `wrangler r2 bucket lock set --file` takes. */
@@ -32,6 +33,20 @@ export function lockRules(databases: ReadonlyMap<string, Locked>): { rules: Lock
         ),
   );
   return { rules };
+}
+
+/** What a person should know of locks that are shorter than asked for, one sentence for each database. */
+export function lockNotes(databases: ReadonlyMap<string, Locked>): string[] {
+  return [...databases].flatMap(([database, { retention, lockMs }]) => {
+    if (lockMs === undefined) return [];
+    const shorter = (Object.entries(retention) as [Tier, number][])
+      .filter(([, age]) => age < lockMs)
+      .map(([tier, age]) => `${tier} (${age / DAY}d)`);
+    if (shorter.length === 0) return [];
+    return [
+      `${database}: \`lock\` is ${lockMs / DAY}d, longer than these tiers are kept: ${shorter.join(", ")}. Their backups are locked for as long as they are kept, and no longer.`,
+    ];
+  });
 }
 
 function ruleOf(tier: Tier, database: string, age: number): LockRule {

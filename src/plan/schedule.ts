@@ -1,19 +1,56 @@
 import { Cron } from "croner";
-import { HOUR } from "./duration.ts";
+import { HOUR, MINUTE } from "./duration.ts";
 
 /** How long after a scheduled moment its backup may still be missing before the database is late. */
 export const GRACE = HOUR;
+
+/** Runs that share a schedule start within so many minutes. */
+const SPREAD = 30;
+
+/**
+ * How long after its scheduled moment the run of a database starts, ms: whole minutes, stable by its
+ * name, over as many minutes as databases share the schedule. One that is alone starts at once.
+ *
+ * @param schedules those of all databases, its own included
+ */
+export function startDelay(name: string, schedule: string, schedules: Iterable<string>): number {
+  let sharing = 0;
+  for (const other of schedules) if (other === schedule) sharing++;
+  return (hashOf(name) % Math.max(1, Math.min(sharing, SPREAD))) * MINUTE;
+}
+
+/** FNV-1a, 32 bits, its upper half folded in (https://www.ietf.org/archive/id/draft-eastlake-fnv-17.html). */
+function hashOf(text: string): number {
+  let hash = 0x811c_9dc5;
+  for (const character of text) hash = Math.imul(hash ^ character.codePointAt(0)!, 0x0100_0193);
+  return (hash ^ (hash >>> 16)) >>> 0;
+}
 
 function cron(schedule: string): Cron {
   return new Cron(schedule, { timezone: "UTC", mode: "5-part", paused: true });
 }
 
-/** What is wrong with a five-field cron expression, or undefined when nothing is. */
+const FIELDS = ["minute", "hour", "day of the month", "month", "day of the week"];
+
+/** Says what is wrong with a five-field cron expression; undefined if nothing is. */
 export function scheduleMistake(schedule: string): string | undefined {
+  const fields = schedule.trim().split(/\s+/);
+  if (fields.length === 6) return "it has six fields, and there is none for seconds";
+  if (fields.length !== FIELDS.length) return `it has ${fields.length} fields`;
+  for (const [at, field] of fields.entries()) {
+    const alone = FIELDS.map((_, other) => (other === at ? field : "*")).join(" ");
+    if (!isCron(alone)) return `its ${FIELDS[at]} cannot be ${field}`;
+  }
+  if (!isCron(schedule)) return "its fields do not fit together";
+  return cron(schedule).nextRun() === null ? "no date ever matches it" : undefined;
+}
+
+function isCron(schedule: string): boolean {
   try {
-    return cron(schedule).nextRun() === null ? "no date ever matches it" : undefined;
-  } catch (error) {
-    return (error as Error).message.replace(/^CronPattern: /, "");
+    cron(schedule);
+    return true;
+  } catch {
+    return false; // croner's own words are about its code
   }
 }
 

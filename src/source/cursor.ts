@@ -1,10 +1,11 @@
+import { copyOf } from "../format/bytes.ts";
 import { BinaryReader, BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import type { Deps } from "../deps.ts";
 import { NightjarError } from "../errors.ts";
 import { framedBody, type FrameLength } from "./framed-body.ts";
 import { decodeRow, type Value, wordsOf } from "./hrana-messages.ts";
 import { postProtobuf } from "./post-protobuf.ts";
-import { refuseStatus } from "./refuse.ts";
+import { refuseEncoding, refuseStatus } from "./refuse.ts";
 import type { Source } from "./server.ts";
 import { Watchdog } from "./watchdog.ts";
 
@@ -17,6 +18,8 @@ export interface Row {
 
 /** A read waits for as much as this; the last one does not need to. */
 const READ_AT_LEAST = 64 * 1024;
+/** Where one row is wanted, a server that sends more rows than this is not listened to any longer. */
+const SMALL_ANSWER = 100;
 /** How long a server keeps a connection that nobody uses, ms. */
 const KEPT = 10_000;
 
@@ -44,6 +47,7 @@ export async function* readRows(
     );
     if (response.status !== 200 || response.body === null)
       await refuseStatus(source, response, watchdog, "POST /v3-protobuf/cursor");
+    refuseEncoding(response, "POST /v3-protobuf/cursor");
 
     let head: Uint8Array | undefined;
     let statement = -1;
@@ -52,7 +56,7 @@ export async function* readRows(
       const rows: Row[] = [];
       for (const frame of frames) {
         if (head === undefined) {
-          head = frame.slice(); // the next frames use its memory again
+          head = copyOf(frame); // the next frames use its memory again
           continue;
         }
         const entry = decodeEntry(frame);
@@ -100,7 +104,13 @@ export async function readRow(
   statement: string,
 ): Promise<Value[] | undefined> {
   let first: Value[] | undefined;
-  for await (const rows of readRows(source, deps, [statement])) first ??= rows[0]!.values;
+  let rows = 0;
+  for await (const batch of readRows(source, deps, [statement])) {
+    first ??= batch[0]!.values;
+    rows += batch.length;
+    if (rows > SMALL_ANSWER)
+      throw new NightjarError("PAGES_INVALID", "The server goes on where one row was asked for.");
+  }
   return first;
 }
 

@@ -1,11 +1,14 @@
 import type { Deps } from "../deps.ts";
 import { NightjarError } from "../errors.ts";
 import { checkFirstPage } from "../format/database-header.ts";
-import type { Page } from "../format/page.ts";
+import { isPageSize, MOST_PAGES, type Page } from "../format/page.ts";
 import { readRow, readRows } from "./cursor.ts";
 import type { Value } from "./hrana-messages.ts";
 import type { PageEvent, PageSource, SchemaRow } from "./pages.ts";
 import type { Source } from "./server.ts";
+
+/** More of a schema than this is not taken into memory; characters. */
+const LONGEST_SCHEMA = 8 * 1024 * 1024;
 
 /** Whether the server was built with SQLite's table of pages (https://sqlite.org/dbpage.html). */
 export async function offersImage(source: Source, deps: Deps): Promise<boolean> {
@@ -44,14 +47,23 @@ export async function* readImage(
   ];
   let size: { pageCount: number; pageSize: number } | undefined;
   const schema: SchemaRow[] = [];
+  let schemaLength = 0;
   let next = 1;
   for await (const rows of readRows(source, deps, statements)) {
     const pages: Page[] = [];
     for (const { statement, values } of rows) {
       const [first, second] = values;
-      if (statement === 1) schema.push(schemaRow(values));
-      else if (statement === 2) {
-        size = { pageCount: Number(first), pageSize: Number(second) };
+      if (statement === 1) {
+        const row = schemaRow(values);
+        schema.push(row);
+        schemaLength += row.name.length + (row.sql?.length ?? 0);
+        if (schemaLength > LONGEST_SCHEMA)
+          throw new NightjarError(
+            "PAGES_INVALID",
+            `The server's schema has more than ${LONGEST_SCHEMA} characters.`,
+          );
+      } else if (statement === 2) {
+        size = sizeOf(values);
         yield { kind: "base", why, ascending: true, ...size, ...(withSchema && { schema }) };
       } else {
         if (!(second instanceof Uint8Array) || second.length !== size?.pageSize)
@@ -75,6 +87,17 @@ export async function* readImage(
     );
   const cursor = { protocol: "dbpage" } as const;
   yield { kind: "commit", pageCount: size.pageCount, at: null, commits: 1, cursor };
+}
+
+/** @throws NightjarError `PAGES_INVALID` for numbers that no database has */
+function sizeOf(values: readonly Value[]): { pageCount: number; pageSize: number } {
+  const [pageCount, pageSize] = [Number(values[0]), Number(values[1])];
+  if (Number.isInteger(pageCount) && pageCount >= 0 && pageCount <= MOST_PAGES)
+    if (isPageSize(pageSize)) return { pageCount, pageSize };
+  throw new NightjarError(
+    "PAGES_INVALID",
+    `The server tells of ${pageCount} pages of ${pageSize} bytes, which no database has.`,
+  );
 }
 
 function schemaRow([type, name, table, rootpage, sql]: readonly Value[]): SchemaRow {

@@ -1,6 +1,7 @@
 import { createClient } from "@libsql/client/web";
 import type { Deps } from "../deps.ts";
 import { messageOf } from "../errors.ts";
+import { isEncoded, readText, readWhole, WORDS } from "../read-body.ts";
 import { fetchFrom } from "./fetch-from.ts";
 import { redact, type Source } from "./server.ts";
 
@@ -56,7 +57,7 @@ async function ask<T>(
 
 async function serverVersion(source: Source, deps: Deps, signal: AbortSignal): Promise<string> {
   const response = await fetchFrom(source, deps, `${source.url}/version`, { signal });
-  const text = (await response.text()).trim();
+  const text = isEncoded(response) ? "" : (await readText(response)).trim();
   if (response.status !== 200 || !/^[ -~]{1,100}$/.test(text))
     throw new Error(`GET /version answered ${response.status} with no version`);
   return redact(text, source);
@@ -70,7 +71,10 @@ async function userVersionOf(source: Source, deps: Deps, signal: AbortSignal): P
       const { method, url } = request;
       const headers = Object.fromEntries(request.headers);
       const body = method === "GET" ? null : await request.text();
-      return fetchFrom(source, deps, url, { method, headers, body, signal });
+      const answer = await fetchFrom(source, deps, url, { method, headers, body, signal });
+      // The client reads answers whole.
+      const text = isEncoded(answer) ? null : await readWhole(answer.body, WORDS);
+      return new Response(text, { status: answer.status, headers: answer.headers });
     },
   });
   try {

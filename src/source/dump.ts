@@ -1,7 +1,6 @@
 import type { Deps } from "../deps.ts";
-import { NightjarError } from "../errors.ts";
 import { fetchFrom } from "./fetch-from.ts";
-import { refuseStatus } from "./refuse.ts";
+import { refuseEncoding, refuseStatus } from "./refuse.ts";
 import type { Source } from "./server.ts";
 import { Watchdog } from "./watchdog.ts";
 
@@ -61,10 +60,5 @@ export async function* readDump(source: Source, deps: Deps): AsyncIterable<Uint8
 async function refuse(source: Source, response: Response, watchdog: Watchdog): Promise<void> {
   if (response.status !== 200 || response.body === null)
     await refuseStatus(source, response, watchdog, "GET /dump", "DUMP_INVALID");
-  const encoding = response.headers.get("content-encoding");
-  if (encoding === null || encoding === "identity") return;
-  throw new NightjarError(
-    "DUMP_INVALID",
-    `The server was asked for a plain dump and sent it with content-encoding ${encoding}.`,
-  );
+  refuseEncoding(response, "GET /dump", "DUMP_INVALID");
 }

@@ -1,11 +1,13 @@
 import type { Deps } from "../deps.ts";
+import { isEncoded, readText } from "../read-body.ts";
 import { type Source, sourceHeaders } from "./server.ts";
 
 /** Pauses before a server is asked again for a namespace that it says it does not have, ms. */
 const PAUSES = [50, 250];
 
 /**
- * Ask a libSQL server, as itself and without compression or redirects followed.
+ * Ask a libSQL server, as itself and without compression or redirects followed. A body that is
+ * compressed all the same comes as it is, and a 404 with the start of its text only.
  *
  * sqld keeps 100 namespaces open at a time (`--max-active-namespaces`), and while it puts one away it
  * answers that it does not exist: `with` of libsql-server/src/namespace/store.rs, seen in one request
@@ -26,7 +28,12 @@ export async function fetchFrom(
     "accept-encoding": "identity",
   };
   for (let tries = 0; ; tries++) {
-    const response = await deps.fetch(url, { ...init, headers, redirect: "manual" });
+    const response = await deps.fetch(url, {
+      ...init,
+      headers,
+      redirect: "manual",
+      encodeResponseBody: "manual",
+    });
     const pause = PAUSES[tries];
     if (pause === undefined) return response;
     const seen = await withoutNamespace(response);
@@ -41,8 +48,8 @@ async function withoutNamespace(response: Response): Promise<Response | null> {
     await response.body?.cancel();
     return null;
   }
-  if (response.status !== 404) return response;
-  const text = await response.text();
+  if (response.status !== 404 || isEncoded(response)) return response;
+  const text = await readText(response);
   const { status, headers } = response;
   return /Namespace `.*` doesn't exist/.test(text) ? null : new Response(text, { status, headers });
 }

@@ -1,8 +1,9 @@
+import { copyOf } from "../format/bytes.ts";
 import type { Deps } from "../deps.ts";
 import { NightjarError } from "../errors.ts";
 import { fetchFrom } from "./fetch-from.ts";
 import { framedBody, type FrameLength } from "./framed-body.ts";
-import { refuseStatus } from "./refuse.ts";
+import { refuseEncoding, refuseStatus } from "./refuse.ts";
 import type { Source } from "./server.ts";
 import { Watchdog } from "./watchdog.ts";
 
@@ -57,6 +58,7 @@ export async function* grpcCall(
     );
     if (response.status !== 200 || response.body === null)
       await refuseStatus(source, response, watchdog, `POST /${method}`);
+    refuseEncoding(response, `POST /${method}`);
     const type = response.headers.get("content-type") ?? "";
     if (!type.startsWith("application/grpc-web"))
       throw new NightjarError(
@@ -90,7 +92,7 @@ export async function grpcUnary(
 ): Promise<Uint8Array> {
   let answer: Uint8Array | undefined;
   for await (const messages of grpcCall(source, deps, method, message))
-    answer ??= messages[0]!.slice(); // a copy: the buffer is used again
+    answer ??= copyOf(messages[0]!); // a copy: the buffer is used again
   if (answer === undefined)
     throw new NightjarError("PAGES_INVALID", `POST /${method} answered without a message.`);
   return answer;

@@ -1,4 +1,5 @@
 import { type ErrorCode, NightjarError } from "../errors.ts";
+import { isEncoded, readText } from "../read-body.ts";
 import { redact, type Source } from "./server.ts";
 import type { Watchdog } from "./watchdog.ts";
 
@@ -14,8 +15,27 @@ export async function refuseStatus(
   request: string,
   unexpected: ErrorCode = "PAGES_INVALID",
 ): Promise<never> {
-  const text = await watchdog.guard("SOURCE_CUT", () => response.text()).catch(() => "");
+  const text = isEncoded(response)
+    ? ""
+    : await watchdog.guard("SOURCE_CUT", () => readText(response)).catch(() => "");
   throw refusalOf(source, request, response.status, text, unexpected);
+}
+
+/**
+ * Refuse a compressed answer, which nobody asked for: it is never decompressed.
+ *
+ * @throws NightjarError `unexpected`
+ */
+export function refuseEncoding(
+  response: Response,
+  request: string,
+  unexpected: ErrorCode = "PAGES_INVALID",
+): void {
+  if (!isEncoded(response)) return;
+  throw new NightjarError(
+    unexpected,
+    `${request} was asked for plain bytes and answered with content-encoding ${response.headers.get("content-encoding")}.`,
+  );
 }
 
 /**

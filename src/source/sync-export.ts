@@ -130,7 +130,7 @@ function statedCount(start: Uint8Array, answer: Answer): number {
       `The export has pages of ${pageSize} bytes; the server's frames have ${PAGE_SIZE}.`,
     );
   const count = pageCount ?? (answer.length === null ? null : answer.length / PAGE_SIZE);
-  if (count !== null) return count;
+  if (count !== null && Number.isInteger(count)) return count;
   // Cut between two pages, such a file would look whole.
   throw new NightjarError("PAGES_INVALID", "Neither the export nor its headers tell its length.");
 }

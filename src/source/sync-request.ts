@@ -1,8 +1,9 @@
 import type { Deps } from "../deps.ts";
 import { NightjarError } from "../errors.ts";
 import { decode } from "../format/bytes.ts";
+import { isEncoded } from "../read-body.ts";
 import { fetchFrom } from "./fetch-from.ts";
-import { refusalOf } from "./refuse.ts";
+import { refusalOf, refuseEncoding } from "./refuse.ts";
 import type { Source } from "./server.ts";
 import { Watchdog } from "./watchdog.ts";
 
@@ -91,12 +92,9 @@ export async function ask(source: Source, deps: Deps, path: string): Promise<Ans
     }
     if (isRedirect(response))
       throw new NightjarError("PAGES_INVALID", `GET ${path} was redirected twice.`);
-    const encoding = response.headers.get("content-encoding");
-    if (encoding !== null && encoding !== "identity")
-      throw new NightjarError(
-        "PAGES_INVALID",
-        `GET ${path} was asked for plain bytes and answered with content-encoding ${encoding}.`,
-      );
+    if (!response.ok && isEncoded(response))
+      throw refusalOf(source, `GET ${path}`, response.status, "");
+    refuseEncoding(response, `GET ${path}`);
     return new Answer(response, watchdog);
   } catch (thrown) {
     watchdog.end();

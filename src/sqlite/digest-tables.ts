@@ -9,6 +9,9 @@ import { planRows } from "./write-rows.ts";
 /** Rows of one turn on the image. */
 const TURN = 5000;
 
+/** Columns that one statement may give (SQLITE_MAX_COLUMN). */
+const MOST_COLUMNS = 2000;
+
 /** Tables that hold what somebody stored; the others are made from it, or are SQLite's statistics. */
 const HELD: ReadonlySet<TableKind> = new Set(["table", "without-rowid", "shadow"]);
 
@@ -18,42 +21,45 @@ export function isHeld({ kind, name }: Pick<Table, "kind" | "name">): boolean {
 }
 
 /**
- * Count and hash every row of the tables that hold something, as `RowHash` tells; virtual tables by the
- * shadow tables that keep their content.
+ * Count and hash every row of one table, as `RowHash` tells; virtual tables by the shadow tables that keep
+ * their content.
  *
- * @throws NightjarError `OBJECT_CORRUPT`; the page reader's own
+ * @throws NightjarError `OBJECT_CORRUPT`, `QUERY_LIMIT`, `QUERY_FAILED`; the page reader's own
  */
-export async function digestTables(image: Image, tables: readonly Table[]): Promise<TableDigest[]> {
-  const digests: TableDigest[] = [];
-  for (const table of tables) if (isHeld(table)) digests.push(await digestTable(image, table));
-  return digests;
-}
-
-/** Count and hash one table. @throws NightjarError as `digestTables` */
 export async function digestTable(image: Image, table: Table): Promise<TableDigest> {
   const { columns } = await planRows(image, table);
-  // NOT INDEXED: in the order of the keys, not of an index that has all columns.
-  const sql = `SELECT ${columns.join(",")} FROM ${quoteName(table.name)} NOT INDEXED`;
-  const statement = await image.exclusive(
-    async (engine) => (await Statement.prepare(engine, encode(sql))).statement!,
-  );
+  const cursors: Statement[] = [];
   const hash = new RowHash();
   let rows = 0;
   try {
+    // A rowid beside as many columns as a table may have is one more than a statement may give.
+    for (let at = 0; at < columns.length; at += MOST_COLUMNS)
+      cursors.push(await cursor(image, table.name, columns.slice(at, at + MOST_COLUMNS)));
     for (let more = true; more;)
       more = await image.exclusive(async () => {
         for (let left = TURN; left > 0; left--) {
-          const step = statement.step();
-          if (!(typeof step === "boolean" ? step : await step)) return false;
+          for (const statement of cursors) {
+            const step = statement.step();
+            if (!(typeof step === "boolean" ? step : await step)) return false;
+            for (let at = 0; at < statement.columns; at++) hashValue(hash, statement, at);
+          }
           rows++;
-          for (let at = 0; at < columns.length; at++) hashValue(hash, statement, at);
         }
         return true;
       });
   } finally {
-    if (!image.closed) await image.exclusive(() => statement.finalize());
+    for (const statement of cursors)
+      if (!image.closed) await image.exclusive(() => statement.finalize());
   }
   return { name: table.name, rows, sha256: hash.digest() };
+}
+
+/** The rows of a table in the order of its keys: not of an index that has all columns. */
+function cursor(image: Image, table: string, columns: readonly string[]): Promise<Statement> {
+  const sql = `SELECT ${columns.join(",")} FROM ${quoteName(table)} NOT INDEXED`;
+  return image.exclusive(
+    async (engine) => (await Statement.prepare(engine, encode(sql))).statement!,
+  );
 }
 
 function hashValue(hash: RowHash, row: Statement, at: number): void {

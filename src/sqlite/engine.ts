@@ -1,7 +1,11 @@
+import { setImmediate } from "node:timers";
 import factory from "@journeyapps/wa-sqlite/dist/wa-sqlite-async.mjs";
 import { messageOf, NightjarError } from "../errors.ts";
+import { decode, encode } from "../format/bytes.ts";
 import type { PageReader } from "../format/page.ts";
-import { PageFile } from "./vfs.ts";
+import { registerFunctions } from "./functions.ts";
+import { denies } from "./guard.ts";
+import { PageFile, type Settled, settled } from "./vfs.ts";
 
 type Authorizer = (
   application: unknown,
@@ -26,7 +30,22 @@ export interface Emscripten {
   getTempRet0(): number;
   vfs_register(vfs: object, makeDefault: boolean): number;
   set_authorizer(db: number, authorizer: Authorizer, application: unknown): number;
-  progress_handler(db: number, steps: number, handler: () => number, application: unknown): void;
+  progress_handler(
+    db: number,
+    steps: number,
+    handler: () => Settled | Promise<number>,
+    application: unknown,
+  ): void;
+  create_function(
+    db: number,
+    name: string,
+    args: number,
+    flags: number,
+    application: unknown,
+    call: (context: number, count: number, values: number) => void,
+  ): number;
+  _sqlite3_malloc(bytes: number): number;
+  _sqlite3_free(pointer: number): void;
   _malloc(bytes: number): number;
   _free(pointer: number): void;
   _sqlite3_shutdown(): number;
@@ -36,7 +55,23 @@ export interface Emscripten {
   _sqlite3_errmsg(db: number): number;
   _sqlite3_extended_errcode(db: number): number;
   _sqlite3_limit(db: number, limit: number, value: number): number;
+  _sqlite3_db_config(db: number, option: number, variadic: number): number;
+  _sqlite3_value_type(value: number): number;
+  _sqlite3_value_bytes(value: number): number;
+  _sqlite3_value_blob(value: number): number;
+  _sqlite3_value_text(value: number): number;
+  _sqlite3_value_dup(value: number): number;
+  _sqlite3_value_free(value: number): void;
+  _sqlite3_result_int(context: number, value: number): void;
+  _sqlite3_result_text(context: number, text: number, bytes: number, free: number): void;
+  _sqlite3_result_error(context: number, text: number, bytes: number): void;
+  _sqlite3_result_error_code(context: number, code: number): void;
+  _sqlite3_result_error_nomem(context: number): void;
+  _sqlite3_result_error_toobig(context: number): void;
+  _sqlite3_strlike(pattern: number, text: number, escape: number): number;
+  _sqlite3_strglob(pattern: number, text: number): number;
   _sqlite3_memory_used(): number;
+  _sqlite3_memory_highwater(reset: number): number;
   _sqlite3_overload_function(db: number, name: number, args: number): number;
   _sqlite3_bind_parameter_count(statement: number): number;
   _sqlite3_bind_null(statement: number, at: number): number;
@@ -56,18 +91,68 @@ export interface Emscripten {
 }
 
 /** SQLite's result codes that matter here (https://sqlite.org/rescode.html). */
-export const CODE = { OK: 0, NOMEM: 7, INTERRUPT: 9, AUTH: 23, ROW: 100, DONE: 101 } as const;
+export const CODE = {
+  OK: 0,
+  NOMEM: 7,
+  INTERRUPT: 9,
+  TOOBIG: 18,
+  CONSTRAINT: 19,
+  AUTH: 23,
+  ROW: 100,
+  DONE: 101,
+} as const;
 
 /**
  * How much SQLite may allocate for one image, in bytes: a Worker has 128 MB in all. A query that needs
  * more (sorting millions of rows) fails with `QUERY_LIMIT`.
  */
-const IMAGE_HEAP = 48 * 1024 * 1024;
+const IMAGE_HEAP = 32 * 1024 * 1024;
 const CONFIG_MEMSTATUS = 9;
 /** SQLITE_OPEN_… (https://sqlite.org/c3ref/c_open_autoproxy.html). */
 const OPEN = { read: 1, patch: 2, memory: 2 | 0x80 } as const;
 /** Steps of SQLite's virtual machine between two calls of the progress handler. */
-export const STEPS_PER_TICK = 1000;
+export const STEPS_PER_TICK = 200;
+
+/** Limits of a connection (https://sqlite.org/c3ref/c_limit_attached.html). */
+export const LIMIT = { LENGTH: 0, VDBE_OP: 5, FUNCTION_ARG: 6, ATTACHED: 7, PATTERN: 8 } as const;
+/** Switches of a connection (https://sqlite.org/c3ref/c_dbconfig_defensive.html). */
+const SWITCH = {
+  triggers: 1003,
+  defensive: 1010,
+  doubleQuotedInQueries: 1013,
+  doubleQuotedInSchema: 1014,
+  trustedSchema: 1017,
+} as const;
+/** Most arguments of a function: SQLite's own limit up to 3.48, and so libSQL's. */
+const MOST_ARGUMENTS = 127;
+
+/** Steps that any database may take, and steps for each byte of it: see docs/limits.md. */
+const BASE_STEPS = 100_000_000;
+const STEPS_PER_BYTE = 64;
+/** Wall time that one engine may spend inside of SQLite, ms, the reading of pages included. */
+const MOST_BUSY = 15 * 60_000;
+
+/**
+ * A Worker has one thread: while SQLite works, nothing else is answered. So SQLite is suspended for a
+ * moment (asyncify) after so many ticks at most, and sooner as long as steps turn out to be slow; and
+ * after so many pages that were there at once.
+ */
+const MOST_TICKS = 64;
+const SLOW_MS = 25;
+const READS_PER_PAUSE = 128;
+/** Memory that SQLite took and gave back within a tick tells of long values: so many bytes count as one tick more. */
+const BYTES_PER_TICK = 8192;
+/** Steps' worth of work that the functions of functions.ts may do between two ticks: about a second. */
+const MOST_WORK = 25_000_000;
+
+/** As many bytes of a statement are shown in errors. */
+export const SHOWN = 80;
+
+/** Lets the other requests of the isolate run, and the clock go on (workerd stops it in between). */
+const breathe = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+/** What wa-sqlite recognises a callback by whose answer may come later. */
+const LATER: object = Object.getPrototypeOf(async () => {}) as object;
 
 /** An error that SQLite itself told, in its own words. */
 export class SqliteError extends Error {
@@ -94,14 +179,41 @@ export class Engine {
   readonly file: PageFile;
   /** Decides about what a statement wants while it is being prepared; everything is allowed without one. */
   guard: ((action: number, first: string, second: string | null) => boolean) | undefined;
-  /** Called every `STEPS_PER_TICK` steps; true interrupts the statement. */
-  tick: (() => boolean) | undefined;
+  /** Asked every `STEPS_PER_TICK` steps; true interrupts the statement. Must not throw. */
+  stop: (() => boolean) | undefined;
+  /** Steps of SQLite's virtual machine so far, and what the functions of functions.ts count as such. */
+  steps = 0;
+  /** How often other work of the isolate was let in. */
+  pauses = 0;
+  #allowed = BASE_STEPS;
+  #busy = 0;
+  #since = 0;
   #db = 0;
   #broken: string | undefined;
+  /** The SQL of the statement that was prepared or stepped last, or its start. */
+  running: Uint8Array = new Uint8Array();
+  #exceeded: string | undefined;
+  /** Ticks between two pauses, and how many of them are left. */
+  #slice = 1;
+  #left = 1;
+  /** Work of our functions since the last tick; whether one of them was refused as it is too much. */
+  #work = 0;
+  #tooLong = false;
+  /** Steps of short statements that have not made a tick. */
+  #short = 0;
 
   private constructor(module: Emscripten, pages: PageReader) {
     this.module = module;
-    this.file = new PageFile(pages, module);
+    this.file = new PageFile(pages, module, READS_PER_PAUSE, () => this.#pause());
+    this.allowFor(pages.pageSize * pages.pageCount);
+  }
+
+  /**
+   * Allow the steps that the whole work on `bytes` of a database may take. They hold for everything that
+   * the engine does from its start on.
+   */
+  allowFor(bytes: number): void {
+    this.#allowed = BASE_STEPS + STEPS_PER_BYTE * bytes;
   }
 
   /** @param heapLimit what SQLite may allocate, bytes */
@@ -136,7 +248,7 @@ export class Engine {
   async open(mode: keyof typeof OPEN): Promise<void> {
     const { module } = this;
     this.file.patching = mode === "patch";
-    const name = this.bytes(new TextEncoder().encode("image"));
+    const name = this.bytes(encode("image"));
     const out = module._malloc(4);
     try {
       const code = await this.call("sqlite3_open_v2", name, out, OPEN[mode], 0);
@@ -146,15 +258,103 @@ export class Engine {
       module._free(name);
       module._free(out);
     }
+    this.switch("trustedSchema", false);
+    module._sqlite3_limit(this.#db, LIMIT.ATTACHED, 0);
+    module._sqlite3_limit(this.#db, LIMIT.FUNCTION_ARG, MOST_ARGUMENTS);
+    registerFunctions(this);
     module.set_authorizer(
       this.#db,
       (_, action, first, second) =>
-        this.guard === undefined || this.guard(action, this.#text(first) ?? "", this.#text(second))
-          ? 0
-          : 1,
+        this.#allows(action, this.#text(first) ?? "", this.#text(second)) ? 0 : 1,
       null,
     );
-    module.progress_handler(this.#db, STEPS_PER_TICK, () => (this.tick?.() === true ? 1 : 0), null);
+    const handler = (): Settled | Promise<number> => this.#onTick();
+    Object.setPrototypeOf(handler, LATER);
+    module.progress_handler(this.#db, STEPS_PER_TICK, handler, null);
+  }
+
+  /** Allow so many steps from now on, if that is more than is left. */
+  allowMore(steps: number): void {
+    this.#allowed = Math.max(this.#allowed, this.steps + steps);
+  }
+
+  /** Turn one of the connection's switches on or off. */
+  switch(option: keyof typeof SWITCH, on: boolean): void {
+    const variadic = this.module._malloc(8);
+    this.module.HEAPU8.set([on ? 1 : 0, 0, 0, 0, 0, 0, 0, 0], variadic);
+    const code = this.module._sqlite3_db_config(this.#db, SWITCH[option], variadic);
+    this.module._free(variadic);
+    if (code !== CODE.OK) throw this.error(code);
+  }
+
+  #allows(action: number, first: string, second: string | null): boolean {
+    // The guard first: it remembers why it refuses.
+    if (this.guard?.(action, first, second) === false) return false;
+    return !denies(action, first, second);
+  }
+
+  /**
+   * Count work that one step of SQLite's machine does at once, in steps.
+   *
+   * @returns false when it is too much, and must not be done
+   */
+  charge(steps: number): boolean {
+    if (this.#work + steps > MOST_WORK) {
+      this.#tooLong = true;
+      return false;
+    }
+    this.steps += steps;
+    this.#work += steps;
+    return !this.#stops();
+  }
+
+  /**
+   * Count a statement that is too short for a tick of its own, and let others run from time to time.
+   *
+   * @param steps its steps, roughly
+   * @throws NightjarError `QUERY_LIMIT` when there were too many in all
+   */
+  async passStatement(steps: number): Promise<void> {
+    this.#short += steps;
+    if (this.#short < STEPS_PER_TICK) return;
+    this.#short -= STEPS_PER_TICK;
+    if ((await this.#onTick()) !== 0) throw this.error(CODE.INTERRUPT);
+  }
+
+  #onTick(): Settled | Promise<number> {
+    this.steps += STEPS_PER_TICK;
+    this.#left -= 1 + this.#work / STEPS_PER_TICK + this.#passingMemory() / BYTES_PER_TICK;
+    this.#work = 0;
+    if (this.#stops()) return settled(1);
+    if (this.#left > 0) return settled(0);
+    return this.#pause().then(() => (this.#stops() ? 1 : 0));
+  }
+
+  /** Bytes that SQLite has taken since the last tick beyond those that it holds now. */
+  #passingMemory(): number {
+    const { module } = this;
+    return module._sqlite3_memory_highwater(1) - module._sqlite3_memory_used();
+  }
+
+  #stops(): boolean {
+    if (this.stop?.() === true) return true;
+    if (this.steps > this.#allowed)
+      this.#exceeded = `more than ${this.#allowed} steps of SQLite's machine`;
+    else if (this.#busy > MOST_BUSY) this.#exceeded = `more than ${MOST_BUSY / 60_000} minutes`;
+    return this.#exceeded !== undefined;
+  }
+
+  /** Let others run, and find out from the clock, which only goes on now, how slow the steps are. */
+  async #pause(): Promise<void> {
+    this.pauses++;
+    await breathe();
+    const now = Date.now();
+    const took = now - this.#since;
+    this.#busy += took;
+    this.#since = now;
+    this.#slice =
+      took > SLOW_MS ? Math.max(this.#slice >> 2, 1) : Math.min(this.#slice * 2, MOST_TICKS);
+    this.#left = this.#slice;
   }
 
   async close(): Promise<void> {
@@ -174,6 +374,7 @@ export class Engine {
    */
   call(name: string, ...args: number[]): number | Promise<number> {
     if (this.#broken !== undefined) throw new NightjarError("QUERY_FAILED", this.#broken);
+    this.#since = Date.now();
     try {
       const code = this.module.ccall(name, "number", [], args);
       return typeof code === "number" ? code : code.catch((thrown: unknown) => this.#trap(thrown));
@@ -187,6 +388,16 @@ export class Engine {
     const { failure } = this.file;
     this.file.failure = undefined;
     if (failure !== undefined) return failure;
+    const exceeded = this.#tooLong ? "more than a second at once" : this.#exceeded;
+    this.#tooLong = false;
+    if ((code & 0xff) === CODE.INTERRUPT && exceeded !== undefined)
+      return new NightjarError(
+        "QUERY_LIMIT",
+        `SQLite took ${exceeded} for ${startOf(this.running)}.`,
+        {
+          hint: "Look at what the schema computes for each row: generated columns, CHECKs, triggers and indexes on expressions. Download the backup to work with it on a machine.",
+        },
+      );
     return new SqliteError(
       code & 0xff,
       this.module.UTF8ToString(this.module._sqlite3_errmsg(this.#db)),
@@ -210,4 +421,10 @@ export class Engine {
     this.#broken = `SQLite broke down, most likely because the statement is nested too deeply: ${messageOf(thrown)}`;
     throw new NightjarError("QUERY_FAILED", this.#broken, { cause: thrown });
   }
+}
+
+/** The start of a statement, for errors. */
+export function startOf(sql: Uint8Array): string {
+  const start = decode(sql.subarray(0, SHOWN)).replaceAll(/\s+/g, " ").trim();
+  return sql.length > SHOWN ? `${start}…` : start;
 }

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
-import { findMigrationTable } from "../format/migrations.ts";
+import { encode } from "../format/bytes.ts";
+import { findMigrationTable, NewestMigration } from "../format/migrations.ts";
 import type { Image } from "./image.ts";
 import { quoteName } from "./sql-text.ts";
 import { readSchema, readTables, type SchemaObject, type Table, type TableKind } from "./tables.ts";
@@ -52,7 +53,10 @@ export function hashSchema(
   return createHash("sha256").update(lines.join("\n")).digest("hex");
 }
 
-/** The naming column of the last row, or all values with commas between them when it has no such column. */
+/** Rows of a migrations table that are looked at, the last ones: no honest one has as many. */
+const MIGRATIONS = 20_000;
+
+/** The newest migration that a known migrations table tells of. Only stored columns are read. */
 async function newestMigration(
   image: Image,
   tables: readonly Table[],
@@ -60,15 +64,24 @@ async function newestMigration(
   for (const { name, kind } of tables) {
     const known = findMigrationTable(name);
     if (known === undefined || (kind !== "table" && kind !== "without-rowid")) continue;
-    const order = kind === "table" ? "ORDER BY rowid DESC " : "ORDER BY 1 DESC ";
-    const [newest] = await image.rows(`SELECT * FROM ${quoteName(name)} ${order}LIMIT 1`, (row) => {
-      const places = Array.from({ length: row.columns }, (_, at) => at);
-      const named = places.find((at) => row.name(at) === known.column);
-      return named === undefined
-        ? places.map((at) => row.text(at) ?? "NULL").join(",")
-        : (row.text(named) ?? "NULL");
-    });
-    if (newest !== undefined) return { table: name, name: newest };
+    const stored = await image.rows(
+      "SELECT name FROM pragma_table_xinfo(?1) WHERE hidden = 0",
+      (row) => row.text(0) ?? "",
+      [{ text: encode(name) }],
+    );
+    const isNamed = stored.includes(known.column);
+    const columns = isNamed
+      ? stored.filter((column) => column === known.column || known.order.includes(column))
+      : stored;
+    const rows = await image.rows(
+      `SELECT ${columns.map((column) => `substr(${quoteName(column)}, 1, 200)`).join(",")}
+       FROM ${quoteName(name)} NOT INDEXED
+       ORDER BY ${kind === "table" ? "rowid" : "1"} DESC LIMIT ${isNamed ? MIGRATIONS : 1}`,
+      (row) => columns.map((_, at) => row.text(at)),
+    );
+    const newest = new NewestMigration(known);
+    for (const values of rows.reverse()) newest.add(columns, values);
+    if (newest.name !== undefined) return { table: name, name: newest.name };
   }
   return null;
 }

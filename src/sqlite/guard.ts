@@ -3,13 +3,16 @@
  * (https://sqlite.org/c3ref/c_alter_table.html has the action codes). The image cannot be changed in
  * any case; this keeps out what would change the connection, and says so plainly.
  */
-const PRAGMA = 19;
-const READ = 20;
+export const DELETE = 9;
+export const INSERT = 18;
+export const PRAGMA = 19;
+export const READ = 20;
 const SELECT = 21;
+export const UPDATE = 23;
 const ATTACH = 24;
 const DETACH = 25;
-const FUNCTION = 31;
-const RECURSIVE = 33;
+export const FUNCTION = 31;
+export const RECURSIVE = 33;
 
 /** Pragmas that only read, with any argument (https://sqlite.org/pragma.html). */
 const READING = new Set([
@@ -53,6 +56,38 @@ const REFUSED_FUNCTIONS = new Set([
   "sqlite_log",
   "writefile",
 ]);
+
+/** Pragmas that our own statements use beyond those that a question may. */
+const OWN_PRAGMAS = new Set([
+  "cache_size",
+  "foreign_keys",
+  "ignore_check_constraints",
+  "journal_mode",
+  "query_only",
+  "secure_delete",
+  "temp_store",
+  "writable_schema",
+]);
+
+/**
+ * Whether no connection may ever do this, whatever runs on it: reach another database or file, load code,
+ * or set what our own statements do not set.
+ */
+export function denies(action: number, first: string, second: string | null): boolean {
+  switch (action) {
+    case ATTACH:
+    case DETACH:
+      return true;
+    case FUNCTION:
+      return REFUSED_FUNCTIONS.has((second ?? "").toLowerCase());
+    case PRAGMA: {
+      const name = first.toLowerCase();
+      return !READING.has(name) && !READING_BARE.has(name) && !OWN_PRAGMAS.has(name);
+    }
+    default:
+      return false;
+  }
+}
 
 /** Why the action is refused; undefined when it is allowed. */
 export function refusal(action: number, first: string, second: string | null): string | undefined {

@@ -53,6 +53,11 @@ export class Image {
     return this.#engine?.file.reads ?? 0;
   }
 
+  /** Steps of SQLite's virtual machine that its statements took so far. */
+  get steps(): number {
+    return this.#engine?.steps ?? 0;
+  }
+
   /** Bytes that SQLite holds at this moment. */
   get memoryUsed(): number {
     return this.#engine?.module._sqlite3_memory_used() ?? 0;
@@ -74,13 +79,9 @@ export async function openImageWith(wasm: WebAssembly.Module, pages: PageReader)
   try {
     const engine = await Engine.start(wasm, pages);
     const originals = await patchSchema(engine);
-    // Sorting spills nowhere; nothing in a stored schema may call functions with side effects.
-    for (const pragma of [
-      "temp_store=MEMORY",
-      "trusted_schema=OFF",
-      "query_only=ON",
-      "cache_size=-8192",
-    ])
+    engine.switch("defensive", true);
+    // Sorting spills nowhere.
+    for (const pragma of ["temp_store=MEMORY", "query_only=ON", "cache_size=-8192"])
       await allRows(engine, `PRAGMA ${pragma}`, () => undefined);
     await allRows(engine, "SELECT 1 FROM sqlite_schema LIMIT 1", () => undefined);
     return new Image(engine, originals);
@@ -108,9 +109,9 @@ export async function openErasedWith(
     const run = (pragma: string) => allRows(engine, `PRAGMA ${pragma}`, () => undefined);
     for (const pragma of ["journal_mode=OFF", "temp_store=MEMORY", "foreign_keys=OFF"])
       await run(pragma);
-    const erased = await eraseRows(engine, erasures);
+    const { erased, hidden } = await eraseRows(engine, erasures);
     await run("query_only=ON");
-    return { image: new Image(engine, originals), erased };
+    return { image: new Image(engine, new Map([...hidden, ...originals])), erased };
   } catch (thrown) {
     throw asImageError(thrown);
   }

@@ -1,4 +1,5 @@
 import { encode } from "../format/bytes.ts";
+import { isRandomRowid, isVectorIndex, withoutRandomRowid } from "../format/libsql-schema.ts";
 import type { Engine } from "./engine.ts";
 import { allRows } from "./rows.ts";
 import { quoteName } from "./sql-text.ts";
@@ -66,24 +67,6 @@ function patched({ type, name, table, sql }: SchemaRow): string | undefined {
     return `CREATE INDEX ${quoteName(name)} ON ${quoteName(table)}(1) WHERE 0`;
   if (type === "table" && isRandomRowid(sql)) return withoutRandomRowid(sql);
   return undefined;
-}
-
-/** A libSQL vector index: `CREATE INDEX … ON t (libsql_vector_idx(…))`. */
-export function isVectorIndex(sql: string): boolean {
-  return /\(\s*libsql_vector_idx\s*\(/i.test(sql);
-}
-
-export function isRandomRowid(sql: string): boolean {
-  return /\)[^()]*\brandom\s+rowid[^()]*$/i.test(sql);
-}
-
-/** The statement without the table option; options stand behind the last parenthesis, with commas between. */
-export function withoutRandomRowid(sql: string): string {
-  const end = sql.lastIndexOf(")") + 1;
-  const options = sql.slice(end).split(",");
-  return (
-    sql.slice(0, end) + options.filter((option) => !/\brandom\s+rowid\b/i.test(option)).join(",")
-  );
 }
 
 async function run(engine: Engine, sql: string): Promise<void> {

@@ -1,7 +1,7 @@
 import { NightjarError } from "../errors.ts";
 import { encode } from "../format/bytes.ts";
-import { CODE, type Engine, SqliteError, STEPS_PER_TICK } from "./engine.ts";
-import { refusal } from "./guard.ts";
+import { CODE, type Engine, LIMIT, SqliteError } from "./engine.ts";
+import { FUNCTION, refusal } from "./guard.ts";
 import type { Image } from "./image.ts";
 import { Statement } from "./statement.ts";
 import { type JsonValue, readValue, toBound, valueSize } from "./value.ts";
@@ -40,6 +40,14 @@ export interface Answer {
   /** Pages that were read for it. */
   readonly pages: number;
 }
+
+/**
+ * No value of a question may be longer, neither stored nor computed: what one step of SQLite's machine
+ * does is then a matter of milliseconds; bytes.
+ */
+const MAX_VALUE = 1024 * 1024;
+/** As often a statement may call functions in its text: SQLite cannot be stopped between two of them. */
+const MAX_CALLS = 256;
 
 /** SQL longer than this is not looked at; bytes. */
 const MAX_SQL = 100_000;
@@ -131,11 +139,13 @@ async function prepareOnly(engine: Engine, sql: string): Promise<Statement> {
 
 /** Holds a running question to its limits, and remembers which of them it met. */
 class Watch {
-  steps = 0;
   readonly #engine: Engine;
   readonly #limits: QueryLimits;
   readonly #now: () => number;
   readonly #begun: number;
+  readonly #stepsBefore: number;
+  readonly #lengthBefore: number;
+  #calls = 0;
   #rows = 0;
   #bytes = 0;
   #refused: string | undefined;
@@ -146,20 +156,31 @@ class Watch {
     this.#limits = limits;
     this.#now = now;
     this.#begun = now();
+    this.#stepsBefore = engine.steps;
+    engine.allowMore(limits.steps);
+    this.#lengthBefore = engine.module._sqlite3_limit(engine.db, LIMIT.LENGTH, MAX_VALUE);
     engine.guard = (action, first, second) => {
       this.#refused ??= refusal(action, first, second);
-      return this.#refused === undefined;
+      if (action === FUNCTION && ++this.#calls > MAX_CALLS)
+        this.#met ??= limit(`more than ${MAX_CALLS} calls of functions in the statement`);
+      return this.#refused === undefined && this.#met === undefined;
     };
-    engine.tick = () => {
-      this.steps += STEPS_PER_TICK;
+    engine.stop = () => {
       this.#check();
       return this.#met !== undefined;
     };
   }
 
+  /** Steps of SQLite's machine so far. */
+  get steps(): number {
+    return this.#engine.steps - this.#stepsBefore;
+  }
+
   end(): void {
+    const { module, db } = this.#engine;
+    module._sqlite3_limit(db, LIMIT.LENGTH, this.#lengthBefore);
     this.#engine.guard = undefined;
-    this.#engine.tick = undefined;
+    this.#engine.stop = undefined;
   }
 
   addRow(): void {
@@ -178,7 +199,8 @@ class Watch {
   /** What to tell for what SQLite threw. */
   explain(thrown: unknown): unknown {
     if (!(thrown instanceof SqliteError)) return thrown;
-    if (thrown.code === CODE.INTERRUPT && this.#met !== undefined) return this.#met;
+    if (this.#met !== undefined) return this.#met;
+    if (thrown.code === CODE.TOOBIG) return limit(`a value of more than ${MAX_VALUE} bytes`);
     // A pragma read as a table is only prepared, and refused, while its rows are read: no SQLITE_AUTH.
     if (this.#refused !== undefined) return refused(this.#refused);
     return thrown;

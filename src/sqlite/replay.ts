@@ -1,9 +1,14 @@
-import { asNightjarError, messageOf, NightjarError } from "../errors.ts";
+import { asNightjarError, type ErrorCode, messageOf, NightjarError } from "../errors.ts";
 import { decode } from "../format/bytes.ts";
+import { lackOf } from "../format/integrity.ts";
+import { isRandomRowid } from "../format/libsql-schema.ts";
+import { readSqlHead } from "../format/sql-head.ts";
+import { insertedRow } from "../format/sql-literal.ts";
 import { SqlScanner } from "../format/sql-scanner.ts";
-import { Engine, SqliteError } from "./engine.ts";
+import { moduleOf } from "../format/virtual-module.ts";
+import { CODE, Engine, SqliteError, startOf } from "./engine.ts";
+import { DELETE, FUNCTION, INSERT, PRAGMA, READ, RECURSIVE, UPDATE } from "./guard.ts";
 import { Image } from "./image.ts";
-import { isRandomRowid } from "./patch.ts";
 import { allRows } from "./rows.ts";
 import { Statement } from "./statement.ts";
 
@@ -15,14 +20,29 @@ const MAX_STATEMENT = 24 * 1024 * 1024;
 /** As much of a statement is looked at for what only libSQL knows; bytes. */
 const LONGEST_SCHEMA = 64 * 1024;
 
-/** What stock SQLite says of things that only libSQL, or a module that is not built in here, can do. */
-const NEEDS_MORE = /no such (?:module|function)/;
+/** Statements of a server's dump; the schema row of a virtual table is an INSERT. */
+const VERBS: ReadonlySet<string> = new Set([
+  "ANALYZE",
+  "BEGIN",
+  "COMMIT",
+  "CREATE",
+  "DELETE",
+  "INSERT",
+  "PRAGMA",
+]);
+/** What a server's dump sets. */
+const PRAGMAS: ReadonlySet<string> = new Set(["foreign_keys", "writable_schema"]);
+/** With these a server's dump writes text that has line breaks. */
+const FUNCTIONS: ReadonlySet<string> = new Set(["char", "replace"]);
+/** Steps of a statement that is too short to be counted by SQLite's own handler. */
+const SHORT = 100;
 
 /**
- * Run the SQL of a dump in a new database in memory.
+ * Run the SQL of a dump in a new database in memory. Rows that break a CHECK are taken: integrity_check
+ * finds them.
  *
  * @throws NightjarError `DRILL_FAILED` for SQL that SQLite refuses; `DRILL_IMPOSSIBLE` for what this
- *   SQLite cannot do or has no memory for; whatever `text` throws
+ *   SQLite cannot do or has no memory for, and for rows that break a rule; whatever `text` throws
  */
 export async function replayDumpWith(
   wasm: WebAssembly.Module,
@@ -30,23 +50,31 @@ export async function replayDumpWith(
 ): Promise<Image> {
   const engine = await Engine.start(wasm, NO_PAGES, HEAP_LIMIT);
   await engine.open("memory");
+  engine.switch("triggers", false);
+  for (const option of ["doubleQuotedInSchema", "doubleQuotedInQueries"] as const)
+    engine.switch(option, true);
   // There are no files to sort in, which a large index needs.
-  await allRows(engine, "PRAGMA temp_store=MEMORY", () => undefined);
+  for (const pragma of ["temp_store=MEMORY", "ignore_check_constraints=ON"])
+    await allRows(engine, `PRAGMA ${pragma}`, () => undefined);
   let waiting: Uint8Array[] = [];
   let number = 0;
-  const scanner = new SqlScanner(({ bytes, length }) => {
-    if (length > bytes.length)
+  let bytes = 0;
+  const scanner = new SqlScanner(({ bytes: statement, length }) => {
+    if (length > statement.length)
       throw new NightjarError(
         "DRILL_IMPOSSIBLE",
         `A statement of the dump has ${length} bytes; ${MAX_STATEMENT} are taken at the most.`,
       );
-    waiting.push(bytes);
+    waiting.push(statement);
   }, MAX_STATEMENT);
   for await (const chunk of text) {
+    bytes += chunk.length;
+    engine.allowFor(bytes);
     scanner.push(chunk);
     for (const statement of waiting) await run(engine, statement, ++number);
     waiting = [];
   }
+  await allRows(engine, "PRAGMA ignore_check_constraints=OFF", () => undefined);
   return new Image(engine, new Map());
 }
 
@@ -59,6 +87,16 @@ const NO_PAGES = {
 };
 
 async function run(engine: Engine, sql: Uint8Array, number: number): Promise<void> {
+  const { verb } = readSqlHead(sql);
+  if (verb === "") return;
+  const fail = (why: string, code: ErrorCode, cause?: unknown): NightjarError =>
+    new NightjarError(
+      code,
+      `Statement ${number} of the dump (${startOf(sql)}) is refused: ${why}.`,
+      cause === undefined ? {} : { cause },
+    );
+  if (!VERBS.has(verb)) throw fail("no server's dump has one of this kind", "DRILL_IMPOSSIBLE");
+  engine.guard = (action, first, second) => isAllowed(verb, sql, action, first, second);
   try {
     const { statement } = await Statement.prepare(engine, sql);
     if (statement === undefined) return;
@@ -67,15 +105,41 @@ async function run(engine: Engine, sql: Uint8Array, number: number): Promise<voi
     } finally {
       await statement.finalize();
     }
+    await engine.passStatement(SHORT);
   } catch (thrown) {
     if (!(thrown instanceof SqliteError)) throw asNightjarError(thrown);
-    const text = decode(sql.subarray(0, LONGEST_SCHEMA));
-    const start = text.slice(0, 80).replaceAll(/\s+/g, " ");
-    const impossible = thrown.outOfMemory || NEEDS_MORE.test(thrown.message) || isRandomRowid(text);
-    throw new NightjarError(
-      impossible ? "DRILL_IMPOSSIBLE" : "DRILL_FAILED",
-      `Statement ${number} of the dump (${start}…) is refused: ${messageOf(thrown)}.`,
-      { cause: thrown },
-    );
+    const impossible =
+      thrown.outOfMemory ||
+      thrown.code === CODE.CONSTRAINT ||
+      thrown.message.startsWith("not authorized") ||
+      lackOf(thrown.message) !== undefined ||
+      isRandomRowid(decode(sql.subarray(0, LONGEST_SCHEMA)));
+    throw fail(messageOf(thrown), impossible ? "DRILL_IMPOSSIBLE" : "DRILL_FAILED", thrown);
+  } finally {
+    engine.guard = undefined;
   }
+}
+
+/** Whether it is the row that a server's dump makes a virtual table with: no other goes into the schema. */
+function isVirtualRow(sql: Uint8Array): boolean {
+  const row = insertedRow(decode(sql.subarray(0, LONGEST_SCHEMA)));
+  const [type, , , rootpage, create] = row?.values ?? [];
+  return type === "table" && rootpage === "0" && moduleOf(create ?? "") !== undefined;
+}
+
+/** What a statement may do while it is prepared; `denies` has the rest. */
+function isAllowed(
+  verb: string,
+  sql: Uint8Array,
+  action: number,
+  first: string,
+  second: string | null,
+): boolean {
+  if (action === PRAGMA) return PRAGMAS.has(first.toLowerCase());
+  if (action === RECURSIVE) return false;
+  if (verb === "DELETE") return action !== DELETE || first === "sqlite_sequence";
+  if (verb !== "INSERT") return true;
+  if (action === INSERT) return first !== "sqlite_master" || isVirtualRow(sql);
+  if (action === UPDATE) return false;
+  return action === FUNCTION ? FUNCTIONS.has((second ?? "").toLowerCase()) : action !== READ;
 }

@@ -1,11 +1,19 @@
-import { type Statement, TYPE } from "./statement.ts";
+import { isUtf8 } from "node:buffer";
 import { realLiteral } from "./real.ts";
+import { quoteText } from "./sql-text.ts";
+import { type Statement, TYPE } from "./statement.ts";
 
 const QUOTE = 39;
 const CR = 13;
 const ENCODER = new TextEncoder();
 const HEX = ENCODER.encode("0123456789ABCDEF");
-const UTF8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/** A text of the schema as SQL, in a form that every reader takes as it is. */
+export function textLiteral(text: string): string {
+  if (!text.includes("\r")) return quoteText(text);
+  const mark = unusedMark(ENCODER.encode(text));
+  return `replace(${quoteText(text.replaceAll("\r", mark))},'${mark}',char(13))`;
+}
 
 /** Collects SQL as bytes, so that text need not be decoded and encoded again on its way through. */
 export class SqlOutput {
@@ -66,30 +74,44 @@ export class SqlOutput {
     const bytes = this.#bytes;
     let to = start;
     let seen = 0;
-    let special = false;
+    let returns = 0;
+    let nul = false;
     bytes[to++] = QUOTE;
     for (let at = 0; at < view.length; at++) {
       const byte = view[at]!;
       seen |= byte;
       if (byte === QUOTE) bytes[to++] = QUOTE;
-      else if (byte === 0 || byte === CR) special = true;
+      else if (byte === CR) returns++;
+      else if (byte === 0) nul = true;
       bytes[to++] = byte;
     }
     bytes[to++] = QUOTE;
-    if (!special && (seen < 128 || isUtf8(view))) {
-      this.#length = to;
-      return;
-    }
-    const text = view.includes(0) ? undefined : decoded(view);
-    if (text === undefined) {
+    if (nul || (seen >= 128 && !isUtf8(view))) {
       this.ascii("CAST(");
       this.#hex(view);
       this.ascii(" AS TEXT)");
-      return;
+    } else if (returns > 0) this.#marked(view, returns);
+    else this.#length = to;
+  }
+
+  /** Text with a mark for each CR, which SQLite replaces again. */
+  #marked(view: Uint8Array, returns: number): void {
+    const mark = unusedMark(view);
+    this.ascii("replace('");
+    this.#room(view.length * 2 + returns * mark.length);
+    const bytes = this.#bytes;
+    let to = this.#length;
+    for (let at = 0; at < view.length; at++) {
+      const byte = view[at]!;
+      if (byte === CR) {
+        for (let place = 0; place < mark.length; place++) bytes[to++] = mark.charCodeAt(place);
+        continue;
+      }
+      if (byte === QUOTE) bytes[to++] = QUOTE;
+      bytes[to++] = byte;
     }
-    const mark = unusedMark(text);
-    const marked = text.replaceAll("\r", mark).replaceAll("'", "''");
-    this.write(`replace('${marked}','${mark}',char(13))`);
+    this.#length = to;
+    this.ascii(`','${mark}',char(13))`);
   }
 
   #hex(view: Uint8Array): void {
@@ -121,21 +143,35 @@ function integerLiteral(value: number | bigint): string {
   return value === -0x8000_0000_0000_0000n ? "(-9223372036854775807-1)" : String(value);
 }
 
-function isUtf8(view: Uint8Array): boolean {
-  return decoded(view) !== undefined;
-}
+const BACKSLASH = 92;
+const LOWER_R = 114;
+const OPEN = 40;
+const CLOSE = 41;
 
-function decoded(view: Uint8Array): string | undefined {
-  try {
-    return UTF8.decode(view);
-  } catch {
-    return undefined;
+/**
+ * A mark for CR that the text does not have: `\r`, or the first of `(\r0)`, `(\r1)`, … One pass collects
+ * those that it has.
+ */
+export function unusedMark(view: Uint8Array): string {
+  const used = new Set<number>();
+  let found = false;
+  for (let at = view.indexOf(BACKSLASH); at !== -1; at = view.indexOf(BACKSLASH, at + 1)) {
+    if (view[at + 1] !== LOWER_R) continue;
+    found = true;
+    if (view[at - 1] === OPEN) used.add(markNumber(view, at + 2));
   }
+  if (!found) return "\\r";
+  let free = 0;
+  while (used.has(free)) free++;
+  return `(\\r${free})`;
 }
 
-/** A mark for CR that the text does not have, as the sqlite3 shell chooses it. */
-function unusedMark(text: string): string {
-  let mark = "\\r";
-  for (let at = 0; text.includes(mark); at++) mark = `(\\r${at})`;
-  return mark;
+/** The number at `from` if it is a mark's; -1 for what no mark has. */
+function markNumber(view: Uint8Array, from: number): number {
+  let number = 0;
+  let at = from;
+  for (; at - from < 9 && view[at]! >= 48 && view[at]! <= 57; at++)
+    number = number * 10 + view[at]! - 48;
+  const leading = view[from] === 48 && at - from > 1;
+  return at > from && view[at] === CLOSE && !leading ? number : -1;
 }

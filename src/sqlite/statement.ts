@@ -1,4 +1,4 @@
-import { CODE, type Engine } from "./engine.ts";
+import { CODE, type Engine, SHOWN } from "./engine.ts";
 
 /** SQLite's storage classes (https://sqlite.org/c3ref/c_blob.html). */
 export const TYPE = { INTEGER: 1, REAL: 2, TEXT: 3, BLOB: 4, NULL: 5 } as const;
@@ -14,10 +14,13 @@ export class Statement {
   readonly columns: number;
   readonly #engine: Engine;
   readonly #pointer: number;
+  readonly #start: Uint8Array;
 
-  constructor(engine: Engine, pointer: number) {
+  /** @param start of its SQL, for errors */
+  constructor(engine: Engine, pointer: number, start: Uint8Array) {
     this.#engine = engine;
     this.#pointer = pointer;
+    this.#start = start;
     this.columns = engine.module._sqlite3_column_count(pointer);
   }
 
@@ -32,6 +35,8 @@ export class Statement {
     sql: Uint8Array,
   ): Promise<{ statement: Statement | undefined; rest: Uint8Array }> {
     const { module } = engine;
+    const start = sql.slice(0, SHOWN + 1);
+    engine.running = start;
     const text = engine.bytes(sql);
     const out = module._malloc(8);
     try {
@@ -46,7 +51,7 @@ export class Statement {
       if (code !== CODE.OK) throw engine.error(code);
       const pointer = module.getValue(out, "*");
       const rest = sql.subarray(module.getValue(out + 4, "*") - text);
-      return { statement: pointer === 0 ? undefined : new Statement(engine, pointer), rest };
+      return { statement: pointer === 0 ? undefined : new Statement(engine, pointer, start), rest };
     } finally {
       module._free(text);
       module._free(out);
@@ -55,6 +60,7 @@ export class Statement {
 
   /** True when there is a row, at once or later: see Engine.call. */
   step(): boolean | Promise<boolean> {
+    this.#engine.running = this.#start;
     const code = this.#engine.call("sqlite3_step", this.#pointer);
     return typeof code === "number"
       ? this.#stepped(code)

@@ -1,7 +1,8 @@
+import { isRandomRowid, isVectorIndex } from "../format/libsql-schema.ts";
 import { lowerName } from "../format/selection.ts";
+import { isKnownModule, shadowsOf } from "../format/shadow-tables.ts";
 import { moduleOf } from "../format/virtual-module.ts";
 import type { Image } from "./image.ts";
-import { isRandomRowid, isVectorIndex } from "./patch.ts";
 
 /** A row of sqlite_schema, as the database has it. */
 export interface SchemaObject {
@@ -19,7 +20,7 @@ export type TableKind =
   | "without-rowid"
   /** Made with CREATE VIRTUAL TABLE; its rows stand in its shadow tables. */
   | "virtual"
-  /** Holds the content of a virtual table. */
+  /** Made by a virtual table's module, to hold its content. */
   | "shadow"
   /** Holds what libSQL derives for its vector indexes. */
   | "vector-shadow"
@@ -29,21 +30,12 @@ export type TableKind =
 export interface Table extends SchemaObject {
   readonly kind: TableKind;
   readonly withoutRowid: boolean;
+  readonly strict: boolean;
   /** Its rowids are drawn at random, which libSQL alone does. */
   readonly randomRowid: boolean;
   /** The virtual table that a shadow table belongs to. */
   readonly owner: string | null;
 }
-
-/** Tables that each module keeps its content in: `<name>_<suffix>`. */
-const SHADOWS: Readonly<Record<string, readonly string[]>> = {
-  fts3: ["content", "segments", "segdir", "docsize", "stat"],
-  fts4: ["content", "segments", "segdir", "docsize", "stat"],
-  fts5: ["data", "idx", "content", "docsize", "config"],
-  geopoly: ["node", "rowid", "parent"],
-  rtree: ["node", "rowid", "parent"],
-  rtree_i32: ["node", "rowid", "parent"],
-};
 
 /** Every object of the schema, in the order in which it was made. */
 export function readSchema(image: Image): Promise<SchemaObject[]> {
@@ -64,12 +56,12 @@ export function readSchema(image: Image): Promise<SchemaObject[]> {
 
 /** The tables of a schema, and what each of them is. */
 export async function readTables(image: Image, schema: readonly SchemaObject[]): Promise<Table[]> {
-  const withoutRowid = new Set(
-    await image.rows(
-      "SELECT name FROM pragma_table_list WHERE schema = 'main' AND wr = 1",
-      (row) => row.text(0) ?? "",
-    ),
+  const options = await image.rows(
+    "SELECT name, wr, strict FROM pragma_table_list WHERE schema = 'main' AND (wr = 1 OR strict = 1)",
+    (row) => ({ name: row.text(0) ?? "", wr: row.integer(1) === 1, strict: row.integer(2) === 1 }),
   );
+  const withoutRowid = new Set(options.filter(({ wr }) => wr).map(({ name }) => name));
+  const strict = new Set(options.filter((table) => table.strict).map(({ name }) => name));
   const owners = shadowOwners(schema);
   const vectorShadows = new Set(
     schema
@@ -81,7 +73,7 @@ export async function readTables(image: Image, schema: readonly SchemaObject[]):
     .filter(({ type }) => type === "table")
     .map((table) => {
       const lower = lowerName(table.name);
-      const owner = owners.get(lower) ?? null;
+      const owner = isVirtual(table) ? null : (owners.get(table.name) ?? null);
       const kind: TableKind = lower.startsWith("sqlite_")
         ? "internal"
         : isVirtual(table)
@@ -98,21 +90,25 @@ export async function readTables(image: Image, schema: readonly SchemaObject[]):
         kind,
         owner,
         withoutRowid: withoutRowid.has(table.name),
+        strict: strict.has(table.name),
         randomRowid: isRandomRowid(table.sql ?? ""),
       };
     });
+}
+
+/** Whether it is a virtual table of a module that Nightjar does not know, and a reader need not have. */
+export function isForeign({ kind, sql }: Table): boolean {
+  return kind === "virtual" && !isKnownModule(moduleOf(sql ?? "") ?? "");
 }
 
 function isVirtual({ sql, rootpage }: SchemaObject): boolean {
   return rootpage === 0 && moduleOf(sql ?? "") !== undefined;
 }
 
-/** The virtual table of each possible shadow table, by the shadow's name in lower case. */
+/** The virtual table of each shadow table, by the shadow's name. */
 function shadowOwners(schema: readonly SchemaObject[]): Map<string, string> {
   const owners = new Map<string, string>();
-  for (const { name, sql } of schema) {
-    for (const suffix of SHADOWS[moduleOf(sql ?? "") ?? ""] ?? [])
-      owners.set(lowerName(`${name}_${suffix}`), name);
-  }
+  for (const { name, sql } of schema)
+    for (const suffix of shadowsOf(sql ?? "")) owners.set(`${name}_${suffix}`, name);
   return owners;
 }

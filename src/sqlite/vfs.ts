@@ -1,3 +1,4 @@
+import { copyOf } from "../format/bytes.ts";
 import type { PageReader } from "../format/page.ts";
 import { asNightjarError, type NightjarError } from "../errors.ts";
 
@@ -13,11 +14,11 @@ const OPEN_MAIN_DB = 0x100;
 const IOCAP_IMMUTABLE = 0x2000;
 
 /** A result that is there already: asyncify then does not suspend the call that waits for it. */
-interface Settled {
+export interface Settled {
   then(use: (code: number) => void): void;
 }
 // oxlint-disable-next-line unicorn/no-thenable -- it is never awaited
-const settled = (code: number): Settled => ({ then: (use) => use(code) });
+export const settled = (code: number): Settled => ({ then: (use) => use(code) });
 
 /** What the file system needs of the wasm instance: its memory, which may move whenever it grows. */
 export interface Memory {
@@ -42,9 +43,20 @@ export class PageFile {
   readonly #written = new Map<number, Uint8Array>();
   #first: Uint8Array | undefined;
 
-  constructor(pages: PageReader, memory: Memory) {
+  readonly #readsPerPause: number;
+  readonly #pause: () => Promise<void>;
+
+  /** @param pause is awaited once in `readsPerPause` reads */
+  constructor(
+    pages: PageReader,
+    memory: Memory,
+    readsPerPause: number,
+    pause: () => Promise<void>,
+  ) {
     this.#pages = pages;
     this.#memory = memory;
+    this.#readsPerPause = readsPerPause;
+    this.#pause = pause;
   }
 
   hasAsyncMethod(method: string): boolean {
@@ -155,12 +167,12 @@ export class PageFile {
   }
 
   async #read(pgno: number): Promise<Uint8Array> {
-    this.reads++;
+    if (++this.reads % this.#readsPerPause === 0) await this.#pause();
     const page = await this.#pages.readPage(pgno);
     if (pgno !== 1) return page;
     // Bytes 18 and 19 say "WAL" in every libSQL database. The image is whole without one, so that
     // SQLite is told of a rollback journal, which it looks for and does not find.
-    this.#first = page.slice();
+    this.#first = copyOf(page);
     this.#first[18] = this.#first[19] = 1;
     return this.#first;
   }

@@ -1,12 +1,16 @@
-import { NightjarError } from "../errors.ts";
 import { encode } from "../format/bytes.ts";
+import { isVectorIndex, withoutRandomRowid } from "../format/libsql-schema.ts";
 import { isWhole, type Selection, EVERYTHING, selects } from "../format/selection.ts";
-import { SqlScanner } from "../format/sql-scanner.ts";
+import { readTableDefinition } from "../format/column-definitions.ts";
+import { hasWord, lastEnd } from "../format/sql-tokens.ts";
+import { moduleOf } from "../format/virtual-module.ts";
+import { brokenCheck, changeRules } from "./change-rules.ts";
 import type { Image } from "./image.ts";
-import { isVectorIndex, withoutRandomRowid } from "./patch.ts";
+import { textLiteral } from "./sql-output.ts";
 import { quoteName, quoteText } from "./sql-text.ts";
-import { readSchema, readTables, type SchemaObject, type Table } from "./tables.ts";
+import { isForeign, readSchema, readTables, type SchemaObject, type Table } from "./tables.ts";
 import { planRows, type RowPlan, writeRows } from "./write-rows.ts";
+import { refuseUnwritable, writtenSql } from "./written-schema.ts";
 
 /**
  * Who is to read the SQL. Both know what the other does not:
@@ -23,17 +27,17 @@ export type SqlTarget = "sqlite" | "libsql";
  * Values keep type and bytes, rows keep their rowids. Memory stays at one chunk of about 64 KiB, or one
  * row where that is larger; each chunk holds whole statements.
  *
- * @throws NightjarError `OBJECT_CORRUPT`, `FORMAT_UNAVAILABLE` for a database that is not UTF-8; the page
- *   reader's own
+ * @throws NightjarError `OBJECT_CORRUPT`, `FORMAT_UNAVAILABLE` for a database that is not UTF-8,
+ *   `SCHEMA_UNSAFE` for a schema that would run something where it is loaded; the page reader's own
  */
 export async function* writeSql(
   image: Image,
   target: SqlTarget = "sqlite",
 ): AsyncGenerator<Uint8Array> {
-  await refuseOtherText(image);
+  const writing = await prepareSql(image, target, EVERYTHING);
   // The head and the end are those of sqld's own dump, so that the same readers can check both.
   yield encode("PRAGMA foreign_keys=OFF;\nBEGIN TRANSACTION;\n");
-  yield* writeStatements(image, target, EVERYTHING);
+  yield* writeStatements(writing);
   yield encode("COMMIT;\n");
 }
 
@@ -48,65 +52,109 @@ export async function* writeSelected(
   target: SqlTarget,
   selection: Selection,
 ): AsyncGenerator<Uint8Array> {
-  await refuseOtherText(image);
-  yield* writeStatements(image, target, selection);
+  yield* writeStatements(await prepareSql(image, target, selection));
 }
 
-async function refuseOtherText(image: Image): Promise<void> {
-  const [encoding] = await image.rows("PRAGMA encoding", (row) => row.text(0));
-  if (encoding === "UTF-8") return;
-  throw new NightjarError(
-    "FORMAT_UNAVAILABLE",
-    `The database's text is ${encoding}, and SQL is written for UTF-8 only.`,
-  );
+/**
+ * Refuse what `writeSelected` would refuse, before anything is written.
+ *
+ * @throws NightjarError as `writeSql`
+ */
+export async function refuseSql(image: Image, selection: Selection): Promise<void> {
+  await prepareSql(image, "sqlite", selection);
 }
 
-async function* writeStatements(
-  image: Image,
-  target: SqlTarget,
-  selection: Selection,
-): AsyncGenerator<Uint8Array> {
+/** What is written, for whom. */
+interface Writing {
+  readonly image: Image;
+  readonly target: SqlTarget;
+  readonly selection: Selection;
+  readonly schema: readonly SchemaObject[];
+  readonly tables: readonly Table[];
+}
+
+async function prepareSql(image: Image, target: SqlTarget, selection: Selection): Promise<Writing> {
   const schema = await readSchema(image);
-  const all = await readTables(image, schema);
+  const tables = await readTables(image, schema);
+  await refuseUnwritable(image, schema, tables, selection);
+  return { image, target, selection, schema, tables };
+}
+
+async function* writeStatements(writing: Writing): AsyncGenerator<Uint8Array> {
+  const { image, target, selection, schema, tables: all } = writing;
   const tables = all.filter(({ name, owner }) => selects(selection, owner ?? name));
   const of = (type: SchemaObject["type"]) =>
     selection.schema ? schema.filter((object) => object.type === type) : [];
   const whole = selection.tables === undefined;
+  const checked = target === "sqlite" && selection.rows && tables.some(hasChecks);
 
+  if (checked) yield encode("PRAGMA ignore_check_constraints=ON;\n");
   for (const table of tables)
-    if (table.kind === "table" || table.kind === "without-rowid")
-      yield* writeTable(image, table, target, selection);
-  if (selection.rows && tables.some(({ kind }) => kind === "shadow")) yield encode(DEFENSIVE);
+    if (table.kind === "table" || table.kind === "without-rowid") yield* writeTable(writing, table);
+  if (checked) yield encode("PRAGMA ignore_check_constraints=OFF;\n");
+  // Views are made unseen, and a virtual table may read one as its module makes it.
+  if (whole) for (const view of of("view")) yield encode(await statement(image, view));
+  if (needsUnguarded(tables, selection)) yield encode(DEFENSIVE);
   for (const table of tables)
-    if (table.kind === "virtual") yield* writeVirtual(image, table, tables, selection);
+    if (table.kind === "virtual") yield* writeVirtual(writing, table, tables);
   if (selection.rows) yield* writeSequence(image, all, tables, whole);
   const derived = new Set(all.filter(({ kind }) => kind === "vector-shadow").map(byName));
   for (const index of of("index"))
     if (index.sql !== null && !derived.has(index.table) && selects(selection, index.table))
-      yield encode(indexSql(index.sql, target));
+      yield encode(await indexSql(image, index, target));
   if (isWhole(selection)) yield* writeStatistics(image, all, target);
-  if (whole) for (const view of of("view")) yield encode(statement(view.sql!));
   for (const trigger of of("trigger"))
-    if (selects(selection, trigger.table)) yield encode(statement(trigger.sql!));
+    if (selects(selection, trigger.table)) yield encode(await statement(image, trigger));
   if (whole && selection.schema) yield* writePragmas(image, target);
 }
 
 const byName = ({ name }: Table): string => name;
+const hasChecks = ({ kind, sql }: Table): boolean =>
+  (kind === "table" || kind === "without-rowid") && readTableDefinition(sql!).checks.length > 0;
+
+function needsUnguarded(tables: readonly Table[], { rows, schema }: Selection): boolean {
+  return tables.some((table) => (rows && table.kind === "shadow") || (schema && isForeign(table)));
+}
 
 async function* writeTable(
-  image: Image,
+  { image, target, selection: { schema, rows } }: Writing,
   table: Table,
-  target: SqlTarget,
-  { schema, rows }: Selection,
 ): AsyncGenerator<Uint8Array> {
   const plan = await planRows(image, table);
-  let create = statement(table.sql!);
-  if (table.randomRowid && target === "sqlite")
-    create = note("needs libSQL", table.sql!) + statement(withoutRandomRowid(table.sql!));
+  if (schema) yield encode(await tableSql(image, table, plan, target));
+  if (!rows) return;
+  if (!schema) {
+    yield* writeRows(image, table.name, plan);
+    return;
+  }
+  const written = await writtenSql(image, table);
+  const definition = readTableDefinition(written);
+  const broken = target === "libsql" ? await brokenCheck(image, table, plan, definition) : {};
+  const left = yield* writeRows(image, table.name, plan, { ...broken, only: "fit" });
+  if (left === 0) return;
+  yield encode(
+    note("rows that its own columns would refuse or change", `${left} of ${table.name}`),
+  );
+  const rules = changeRules(table, written, definition.columns, target);
+  yield encode(rules.loosen);
+  yield* writeRows(image, table.name, plan, { ...broken, only: "misfit" });
+  yield encode(rules.restore);
+}
+
+async function tableSql(
+  image: Image,
+  table: Table,
+  plan: RowPlan,
+  target: SqlTarget,
+): Promise<string> {
+  let create = await statement(image, table);
+  if (table.randomRowid && target === "sqlite") {
+    const sql = withoutRandomRowid(table.sql!);
+    create = note("needs libSQL", table.sql!) + (await statement(image, { ...table, sql }));
+  }
   if (plan.hiddenRowids)
     create += note("rowids not kept, as columns take all of their names", table.name);
-  if (schema) yield encode(create);
-  if (rows) yield* writeRows(image, table.name, plan);
+  return create;
 }
 
 /**
@@ -114,12 +162,11 @@ async function* writeTable(
  * which is exact also for what cannot be read back through the table, such as FTS5 without content.
  */
 async function* writeVirtual(
-  image: Image,
+  { image, target, selection: { schema, rows } }: Writing,
   table: Table,
   tables: readonly Table[],
-  { schema, rows }: Selection,
 ): AsyncGenerator<Uint8Array> {
-  if (schema) yield encode(statement(table.sql!));
+  if (schema) yield encode(await virtualSql(image, table, target));
   if (!rows) return;
   for (const shadow of tables) {
     if (shadow.kind !== "shadow" || shadow.owner !== table.name) continue;
@@ -128,11 +175,27 @@ async function* writeVirtual(
   }
 }
 
+/**
+ * The tables of a module that we do not know are written as any table. The virtual table itself is entered
+ * into the schema, as the sqlite3 shell's .dump does: a reader that has the module finds it complete, and
+ * one that has it not loads the rest.
+ */
+async function virtualSql(image: Image, table: Table, target: SqlTarget): Promise<string> {
+  if (!isForeign(table)) return statement(image, table);
+  const needs = note(`needs module ${moduleOf(table.sql!)}`, table.sql!);
+  if (target === "libsql") return needs;
+  const values = ["table", table.name, table.name].map(textLiteral).join(",");
+  return `${needs}PRAGMA writable_schema=ON;
+INSERT INTO sqlite_schema(type,name,tbl_name,rootpage,sql) VALUES(${values},0,${textLiteral(table.sql!)});
+PRAGMA writable_schema=RESET;
+`;
+}
+
 /** With this option SQLite lets nobody write what a virtual table keeps its content in. */
 const DEFENSIVE =
   "-- What follows needs a connection without SQLITE_DBCONFIG_DEFENSIVE; in node:sqlite that is { defensive: false }.\n";
 
-const SEQUENCE: RowPlan = { columns: ["rowid", "name", "seq"], hiddenRowids: false };
+const SEQUENCE: RowPlan = { columns: ["rowid", "name", "seq"], hiddenRowids: false, rules: [] };
 /** A name that is free in all likelihood, for a table that is dropped at once. */
 const SCRATCH = '"nightjar makes sqlite_sequence"';
 
@@ -144,7 +207,7 @@ async function* writeSequence(
   whole: boolean,
 ): AsyncGenerator<Uint8Array> {
   if (!all.some(({ name }) => name === "sqlite_sequence")) return;
-  const counted = selected.filter(({ sql }) => /\bautoincrement\b/i.test(sql ?? "")).map(byName);
+  const counted = selected.filter(({ sql }) => hasWord(sql ?? "", "AUTOINCREMENT")).map(byName);
   if (!whole && counted.length === 0) return;
   // The table comes with the first AUTOINCREMENT and stays when the last one is dropped.
   if (counted.length === 0)
@@ -153,7 +216,7 @@ async function* writeSequence(
     );
   const where = whole ? "" : ` WHERE name IN (${counted.map(quoteText).join(",")})`;
   yield encode(`DELETE FROM sqlite_sequence${where};\n`);
-  yield* writeRows(image, "sqlite_sequence", SEQUENCE, where);
+  yield* writeRows(image, "sqlite_sequence", SEQUENCE, { where });
 }
 
 /** What ANALYZE found. sqlite_stat4 is left out: few builds of SQLite have it, and the others refuse it. */
@@ -190,20 +253,30 @@ async function* writePragmas(image: Image, target: SqlTarget): AsyncGenerator<Ui
   }
 }
 
-function indexSql(sql: string, target: SqlTarget): string {
-  return target === "sqlite" && isVectorIndex(sql) ? note("needs libSQL", sql) : statement(sql);
+async function indexSql(image: Image, index: SchemaObject, target: SqlTarget): Promise<string> {
+  return target === "sqlite" && isVectorIndex(index.sql!)
+    ? note("needs libSQL", index.sql!)
+    : statement(image, index);
 }
 
-/** The object's own text, ended: on a line of its own, as the text may end in a comment. */
-function statement(sql: string): string {
-  const line = sql.includes("--") ? `${sql}\n;\n` : `${sql};\n`;
-  if (!sql.includes("/*")) return line;
-  const scanner = new SqlScanner(() => undefined);
-  scanner.push(encode(line));
-  return scanner.complete ? line : `${sql}*/;\n`;
+/** The object's own text, ended: after a comment at its end, on a line of its own if need be. */
+async function statement(image: Image, object: SchemaObject): Promise<string> {
+  const sql = await writtenSql(image, object);
+  for (let at = lastEnd(sql); at < sql.length; at++) {
+    if (sql.startsWith("--", at)) {
+      const end = sql.indexOf("\n", at);
+      if (end === -1) return `${sql}\n;\n`;
+      at = end;
+    } else if (sql.startsWith("/*", at)) {
+      const end = sql.indexOf("*/", at + 2);
+      if (end === -1) return `${sql}*/;\n`;
+      at = end + 1;
+    }
+  }
+  return `${sql};\n`;
 }
 
-/** One SQL statement, or a name, as comments. */
+/** One SQL statement, or a name, as comments: each of its lines begins like one. */
 function note(what: string, sql: string): string {
-  return `-- ${what}: ${sql.replaceAll(/\r\n?|\n/g, "\n-- ")};\n`;
+  return `-- ${`${what}: ${sql}`.replaceAll(/\r\n?|\n/g, "\n-- ")};\n`;
 }

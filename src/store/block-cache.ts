@@ -1,6 +1,8 @@
+import type { ObjectReader } from "./read-counter.ts";
+
 /**
- * Blocks of stored objects that were read a moment ago, the newest used kept. What lies under a key
- * never changes, so that a block is good for as long as it is remembered.
+ * Blocks of stored objects that were read a moment ago, the newest used kept. What an object's version
+ * holds never changes, so that a block is good for as long as it is remembered.
  */
 export class BlockCache {
   readonly #limit: number;
@@ -42,5 +44,15 @@ export class BlockCache {
   }
 }
 
+/**
+ * What an object is called in a cache: by its key and its version, so that no block of an object that was
+ * replaced stands for one of the other.
+ *
+ * @throws NightjarError as `settle` of a guarded bucket
+ */
+export async function cacheName(bucket: ObjectReader, key: string): Promise<string> {
+  return `${key}@${(await bucket.settle?.(key)) ?? ""}`;
+}
+
 /** One for the isolate: what a query has read makes the next one fast. */
-export const sharedBlocks = new BlockCache(32 * 1024 * 1024);
+export const sharedBlocks = new BlockCache(8 * 1024 * 1024);

@@ -1,6 +1,10 @@
 import { createHash } from "node:crypto";
 import { asNightjarError, NightjarError, orFail } from "../errors.ts";
+import type { GuardedBucket } from "./guarded-bucket.ts";
 import { isLocked, orRefused } from "./refusal.ts";
+
+/** No document of ours is longer: a manifest of 100,000 tables takes some 10 MB; bytes. */
+export const LONGEST_DOCUMENT = 24 * 1024 * 1024;
 
 /** What the manifest module needs of a manifest: where it belongs. */
 interface Placed {
@@ -18,7 +22,7 @@ export function manifestText(manifest: Placed): string {
  *
  * @throws NightjarError `STORE_CONFLICT` or `STORE_FAILED`
  */
-export async function writeManifest(bucket: R2Bucket, manifest: Placed): Promise<void> {
+export async function writeManifest(bucket: GuardedBucket, manifest: Placed): Promise<void> {
   await writeDocument(bucket, manifest.manifestKey, manifestText(manifest));
 }
 
@@ -27,70 +31,116 @@ export async function writeManifest(bucket: R2Bucket, manifest: Placed): Promise
  *
  * @throws NightjarError `STORE_CONFLICT` or `STORE_FAILED`
  */
-export async function writeDocument(bucket: R2Bucket, key: string, text: string): Promise<void> {
+export async function writeDocument(
+  bucket: GuardedBucket,
+  key: string,
+  text: string,
+): Promise<void> {
   const put = () =>
     orRefused(`writing ${key}`, () =>
-      bucket.put(key, text, { onlyIf: { etagDoesNotMatch: "*" }, ...metadataOf(text) }),
+      bucket.put(key, text, { ...AS_JSON, onlyIf: { etagDoesNotMatch: "*" } }),
     );
-  // R2 looks at its locks before the condition: where one holds, it refuses what stands there already.
+  // R2 looks at its locks before the condition: where one holds, it refuses what is there already.
   const written = await put().catch((thrown: unknown) => {
     if (isLocked(thrown)) return null;
     throw thrown;
   });
   if (written !== null) return;
-  if ((await readDocument(bucket, key)) !== text)
-    throw new NightjarError("STORE_CONFLICT", `Another document stands at ${key} already.`);
+  if ((await readDocument(bucket, key, { expected: text })) !== text)
+    throw new NightjarError("STORE_CONFLICT", `There is another document at ${key} already.`);
 }
 
 /**
- * Write the manifest of a pinned copy over the one that stands there: who holds a pin may change, and
+ * Write the manifest of a pinned copy over the one that is there: who holds a pin may change, and
  * nothing else does.
  *
- * @throws NightjarError `STORE_FAILED`
+ * @throws NightjarError `STORE_FAILED`, `CATALOG_FAILED`
  */
-export async function replaceManifest(bucket: R2Bucket, manifest: Placed): Promise<void> {
-  const key = manifest.manifestKey;
-  const text = manifestText(manifest);
-  await orFail("STORE_FAILED", `writing ${key}`, () => bucket.put(key, text, metadataOf(text)));
+export async function replaceManifest(bucket: GuardedBucket, manifest: Placed): Promise<void> {
+  await replaceDocument(bucket, manifest.manifestKey, manifestText(manifest));
+}
+
+/** Write a JSON document over what is there. @throws NightjarError `STORE_FAILED`, `CATALOG_FAILED` */
+export async function replaceDocument(
+  bucket: GuardedBucket,
+  key: string,
+  text: string,
+): Promise<void> {
+  await orFail("STORE_FAILED", `writing ${key}`, () => bucket.put(key, text, AS_JSON));
+}
+
+/** What vouches for a document that the catalog does not know. */
+interface Vouching {
+  /** The text that it should have, as the caller knows it. */
+  readonly expected?: string;
+  /** Whether one without a MAC of this Nightjar is taken as it is. */
+  readonly acceptUnsigned?: boolean;
 }
 
 /**
- * A document's text, or null when there is none.
+ * A document's text, or null when there is none. One that the catalog does not know must have the MAC
+ * that Nightjar writes beside it.
  *
- * @throws NightjarError `STORE_FAILED`; `OBJECT_CORRUPT` when it is not the text that was written
+ * @throws NightjarError `STORE_FAILED`, `CATALOG_FAILED`; `OBJECT_CORRUPT` when it is not the text that
+ *   was written; `OBJECT_UNSIGNED` when nobody can tell whether Nightjar wrote it
  */
-export async function readDocument(bucket: R2Bucket, key: string): Promise<string | null> {
+export async function readDocument(
+  bucket: GuardedBucket,
+  key: string,
+  { expected, acceptUnsigned = false }: Vouching = {},
+): Promise<string | null> {
+  await bucket.settle(key);
   const found = await orFail("STORE_FAILED", `reading ${key}`, async () => {
     const object = await bucket.get(key);
-    return object && { text: await object.text(), sha256: object.customMetadata?.["sha256"] };
+    if (object !== null && object.size > LONGEST_DOCUMENT) {
+      await object.body.cancel();
+      throw new NightjarError("OBJECT_CORRUPT", `${key} has ${object.size} bytes: too many.`);
+    }
+    return object && { object, text: await object.text() };
   });
   if (found === null) return null;
+  const { object, text } = found;
+  const { version, size: bytes, customMetadata: note = {} } = object;
+  const sha256 = sha256Of(text);
   // Documents of Nightjar 0.1 have no hash beside them.
-  if (found.sha256 !== undefined && found.sha256 !== sha256Of(found.text))
+  if (note["sha256"] !== undefined && note["sha256"] !== sha256)
     throw new NightjarError("OBJECT_CORRUPT", `${key} is not the text that was written to it.`);
-  return found.text;
+  if ((await bucket.known(key)) !== undefined) return text;
+  const origin = bucket.originOf(key, sha256, note);
+  if (origin !== "ours" && !acceptUnsigned && text !== expected) throw unsigned(key, origin);
+  await bucket.accept([{ key, version, sha256, bytes }]);
+  return text;
+}
+
+/** What is said of an object that has no MAC, or the MAC of another key. */
+export function unsigned(key: string, origin: "unsigned" | "other"): NightjarError {
+  return new NightjarError(
+    "OBJECT_UNSIGNED",
+    origin === "unsigned"
+      ? `${key} is not signed, and the catalog does not know it: an older Nightjar wrote it, or somebody else.`
+      : `${key} is signed with another SIGNING_KEY, or somebody else wrote it, and the catalog does not know it.`,
+  );
 }
 
 /**
- * A document's text, or null when there is none that is whole.
+ * A document's text, or null when there is none that is whole and Nightjar's.
  *
- * @throws NightjarError `STORE_FAILED`
+ * @throws NightjarError `STORE_FAILED`, `CATALOG_FAILED`
  */
-export async function readWholeDocument(bucket: R2Bucket, key: string): Promise<string | null> {
+export async function readWholeDocument(
+  bucket: GuardedBucket,
+  key: string,
+  vouching: Vouching = {},
+): Promise<string | null> {
   try {
-    return await readDocument(bucket, key);
+    return await readDocument(bucket, key, vouching);
   } catch (thrown) {
-    if (asNightjarError(thrown).code === "OBJECT_CORRUPT") return null;
+    if (["OBJECT_CORRUPT", "OBJECT_UNSIGNED"].includes(asNightjarError(thrown).code)) return null;
     throw thrown;
   }
 }
 
-function metadataOf(text: string) {
-  return {
-    httpMetadata: { contentType: "application/json" },
-    customMetadata: { sha256: sha256Of(text) },
-  };
-}
+const AS_JSON = { httpMetadata: { contentType: "application/json" } } as const;
 
 /** The SHA-256 of a text in UTF-8, in hexadecimal. */
 export function sha256Of(text: string): string {

@@ -1,7 +1,9 @@
 import { NightjarError } from "../errors.ts";
 import type { Erasure } from "../format/erasure.ts";
+import { parseErasure } from "../model/parse-erasure.ts";
 import { stamp } from "../plan/stamp.ts";
 import { readDocument, writeDocument } from "./document.ts";
+import type { GuardedBucket } from "./guarded-bucket.ts";
 import { listObjects } from "./list.ts";
 
 /**
@@ -11,7 +13,7 @@ import { listObjects } from "./list.ts";
 export const ERASURES = "erasures/";
 
 /** @throws NightjarError `STORE_FAILED`, `STORE_CONFLICT` */
-export async function addErasure(bucket: R2Bucket, erasure: Erasure): Promise<string> {
+export async function addErasure(bucket: GuardedBucket, erasure: Erasure): Promise<string> {
   const { database, at, id } = erasure;
   const key = `${ERASURES}${database}/${stamp(Date.parse(at))}-${id}.json`;
   await writeDocument(bucket, key, `${JSON.stringify(erasure, undefined, 2)}\n`);
@@ -21,25 +23,19 @@ export async function addErasure(bucket: R2Bucket, erasure: Erasure): Promise<st
 /**
  * Every entry of a database's list, the oldest first.
  *
- * @throws NightjarError `STORE_FAILED`; `OBJECT_CORRUPT`, `OBJECT_MISSING` for an entry that cannot be read: then nothing
- *   may be restored without it
+ * @throws NightjarError `STORE_FAILED`; `OBJECT_CORRUPT`, `OBJECT_UNSIGNED`, `OBJECT_MISSING` for an entry
+ *   that cannot be read: then nothing may be restored without it
  */
-export async function readErasures(bucket: R2Bucket, database: string): Promise<Erasure[]> {
+export async function readErasures(bucket: GuardedBucket, database: string): Promise<Erasure[]> {
+  const prefix = `${ERASURES}${database}/`;
+  const keys = new Set(await bucket.expectedUnder(prefix)); // also those that somebody has deleted
+  for await (const { key } of listObjects(bucket, prefix)) keys.add(key);
+  await bucket.expect([...keys]);
   const erasures: Erasure[] = [];
-  for await (const { key } of listObjects(bucket, `${ERASURES}${database}/`)) {
+  for (const key of [...keys].toSorted()) {
     const text = await readDocument(bucket, key);
     if (text === null) throw new NightjarError("OBJECT_MISSING", `${key} is not in the bucket.`);
-    erasures.push(parsed(key, text));
+    erasures.push(parseErasure(text, key));
   }
   return erasures;
-}
-
-function parsed(key: string, text: string): Erasure {
-  try {
-    return JSON.parse(text) as Erasure;
-  } catch (thrown) {
-    throw new NightjarError("OBJECT_CORRUPT", `${key} is no entry of an erasure list.`, {
-      cause: thrown,
-    });
-  }
 }

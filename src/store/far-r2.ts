@@ -1,4 +1,5 @@
 import { messageOf, NightjarError, orFail } from "../errors.ts";
+import { LONGEST_DOCUMENT } from "./document.ts";
 import { BYTES_TYPE, type FarStore, type FarUpload } from "./far.ts";
 import { listObjects } from "./list.ts";
 
@@ -20,16 +21,19 @@ export function farR2(bucket: R2Bucket, prefix: string): FarStore {
       throw new NightjarError("COPY_DIFFERS", `The second copy of ${key} ends too early.`);
     },
     readText: (key) =>
-      asking(
-        `reading ${key}`,
-        async () => (await (await bucket.get(prefix + key))?.text()) ?? null,
-      ),
-    async writeText(key, text, sha256) {
+      asking(`reading ${key}`, async () => {
+        const object = await bucket.get(prefix + key);
+        if (object === null || object.size <= LONGEST_DOCUMENT)
+          return (await object?.text()) ?? null;
+        await object.body.cancel();
+        throw new Error(`it has ${object.size} bytes, too many for a document`);
+      }),
+    async writeText(key, text, note) {
       await asking(`writing ${key}`, () =>
         bucket.put(prefix + key, text, {
           onlyIf: { etagDoesNotMatch: "*" },
           httpMetadata: { contentType: "application/json" },
-          customMetadata: { sha256 },
+          customMetadata: { ...note },
         }),
       );
     },

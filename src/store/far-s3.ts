@@ -1,4 +1,5 @@
 import { NightjarError } from "../errors.ts";
+import { LONGEST_DOCUMENT } from "./document.ts";
 import { BYTES_TYPE, type FarStore, type FarUpload } from "./far.ts";
 import type { S3Answer, S3Client } from "./s3-request.ts";
 
@@ -20,17 +21,24 @@ export function farS3(client: S3Client, to: string, prefix: string): FarStore {
     },
     async read(key, offset, length) {
       const range = `bytes=${offset}-${offset + length - 1}`;
-      const request = { method: "GET", key: prefix + key, headers: { range } } as const;
+      const request = {
+        method: "GET",
+        key: prefix + key,
+        headers: { range },
+        most: length,
+      } as const;
       const { status, bytes } = await client.send(request, "NoSuchKey", "InvalidRange");
       if (status === 206 && bytes.length === length) return bytes;
       throw new NightjarError("COPY_DIFFERS", `The second copy of ${key} ends too early.`);
     },
     async readText(key) {
-      const answer = await client.send({ method: "GET", key: prefix + key }, "NoSuchKey");
+      const request = { method: "GET", key: prefix + key, most: LONGEST_DOCUMENT } as const;
+      const answer = await client.send(request, "NoSuchKey");
       return answer.status === 404 ? null : textOf(answer);
     },
-    async writeText(key, text, sha256) {
-      const headers = { "content-type": "application/json", "x-amz-meta-sha256": sha256 };
+    async writeText(key, text, note) {
+      const headers: Record<string, string> = { "content-type": "application/json" };
+      for (const [name, value] of Object.entries(note)) headers[`x-amz-meta-${name}`] = value;
       await client.send({ method: "PUT", key: prefix + key, headers, body: text });
     },
     async startUpload(key) {

@@ -20,8 +20,12 @@ export interface FarStore {
   /** An object's text; null where there is none. */
   readText(key: string): Promise<string | null>;
 
-  /** Write a JSON document. The caller has looked that nothing is there. */
-  writeText(key: string, text: string, sha256: string): Promise<void>;
+  /**
+   * Write a JSON document. The caller has looked that nothing is there.
+   *
+   * @param note its custom metadata
+   */
+  writeText(key: string, text: string, note: Readonly<Record<string, string>>): Promise<void>;
 
   /** Begin an upload by parts. @returns its id */
   startUpload(key: string): Promise<string>;

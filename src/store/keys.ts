@@ -77,6 +77,11 @@ export interface ParsedKey extends BackupName {
   readonly pinned: boolean;
 }
 
+/** What the key of a manifest of ours says of it. */
+export function placeOf(key: string): ParsedKey & { readonly key: string } {
+  return { ...parseKey(key)!, key };
+}
+
 /** What a key of ours names, or undefined for any other key. */
 export function parseKey(key: string): ParsedKey | undefined {
   const [, pinned, tier, database, taken, id, suffix] = KEY.exec(key) ?? [];

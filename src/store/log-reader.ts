@@ -2,7 +2,7 @@ import { NightjarError } from "../errors.ts";
 import { decodeLtxPage } from "../format/ltx/decode.ts";
 import { type LtxIndex, ltxTailSize, readLtxIndex } from "../format/ltx/index-tail.ts";
 import { lockPage, type PageReader } from "../format/page.ts";
-import { type BlockCache, sharedBlocks } from "./block-cache.ts";
+import { type BlockCache, cacheName, sharedBlocks } from "./block-cache.ts";
 import { readSpan } from "./range-reader.ts";
 import type { ObjectReader } from "./read-counter.ts";
 
@@ -12,6 +12,13 @@ interface StoredSegment {
   readonly bytes: number;
 }
 
+/** With the name of this version of it in the cache. */
+interface NamedSegment extends StoredSegment {
+  readonly name: string;
+}
+
+/** The index of a segment of four million pages and more; bytes. */
+const LONGEST_INDEX = 32 * 1024 * 1024;
 const BLOCK = 256 * 1024;
 /** Most indexes fit into this much of a segment's end. */
 const FIRST_LOOK = 64 * 1024;
@@ -29,16 +36,18 @@ export async function openLog(
   { pageSize, pageCount }: { pageSize: number; pageCount: number },
   cache: BlockCache = sharedBlocks,
 ): Promise<PageReader> {
-  const newestFirst: { segment: StoredSegment; index: LtxIndex }[] = [];
-  for (const segment of chain)
+  const newestFirst: { segment: NamedSegment; index: LtxIndex }[] = [];
+  for (const { key, bytes } of chain) {
+    const segment = { key, bytes, name: await cacheName(bucket, key) };
     newestFirst.unshift({ segment, index: await readSegmentIndex(bucket, segment) });
+  }
 
-  const read = async ({ key, bytes }: StoredSegment, offset: number, length: number) => {
+  const read = async ({ key, bytes, name }: NamedSegment, offset: number, length: number) => {
     const whole = new Uint8Array(length);
     for (let at = offset; at < offset + length;) {
       const start = Math.floor(at / BLOCK) * BLOCK;
       const size = Math.min(BLOCK, bytes - start);
-      const block = await cache.get(`${key}#${start}`, () =>
+      const block = await cache.get(`${name}#${start}`, () =>
         readSpan(bucket, key, start, size, bytes),
       );
       const part = block.subarray(at - start, Math.min(size, offset + length - start));
@@ -82,6 +91,12 @@ export async function readSegmentIndex(
   const needed = ltxTailSize(tail, bytes);
   if (needed > bytes)
     throw new NightjarError("OBJECT_CORRUPT", `${key} is too short for its index.`);
+  if (needed > LONGEST_INDEX)
+    throw new NightjarError(
+      "QUERY_LIMIT",
+      `The index of ${key} has ${needed} bytes; a Worker holds ${LONGEST_INDEX} at the most.`,
+      { hint: "Download the moment, and ask the file." },
+    );
   if (needed > tail.length) tail = await look(needed);
   return readLtxIndex(tail, bytes);
 }

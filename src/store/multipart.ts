@@ -3,8 +3,8 @@ import { log } from "../log.ts";
 import { objectExists } from "./read.ts";
 import { orRefused } from "./refusal.ts";
 
-/** R2 wants parts of at least 5 MiB, all equal but the last, and at most 10,000 of them. */
-export const PART_BYTES = 8 * 1024 * 1024;
+/** R2 wants parts of at least 5 MiB, all equal but the last, and at most 10,000 of them: 52 GB. */
+export const PART_BYTES = 5 * 1024 * 1024;
 
 export interface MultipartOptions {
   contentType: string;

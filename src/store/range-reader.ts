@@ -8,7 +8,7 @@ import type { ObjectReader } from "./read-counter.ts";
  * @throws NightjarError `OBJECT_MISSING`, `OBJECT_CORRUPT` for another size, or `STORE_FAILED`
  */
 export async function* readInSpans(
-  bucket: R2Bucket,
+  bucket: ObjectReader,
   key: string,
   size: number,
   spanBytes: number,
@@ -41,6 +41,7 @@ export async function readSpan(
   length: number,
   size: number,
 ): Promise<Uint8Array> {
+  await bucket.settle?.(key); // apart from the request below, as it may read the whole object
   const { object, bytes } = await orFail("STORE_FAILED", `reading ${key}`, async () => {
     // R2 has no ranges of an empty object, which one that should not be empty may be.
     const options = length === size ? {} : { range: { offset, length } };
@@ -48,6 +49,11 @@ export async function readSpan(
       if (!BEYOND.test(messageOf(thrown))) throw thrown;
       throw new NightjarError("OBJECT_CORRUPT", `${key} ends before byte ${offset} of ${size}.`);
     });
+    // What has another size is not read: it may be any.
+    if (found !== null && found.size !== size) {
+      await found.body.cancel();
+      return { object: found, bytes: new Uint8Array() };
+    }
     return { object: found, bytes: new Uint8Array((await found?.arrayBuffer()) ?? []) };
   });
   if (object === null) throw new NightjarError("OBJECT_MISSING", `${key} is not in the bucket.`);

@@ -3,6 +3,8 @@ import { NightjarError } from "../errors.ts";
 /** What reading objects needs of a bucket. */
 export interface ObjectReader {
   get(key: string, options?: R2GetOptions): Promise<R2ObjectBody | null>;
+  /** Of a guarded bucket: make sure that an object can be read by its version. @returns the version */
+  settle?(key: string): Promise<string | undefined>;
 }
 
 /** A bucket that counts what is asked of it: R2 charges for reads, and a Worker may do only so many. */
@@ -15,6 +17,10 @@ export class ReadCounter implements ObjectReader {
   constructor(bucket: ObjectReader, most = Infinity) {
     this.#bucket = bucket;
     this.#most = most;
+  }
+
+  async settle(key: string): Promise<string | undefined> {
+    return this.#bucket.settle?.(key);
   }
 
   /** @throws NightjarError `QUERY_LIMIT` beyond what is allowed */

@@ -1,4 +1,5 @@
 import { NightjarError, orFail } from "../errors.ts";
+import type { ObjectReader } from "./read-counter.ts";
 
 /** A span of bytes: `length` from `offset`. */
 export interface Span {
@@ -13,11 +14,12 @@ export interface Span {
  * @throws NightjarError `OBJECT_MISSING`, `OBJECT_CORRUPT` for another size, or `STORE_FAILED`
  */
 export async function readObject(
-  bucket: R2Bucket,
+  bucket: ObjectReader,
   key: string,
   span: Span | undefined,
   size: number,
 ): Promise<ReadableStream<Uint8Array>> {
+  await bucket.settle?.(key); // apart from the request below, as it may read the whole object
   const object = await orFail("STORE_FAILED", `reading ${key}`, () =>
     bucket.get(key, span === undefined ? {} : { range: span }),
   );

@@ -3,6 +3,7 @@ import { AwsV4Signer } from "aws4fetch";
 import type { S3Copy } from "../config-copy.ts";
 import type { Deps } from "../deps.ts";
 import { messageOf, NightjarError } from "../errors.ts";
+import { isEncoded, readStart, readWhole } from "../read-body.ts";
 
 /** A request of at most some MiB that takes longer than this has failed, ms. */
 const TIMEOUT = 5 * 60_000;
@@ -15,7 +16,14 @@ export interface S3Request {
   query?: Record<string, string>;
   headers?: Record<string, string>;
   body?: Uint8Array | string;
+  /** The longest answer that is taken; bytes. */
+  most?: number;
 }
+
+/** A list of 1,000 keys of 1,024 bytes, escaped, is shorter; and so is every small answer. */
+const LONGEST_ANSWER = 8 * 1024 * 1024;
+/** Of an error only its code is read, which stands at its start. */
+const ERROR_BYTES = 4096;
 
 /** An answer that was read to its end. */
 export interface S3Answer {
@@ -59,7 +67,7 @@ export class S3Client {
   }
 
   async #fetch(request: S3Request, what: string): Promise<S3Answer> {
-    const { method, key = "", query = {}, headers = {}, body } = request;
+    const { method, key = "", query = {}, headers = {}, body, most = LONGEST_ANSWER } = request;
     const url = new URL(`${this.#place.endpoint}${key === "" ? "" : `/${key}`}`);
     for (const [name, value] of Object.entries(query)) url.searchParams.set(name, value);
     const sha256 = createHash("sha256")
@@ -74,15 +82,23 @@ export class S3Client {
       datetime: new Date(this.#deps.now()).toISOString().replaceAll(/[:-]|\.\d{3}/g, ""),
       ...this.#keys,
     }).sign();
+    signed.headers.set("accept-encoding", "identity"); // not signed: proxies change it
     try {
       const response = await this.#deps.fetch(signed.url.toString(), {
         method,
         headers: signed.headers,
         redirect: "manual",
+        encodeResponseBody: "manual",
         signal: AbortSignal.timeout(TIMEOUT),
         ...(body !== undefined && { body }),
       });
-      const bytes = new Uint8Array(await response.arrayBuffer());
+      if (isEncoded(response) && response.ok) {
+        await response.body?.cancel();
+        throw new Error("the answer is compressed, which was not asked for");
+      }
+      const bytes = response.ok
+        ? await readWhole(response.body, most)
+        : (await readStart(response.body, ERROR_BYTES)).bytes;
       const code = response.ok ? "" : codeIn(bytes, response.status);
       return { status: response.status, headers: response.headers, bytes, code };
     } catch (thrown) {
@@ -117,6 +133,6 @@ const PASSING = [408, 409, 429];
 
 /** Only the code: the rest of an S3 error repeats the request's signature and the key's id. */
 function codeIn(bytes: Uint8Array, status: number): string {
-  const text = new TextDecoder().decode(bytes.subarray(0, 4096));
+  const text = new TextDecoder().decode(bytes);
   return /<Code>([A-Za-z0-9.]{1,64})<\/Code>/.exec(text)?.[1] ?? String(status);
 }

@@ -2,6 +2,7 @@
  * Keys of the page log, in Litestream's layout (docs/format.md):
  *
  *     log/<database>/<lineage>/ltx/<level>/<min16>-<max16>.ltx
+ *     log/<database>/<lineage>/notes/<level>/<min16>-<max16>.json   the note of one that was written by parts
  */
 export interface SegmentName {
   readonly database: string;
@@ -18,6 +19,11 @@ export function segmentKey({ database, lineage, level, minTxid, maxTxid }: Segme
 /** What every segment of a level starts with; its segments sort by their first transaction. */
 export function levelPrefix(database: string, lineage: string, level: number): string {
   return `log/${database}/${lineage}/ltx/${level}/`;
+}
+
+/** Where the note of a segment is that was written by parts: R2 takes metadata before the bytes only. */
+export function noteKey(segment: string): string {
+  return segment.replace("/ltx/", "/notes/").replace(/\.ltx$/, ".json");
 }
 
 /** Pages of a pull that are too many for the memory wait here, sorted, to be merged into a segment. */

@@ -8,7 +8,7 @@ import {
   type SeekTable,
   seekTableBytes,
 } from "../format/seekable.ts";
-import { type BlockCache, sharedBlocks } from "./block-cache.ts";
+import { type BlockCache, cacheName, sharedBlocks } from "./block-cache.ts";
 import { readSpan } from "./range-reader.ts";
 import type { ObjectReader } from "./read-counter.ts";
 
@@ -35,13 +35,14 @@ export async function openSnapshot(
   group = 1,
 ): Promise<PageReader> {
   const { key, stored } = snapshot;
-  const { table } = await readSeekTable(bucket, snapshot, cache);
+  const name = await cacheName(bucket, key);
+  const { table } = await readSeekTable(bucket, snapshot); // never from the cache: a replaced object shows
   const { offsets, frameContent, contentBytes } = table;
   const frames = offsets.length - 1;
   const groupContent = group * frameContent;
   /** The content of the group of frames that begins with this one. */
   const read = (first: number): Promise<Uint8Array> =>
-    cache.get(`${key}#${first}`, async () => {
+    cache.get(`${name}#${first}`, async () => {
       const last = Math.min(first + group, frames);
       const start = offsets[first]!;
       const bytes = await readSpan(bucket, key, start, offsets[last]! - start, stored.bytes);
@@ -137,25 +138,16 @@ async function placed<T>(
 async function readSeekTable(
   bucket: ObjectReader,
   { key, stored, raw }: StoredSnapshot,
-  cache?: BlockCache,
 ): Promise<{ table: SeekTable; tail: Uint8Array }> {
   const tailBytes = seekTableBytes(raw.bytes);
   if (tailBytes > stored.bytes)
     throw new NightjarError("OBJECT_CORRUPT", `${key} is too short for its seek table.`);
   const at = stored.bytes - tailBytes;
-  const checked = async (bytes: Uint8Array): Promise<SeekTable> => {
-    const table = await placed(key, at, tailBytes, () => decodeSeekTable(bytes, stored.bytes));
-    if (table.contentBytes === raw.bytes) return table;
-    throw new NightjarError(
-      "OBJECT_CORRUPT",
-      `${key} holds ${table.contentBytes} of ${raw.bytes} bytes.`,
-    );
-  };
-  const load = async () => {
-    const bytes = await readSpan(bucket, key, at, tailBytes, stored.bytes);
-    await checked(bytes); // a table that was damaged on its way must not be remembered
-    return bytes;
-  };
-  const tail = await (cache === undefined ? load() : cache.get(`${key}#table`, load));
-  return { table: await checked(tail), tail };
+  const tail = await readSpan(bucket, key, at, tailBytes, stored.bytes);
+  const table = await placed(key, at, tailBytes, () => decodeSeekTable(tail, stored.bytes));
+  if (table.contentBytes === raw.bytes) return { table, tail };
+  throw new NightjarError(
+    "OBJECT_CORRUPT",
+    `${key} holds ${table.contentBytes} of ${raw.bytes} bytes.`,
+  );
 }

@@ -1,13 +1,17 @@
 import { BinaryReader, BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import type { Deps } from "../deps.ts";
 import { NightjarError } from "../errors.ts";
+import { readStart } from "../read-body.ts";
 import { decodeRow, type Value, wordsOf } from "../source/hrana-messages.ts";
 import { postProtobuf } from "../source/post-protobuf.ts";
-import { refuseStatus } from "../source/refuse.ts";
+import { refuseEncoding, refuseStatus } from "../source/refuse.ts";
 import type { Source } from "../source/server.ts";
 import { Watchdog } from "../source/watchdog.ts";
 import { patiently } from "./patience.ts";
 import { asTargetError } from "./target-error.ts";
+
+/** The longest answer that is taken: a whole schema, or a few pages, fit into it; bytes. */
+const LONGEST_ANSWER = 16 * 1024 * 1024;
 
 /** A statement of a batch. */
 export interface Step {
@@ -65,8 +69,16 @@ async function sendOnce(
     );
     if (response.status !== 200)
       await refuseStatus(target, response, watchdog, "POST /v3-protobuf/pipeline");
-    const body = await watchdog.guard("SOURCE_CUT", () => response.arrayBuffer());
-    const answer = decodeAnswer(new Uint8Array(body), asks);
+    refuseEncoding(response, "POST /v3-protobuf/pipeline");
+    const { bytes, whole } = await watchdog.guard("SOURCE_CUT", () =>
+      readStart(response.body, LONGEST_ANSWER),
+    );
+    if (!whole)
+      throw new NightjarError(
+        "SOURCE_CUT",
+        `The server answered with more than ${LONGEST_ANSWER} bytes where a small answer was asked for.`,
+      );
+    const answer = decodeAnswer(bytes, asks);
     if (answer.told.length === asks.length) return answer;
     throw new NightjarError("SOURCE_CUT", "The server did not answer all that it was asked.");
   } catch (thrown) {
@@ -81,24 +93,37 @@ function encodeRequest(asks: readonly Ask[], baton: string | undefined): Uint8Ar
   const request = new BinaryWriter();
   if (baton !== undefined) request.tag(1, WireType.LengthDelimited).string(baton);
   for (const ask of asks) {
+    if ("sequence" in ask) {
+      encodeSequence(request, ask.sequence);
+      continue;
+    }
     request.tag(2, WireType.LengthDelimited).fork();
     if ("close" in ask) request.tag(1, WireType.LengthDelimited).fork().join();
-    else if ("batch" in ask) {
+    else {
       request.tag(3, WireType.LengthDelimited).fork().tag(1, WireType.LengthDelimited).fork();
       ask.batch.forEach((step, at) => encodeStep(request, step, at));
       request.join().join();
-    } else encodeSequence(request, ask.sequence);
+    }
     request.join();
   }
   return request.finish();
 }
 
-/** SequenceStreamReq { sql = 1 } */
+/**
+ * StreamRequest { sequence = 4 }; SequenceStreamReq { sql = 1 }. The lengths are written in advance: a
+ * fork of the writer would copy the text once for each level.
+ */
 function encodeSequence(request: BinaryWriter, pieces: readonly Uint8Array[]): void {
-  request.tag(4, WireType.LengthDelimited).fork().tag(1, WireType.LengthDelimited);
-  request.uint32(pieces.reduce((sum, piece) => sum + piece.length, 0));
+  const length = pieces.reduce((sum, piece) => sum + piece.length, 0);
+  const sql = new BinaryWriter().tag(1, WireType.LengthDelimited).uint32(length).finish();
+  const inner = sql.length + length;
+  const sequence = new BinaryWriter().tag(4, WireType.LengthDelimited).uint32(inner).finish();
+  request
+    .tag(2, WireType.LengthDelimited)
+    .uint32(sequence.length + inner)
+    .raw(sequence)
+    .raw(sql);
   for (const piece of pieces) request.raw(piece);
-  request.join();
 }
 
 /** BatchStep { condition = 1, stmt = 2 }; BatchCond { step_ok = 1, not = 3, and = 4, is_autocommit = 6 }; Stmt { sql = 1, args = 3, want_rows = 5 } */

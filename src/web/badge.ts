@@ -1,3 +1,4 @@
+import { printable } from "../printable.ts";
 import type { BadgeColor, BadgeFace } from "./badge-face.ts";
 
 /** Widths of the printable ASCII characters from space on, in hundredths of a pixel: Verdana, 11 px. */
@@ -24,13 +25,14 @@ const PADDING = 5;
 /** The width of a text in whole pixels, made odd so that its middle falls on a pixel. */
 function textWidth(text: string): number {
   let hundredths = 0;
-  for (const char of text) hundredths += WIDTHS[char.charCodeAt(0) - 32] ?? 1100;
+  for (const char of printable(text)) hundredths += WIDTHS[char.charCodeAt(0) - 32] ?? 1100;
   const pixels = Math.floor(hundredths / 100);
   return pixels % 2 === 0 ? pixels + 1 : pixels;
 }
 
+/** XML has no form for control characters and halves of pairs: they are shown, as on a terminal. */
 function escapeXml(text: string): string {
-  return text.replaceAll(/[&<>"']/g, (char) => `&#${char.charCodeAt(0)};`);
+  return printable(text).replaceAll(/[&<>"']/g, (char) => `&#${char.charCodeAt(0)};`);
 }
 
 /** One half's text with its shadow, drawn at ten times the size and scaled down, as browsers round less there. */

@@ -26,6 +26,7 @@ it.each([
   ["query shop", "Missing required positional argument"],
   ["query ../shop SELECT", '"../shop" is no name or id'],
   ["query shop SELECT 1", 'does not take "1"'],
+  ["pull shop --backup x --at y", "--at and --backup exclude each other"],
   ["query shop SELECT --backup x --at y", "--at and --backup exclude each other"],
   ["list ../shop", '"../shop" is no name or id'],
   ["download shop -o", "argument missing"],
@@ -45,6 +46,47 @@ it("says which variables are missing, and when nobody answers", async () => {
   expect(unreachable.code).toBe(4);
   expect(JSON.parse(unreachable.err)).toMatchObject({ error: { hint: expect.any(String) } });
 });
+
+it.each([
+  "http://nightjar.example",
+  "http://10.0.0.3:8787",
+  "http://user:password@127.0.0.1:9",
+  "https://user:password@nightjar.example",
+])("sends its token nowhere where others could read it: %s", async (url) => {
+  const env = { ...ENV, NIGHTJAR_URL: url, NIGHTJAR_TOKEN: "the-token" };
+  const { code, out, err } = await nightjar(["status"], env);
+  expect({ code, out }).toEqual({ code: 2, out: "" });
+  expect(err).toMatch(/address without TLS on another machine|must hold no credentials/);
+  expect(err).not.toMatch(/the-token|password/);
+});
+
+it.each([
+  ["--to", { T: "the-token" }, "--to http://db.example --token-env T"],
+  [
+    "TURSO_API_BASEURL",
+    { T: "the-token", TURSO_API_BASEURL: "http://turso.example" },
+    "--to-turso x --org o --token-env T",
+  ],
+])("sends no target's token over http:// to another machine: %s", async (what, env, to) => {
+  const { code, err } = await nightjar(["restore", "shop", ...to.split(" ")], { ...ENV, ...env });
+  expect(code).toBe(2);
+  expect(err).toContain(`${what} is an address without TLS on another machine`);
+  expect(err).not.toContain("the-token");
+});
+
+it.each(["se cret", "secret\n--", "“secret”", "secret\u00a0"])(
+  "never quotes a token that no header holds: %j",
+  async (token) => {
+    const status = await nightjar(["status"], { ...ENV, NIGHTJAR_TOKEN: token });
+    const line = "restore shop --to https://db.example --token-env T".split(" ");
+    const restore = await nightjar(line, { ...ENV, T: token });
+    for (const { code, err } of [status, restore]) {
+      expect(code).toBe(2);
+      expect(err).toContain("another character that no token has");
+      expect(err).not.toContain("cret");
+    }
+  },
+);
 
 it("takes SQL as it is", async () => {
   const { code, err } = await nightjar(["query", "shop", "SELECT 'a b' FROM \"x\"; -- ../"]);

@@ -3,7 +3,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { loadConfig, parseDatabases } from "../../src/config.ts";
 import { refusal } from "../support/config-refusal.ts";
 
-const SECRETS = { ADMIN_TOKEN: "a", SIGNING_KEY: "s" };
+const SECRETS = { ADMIN_TOKEN: "a".repeat(24), SIGNING_KEY: "s".repeat(24) };
 let identity: string;
 let recipient: string;
 

@@ -5,7 +5,7 @@ import { DAY } from "../../src/plan/duration.ts";
 import { FOREVER } from "../../src/plan/tier.ts";
 import { refusal } from "../support/config-refusal.ts";
 
-const SECRETS = { ADMIN_TOKEN: "a", SIGNING_KEY: "s" };
+const SECRETS = { ADMIN_TOKEN: "a".repeat(24), SIGNING_KEY: "s".repeat(24) };
 
 describe("the configuration", () => {
   it("fills in every default", () => {
@@ -65,10 +65,30 @@ describe("the configuration", () => {
     ["retain.keep-last: must be", { retain: { "keep-last": 1.5 } }],
     ["retain.keep_last: unknown key; known keys are hourly", { retain: { keep_last: 7 } }],
     ["retain.log: must be a whole number and a unit", { retain: { log: "forever" } }],
+    [
+      "retain.monthly: must be at least 1d, and 12m is less: did you mean 12mo (months)?",
+      { retain: { monthly: "12m" } },
+    ],
+    ["retain.manual: must be at least 1d, and 1s is less", { retain: { manual: "1s" } }],
+    ["retain.hourly: must be at least 1d, and 23h is less", { retain: { hourly: "23h" } }],
+    [
+      "retain.log: must be at least 1d, and 7m is less: did you mean 7mo",
+      { retain: { log: "7m" } },
+    ],
     ["DATABASES.shop.lock: must be a whole number and a unit", { lock: "forever" }],
     ["DATABASES.shop.lock: must be", { lock: true }],
     ["DATABASES.shop.schedule: must be a cron expression", { schedule: "0 0 0 * * *" }],
+    ["it has six fields, and there is none for seconds", { schedule: "0 0 0 * * *" }],
+    ["it has 4 fields", { schedule: "0 0 * *" }],
+    ["its hour cannot be 25", { schedule: "0 25 * * *" }],
+    ["its month cannot be 0", { schedule: "0 0 1 0 *" }],
+    ["its day of the week cannot be SUNDY", { schedule: "0 0 * * SUNDY" }],
+    ["no date ever matches it", { schedule: "0 0 30 2 *" }],
     ["DATABASES.shop.schedule: must be a cron expression", { schedule: "0 0 30 2 *" }],
+    [
+      "DATABASES.shop.url: must start with libsql:// or https://: http:// would send the token in SHOP_TOKEN in clear",
+      { token: "SHOP_TOKEN" },
+    ],
     ["DATABASES.shop.capture: must be", { capture: "replica" }],
     ["DATABASES.shop.follow: must be a duration of at least 10s", { follow: "9s" }],
     ["DATABASES.shop.follow: needs pages", { follow: "1m", capture: "dump" }],
@@ -109,8 +129,36 @@ describe("the configuration", () => {
     expect(own).toContain("must not be Nightjar's own secret");
   });
 
+  it("takes a token over http to this machine, and none to another", () => {
+    for (const host of ["localhost:8080", "127.0.0.1", "[::1]:8080", "db.localhost"]) {
+      const shop = { url: `http://${host}`, token: "SHOP_TOKEN" };
+      expect(parseDatabases({ shop }).get("shop")!.url).toBe(shop.url);
+    }
+    const near = { url: "http://127.0.0.1.example.com", token: "SHOP_TOKEN" };
+    expect(refusal(() => parseDatabases({ shop: near }))).toContain("in clear");
+  });
+
+  it("refuses more databases than one variable holds", () => {
+    const entry = { url: "https://shop-acme.turso.io", token: "SHOP_TOKEN" };
+    const of = (count: number) =>
+      Object.fromEntries(Array.from({ length: count }, (_, at) => [`database-${at}`, entry]));
+    expect(parseDatabases(of(50)).size).toBe(50);
+    for (const raw of [of(80), JSON.stringify(of(124))])
+      expect(refusal(() => parseDatabases(raw))).toMatch(
+        /DATABASES: has \d+ bytes, and Cloudflare takes 5120 in one variable: spread/,
+      );
+  });
+
+  it("refuses secrets that can be guessed", () => {
+    const short = { ADMIN_TOKEN: "a".repeat(23), SIGNING_KEY: "s" };
+    const message = refusal(() => loadConfig(short));
+    expect(message).toContain("ADMIN_TOKEN: has 23 characters, and needs 24");
+    expect(message).toContain("SIGNING_KEY: has 1 characters, and needs 24");
+    expect(loadConfig(SECRETS).adminToken).toBe(SECRETS.ADMIN_TOKEN);
+  });
+
   it("refuses missing secrets by the key that names them", () => {
-    const DATABASES = { shop: { url: "http://x", token: "SHOP_TOKEN" } };
+    const DATABASES = { shop: { url: "https://x", token: "SHOP_TOKEN" } };
     const both = refusal(() => loadConfig({ DATABASES: { shop: { url: "http://x", badge: 1 } } }));
     expect(both).toMatch(/DATABASES\.shop\.badge: .*ADMIN_TOKEN: there is no secret/);
     const message = refusal(() => loadConfig({ DATABASES }));

@@ -50,7 +50,7 @@ const read = () => createReadStream(file, { highWaterMark: 1 << 20 });
 describe("a database with a lock page", () => {
   it("is the same file after its way through the log and a snapshot", async () => {
     expect(pageCount).toBeGreaterThan(LOCK);
-    const census = new PageCensus(pageCount);
+    const census = new PageCensus();
     const numbers: number[] = [];
     async function* seen(pages: AsyncIterable<readonly Page[]>) {
       for await (const batch of pages) {

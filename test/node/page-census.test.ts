@@ -78,7 +78,7 @@ describe("the census of pages counts what SQLite counts", () => {
     for (const pageSize of [512, 4096, 65_536])
       it(`${name}, in pages of ${pageSize} bytes`, async () => {
         const { pages, rows } = await made(name.slice(0, 12), pageSize, sql);
-        const census = new PageCensus(pages.length);
+        const census = new PageCensus();
         for (const { pgno, data } of pages.toReversed()) census.add(pgno, data);
         for (const [root, count] of rows)
           expect(census.rowsUnder(root), `root ${root}`).toBe(count);
@@ -94,12 +94,12 @@ describe("the census of pages counts what SQLite counts", () => {
     view.setUint32(500, 3);
     const leaf = new Uint8Array(512);
     leaf.set([13, 0, 0, 0, 9]);
-    const census = new PageCensus(3);
+    const census = new PageCensus();
     census.add(2, interior);
     census.add(3, leaf);
     expect(census.rowsUnder(2)).toBe(9);
     view.setUint16(12, 510); // a cell that would lie outside of the page
-    const other = new PageCensus(3);
+    const other = new PageCensus();
     other.add(2, interior);
     expect(other.rowsUnder(2)).toBe(0);
     expect(other.rowsUnder(77)).toBe(0);

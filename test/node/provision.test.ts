@@ -8,6 +8,7 @@ import {
   readProject,
   type WriteRules,
 } from "../../scripts/lib/provision.ts";
+import { lockNotes } from "../../src/plan/locks.ts";
 import type { Wrangler } from "../../scripts/lib/wrangler.ts";
 
 /** A stand-in for wrangler on a real account: it notes the command lines and answers from a list. */
@@ -127,6 +128,23 @@ describe("deploying", () => {
     expect(() => readProject(`${TOML}\nshedule = "0 0 * * *"`)).toThrow(
       /DATABASES\.shop\.shedule: unknown key/,
     );
+  });
+
+  it("refuses tables that the Worker would never see", () => {
+    const outside = TOML.replace("[vars.DATABASES.shop]", "[DATABASES.shop]");
+    expect(() => readProject(outside)).toThrow(
+      /a table \[DATABASES…\], which the Worker would never/,
+    );
+    expect(() => readProject(`${TOML}\n[COPY]\nbucket = "binding"`)).toThrow(/a table \[COPY…\]/);
+  });
+
+  it("says which locks are shorter than asked for", () => {
+    const notes = (toml: string) => lockNotes(readProject(toml).databases);
+    expect(notes(`${TOML}lock = "7d"`)).toEqual([]);
+    expect(notes(TOML)).toEqual([]);
+    expect(notes(`${TOML}lock = "31d"`)).toEqual([
+      expect.stringMatching(/^shop: `lock` is 31d, longer .*: daily \(7d\), manual \(30d\), /),
+    ]);
   });
 
   it("asks for the keys of the second copy, and refuses one beside its original", async () => {

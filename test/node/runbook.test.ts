@@ -131,7 +131,10 @@ describe("the runbook's commands, when", () => {
     await run("leaked");
     const { out } = await product.nightjar("url", "shop");
     await product.worker.stop();
-    await product.startAgain({ ADMIN_TOKEN: "another-admin-token", SIGNING_KEY: "another-key" });
+    await product.startAgain({
+      ADMIN_TOKEN: "another-admin-token-of-24-characters",
+      SIGNING_KEY: "another-signing-key-of-24-characters",
+    });
     expect((await product.nightjar("status")).code).toBe(3);
     const link = new URL(out.trim());
     expect((await fetch(product.worker.url + link.pathname)).status).toBe(403);

@@ -134,7 +134,7 @@ test("schema text that ends inside a comment does not swallow what follows", asy
   const restored = new DatabaseSync(":memory:");
   restored.exec(sql.toString());
   const names = restored.prepare("SELECT name FROM sqlite_schema").all();
-  expect(names.map(({ name }) => name)).toEqual(["t", "one", "two", "v"]);
+  expect(names.map(({ name }) => name)).toEqual(["t", "v", "one", "two"]);
 });
 
 describe("a libSQL database", () => {

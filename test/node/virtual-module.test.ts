@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { isFullText, moduleOf } from "../../src/format/virtual-module.ts";
+import { fullTextOf } from "../../src/format/full-text.ts";
+import { moduleOf } from "../../src/format/virtual-module.ts";
 
 describe("the module of a virtual table", () => {
   it.each([
@@ -26,12 +27,31 @@ describe("the module of a virtual table", () => {
   });
 
   it("is full-text search, or only speaks of it", () => {
-    const made = (using: string) => isFullText(`CREATE VIRTUAL TABLE a USING ${using}`);
+    const made = (using: string) =>
+      fullTextOf(`CREATE VIRTUAL TABLE a USING ${using}`) !== undefined;
     expect(["fts3(a)", "FTS4", "fts5 (a)"].map(made)).toEqual([true, true, true]);
     expect(["fts5vocab(b, row)", "fts4aux(b)", "rtree(fts5)"].map(made)).toEqual([
       false,
       false,
       false,
     ]);
+  });
+});
+
+describe("what a full-text index takes its words from", () => {
+  it.each([
+    ["a USING fts5(x)", { name: "a", content: "a_content", own: true }],
+    [`"A b" USING fts5(x, content="Posts")`, { name: "A b", content: "posts", own: false }],
+    ["a USING fts5(x, content = 'po''sts')", { name: "a", content: "po'sts", own: false }],
+    ["a USING fts5(x,content=posts,tokenize=porter)", { name: "a", content: "posts", own: false }],
+    ["a USING fts5(conten=[posts], x)", { name: "a", content: "posts", own: false }],
+    ["a USING fts5(x, content='')", { name: "a", content: "", own: false }],
+    [
+      "a USING fts4(content /* is */ , content=`posts`)",
+      { name: "a", content: "posts", own: false },
+    ],
+    ["a USING fts5(content UNINDEXED, x)", { name: "a", content: "a_content", own: true }],
+  ])("%s", (made, expected) => {
+    expect(fullTextOf(`CREATE VIRTUAL TABLE ${made}`)).toEqual(expected);
   });
 });

@@ -10,6 +10,7 @@ import type { Manifest } from "../../src/manifest.ts";
 import { manifestText } from "../../src/store/document.ts";
 import { bytesOf } from "./bytes-of.ts";
 import { chunksOf } from "./ltx.ts";
+import { putRotted } from "./rotted.ts";
 import { unpacked } from "./seekable-file.ts";
 
 const { BUCKET } = env as unknown as { BUCKET: R2Bucket };
@@ -41,8 +42,8 @@ export async function alter(
     stored: { bytes: meter.bytes, sha256: meter.digest() },
     ...facts(manifest),
   };
-  await BUCKET.put(manifest.key, bytes);
-  await BUCKET.put(manifest.manifestKey, manifestText(altered));
+  await putRotted(manifest.key, bytes);
+  await putRotted(manifest.manifestKey, manifestText(altered));
   await catalog.update(backups).set({ manifest: altered }).where(eq(backups.id, id)).run();
   return altered;
 }

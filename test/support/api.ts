@@ -10,7 +10,10 @@ export function apiOf(context: Context) {
     app.fetch(
       new Request(path.startsWith("/") ? ORIGIN + path : path, {
         method,
-        headers: { authorization: "Bearer test-admin-token", "content-type": "application/json" },
+        headers: {
+          authorization: "Bearer test-admin-token-of-24-characters",
+          "content-type": "application/json",
+        },
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       }),
       context,

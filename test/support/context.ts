@@ -9,6 +9,9 @@ import { systemDeps } from "../../src/deps.ts";
 import type { Env } from "../../src/env.ts";
 import { runBackup } from "../../src/jobs/backup.ts";
 import { LogFollower } from "../../src/jobs/follow.ts";
+import { guardedBucket } from "../../src/jobs/guard.ts";
+import { ISOLATE_MEMORY } from "../../src/jobs/memory.ts";
+import { MemoryBudget } from "../../src/memory-budget.ts";
 import type { FarStore } from "../../src/store/far.ts";
 
 const bindings = env as unknown as Env;
@@ -21,6 +24,7 @@ interface Overrides {
   /** Where second copies go, and what COPY says besides. */
   far?: FarStore;
   copy?: object;
+  memory?: MemoryBudget;
 }
 
 /** What the Workflows of a context were asked to do. */
@@ -36,20 +40,22 @@ interface Started {
 /** A Context over the real local R2 and D1. Its Workflows only remember what was started. */
 export function testContext(
   databases: Record<string, object>,
-  { bucket, db, now, secrets, far, copy }: Overrides = {},
+  { bucket, db, now, secrets, far, copy, memory }: Overrides = {},
 ): Context & Started {
   const started: string[] = [];
   const proofsStarted: string[] = [];
   const copiesStarted: string[] = [];
+  const config = loadConfig({
+    ...env,
+    ...secrets,
+    DATABASES: databases,
+    ...(far !== undefined && { COPY: { bucket: "binding", ...copy } }),
+  });
+  const catalog = openCatalog(db ?? bindings.DB);
   const context: Context & Started = {
-    config: loadConfig({
-      ...env,
-      ...secrets,
-      DATABASES: databases,
-      ...(far !== undefined && { COPY: { bucket: "binding", ...copy } }),
-    }),
-    catalog: openCatalog(db ?? bindings.DB),
-    bucket: bucket ?? bindings.BUCKET,
+    config,
+    catalog,
+    bucket: guardedBucket(bucket ?? bindings.BUCKET, catalog, config.signingKey),
     workflows: {
       async create(runId) {
         started.push(runId);
@@ -68,6 +74,7 @@ export function testContext(
     },
     far,
     followers: followersOf(() => context),
+    memory: memory ?? new MemoryBudget(ISOLATE_MEMORY),
     deps: { ...systemDeps, ...(now === undefined ? {} : { now }) },
     started,
     proofsStarted,

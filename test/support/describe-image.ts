@@ -50,7 +50,14 @@ async function rowsOf(image: Image, table: string): Promise<string[]> {
     (row) => row.text(0) === "1",
   );
   const rowid = ["rowid", "_rowid_", "oid"].find((alias) => !columns.includes(alias));
-  const list = keyed === true || rowid === undefined ? "*" : `${rowid}, *`;
+  const numbered = keyed !== true && rowid !== undefined;
+  // No SELECT has more than 2,000 columns.
+  if (numbered && columns.length >= 2000)
+    return [...(await listed(image, table, rowid)), ...(await listed(image, table, "*"))];
+  return listed(image, table, numbered ? `${rowid}, *` : "*");
+}
+
+async function listed(image: Image, table: string, list: string): Promise<string[]> {
   const rows = await image.rows(`SELECT ${list} FROM ${quoteName(table)} NOT INDEXED`, (row) =>
     Array.from({ length: row.columns }, (_, at) => bits(row, at)).join(" "),
   );

@@ -27,13 +27,13 @@ const returned =
     const object = (await go()) as R2ObjectBody | null;
     if (object === null) return null;
     const answer = new Response(change(new Uint8Array(await object.arrayBuffer())));
-    const { key, size, uploaded, httpMetadata, customMetadata } = object;
+    const { key, version, size, uploaded, httpMetadata, customMetadata } = object;
     const body = {
       body: answer.body,
       text: () => answer.text(),
       arrayBuffer: () => answer.arrayBuffer(),
     };
-    return { key, size, uploaded, httpMetadata, customMetadata, ...body };
+    return { key, version, size, uploaded, httpMetadata, customMetadata, ...body };
   };
 
 const stored = (change: Change): Record<string, Fault> => ({
@@ -90,11 +90,11 @@ export const FAULTS = {
     get: async (go) => {
       const object = (await go()) as R2ObjectBody | null;
       if (object === null) return null;
-      const { key, size, uploaded, httpMetadata, customMetadata } = object;
+      const { key, version, size, uploaded, httpMetadata, customMetadata } = object;
       const half = new Uint8Array(await object.arrayBuffer()).slice(0, size >> 1);
       const body = new ReadableStream({ start: (controller) => controller.enqueue(half) });
       const answer = { body, text: never, arrayBuffer: never };
-      return { key, size, uploaded, httpMetadata, customMetadata, ...answer };
+      return { key, version, size, uploaded, httpMetadata, customMetadata, ...answer };
     },
   },
 } satisfies Record<string, Record<string, Fault>>;

@@ -9,6 +9,7 @@ import { ROOT } from "../../scripts/lib/paths.ts";
  */
 export interface Stored {
   bytes: Uint8Array;
+  version: string;
   /** ms */
   uploaded: number;
 }
@@ -16,6 +17,7 @@ export interface Stored {
 export class MemoryBucket {
   readonly objects = new Map<string, Stored>();
   readonly #now: () => number;
+  #writes = 0;
 
   constructor(now: () => number) {
     this.#now = now;
@@ -24,7 +26,8 @@ export class MemoryBucket {
   async head(key: string) {
     const object = this.objects.get(key);
     if (object === undefined) return null;
-    return { key, size: object.bytes.length, uploaded: new Date(object.uploaded) };
+    const { version, bytes, uploaded } = object;
+    return { key, version, size: bytes.length, uploaded: new Date(uploaded) };
   }
 
   async get(key: string, options: { range?: { offset: number; length: number } } = {}) {
@@ -33,7 +36,9 @@ export class MemoryBucket {
     const { offset, length } = options.range ?? { offset: 0, length: object.bytes.length };
     const bytes = object.bytes.slice(offset, offset + length);
     return {
+      version: object.version,
       size: object.bytes.length,
+      body: { cancel: async () => {} },
       arrayBuffer: async () => bytes.buffer,
       text: async () => new TextDecoder().decode(bytes),
     };
@@ -43,8 +48,9 @@ export class MemoryBucket {
     if (options.onlyIf !== undefined && this.objects.has(key)) return null;
     const bytes =
       typeof value === "string" ? new TextEncoder().encode(value) : new Uint8Array(value);
-    this.objects.set(key, { bytes, uploaded: this.#now() });
-    return { key, size: bytes.length };
+    const version = String(++this.#writes);
+    this.objects.set(key, { bytes, version, uploaded: this.#now() });
+    return { key, version, size: bytes.length };
   }
 
   async delete(keys: string | string[]) {

@@ -10,8 +10,8 @@ import { startSqld } from "../../scripts/lib/sqld.ts";
 import { apiClient, bodyOf } from "../../src/cli/client.ts";
 import { type Outcome, runCli } from "./run-cli.ts";
 
-export const TOKEN = "end-to-end-admin-token";
-export const SIGNING_KEY = "end-to-end-signing-key";
+export const TOKEN = "end-to-end-admin-token-of-24-characters";
+export const SIGNING_KEY = "end-to-end-signing-key-of-24-characters";
 
 /**
  * The product as its users have it: `wrangler dev` with its Workflow and its Durable Object, real

@@ -4,6 +4,7 @@ import { openCatalog } from "../../src/catalog/open.ts";
 import type { Manifest, Pin } from "../../src/manifest.ts";
 import { DAY } from "../../src/plan/duration.ts";
 import type { LifecycleRule } from "../../src/plan/lifecycle.ts";
+import { manifestText } from "../../src/store/document.ts";
 import { manifestKey, parseKey, pinnedKey } from "../../src/store/keys.ts";
 import type { Chance } from "./chance.ts";
 import { MemoryBucket, MemoryDatabase } from "./memory-cloud.ts";
@@ -34,7 +35,7 @@ export class Vault {
       stored: { bytes: bytes.length, sha256 },
     } as Manifest;
     await this.bucket.put(manifest.key, bytes);
-    await this.bucket.put(manifest.manifestKey, JSON.stringify(manifest));
+    await this.bucket.put(manifest.manifestKey, manifestText(manifest));
     await enterBackup(openCatalog(this.db as unknown as D1Database), manifest);
     this.known.set(id, backup);
     this.keys.set(id, manifest.key);

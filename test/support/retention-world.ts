@@ -4,6 +4,7 @@ import { openCatalog } from "../../src/catalog/open.ts";
 import { parseDatabases } from "../../src/config.ts";
 import { bytesKey } from "../../src/store/keys.ts";
 import type { Context } from "../../src/context.ts";
+import { guardedBucket } from "../../src/jobs/guard.ts";
 import { prune } from "../../src/jobs/prune.ts";
 import { pinBackup, unpinBackup } from "../../src/jobs/pin.ts";
 import { DAY, HOUR, MINUTE } from "../../src/plan/duration.ts";
@@ -69,10 +70,11 @@ export class World {
   }
 
   #context(store: { bucket: unknown; db: unknown }): Context {
+    const catalog = openCatalog(store.db as D1Database);
     return {
       config: this.#config,
-      catalog: openCatalog(store.db as D1Database),
-      bucket: store.bucket as R2Bucket,
+      catalog,
+      bucket: guardedBucket(store.bucket as R2Bucket, catalog, "key"),
       deps: { now: () => this.clock },
     } as unknown as Context;
   }

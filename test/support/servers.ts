@@ -6,6 +6,7 @@ import type { TestProject } from "vitest/node";
 import { loadShop } from "../../scripts/lib/sample-shop.ts";
 import { freePort, type ServerProcess } from "../../scripts/lib/server-process.ts";
 import { startSqld } from "../../scripts/lib/sqld.ts";
+import { startBombServer } from "./bomb-server.ts";
 import { type FarServer, startFarServer } from "./far-server.ts";
 import { startFaultProxy } from "./fault-proxy.ts";
 import { FIDELITY, LIBSQL_ONLY } from "./fidelity.ts";
@@ -16,12 +17,16 @@ import { startSyncStandIn } from "./sync-stand-in.ts";
 
 declare module "vitest" {
   interface ProvidedContext {
+    /** How often a random trial is repeated, where the environment variable TRIALS says so. */
+    trials: number | null;
     /** A real libSQL server with the sample shop. */
     shop: string;
     /** A real libSQL server with a few pages, for what is backed up many times: see small-shop.ts. */
     small: string;
     /** The same server behind a proxy that spoils its dumps: see fault-proxy.ts. */
     faults: string;
+    /** A server whose answers have no end: see bomb-server.ts. */
+    bombs: string;
     /** A real libSQL server where each test makes databases (namespaces) of its own. */
     pages: { url: string; adminUrl: string };
     /** The same, but it compacts its log at every megabyte. */
@@ -33,7 +38,7 @@ declare module "vitest" {
     /** Another one, whose data folder is put back; it compacts its log at every megabyte. */
     rolledBack: { url: string; control: string };
     /** How many random histories a test goes through (TRIALS, or a few), and the first seed (SEED). */
-    trials: { count: number; seed: number };
+    histories: { count: number; seed: number };
     /** Objects as Nightjar 0.1 wrote them, by key: bytes in base64, and what R2 keeps beside them. */
     golden: Record<string, { base64: string; customMetadata: Record<string, string> }>;
     /** A real libSQL server with everything that is hard to carry over: see fidelity.ts. */
@@ -71,17 +76,20 @@ export default async function setup(project: TestProject): Promise<() => Promise
   await load(small.url, [SMALL_SHOP]);
   await load(fidelity.url, [...FIDELITY, ...LIBSQL_ONLY]);
   const faults = await startFaultProxy(shop.url);
+  const bombs = await startBombServer();
   const sync = await startSyncStandIn(await mkdtemp(join(dir, "sync-")));
+  project.provide("trials", process.env["TRIALS"] ? Number(process.env["TRIALS"]) : null);
   project.provide("shop", shop.url);
   project.provide("small", small.url);
   project.provide("faults", faults.url);
+  project.provide("bombs", bombs.url);
   project.provide("pages", { url: pages.url, adminUrl: pages.adminUrl });
   project.provide("shortLog", { url: shortLog.url, adminUrl: shortLog.adminUrl });
   project.provide("guarded", { url: guarded.url, token });
   project.provide("mortal", { url: mortal.url, control: mortal.control });
   project.provide("rolledBack", { url: rolledBack.url, control: rolledBack.control });
   const { TRIALS = 3, SEED = 22_000 } = process.env;
-  project.provide("trials", { count: Number(TRIALS), seed: Number(SEED) });
+  project.provide("histories", { count: Number(TRIALS), seed: Number(SEED) });
   project.provide("fidelity", fidelity.url);
   project.provide("empty", empty.url);
   project.provide("sync", sync.url);
@@ -95,6 +103,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   return async () => {
     const servers = [
       faults,
+      bombs,
       sync,
       s3,
       shop,

@@ -6,6 +6,7 @@ import { app } from "../../src/http/app.ts";
 import { DAY, HOUR } from "../../src/plan/duration.ts";
 import { bytesOf } from "../support/bytes-of.ts";
 import { backUp, manualRun, testContext } from "../support/context.ts";
+import { failing } from "../support/failing.ts";
 
 const SHOP = inject("shop");
 const { BUCKET } = env as unknown as { BUCKET: R2Bucket };
@@ -26,7 +27,13 @@ interface Options {
 
 /** A request to the API as the admin, unless told otherwise. */
 async function call(path: string, options: Options = {}): Promise<Response> {
-  const { method = "GET", token = "test-admin-token", body, headers = {}, ahead = 0 } = options;
+  const {
+    method = "GET",
+    token = "test-admin-token-of-24-characters",
+    body,
+    headers = {},
+    ahead = 0,
+  } = options;
   const context = testContext(DATABASES, { now: () => Date.now() + ahead });
   const all: Record<string, string> = { ...headers };
   if (token !== null) all["authorization"] = `Bearer ${token}`;
@@ -74,7 +81,7 @@ describe("who may ask", () => {
       ["GET", "/v1/nothing"],
     ] as const;
     for (const [method, path] of routes)
-      for (const token of [null, "", "wrong", "test-admin-tokenx"]) {
+      for (const token of [null, "", "wrong", "test-admin-token-of-24-charactersx"]) {
         const answer = await call(path, { method, token });
         expect(answer.status, path).toBe(401);
         expect(answer.headers.get("www-authenticate")).toBe("Bearer");
@@ -97,6 +104,39 @@ describe("who may ask", () => {
     expect(shown.headers.get("cache-control")).toBe("private, max-age=300");
     const key = new URL(badgeUrl).search;
     expect((await call(`/badge/shop2.svg${key}`, { token: null })).status).toBe(404);
+  });
+});
+
+describe("what an answer gives away", () => {
+  it("is kept by nobody and taken for no page", async () => {
+    for (const [path, token] of [
+      ["/v1/databases"],
+      [`/v1/backups/${backupId}`],
+      ["/v1/nothing"],
+      ["/v1/databases", "wrong"],
+    ] as const) {
+      const answer = await call(path, token === undefined ? {} : { token });
+      expect(answer.headers.get("cache-control"), path).toBe("no-store");
+      expect(answer.headers.get("x-content-type-options"), path).toBe("nosniff");
+    }
+  });
+
+  it("holds no words of D1 but for the admin", async () => {
+    const error = () => new Error("D1_ERROR: no such table: backups");
+    const broken = { BUCKET, DB: (env as unknown as { DB: D1Database }).DB };
+    const ask = (path: string, token?: string) => {
+      const context = testContext(DATABASES, failing(broken, "db", 1, error));
+      const headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
+      return app.fetch(new Request(ORIGIN + path, { headers }), context);
+    };
+    const { url } = await linkFor("sql");
+    for (const path of ["/healthz", "/health/shop", "/badge/shop.svg", new URL(url).pathname]) {
+      const answer = await ask(path);
+      expect(answer.status, path).toBe(503);
+      expect(await answer.text(), path).not.toMatch(/D1|table|wrangler/);
+    }
+    const told = await ask("/v1/databases/shop", "test-admin-token-of-24-characters");
+    expect(await told.text()).toContain("no such table");
   });
 });
 

@@ -135,7 +135,7 @@ describe("the night", () => {
   it("copies erasure lists, without which erased rows would come back", async () => {
     const far = boundFar("erasures/");
     const key = "erasures/shop/20261121T000000Z-00000000000a.json";
-    await writeDocument(BUCKET, key, "{}\n");
+    await writeDocument(contextOf(far).bucket, key, "{}\n");
     await tendCopies(contextOf(far), later);
     expect(await far.readText(key)).toBe("{}\n");
     await BUCKET.delete(key);
@@ -205,7 +205,7 @@ describe("what the policy lets go", () => {
       /\d{8}T\d{6}Z-\w{12}/,
       "20990101T000000Z-00000000000a",
     );
-    await far.writeText(orphan, "bytes", "");
+    await far.writeText(orphan, "bytes", {});
     await forgotten(async () => {
       await tendCopies(contextOf(far), past);
       expect(await ids(far)).toEqual([shop[2]!.id, "00000000000a"]);
@@ -216,7 +216,7 @@ describe("what the policy lets go", () => {
 
   it("stays where COPY.keep says so, and where its database is not configured", async () => {
     const far = await lost("keep/");
-    await far.writeText("notes.txt", "somebody's own", "");
+    await far.writeText("notes.txt", "somebody's own", {});
     const before = await farKeys(far);
     await forgotten(async () => {
       await tendCopies(contextOf(far, { keep: true }), past);

@@ -91,7 +91,7 @@ describe.each(Object.entries(FARS))("a copy to %s", (_kind, farOf) => {
       stored: { bytes: bytes.length, sha256: Buffer.from(hash).toString("hex") },
     };
     await BUCKET.put(manifest.key, bytes);
-    await writeManifest(BUCKET, manifest);
+    await writeManifest(context.bucket, manifest);
     await enterBackup(context.catalog, manifest);
     expect(await copyBackup(context, id)).toMatchObject({ state: "copied" });
     expect(await context.far!.size(manifest.key)).toBe(bytes.length);
@@ -123,7 +123,7 @@ describe.each(Object.entries(FARS))("a copy to %s", (_kind, farOf) => {
 
   it("never writes over another manifest", async () => {
     const far = farOf("manifest/");
-    await far.writeText(shop.manifest.manifestKey, "{}\n", "");
+    await far.writeText(shop.manifest.manifestKey, "{}\n", {});
     await expect(copyBackup(contextOf(far), shop.id)).rejects.toMatchObject({
       code: "COPY_DIFFERS",
     });
@@ -152,7 +152,7 @@ describe.each(Object.entries(FARS))("a copy to %s", (_kind, farOf) => {
     const far = farOf("many/");
     const keys = Array.from({ length: 1003 }, (_, at) => `k${String(at).padStart(4, "0")}.json`);
     for (let at = 0; at < keys.length; at += 20)
-      await Promise.all(keys.slice(at, at + 20).map((key) => far.writeText(key, "{}", "")));
+      await Promise.all(keys.slice(at, at + 20).map((key) => far.writeText(key, "{}", {})));
     expect(await farKeys(far)).toEqual(keys);
     await far.remove(keys);
     expect(await farKeys(far)).toEqual([]);

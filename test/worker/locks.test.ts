@@ -109,11 +109,12 @@ describe("where a lock rule of the bucket refuses to delete", () => {
   });
 
   it("a manifest that is written again is the same still, and another one a conflict", async () => {
+    const guarded = testContext({}, { bucket: locked }).bucket;
     const manifest = { manifestKey: "manual/again/x.json", id: "a" };
-    await writeManifest(locked, manifest);
-    await writeManifest(locked, manifest);
+    await writeManifest(guarded, manifest);
+    await writeManifest(guarded, manifest);
     const another = { ...manifest, id: "b" };
-    await expect(writeManifest(locked, another)).rejects.toMatchObject({
+    await expect(writeManifest(guarded, another)).rejects.toMatchObject({
       code: "STORE_CONFLICT",
     });
   });

@@ -2,8 +2,10 @@ import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
 import { writeManifest } from "../../src/store/document.ts";
 import { PART_BYTES, writeMultipart } from "../../src/store/multipart.ts";
+import { testContext } from "../support/context.ts";
 
 const { BUCKET } = env as unknown as { BUCKET: R2Bucket };
+const { bucket } = testContext({});
 const OPTIONS = { contentType: "application/octet-stream", onUpload: async () => {} };
 
 /** Bytes that differ everywhere, in chunks of a size that divides nothing. */
@@ -21,7 +23,7 @@ describe("writing in parts", () => {
     "stores %i bytes as they are",
     async (length) => {
       const key = `test/${length}`;
-      await writeMultipart(BUCKET, key, numbered(length), OPTIONS);
+      await writeMultipart(bucket, key, numbered(length), OPTIONS);
       const stored = new Uint8Array(await (await BUCKET.get(key))!.arrayBuffer());
       expect(stored.length).toBe(length);
       const wrong = stored.findIndex((byte, at) => byte !== (((at * 31) >> 7) & 255));
@@ -31,14 +33,14 @@ describe("writing in parts", () => {
 
   it("never overwrites an object, nor a manifest by another", async () => {
     await BUCKET.put("test/there", "first");
-    await expect(writeMultipart(BUCKET, "test/there", numbered(10), OPTIONS)).rejects.toMatchObject(
+    await expect(writeMultipart(bucket, "test/there", numbered(10), OPTIONS)).rejects.toMatchObject(
       { code: "STORE_CONFLICT" },
     );
     const manifest = { manifestKey: "test/manifest.json", id: "a" };
-    await writeManifest(BUCKET, manifest);
-    await writeManifest(BUCKET, manifest); // a step that is tried again
+    await writeManifest(bucket, manifest);
+    await writeManifest(bucket, manifest); // a step that is tried again
     const another = { ...manifest, id: "b" };
-    await expect(writeManifest(BUCKET, another)).rejects.toMatchObject({
+    await expect(writeManifest(bucket, another)).rejects.toMatchObject({
       code: "STORE_CONFLICT",
     });
     expect(await (await BUCKET.get("test/there"))!.text()).toBe("first");

@@ -22,7 +22,7 @@ describe("a backup that the policy keeps past its age", () => {
     const before = await newestOf(context, "kept");
     const stored = await bytesAt(before.manifest.key);
     const proof = proofKey(manifestKey(before), NOW);
-    await BUCKET.put(proof, '{"outcome":"verified"}');
+    await context.bucket.put(proof, '{"outcome":"verified"}');
 
     const dry = await prune(context, NOW, true);
     expect(dry.pins.map(({ id }) => id)).toContain(before.id);
@@ -60,7 +60,7 @@ describe("a backup that the policy keeps past its age", () => {
     await prune(context, NOW, false);
     const old = await newestOf(context, "replaced");
     expect(old.manifest.pin).toMatchObject({ by: "policy" });
-    await BUCKET.put(proofKey(manifestKey(old), NOW), "{}");
+    await context.bucket.put(proofKey(manifestKey(old), NOW), "{}");
     await backUpAt("replaced", [0]);
     await prune(context, NOW + 2 * DAY, false);
     const left = await listBackups(context.catalog, "replaced", 10);
@@ -76,7 +76,7 @@ describe("a backup that the policy keeps past its age", () => {
         const name = `killed-${part}-${call}`;
         const context = await backUpAt(name, [60, 31]);
         const before = await newestOf(context, name);
-        await BUCKET.put(proofKey(manifestKey(before), NOW), "{}");
+        await context.bucket.put(proofKey(manifestKey(before), NOW), "{}");
         const fault = failing({ BUCKET, DB }, part, call, () => new KilledError());
         const databases = { [name]: entry() };
         await prune(testContext(databases, fault), NOW, false).catch(() => {});

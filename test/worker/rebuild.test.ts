@@ -1,15 +1,26 @@
 import { env } from "cloudflare:workers";
 import { beforeAll, describe, expect, it, vi } from "vitest";
-import { newestBackup } from "../../src/catalog/backups.ts";
-import { openLineage } from "../../src/catalog/lineages.ts";
+import { listBackups, newestBackup } from "../../src/catalog/backups.ts";
+import { openLineage, segmentsOf } from "../../src/catalog/lineages.ts";
+import { pinBackup } from "../../src/jobs/pin.ts";
 import { prove } from "../../src/jobs/prove.ts";
 import { rebuild, type Rebuilt } from "../../src/jobs/rebuild.ts";
+import { verifyLog } from "../../src/jobs/verify-log.ts";
 import { apiOf } from "../support/api.ts";
 import { backUp, manualRun, testContext } from "../support/context.ts";
 import { PageDatabase } from "../support/page-database.ts";
 
 const { BUCKET, DB } = env as unknown as { BUCKET: R2Bucket; DB: D1Database };
-const TABLES = ["backups", "runs", "segments", "lineages", "databases", "methods", "follows"];
+const TABLES = [
+  "objects",
+  "backups",
+  "runs",
+  "segments",
+  "lineages",
+  "databases",
+  "methods",
+  "follows",
+];
 
 let context: ReturnType<typeof testContext>;
 let source: PageDatabase;
@@ -31,16 +42,16 @@ beforeAll(async () => {
   }
   const { id } = (await newestBackup(context.catalog, "shop"))!;
   for (const act of ["verify", "drill", "verify", "verify"] as const) await prove(context, id, act);
-});
+}, 120_000);
 
 async function loseCatalog(): Promise<void> {
   for (const table of TABLES) await DB.prepare(`DELETE FROM ${table}`).run();
 }
 
-async function rebuildAll(): Promise<Rebuilt> {
+async function rebuildAll(acceptUnsigned = false): Promise<Rebuilt> {
   const total: Rebuilt = { backups: 0, entered: 0, lineages: 0, left: [], next: null };
   for (let after: string | null | undefined; after !== null;) {
-    const part: Rebuilt = await rebuild(context, after);
+    const part: Rebuilt = await rebuild(context, after, acceptUnsigned);
     total.backups += part.backups;
     total.entered += part.entered;
     total.lineages += part.lineages;
@@ -138,5 +149,108 @@ describe("a catalog that was lost", () => {
         what,
       ).toEqual(what === "no manifest" ? [] : [manifest.manifestKey]);
     }
+  });
+});
+
+describe("a bucket that holds what nobody can enter", () => {
+  /** A manifest like a good one, under an id of its own, with its bytes. */
+  async function another(
+    id: string,
+    change: (manifest: Record<string, any>) => void,
+    signed = true,
+  ): Promise<string> {
+    const { manifest } = (await newestBackup(context.catalog, "shop-2"))!;
+    const bytes = await (await BUCKET.get(manifest.key))!.arrayBuffer();
+    const renamed = (key: string) => key.replace(manifest.id, id);
+    const other = { ...manifest, id, runId: id } as Record<string, any>;
+    Object.assign(other, {
+      key: renamed(manifest.key),
+      manifestKey: renamed(manifest.manifestKey),
+    });
+    change(other);
+    await BUCKET.put(renamed(manifest.key), bytes);
+    const key = renamed(manifest.manifestKey);
+    const text = `${JSON.stringify(other, undefined, 2)}\n`;
+    if (signed) await context.bucket.put(key, text);
+    else await BUCKET.put(key, text);
+    return key;
+  }
+
+  it("enters the rest, and tells which was left and why", async () => {
+    await rebuildAll();
+    const { runId } = (await newestBackup(context.catalog, "shop-2"))!;
+    const bad = {
+      "no time": await another("00000000000a", (manifest) => (manifest["takenAt"] = null)),
+      "a run of two": await another("00000000000b", (manifest) => (manifest["runId"] = runId)),
+      "another's key": await another("00000000000c", (manifest) => (manifest["key"] = "secrets")),
+      newer: await another("00000000000d", (manifest) => (manifest["format"] = 2)),
+      nobodys: await another("00000000000e", () => {}, false),
+    };
+    const healthy = await rebuildAll();
+    expect(healthy).toMatchObject({ entered: 0 });
+    await loseCatalog();
+    const found = await rebuildAll();
+    const codes = Object.fromEntries(found.left.map(({ key, error }) => [key, error.code]));
+    expect(codes).toMatchObject({
+      [bad["no time"]]: "OBJECT_CORRUPT",
+      [bad["another's key"]]: "OBJECT_CORRUPT",
+      [bad.newer]: "OBJECT_CORRUPT",
+      [bad.nobodys]: "OBJECT_UNSIGNED",
+    });
+    // Of two with one run the first that is found stands.
+    expect(Object.values(codes).filter((code) => code === "CATALOG_CONFLICT")).toHaveLength(1);
+    expect(found.entered).toBeGreaterThan(5);
+    expect(found).toMatchObject({ lineages: 1 });
+    const accepted = await rebuildAll(true);
+    expect(accepted).toMatchObject({ entered: 1 });
+    expect(accepted.left.map(({ key }) => key)).not.toContain(bad.nobodys);
+    for (const key of Object.values(bad)) {
+      await context.bucket.delete(key);
+      await context.bucket.delete(key.replace(/json$/, "sql.zst"));
+    }
+    await loseCatalog();
+    expect((await rebuildAll()).left).toEqual([]);
+  });
+
+  it("knows a forged segment, one whose MAC was taken away, and goes on from none", async () => {
+    const open = (await openLineage(context.catalog, "shop"))!;
+    const rows = await segmentsOf(context.catalog, open.id);
+    const { key } = rows.findLast(({ level }) => level === 0)!;
+    const before = (await BUCKET.get(key))!;
+    const bytes = await before.arrayBuffer();
+    const note = before.customMetadata!;
+    const { mac: _mac, ...stripped } = note;
+    const cursor = JSON.stringify({ ...JSON.parse(note["cursor"]!), frame: 0 });
+    for (const [what, customMetadata] of Object.entries({
+      stripped,
+      moved: { ...note, cursor },
+    })) {
+      await BUCKET.put(key, bytes, { customMetadata });
+      await loseCatalog();
+      const { left, lineages } = await rebuildAll();
+      expect(lineages, what).toBe(1);
+      expect(left, what).toMatchObject([{ key, error: { code: "OBJECT_UNSIGNED" } }]);
+      expect(await openLineage(context.catalog, "shop"), what).toBeUndefined();
+    }
+    // The note says what Nightjar said, and the bytes are others.
+    const other = new Uint8Array(bytes.slice(0));
+    other[other.length >> 1]! ^= 1;
+    await BUCKET.put(key, other, { customMetadata: note });
+    await loseCatalog();
+    expect((await rebuildAll()).left).toEqual([]);
+    const { damaged } = await verifyLog(testContext({ shop: source.config }), "shop");
+    expect(damaged).toMatchObject([{ key, error: { code: "OBJECT_CORRUPT" } }]);
+    await BUCKET.put(key, bytes, { customMetadata: note });
+  });
+
+  it("has as many backups as the list, pinned ones too", async () => {
+    const { id } = (await newestBackup(context.catalog, "shop-2"))!;
+    await pinBackup(context, id, "user", "kept");
+    await loseCatalog();
+    const { backups } = await rebuildAll();
+    let listed = 0;
+    for (const name of ["shop", "shop-2", "asked"])
+      listed += (await listBackups(context.catalog, name, 100)).length;
+    expect(backups).toBe(listed);
   });
 });

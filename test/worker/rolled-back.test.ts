@@ -19,7 +19,7 @@ import { differences, newestFile, ServerHistory } from "../support/server-histor
 
 const { DB } = env as unknown as { DB: D1Database };
 const server = inject("rolledBack");
-const trials = inject("trials");
+const trials = inject("histories");
 const EVENTS = 12;
 
 beforeAll(async () => {

@@ -206,7 +206,14 @@ describe("a limit stops", () => {
     ["steps", `${ENDLESS} SELECT count(*) FROM c`, { steps: 2_000_000 }, /steps/],
     ["rows", `${ENDLESS} SELECT x FROM c`, { rows: 100 }, /100 rows/],
     ["bytes", `${ENDLESS} SELECT zeroblob(1000) FROM c`, { bytes: 100_000 }, /100000 bytes/],
-    ["memory", "SELECT length(hex(zeroblob(100000000)))", {}, /memory/],
+    ["a long value", "SELECT length(hex(zeroblob(100000000)))", {}, /value of more than/],
+    [
+      "a long value, built up",
+      "SELECT length(hex(zeroblob(500000)) || hex(zeroblob(500000)))",
+      {},
+      /value of/,
+    ],
+    ["calls of functions", `SELECT ${"abs(".repeat(300)}1${")".repeat(300)}`, {}, /256 calls/],
     [
       "memory, bit by bit",
       `${ENDLESS} SELECT x FROM c ORDER BY hex(randomblob(1000))`,

@@ -6,7 +6,10 @@ import { proofsOf, prove } from "../../src/jobs/prove.ts";
 import { verifyBackup } from "../../src/jobs/verify.ts";
 import { manifestText } from "../../src/store/document.ts";
 import { alter } from "../support/altered-backup.ts";
+import { apiOf } from "../support/api.ts";
 import { backUp, manualRun, testContext } from "../support/context.ts";
+import { askRestore } from "../support/restores.ts";
+import { putRotted } from "../support/rotted.ts";
 import { PageDatabase } from "../support/page-database.ts";
 
 const { BUCKET } = env as unknown as { BUCKET: R2Bucket };
@@ -45,11 +48,11 @@ async function withBytes<T>(
   const { customMetadata } = object;
   const before = await object.arrayBuffer();
   if (bytes === null) await BUCKET.delete(key);
-  else await BUCKET.put(key, bytes, customMetadata === undefined ? {} : { customMetadata });
+  else await putRotted(key, bytes, customMetadata === undefined ? {} : { customMetadata });
   try {
     return await look();
   } finally {
-    await BUCKET.put(key, before, customMetadata === undefined ? {} : { customMetadata });
+    await putRotted(key, before, customMetadata === undefined ? {} : { customMetadata });
   }
 }
 
@@ -66,13 +69,13 @@ describe("a verify", () => {
 
   it("leaves every proof beside the backup, and the newest in the catalog", async () => {
     const { id, manifest } = await backupOf("shop");
-    const before = await proofsOf(BUCKET, manifest);
+    const before = await proofsOf(context.bucket, manifest);
     const [first, second] = [
       await prove(context, id, "verify"),
       await prove(context, id, "verify"),
     ];
     expect(first.proofKey).not.toBe(second.proofKey);
-    expect(await proofsOf(BUCKET, manifest)).toEqual([...before, first, second]);
+    expect(await proofsOf(context.bucket, manifest)).toEqual([...before, first, second]);
     expect(first.proofKey.startsWith(manifest.manifestKey.replace(/json$/, "proof-"))).toBe(true);
     const { verification } = (await findBackup(context.catalog, id))!;
     expect(verification).toMatchObject({ outcome: "verified", proofKey: second.proofKey });
@@ -126,7 +129,7 @@ describe("a verify", () => {
 
   it("knows nothing when the bucket does not answer, and leaves no proof", async () => {
     const { id, manifest, verification } = await backupOf("shop");
-    const before = await proofsOf(BUCKET, manifest);
+    const before = await proofsOf(context.bucket, manifest);
     const bucket = new Proxy(BUCKET, {
       get: (target, name) =>
         name === "get"
@@ -135,9 +138,9 @@ describe("a verify", () => {
             }
           : Reflect.get(target, name, target),
     });
-    const failing = { ...context, bucket };
+    const failing = testContext({}, { bucket });
     await expect(prove(failing, id, "verify")).rejects.toMatchObject({ code: "STORE_FAILED" });
-    expect(await proofsOf(BUCKET, manifest)).toEqual(before);
+    expect(await proofsOf(context.bucket, manifest)).toEqual(before);
     expect((await findBackup(context.catalog, id))!.verification).toEqual(verification);
   });
 });
@@ -201,3 +204,28 @@ describe("a backup whose hashes are right", () => {
     },
   );
 });
+
+it("a database with SQLite's own tables has the same number of rows wherever they are told", async () => {
+  const counted = await PageDatabase.create(`
+    CREATE TABLE a (id INTEGER PRIMARY KEY AUTOINCREMENT, b);
+    INSERT INTO a (b) VALUES (1), (2), (3); CREATE INDEX i ON a (b); ANALYZE`);
+  const sources = {
+    counted: counted.config,
+    "counted-dump": { ...counted.config, capture: "dump" },
+  };
+  const own = testContext(sources);
+  for (const name of Object.keys(sources)) {
+    expect(await backUp(own, manualRun(name))).toMatchObject({ state: "done" });
+    const { id } = (await newestBackup(own.catalog, name))!;
+    const { backups } = await apiOf(own).json(`/v1/databases/${name}/backups`);
+    expect(backups[0], name).toMatchObject({ rows: 3 });
+    for (const act of ["verify", "drill"] as const) {
+      const { checks } = await prove(own, id, act);
+      expect(checks.find((check) => check.name === "rows")!.detail, act).toMatch(/^3 rows in/);
+    }
+    const target = await PageDatabase.create();
+    const body = { target: target.config, verify: true };
+    const { last } = await askRestore(own, `/v1/backups/${id}/restore`, body);
+    expect(last, name).toMatchObject({ done: { verified: { rows: 3 } } });
+  }
+}, 120_000);

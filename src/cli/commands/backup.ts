@@ -3,8 +3,9 @@ import { defineCommand } from "citty";
 import { database, json } from "../args.ts";
 import { apiClient, bodyOf, type Client, connection } from "../client.ts";
 import { CliError, EXIT } from "../exit.ts";
-import { moment, printJson, size, sizes } from "../output.ts";
+import { moment, print, printJson, size, sizes } from "../output.ts";
 import { Progress } from "../progress.ts";
+import { ifStopped } from "../unfinished.ts";
 import { printWarnings } from "../warnings.ts";
 
 /** How often a run is looked at, ms. */
@@ -37,18 +38,19 @@ export default defineCommand({
         },
       }),
     );
-    const run = args.wait ? await follow(client, started.id, args.json) : started;
+    const goesOn = `Run ${started.id} goes on without this command: see nightjar status ${args.database}.`;
+    const run = args.wait
+      ? await ifStopped(goesOn, () => follow(client, started.id, args.json))
+      : started;
     if (args.json) printJson(run);
     if (run.state === "failed")
       throw new CliError(EXIT.failed, `The backup failed: ${run.error?.message}`, run.error ?? {});
     if (args.json) return;
-    if (run.backupId === null) console.log(`Run ${run.id} is ${run.state}.`);
+    if (run.backupId === null) print(`Run ${run.id} is ${run.state}.`);
     else {
       const made = await bodyOf(client.v1.backups[":id"].$get({ param: { id: run.backupId } }));
       printWarnings(made);
-      console.log(
-        `Backup ${made.id} of ${made.database}, ${moment(made.takenAt)}: ${sizes(made)}.`,
-      );
+      print(`Backup ${made.id} of ${made.database}, ${moment(made.takenAt)}: ${sizes(made)}.`);
     }
   },
 });

@@ -3,7 +3,7 @@ import { isKnownBad } from "../../proof.ts";
 import { apiClient, bodyOf, type Client, connection } from "../client.ts";
 import { eachArgs, eachBackup, type Listed } from "../each-backup.ts";
 import { CliError, EXIT } from "../exit.ts";
-import { copyWord, moment, printJson, printTable } from "../output.ts";
+import { copyWord, moment, print, printJson, printTable } from "../output.ts";
 
 export default defineCommand({
   meta: {
@@ -47,7 +47,7 @@ function show(copies: readonly Copied[]): void {
       ]),
     ]);
   const done = copies.filter(({ state }) => state === "copied");
-  console.log(
+  print(
     copies.length === 1 && done.length === 1
       ? `Backup ${done[0]!.backup} is copied to ${done[0]!.to} and was read back.`
       : `${done.length} of ${copies.length} backups are copied and were read back.`,

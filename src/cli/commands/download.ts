@@ -6,8 +6,8 @@ import { saveDecrypted } from "../decrypt.ts";
 import { checked, digestIn, saveVerified } from "../download.ts";
 import { identityFile } from "../identity.ts";
 import { findBackup, makeLink } from "../link.ts";
-import { printJson, size } from "../output.ts";
-import { refuseTarget, target } from "../target.ts";
+import { print, printJson, size } from "../output.ts";
+import { refuseOpenDatabase, refuseTarget, target } from "../target.ts";
 import { printWarnings } from "../warnings.ts";
 
 export default defineCommand({
@@ -29,34 +29,43 @@ export default defineCommand({
     const client = apiClient(connection(process.env));
     if (args.output !== undefined) await refuseTarget(target(args.output), args.force);
     const found = await findBackup(client, args.database, args.backup);
+    printWarnings(found);
     const format = args.format ?? defaultFormat(found, args.identity);
     const { encryption } = found;
     if (encryption !== undefined && format !== storedFormat(found.kind, true)) {
       const file = target(args.output ?? `${found.database}-${found.id}.${format}`);
       await refuseTarget(file, args.force);
+      if (format === "db") await refuseOpenDatabase(file);
       const sealed = { ...found, encryption };
-      const opened = await saveDecrypted(client, sealed, format, args.identity, file, args.json);
+      const opened = await saveDecrypted(
+        client,
+        sealed,
+        format,
+        args.identity,
+        file,
+        args.json,
+        args.force,
+      );
       if (args.json) printJson({ file, ...opened, backup: found.id });
       else {
         const { bytes, erasures } = opened;
         const how = "decrypted and checked against the backup's hash";
         const without = erasures === 0 ? "" : ", without the rows that were erased";
-        console.log(`${file}: ${size(bytes)}, ${how}${without}.`);
+        print(`${file}: ${size(bytes)}, ${how}${without}.`);
       }
-      printWarnings(found);
       return;
     }
     const { url, erasures } = await makeLink(client, found.id, format, "1h");
     const file = target(args.output ?? new URL(url).pathname.split("/").at(-1)!);
     await refuseTarget(file, args.force);
+    if (format === "db") await refuseOpenDatabase(file);
     const digest = erasures === 0 ? digestIn(found, format) : undefined;
-    const bytes = await saveVerified(url, digest, file, args.json);
+    const bytes = await saveVerified(url, digest, file, args.json, args.force);
     if (args.json) printJson({ file, bytes, backup: found.id });
     else {
       const how = erasures === 0 ? checked(found, format) : erasedWords(found);
-      console.log(`${file}: ${size(bytes)}, ${how}.`);
+      print(`${file}: ${size(bytes)}, ${how}.`);
     }
-    printWarnings(found);
   },
 });
 

@@ -2,7 +2,7 @@ import { userInfo } from "node:os";
 import { defineCommand } from "citty";
 import { database, json } from "../args.ts";
 import { apiClient, bodyOf, connection } from "../client.ts";
-import { printJson } from "../output.ts";
+import { print, printJson } from "../output.ts";
 
 export default defineCommand({
   meta: {
@@ -28,9 +28,9 @@ export default defineCommand({
       }),
     );
     if (args.json) return printJson(entry);
-    console.log(
+    print(
       `Rows of ${table} with this ${column} are left out of every restore and download of ${args.database} as it was before ${entry.at}.`,
     );
-    console.log("Stored backups are not rewritten: they go when their retention ends.");
+    print("Stored backups are not rewritten: they go when their retention ends.");
   },
 });

@@ -1,7 +1,23 @@
 import { defineCommand } from "citty";
 import { database, json } from "../args.ts";
+import type { KnownBad, ProofSummary } from "../../proof.ts";
 import { apiClient, bodyOf, connection } from "../client.ts";
-import { copyWord, moment, printJson, printTable, size } from "../output.ts";
+import {
+  copyWord,
+  moment,
+  paint,
+  type Part,
+  print,
+  printJson,
+  printTable,
+  size,
+} from "../output.ts";
+
+interface Proven {
+  knownBad: KnownBad | null;
+  verification: Pick<ProofSummary, "outcome"> | null;
+  drill: Pick<ProofSummary, "outcome"> | null;
+}
 
 interface Noted {
   encryption?: object | undefined;
@@ -29,7 +45,7 @@ export default defineCommand({
     );
     if (args.json) return printJson(page);
     if (page.backups.length === 0)
-      return console.log(
+      return print(
         `${args.database} has no backups yet. Make one with: nightjar backup ${args.database}`,
       );
     const copies = page.backups.some(({ copy }) => copy !== null);
@@ -43,6 +59,7 @@ export default defineCommand({
         "size",
         "stored",
         ...(copies ? ["copy"] : []),
+        "proof",
         "name",
       ],
       ...page.backups.map((backup) => [
@@ -54,12 +71,22 @@ export default defineCommand({
         size(backup.raw.bytes),
         size(backup.stored.bytes),
         ...(copies ? [copyWord(backup.copy)] : []),
+        proofWord(backup),
         notes(backup),
       ]),
     ]);
-    if (page.next !== null) console.log(`More: --cursor ${page.next}`);
+    if (!page.configured)
+      print(`${args.database} is not configured: nothing of it is backed up, or deleted.`);
+    if (page.next !== null) print(`More: --cursor ${page.next}`);
   },
 });
+
+/** What the proofs of a backup say of it, in a word. */
+function proofWord({ knownBad, verification, drill }: Proven): Part {
+  if (knownBad !== null) return paint("red", `BAD: ${knownBad.act} ${knownBad.outcome}`);
+  if (drill?.outcome === "passed") return paint("green", "drilled");
+  return verification === null ? "" : verification.outcome;
+}
 
 /** A backup's name, and what is to be known of it. */
 function notes({ name, pin, encryption, warnings }: Noted): string {

@@ -2,7 +2,8 @@ import { defineCommand } from "citty";
 import { backup, database, json } from "../args.ts";
 import { apiClient, bodyOf, connection } from "../client.ts";
 import { findBackup } from "../link.ts";
-import { printJson } from "../output.ts";
+import { print, printJson } from "../output.ts";
+import { GOES_ON, ifStopped } from "../unfinished.ts";
 
 export default defineCommand({
   meta: { name: "pin", description: "Keep a backup until it is unpinned, whatever its age" },
@@ -15,13 +16,15 @@ export default defineCommand({
   async run({ args }) {
     const client = apiClient(connection(process.env));
     const { id } = await findBackup(client, args.database, args.backup);
-    const pinned = await bodyOf(
-      client.v1.backups[":id"].pin.$post({
-        param: { id },
-        json: { reason: args.reason ?? "pinned by hand" },
-      }),
+    const pinned = await ifStopped(GOES_ON, () =>
+      bodyOf(
+        client.v1.backups[":id"].pin.$post({
+          param: { id },
+          json: { reason: args.reason ?? "pinned by hand" },
+        }),
+      ),
     );
     if (args.json) printJson(pinned);
-    else console.log(`Backup ${id} of ${pinned.database} is pinned: ${pinned.key}`);
+    else print(`Backup ${id} of ${pinned.database} is pinned: ${pinned.key}`);
   },
 });

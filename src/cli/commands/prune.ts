@@ -2,7 +2,8 @@ import { defineCommand } from "citty";
 import { json } from "../args.ts";
 import { apiClient, bodyOf, connection } from "../client.ts";
 import { CliError, EXIT } from "../exit.ts";
-import { moment, printJson, printTable } from "../output.ts";
+import { moment, print, printJson, printTable } from "../output.ts";
+import { GOES_ON, ifStopped } from "../unfinished.ts";
 
 export default defineCommand({
   meta: { name: "prune", description: "Delete what the retention policy lets go" },
@@ -12,7 +13,9 @@ export default defineCommand({
   },
   async run({ args }) {
     const client = apiClient(connection(process.env));
-    const report = await bodyOf(client.v1.prune.$post({ json: { dryRun: args["dry-run"] } }));
+    const report = await ifStopped(GOES_ON, () =>
+      bodyOf(client.v1.prune.$post({ json: { dryRun: args["dry-run"] } })),
+    );
     const { verdicts, failures, dryRun } = report;
     if (args.json) printJson(report);
     else {
@@ -31,7 +34,7 @@ export default defineCommand({
       const gone = verdicts.filter(({ keep }) => !keep).length;
       const copied = verdicts.filter(({ copy }) => copy === "made").length;
       const copies = copied === 0 ? "" : `, ${copied} ${dryRun ? "would be" : "were"} pinned`;
-      console.log(`${gone} of ${verdicts.length} backups ${dryRun ? "would go" : "go"}${copies}.`);
+      print(`${gone} of ${verdicts.length} backups ${dryRun ? "would go" : "go"}${copies}.`);
     }
     if (failures.length === 0) return;
     const [{ id, message, hint, code }] = failures as [(typeof failures)[number]];

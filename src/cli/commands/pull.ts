@@ -1,16 +1,17 @@
 import { defineCommand } from "citty";
-import { database, json } from "../args.ts";
+import { backup, database, json } from "../args.ts";
 import { apiClient, bodyOf, type Client, connection } from "../client.ts";
 import { storedFormat } from "../../plan/formats.ts";
 import { saveDecrypted, type Sealed } from "../decrypt.ts";
 import { type Digest, digestIn, saveVerified } from "../download.ts";
-import { CliError } from "../exit.ts";
+import { CliError, EXIT } from "../exit.ts";
 import { findBackup, makeLink } from "../link.ts";
 import { uncertainty } from "../moment.ts";
 import { identityFile } from "../identity.ts";
-import { printJson, size } from "../output.ts";
+import { print, printJson, size } from "../output.ts";
 import { restoreToFile } from "../restore-file.ts";
-import { refuseTarget, target } from "../target.ts";
+import { refuseOpenDatabase, refuseTarget, target } from "../target.ts";
+import { printWarnings, type Warned } from "../warnings.ts";
 
 export default defineCommand({
   meta: {
@@ -19,6 +20,7 @@ export default defineCommand({
   },
   args: {
     database,
+    backup,
     at: { type: "string", description: "A moment in ISO 8601, like 2026-11-20T14:03:00Z" },
     format: {
       type: "string",
@@ -31,44 +33,52 @@ export default defineCommand({
     json,
   },
   async run({ args }) {
+    if (args.at !== undefined && args.backup !== "latest")
+      throw new CliError(EXIT.usage, "--at and --backup exclude each other.");
     const client = apiClient(connection(process.env));
-    const { database: db, at, format, force } = args;
+    const { database: db, backup: wanted, at, format, force } = args;
     const output = args.output ?? `${db}.${format}`;
     const file = target(output);
     if (args.output !== undefined) await refuseTarget(file, force);
-    const found = await find(client, db, at, format).catch((error: unknown) => {
+    const found = await find(client, db, wanted, at, format).catch((error: unknown) => {
       if (format === "db" && error instanceof CliError && error.code === "ERASURE_APPLIES") return;
       throw error;
     });
     await refuseTarget(file, force);
+    if (format === "db") await refuseOpenDatabase(file);
     // Pages would bring erased rows along: the file is made from SQL then.
     if (found === undefined)
       return restoreToFile(
         client,
-        { ...WHOLE, database: db, at, overwrite: force, identity: args.identity, json: args.json },
+        {
+          ...{ ...WHOLE, database: db, backup: wanted, at, overwrite: force },
+          ...{ identity: args.identity, json: args.json },
+        },
         output,
       );
-    const { asOf, uncertaintyMs } = found;
+    const { asOf, uncertaintyMs, backup: taken } = found;
+    if (taken !== undefined) printWarnings(taken);
     const { bytes, erasures = 0 } =
       "sealed" in found
-        ? await saveDecrypted(client, found.sealed, format, args.identity, file, args.json)
-        : { bytes: await saveVerified(found.url, found.digest, file, args.json) };
+        ? await saveDecrypted(client, found.sealed, format, args.identity, file, args.json, force)
+        : { bytes: await saveVerified(found.url, found.digest, file, args.json, force) };
     if (args.json) printJson({ file, bytes, asOf, ...(at !== undefined && { uncertaintyMs }) });
     else {
       const without = erasures === 0 ? "" : ", without the rows that were erased since";
-      console.log(`${file}: ${size(bytes)}, as of ${asOf}${uncertainty(found)}${without}.`);
+      print(`${file}: ${size(bytes)}, as of ${asOf}${uncertainty(found)}${without}.`);
     }
   },
 });
 
 /** A link, or a backup that has to be opened on this machine. */
-type Wanted = { readonly asOf: string; readonly uncertaintyMs?: number | null } & (
-  { readonly url: string; readonly digest: Digest | undefined } | { readonly sealed: Sealed }
-);
+type Wanted = {
+  readonly asOf: string;
+  readonly uncertaintyMs?: number | null;
+  readonly backup?: Warned;
+} & ({ readonly url: string; readonly digest: Digest | undefined } | { readonly sealed: Sealed });
 
 /** A restore of everything. */
 const WHOLE = {
-  backup: "latest",
   tables: undefined,
   schemaOnly: false,
   dataOnly: false,
@@ -80,17 +90,23 @@ const WHOLE = {
 async function find(
   client: Client,
   db: string,
+  wanted: string,
   at: string | undefined,
   format: string,
 ): Promise<Wanted> {
   if (at === undefined) {
-    const backup = await findBackup(client, db, "latest");
-    const asOf = backup.snapshot?.committedAt ?? backup.takenAt;
-    const { encryption } = backup;
-    if (encryption !== undefined && format !== storedFormat(backup.kind, true))
-      return { sealed: { ...backup, encryption }, asOf };
-    const { url, erasures } = await makeLink(client, backup.id, format, "1h");
-    return { url, digest: erasures === 0 ? digestIn(backup, format) : undefined, asOf };
+    const taken = await findBackup(client, db, wanted);
+    const asOf = taken.snapshot?.committedAt ?? taken.takenAt;
+    const { encryption } = taken;
+    if (encryption !== undefined && format !== storedFormat(taken.kind, true))
+      return { sealed: { ...taken, encryption }, backup: taken, asOf };
+    const { url, erasures } = await makeLink(client, taken.id, format, "1h");
+    return {
+      url,
+      digest: erasures === 0 ? digestIn(taken, format) : undefined,
+      backup: taken,
+      asOf,
+    };
   }
   const link = await bodyOf(
     client.v1.databases[":db"].links.$post({

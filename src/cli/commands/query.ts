@@ -1,10 +1,11 @@
 import { defineCommand } from "citty";
 import { backup, database, json } from "../args.ts";
-import { apiClient, bodyOf, connection } from "../client.ts";
+import { apiClient, bodyOf, type Client, connection } from "../client.ts";
 import { CliError, EXIT } from "../exit.ts";
 import { findBackup } from "../link.ts";
 import { uncertainty } from "../moment.ts";
-import { printJson, printTable } from "../output.ts";
+import { printAside, printJson, printTable } from "../output.ts";
+import { printWarnings } from "../warnings.ts";
 
 export default defineCommand({
   meta: { name: "query", description: "Ask a backup, or a moment of the page log, in SQL" },
@@ -21,13 +22,7 @@ export default defineCommand({
     if (at !== undefined && args.backup !== "latest")
       throw new CliError(EXIT.usage, "--at and --backup exclude each other.");
     if (at === undefined) {
-      const { id } = await findBackup(client, db, args.backup);
-      show(
-        await bodyOf(
-          client.v1.backups[":id"].query.$post({ param: { id }, json: { sql, args: [] } }),
-        ),
-        args.json,
-      );
+      show(await askBackup(client, db, args.backup, sql), args.json);
       return;
     }
     const answer = await bodyOf(
@@ -35,7 +30,7 @@ export default defineCommand({
     );
     show(answer, args.json);
     const { moment } = answer;
-    if (!args.json) console.error(`As of ${moment.committedAt}${uncertainty(moment)}.`);
+    if (!args.json) printAside(`As of ${moment.committedAt}${uncertainty(moment)}.`);
   },
 });
 
@@ -49,12 +44,15 @@ function show(answer: Answer, json: boolean): void {
   else printTable([answer.columns.map(shown), ...answer.rows.map((row) => row.map(shown))]);
 }
 
-/** A value for people; what JSON has no form for is shown as the API sends it, control characters as `\x0a`. */
+async function askBackup(client: Client, db: string, wanted: string, sql: string) {
+  const found = await findBackup(client, db, wanted);
+  printWarnings({ ...found, warnings: [] });
+  const asked = { param: { id: found.id }, json: { sql, args: [] } };
+  return bodyOf(client.v1.backups[":id"].query.$post(asked));
+}
+
+/** A value for people; what JSON has no form for is shown as the API sends it. */
 function shown(value: unknown): string {
   if (value === null) return "NULL";
-  if (typeof value === "object") return JSON.stringify(value);
-  return String(value).replaceAll(
-    /\p{Cc}/gu,
-    (control) => `\\x${control.charCodeAt(0).toString(16).padStart(2, "0")}`,
-  );
+  return typeof value === "object" ? JSON.stringify(value) : String(value);
 }

@@ -2,19 +2,32 @@ import { defineCommand } from "citty";
 import { json } from "../args.ts";
 import { apiClient, bodyOf, connection } from "../client.ts";
 import { CliError, EXIT } from "../exit.ts";
-import { printJson } from "../output.ts";
+import { print, printJson } from "../output.ts";
 import { Progress } from "../progress.ts";
+import { GOES_ON, ifStopped } from "../unfinished.ts";
 
 export default defineCommand({
   meta: { name: "rebuild", description: "Make the catalog again from what lies in the bucket" },
-  args: { json },
+  args: {
+    "accept-unsigned": {
+      type: "boolean",
+      description: "Also what an older Nightjar wrote, or one with another SIGNING_KEY",
+      default: false,
+    },
+    json,
+  },
   async run({ args }) {
     const client = apiClient(connection(process.env));
     const progress = new Progress(args.json);
+    const acceptUnsigned = args["accept-unsigned"];
     const total = { backups: 0, entered: 0, lineages: 0, left: [] as Left[] };
     for (let after: string | null | undefined; after !== null;) {
-      const part = await bodyOf(
-        client.v1.rebuild.$post({ json: after === undefined ? {} : { after } }),
+      const part = await ifStopped(GOES_ON, () =>
+        bodyOf(
+          client.v1.rebuild.$post({
+            json: { acceptUnsigned, ...(after !== undefined && after !== null && { after }) },
+          }),
+        ),
       );
       total.backups += part.backups;
       total.entered += part.entered;
@@ -26,19 +39,21 @@ export default defineCommand({
     progress.end();
     if (args.json) printJson(total);
     else {
-      console.log(
+      print(
         `${total.backups} backups are in the catalog, ${total.entered} of them new; ${total.lineages} lineages of page logs entered.`,
       );
-      for (const { key, error } of total.left) console.log(`left: ${key}: ${error.message}`);
+      for (const { key, error } of total.left) print(`left: ${key}: ${error.message}`);
     }
     if (total.left.length > 0)
       throw new CliError(EXIT.failed, `${total.left.length} objects could not be entered.`, {
-        hint: "They stay in the bucket as they are; see docs/runbook.md.",
+        hint: total.left.some(({ error }) => error.code === "OBJECT_UNSIGNED")
+          ? "They stay in the bucket as they are. If an older Nightjar wrote the unsigned ones, or SIGNING_KEY was changed: `nightjar rebuild --accept-unsigned`; see docs/runbook.md."
+          : "They stay in the bucket as they are; see docs/runbook.md.",
       });
   },
 });
 
 interface Left {
   key: string;
-  error: { message: string };
+  error: { code: string; message: string };
 }

@@ -1,7 +1,8 @@
 import { defineCommand } from "citty";
 import { json } from "../args.ts";
 import { apiClient, bodyOf, connection } from "../client.ts";
-import { printJson } from "../output.ts";
+import { print, printJson } from "../output.ts";
+import { GOES_ON, ifStopped } from "../unfinished.ts";
 
 export default defineCommand({
   meta: {
@@ -11,19 +12,20 @@ export default defineCommand({
   args: { json },
   async run({ args }) {
     const client = apiClient(connection(process.env));
-    const found = await bodyOf(client.v1.reconcile.$post());
+    const found = await ifStopped(GOES_ON, () => bodyOf(client.v1.reconcile.$post()));
     if (args.json) return printJson(found);
     const lines = [
       ["entered into the catalog", found.entered],
       ["gone from the bucket, and corrupt now", found.missing],
       ["being verified, as no run did", found.verifying],
+      ["damaged segments of page logs, which have ended", found.damaged],
       ["parts of nothing that is known, left alone", found.orphans],
     ] as const;
     for (const [what, items] of lines) {
-      if (items.length > 0) console.log(`${items.length} ${what}:`);
-      for (const item of items) console.log(`  ${item}`);
+      if (items.length > 0) print(`${items.length} ${what}:`);
+      for (const item of items) print(`  ${item}`);
     }
-    if (found.foreign > 0) console.log(`${found.foreign} objects are not Nightjar's.`);
-    if (lines.every(([, items]) => items.length === 0)) console.log("Bucket and catalog agree.");
+    if (found.foreign > 0) print(`${found.foreign} objects are not Nightjar's.`);
+    if (lines.every(([, items]) => items.length === 0)) print("Bucket and catalog agree.");
   },
 });

@@ -1,6 +1,6 @@
 import { defineCommand } from "citty";
 import { backup, database, json } from "../args.ts";
-import { apiClient, connection } from "../client.ts";
+import { apiClient, connection, refuseClearToken, refuseUnsendable } from "../client.ts";
 import { CliError, EXIT } from "../exit.ts";
 import { identityFile } from "../identity.ts";
 import { restoreToFile } from "../restore-file.ts";
@@ -89,6 +89,8 @@ export default defineCommand({
     } else if (of.server) {
       const url = args.to;
       const token = args["token-env"] === undefined ? undefined : secret(args["token-env"]);
+      if (url !== undefined && token !== undefined)
+        refuseClearToken("--to", url, `the token in ${args["token-env"]}`);
       const { namespace } = args;
       const target =
         url === undefined
@@ -118,5 +120,6 @@ function secret(name: string): string {
     throw new CliError(EXIT.usage, `The variable ${name} is not set.`, {
       hint: "Put the token in the environment, and give its variable's NAME.",
     });
+  refuseUnsendable(name, value);
   return value;
 }

@@ -1,7 +1,7 @@
 import { defineCommand } from "citty";
 import { json } from "../args.ts";
 import { apiClient, bodyOf, connection } from "../client.ts";
-import { copyWord, moment, paint, printJson, printTable, size } from "../output.ts";
+import { copyWord, moment, paint, print, printJson, printTable, size } from "../output.ts";
 import { printWarnings } from "../warnings.ts";
 
 const STYLES = {
@@ -11,6 +11,7 @@ const STYLES = {
   failed: "red",
   corrupt: "red",
   none: "dim",
+  "not configured": "dim",
 } as const;
 
 export default defineCommand({
@@ -27,12 +28,13 @@ export default defineCommand({
         : [await bodyOf(client.v1.databases[":db"].$get({ param: { db: args.database } }))];
     if (args.json) return printJson({ databases });
     if (databases.length === 0)
-      return console.log("No database is configured yet: see docs/configuration.md.");
+      return print("No database is configured yet: see docs/configuration.md.");
     const copies = databases.some(({ newestBackup }) => newestBackup?.copy != null);
     printTable([
       [
         "database",
         "state",
+        "backups",
         "newest backup",
         "last drill passed",
         "size",
@@ -45,6 +47,7 @@ export default defineCommand({
         ({
           name,
           state,
+          backups,
           newestBackup: newest,
           newestDrilled: drilled,
           nextScheduledAt: next,
@@ -52,6 +55,7 @@ export default defineCommand({
         }) => [
           name,
           paint(STYLES[state], state),
+          String(backups),
           newest === null ? "none" : moment(newest.takenAt),
           drilled === null ? "" : moment(drilled.takenAt),
           newest === null ? "" : size(newest.raw.bytes),
@@ -75,5 +79,7 @@ export default defineCommand({
 });
 
 function printError(where: string, error: { message: string; code: string; hint: string }): void {
-  console.log(`\n${where}: ${error.message} [${error.code}]\n  ${error.hint}`);
+  print();
+  print(`${where}: ${error.message} [${error.code}]`);
+  print(`  ${error.hint}`);
 }

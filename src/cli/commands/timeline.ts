@@ -1,7 +1,7 @@
 import { defineCommand } from "citty";
 import { database, json } from "../args.ts";
 import { apiClient, bodyOf, connection } from "../client.ts";
-import { printJson, printTable, size } from "../output.ts";
+import { print, printJson, printTable, size } from "../output.ts";
 
 export default defineCommand({
   meta: { name: "timeline", description: "Which moments can be had, and what changed when" },
@@ -23,7 +23,7 @@ export default defineCommand({
       return;
     }
     const { window, changes } = timeline;
-    console.log(`Any moment from ${window.from} to ${window.to}.`);
+    print(`Any moment from ${window.from} to ${window.to}.`);
     printTable([
       ["at", "or before", "commits", "pages", "stored", ""],
       ...changes.map(({ at, uncertaintyMs, commits, pages, bytes, whole }) => [

@@ -1,17 +1,20 @@
 import { defineCommand } from "citty";
 import { backup, database, json } from "../args.ts";
 import { apiClient, bodyOf, connection } from "../client.ts";
-import { findBackup } from "../link.ts";
-import { printJson } from "../output.ts";
+import { findBackup, newestBackup } from "../link.ts";
+import { print, printJson } from "../output.ts";
 
 export default defineCommand({
   meta: { name: "unpin", description: "Leave a pinned backup to the retention policy again" },
   args: { database, backup, json },
   async run({ args }) {
     const client = apiClient(connection(process.env));
-    const { id } = await findBackup(client, args.database, args.backup);
+    const { id } =
+      args.backup === "latest"
+        ? await newestBackup(client, args.database)
+        : await findBackup(client, args.database, args.backup);
     const unpinned = await bodyOf(client.v1.backups[":id"].pin.$delete({ param: { id } }));
     if (args.json) printJson(unpinned);
-    else console.log(`Backup ${id} of ${unpinned.database} is left to the retention policy.`);
+    else print(`Backup ${id} of ${unpinned.database} is left to the retention policy.`);
   },
 });

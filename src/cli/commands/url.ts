@@ -2,7 +2,7 @@ import { defineCommand } from "citty";
 import { backup, database, json } from "../args.ts";
 import { apiClient, connection } from "../client.ts";
 import { findBackup, makeLink } from "../link.ts";
-import { printJson } from "../output.ts";
+import { print, printJson } from "../output.ts";
 import { printWarnings } from "../warnings.ts";
 
 export default defineCommand({
@@ -27,7 +27,7 @@ export default defineCommand({
     const found = await findBackup(client, args.database, args.backup);
     const link = await makeLink(client, found.id, args.format, args.expires);
     if (args.json) printJson(link);
-    else console.log(link.url);
+    else print(link.url);
     printWarnings(found);
   },
 });

@@ -1,5 +1,6 @@
 import { isInterior, isOfTable } from "../btree-kind.ts";
 import { type BtreePage, FAULTS } from "./btree-page.ts";
+import { PageNumbers } from "../page-numbers.ts";
 import { varint, varintEnd } from "./varint.ts";
 
 /** What a b-tree page said of itself. */
@@ -31,25 +32,23 @@ const PIECE = 1 << 18;
  */
 export class PageLedger {
   /** Kinds, by page. */
-  readonly #kinds: Uint8Array;
+  readonly #kinds = new PageNumbers(Uint8Array);
   /** Where a b-tree page's notes are; of other pages their first four bytes. */
-  readonly #words: Uint32Array;
+  readonly #words = new PageNumbers(Uint32Array);
   readonly #pieces: Uint8Array[] = [];
   /** No notes of one page are longer; bytes. */
   readonly #longest: number;
   /** Where the next notes come in the last piece. */
   #at = PIECE;
 
-  constructor(pageSize: number, pageCount: number) {
-    this.#kinds = new Uint8Array(pageCount + 1);
-    this.#words = new Uint32Array(pageCount + 1);
+  constructor(pageSize: number) {
     // Notes take nothing that does not take as much in the page, except a leaf's last rowid once more.
     this.#longest = pageSize + 64;
   }
 
   /** Bytes of memory in use. */
   get bytes(): number {
-    return this.#kinds.byteLength + this.#words.byteLength + this.#pieces.length * PIECE;
+    return this.#kinds.bytes + this.#words.bytes + this.#pieces.length * PIECE;
   }
 
   /**
@@ -58,8 +57,8 @@ export class PageLedger {
    * @param content the page; of page 1 what comes after the database's header
    */
   addOther(pgno: number, content: Uint8Array, fault?: number): void {
-    this.#kinds[pgno] = fault === undefined ? NO_BTREE : FAULTY + fault;
-    this.#words[pgno] = new DataView(content.buffer, content.byteOffset, 4).getUint32(0);
+    this.#kinds.set(pgno, fault === undefined ? NO_BTREE : FAULTY + fault);
+    this.#words.set(pgno, new DataView(content.buffer, content.byteOffset, 4).getUint32(0));
   }
 
   /** Note a b-tree page. */
@@ -68,8 +67,8 @@ export class PageLedger {
       this.#pieces.push(new Uint8Array(PIECE));
       this.#at = 0;
     }
-    this.#kinds[pgno] = page.kind | (page.overflows > 0 ? OVERFLOWS : 0);
-    this.#words[pgno] = (this.#pieces.length - 1) * PIECE + this.#at;
+    this.#kinds.set(pgno, page.kind | (page.overflows > 0 ? OVERFLOWS : 0));
+    this.#words.set(pgno, (this.#pieces.length - 1) * PIECE + this.#at);
     this.#put(page.cells, 2);
     const { kind, cells } = page;
     if (isInterior(kind))
@@ -91,22 +90,22 @@ export class PageLedger {
 
   /** The kind of a page that can be of a b-tree, {@link NO_BTREE}, or what is wrong with the page. */
   kind(pgno: number): number | string {
-    const kind = this.#kinds[pgno]! & ~OVERFLOWS;
+    const kind = this.#kinds.get(pgno) & ~OVERFLOWS;
     return kind < FAULTY ? kind : FAULTS[kind - FAULTY]!;
   }
 
   /** The first four bytes of a page that is no b-tree page; undefined of one that is. */
   firstWord(pgno: number): number | undefined {
-    const kind = this.#kinds[pgno]! & ~OVERFLOWS;
-    return kind === NO_BTREE || kind >= FAULTY ? this.#words[pgno]! : undefined;
+    const kind = this.#kinds.get(pgno) & ~OVERFLOWS;
+    return kind === NO_BTREE || kind >= FAULTY ? this.#words.get(pgno) : undefined;
   }
 
   /** What a page that can be of a b-tree said. */
   notes(pgno: number): BtreeNotes {
-    const kind = this.#kinds[pgno]! & ~OVERFLOWS;
-    const overflowing = (this.#kinds[pgno]! & OVERFLOWS) !== 0;
-    const bytes = this.#pieces[Math.floor(this.#words[pgno]! / PIECE)]!;
-    let at = this.#words[pgno]! % PIECE;
+    const kind = this.#kinds.get(pgno) & ~OVERFLOWS;
+    const overflowing = (this.#kinds.get(pgno) & OVERFLOWS) !== 0;
+    const bytes = this.#pieces[Math.floor(this.#words.get(pgno) / PIECE)]!;
+    let at = this.#words.get(pgno) % PIECE;
     const number = (width: number): number => {
       let value = 0;
       for (const end = at + width; at < end; at++) value = value * 256 + bytes[at]!;

@@ -1,3 +1,4 @@
+import { copyOf } from "../bytes.ts";
 import { lockPage } from "../page.ts";
 
 /** What a pointer map calls a page (https://sqlite.org/fileformat2.html#pointer_map_or_ptrmap_pages). */
@@ -29,7 +30,7 @@ export class PointerMap {
   }
 
   add(pgno: number, page: Uint8Array): void {
-    this.#maps.set(pgno, page.slice(0, this.#usable));
+    this.#maps.set(pgno, copyOf(page.subarray(0, this.#usable)));
   }
 
   /**
@@ -42,7 +43,7 @@ export class PointerMap {
     const entries = this.#maps.get(map);
     if (entries === undefined) return `there is no page ${map} to map it`;
     const parent = type === MAPPED_ROOT || type === MAPPED_FREE ? 0 : from;
-    const view = new DataView(entries.buffer, ENTRY * (pgno - map - 1), ENTRY);
+    const view = new DataView(entries.buffer, entries.byteOffset + ENTRY * (pgno - map - 1), ENTRY);
     if (view.getUint8(0) === type && view.getUint32(1) === parent) return undefined;
     return `the pointer map on page ${map} has type ${view.getUint8(0)} and parent ${view.getUint32(1)} for it, not ${type} and ${parent}`;
   }

@@ -1,0 +1,60 @@
+import { fullTextOf, names } from "../format/full-text.ts";
+import { lowerName } from "../format/selection.ts";
+import { type ErasingDatabase, failed, quoted, orFailed, textsOf } from "./port.ts";
+
+/**
+ * Take the words of deleted rows out of the full-text indexes that have them. An index that has nothing to
+ * do with the tables that lost rows is not asked, so that its module may be missing.
+ *
+ * @param erased the tables that rows were deleted from, in lower case
+ * @param named the tables that the list names, in lower case
+ * @param aside the table that holds the triggers
+ * @throws NightjarError `ERASURE_FAILED` for an index that keeps the words
+ */
+export async function cleanFullText(
+  database: ErasingDatabase,
+  erased: ReadonlySet<string>,
+  named: ReadonlySet<string>,
+  aside: string,
+): Promise<void> {
+  const views = new Set(await namesOf(database, "view"));
+  const triggers: { table: string; sql: string }[] = [];
+  await database.each(
+    `SELECT tbl_name, sql FROM ${aside} WHERE type = 'trigger'`,
+    [],
+    (row) => void triggers.push({ table: lowerName(row.text(0)), sql: row.text(1) }),
+  );
+  for (const sql of await textsOf(
+    database,
+    "SELECT sql FROM sqlite_schema WHERE type = 'table' AND rootpage = 0 AND sql NOTNULL",
+    [],
+  )) {
+    const index = fullTextOf(sql);
+    if (index === undefined) continue;
+    const { name, content } = index;
+    if (erased.has(lowerName(name))) await command(database, name, "optimize");
+    else if (erased.has(content) || views.has(content)) await command(database, name, "rebuild");
+    else if (!named.has(lowerName(name)))
+      for (const { table, sql: trigger } of triggers)
+        if (erased.has(table) && names(trigger, name)) throw keepsWords(name, table);
+  }
+}
+
+async function namesOf(database: ErasingDatabase, type: string): Promise<string[]> {
+  const found = await textsOf(database, "SELECT name FROM sqlite_schema WHERE type = ?1", [type]);
+  return found.map(lowerName);
+}
+
+function command(database: ErasingDatabase, name: string, what: string): Promise<void> {
+  const sql = `INSERT INTO ${quoted(name)}(${quoted(name)}) VALUES('${what}')`;
+  return orFailed(`The full-text index ${name} keeps words of rows that are erased`, () =>
+    database.each(sql, [], () => undefined),
+  );
+}
+
+function keepsWords(index: string, table: string): Error {
+  return failed(
+    `The full-text index ${index} is filled by triggers of ${table}, and keeps words of rows that are erased.`,
+    `Nothing was given. Name ${index} in the erasure list too; or withdraw the entries, restore, and delete the rows by hand.`,
+  );
+}

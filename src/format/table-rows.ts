@@ -1,0 +1,14 @@
+/**
+ * How many rows a database has, as every count of Nightjar tells it: those of all tables but SQLite's own
+ * (`sqlite_sequence`, `sqlite_stat1`, …), whose rows nobody stored. A virtual table has none itself.
+ */
+export function countRows(
+  tables: readonly { readonly name: string; readonly rows: number | null }[],
+): number {
+  return tables.reduce((sum, { name, rows }) => sum + (isOwn(name) ? 0 : (rows ?? 0)), 0);
+}
+
+/** Whether a table is SQLite's own. */
+export function isOwn(name: string): boolean {
+  return /^sqlite_/i.test(name);
+}

@@ -1,0 +1,68 @@
+import { constants, createZstdCompress } from "node:zlib";
+
+/**
+ * A zstd compressor at level 1, with the content checksum, that is fed and flushed step by step.
+ *
+ * workerd's fails with "unexpected end of file" when what ends a frame does not fit into what is left of
+ * its output buffer. So a frame may only be ended while `room` is larger than what its end can take.
+ */
+export class ZstdEncoder {
+  readonly #buffer: number;
+  readonly #stream: ReturnType<typeof createZstdCompress>;
+  #pieces: Uint8Array[] = [];
+  #written = 0;
+
+  /** @param buffer bytes of the output buffer */
+  constructor(buffer: number) {
+    this.#buffer = buffer;
+    this.#stream = createZstdCompress({
+      chunkSize: buffer,
+      params: {
+        [constants.ZSTD_c_compressionLevel]: 1,
+        [constants.ZSTD_c_checksumFlag]: 1,
+      },
+    });
+    this.#stream.on("data", (piece: Uint8Array) => {
+      this.#pieces.push(piece);
+      this.#written += piece.length;
+    });
+  }
+
+  /** Bytes that are left of the output buffer. Known after a flush. */
+  get room(): number {
+    return this.#buffer - (this.#written % this.#buffer);
+  }
+
+  /** Compress bytes, whose memory is free again afterwards. Returns what came out so far. */
+  async write(bytes: Uint8Array): Promise<Uint8Array[]> {
+    return this.#step((done) => this.#stream.write(bytes, done));
+  }
+
+  /** Write out all that was compressed so far; the frame goes on. */
+  async flush(): Promise<Uint8Array[]> {
+    return this.#step((done) => this.#stream.flush(constants.ZSTD_e_flush, done));
+  }
+
+  /** End the frame; the next write begins another one. */
+  async endFrame(): Promise<Uint8Array[]> {
+    return this.#step((done) => this.#stream.flush(constants.ZSTD_e_end, done));
+  }
+
+  close(): void {
+    this.#stream.destroy();
+  }
+
+  async #step(start: (done: (error?: Error | null) => void) => void): Promise<Uint8Array[]> {
+    await new Promise<void>((resolve, reject) => {
+      this.#stream.once("error", reject);
+      start((error) => {
+        this.#stream.off("error", reject);
+        if (error) reject(error);
+        else resolve();
+      });
+    });
+    const pieces = this.#pieces;
+    this.#pieces = [];
+    return pieces;
+  }
+}

@@ -1,0 +1,27 @@
+import * as v from "valibot";
+import type { PageCursor } from "../manifest.ts";
+import { count, parseDocument, text } from "./document.ts";
+
+const frame = v.pipe(v.number(), v.safeInteger(), v.minValue(-1));
+
+export const pageCursor = v.variant("protocol", [
+  v.looseObject({
+    protocol: v.literal("replica"),
+    logId: text,
+    frame,
+    checksum: v.nullable(v.pipe(v.string(), v.regex(/^[0-9a-f]{16}$/))),
+    atLeast: frame,
+  }),
+  v.looseObject({ protocol: v.literal("sync"), generation: count, frame: count }),
+  v.looseObject({ protocol: v.literal("dbpage") }),
+]);
+
+/**
+ * A place in a source's history, as it is kept beside the pages that led to it.
+ *
+ * @param key of the object that it belongs to
+ * @throws NightjarError `OBJECT_CORRUPT`
+ */
+export function parsePageCursor(json: string, key: string): PageCursor {
+  return parseDocument("a segment with its cursor", key, json, pageCursor);
+}

@@ -1,0 +1,181 @@
+import { DatabaseSync } from "node:sqlite";
+import fc from "fast-check";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { Engine } from "../../src/sqlite/engine.ts";
+import { placeOf } from "../../src/sqlite/functions.ts";
+import { allRows } from "../../src/sqlite/rows.ts";
+import type { Bound, Statement } from "../../src/sqlite/statement.ts";
+import { compiledWasm } from "../support/wasm.ts";
+
+const TRIALS = Number(process.env["TRIALS"] ?? 400);
+
+let engine: Engine;
+const stock = new DatabaseSync(":memory:");
+beforeAll(async () => {
+  engine = await newEngine();
+});
+afterAll(() => stock.close());
+
+async function newEngine(): Promise<Engine> {
+  const readPage = async (): Promise<never> => expect.fail("there are no pages");
+  const made = await Engine.start(await compiledWasm(), { pageSize: 4096, pageCount: 0, readPage });
+  await made.open("memory");
+  return made;
+}
+
+type Value = null | number | bigint | string | Uint8Array;
+
+/** What a call gives, with its type and its bytes; or that it is an error. */
+async function ours(call: string, args: readonly Value[]): Promise<string> {
+  const sql = `SELECT typeof(${call}) || ' ' || quote(CAST(${call} AS BLOB))`;
+  const bound = args.map((value): Bound =>
+    typeof value === "string" ? { text: new TextEncoder().encode(value) } : value,
+  );
+  try {
+    const [answer] = await allRows(engine, sql, (row) => row.text(0), bound);
+    return answer ?? "null";
+  } catch {
+    return "an error";
+  }
+}
+
+function theirs(call: string, args: readonly Value[]): string {
+  const sql = `SELECT typeof(${call}) || ' ' || quote(CAST(${call} AS BLOB)) AS answer`;
+  try {
+    return String(stock.prepare(sql).get(...args)!["answer"]);
+  } catch {
+    return "an error";
+  }
+}
+
+/** Few characters, so that they repeat: bytes that are not UTF-8 come as BLOBs. */
+const letters = fc.string({
+  unit: fc.constantFrom("a", "b", "A", "é", "€", "🌙", "%", "_", "*", "[", "]", "?", "^", "-"),
+  maxLength: 12,
+});
+const bytes = fc
+  .array(fc.constantFrom(0x61, 0x62, 0x80, 0xbf, 0xc3, 0xa9, 0xe2, 0xff, 0), { maxLength: 10 })
+  .map((list) => Uint8Array.from(list));
+const value: fc.Arbitrary<Value> = fc.oneof(
+  { arbitrary: letters, weight: 6 },
+  { arbitrary: bytes, weight: 2 },
+  fc.integer({ min: -120, max: 120 }).map(BigInt),
+  fc.double({ noNaN: true, noDefaultInfinity: true, min: -9, max: 9 }),
+  fc.constant(null),
+);
+
+describe("a function that replaces SQLite's own", () => {
+  it.each([
+    ["instr(?1, ?2)", 2],
+    ["replace(?1, ?2, ?3)", 3],
+    ["trim(?1, ?2)", 2],
+    ["ltrim(?1, ?2)", 2],
+    ["rtrim(?1, ?2)", 2],
+    ["?2 LIKE ?1", 2],
+    ["?2 GLOB ?1", 2],
+    ["?2 LIKE ?1 ESCAPE 'a'", 2],
+    ["?2 LIKE ?1 ESCAPE ?3", 3],
+  ])("%s answers as SQLite's own does", async (call, count) => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(value, { minLength: count, maxLength: count }), async (args) => {
+        // node:sqlite, unlike the Worker's SQLite, lets LIKE and GLOB match BLOBs.
+        const matches = call.startsWith("?2");
+        fc.pre(!matches || !args.slice(0, 2).some((arg) => arg instanceof Uint8Array));
+        // A wildcard as ESCAPE is refused, and one that is not UTF-8 is no character.
+        const escape = matches ? args[2] : null;
+        fc.pre(!(escape instanceof Uint8Array) && !/^[%_]/.test(String(escape)));
+        expect(await ours(call, args)).toBe(theirs(call, args));
+      }),
+      { numRuns: TRIALS },
+    );
+  });
+
+  it("keeps the type where replace() replaces nothing, and the limit of a value's length", async () => {
+    expect(await ours("replace(?1, '', 'x')", [7n])).toBe(theirs("replace(?1, '', 'x')", [7n]));
+    const other = await newEngine();
+    other.module._sqlite3_limit(other.db, 0, 1000);
+    const long = "SELECT replace(hex(zeroblob(100)), '0', 'xxxxxxxxxx')";
+    await expect(allRows(other, long, () => 0)).rejects.toThrow(/too big/);
+  });
+
+  it("may be used in a schema, in an index too", async () => {
+    const other = await newEngine();
+    const run = (sql: string) => allRows(other, sql, (row) => row.text(0));
+    await run("CREATE TABLE t(a, b AS (replace(a, 'x', 'y')), CHECK (instr(a, '!') = 0))");
+    await run("CREATE INDEX i ON t(trim(a, 'x')) WHERE a LIKE 'x%'");
+    await run("INSERT INTO t(a) VALUES ('xax'), ('b')");
+    expect(await run("SELECT b FROM t WHERE trim(a, 'x') = 'a'")).toEqual(["yay"]);
+    expect(await run("PRAGMA integrity_check")).toEqual(["ok"]);
+  });
+});
+
+describe("the work of a function", () => {
+  /** Bytes that are looked at, which a view that counts tells. */
+  function looks(hay: Uint8Array, needle: Uint8Array): number {
+    let count = 0;
+    const counting = (target: Uint8Array): Uint8Array =>
+      new Proxy(target, {
+        get(of, key) {
+          if (typeof key === "string" && /^[0-9]+$/.test(key)) count++;
+          const got: unknown = Reflect.get(of, key, of);
+          return typeof got === "function" ? (got as () => unknown).bind(of) : got;
+        },
+      });
+    placeOf(counting(hay), counting(needle), false);
+    return count;
+  }
+
+  it("grows with the length of both texts, whatever they hold", () => {
+    const alphabet = fc.constantFrom(0, 1);
+    fc.assert(
+      fc.property(
+        fc.array(alphabet, { maxLength: 600 }),
+        fc.array(alphabet, { minLength: 1, maxLength: 300 }),
+        fc.nat(40),
+        (hay, needle, repeats) => {
+          const long = Uint8Array.from(Array.from({ length: repeats + 1 }, () => hay).flat());
+          const pattern = Uint8Array.from(needle);
+          expect(looks(long, pattern)).toBeLessThanOrEqual(6 * (long.length + pattern.length) + 20);
+        },
+      ),
+      { numRuns: TRIALS },
+    );
+    const zeros = new Uint8Array(20_000);
+    const almost = Uint8Array.from([...new Uint8Array(10_000), 1]);
+    expect(looks(zeros, almost)).toBeLessThan(6 * 30_001);
+  });
+
+  it("is counted in steps, which grow no faster than the texts", async () => {
+    const steps = async (n: number): Promise<number> => {
+      const other = await newEngine();
+      const sql = `SELECT instr(hex(zeroblob(${n})), hex(zeroblob(${n / 2})) || '1'),
+        length(replace(hex(zeroblob(${n})), hex(zeroblob(${n / 2})) || '1', '')),
+        trim(hex(zeroblob(${n})), hex(zeroblob(${n})))`;
+      await allRows(other, sql, () => 0);
+      return other.steps;
+    };
+    const [one, ten] = [await steps(40_000), await steps(400_000)];
+    expect(one).toBeGreaterThan(5000);
+    expect(ten / one).toBeLessThan(11);
+  });
+
+  it.each([
+    ["LIKE", "hex(zeroblob(100000)) LIKE '%' || hex(zeroblob(5000)) || '1'"],
+    ["LIKE with ESCAPE", "hex(zeroblob(100000)) LIKE '%' || hex(zeroblob(5000)) || '1' ESCAPE '!'"],
+    ["GLOB", "hex(zeroblob(100000)) GLOB '*' || hex(zeroblob(5000)) || '1'"],
+    [
+      "LIKE again and again",
+      `${"hex(zeroblob(20000)) LIKE '%' || hex(zeroblob(500)) || '1' OR ".repeat(40)} 0`,
+    ],
+  ])("that would take longer than a second is refused: %s", async (_, expression) => {
+    const other = await newEngine();
+    await expect(allRows(other, `SELECT ${expression}`, () => 0)).rejects.toMatchObject({
+      code: "QUERY_LIMIT",
+      message: expect.stringContaining("more than a second at once") as string,
+    });
+    // The next statement is another one.
+    expect(await allRows(other, "SELECT 'ab' LIKE 'A%'", (row: Statement) => row.text(0))).toEqual([
+      "1",
+    ]);
+  });
+});

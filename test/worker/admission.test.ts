@@ -1,0 +1,115 @@
+import { beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
+import { newestBackup } from "../../src/catalog/backups.ts";
+import { app } from "../../src/http/app.ts";
+import { downloadCost, ISOLATE_MEMORY } from "../../src/jobs/memory.ts";
+import { MemoryBudget } from "../../src/memory-budget.ts";
+import { apiOf } from "../support/api.ts";
+import { backUp, manualRun, testContext } from "../support/context.ts";
+import { PageDatabase } from "../support/page-database.ts";
+
+let config: Record<string, object>;
+let id: string;
+let memory: MemoryBudget;
+let context: ReturnType<typeof testContext>;
+
+beforeAll(async () => {
+  vi.spyOn(console, "info").mockImplementation(() => {});
+  vi.spyOn(console, "error").mockImplementation(() => {});
+  const database = await PageDatabase.create();
+  await database.fill("items", 20_000);
+  config = { shop: database.config };
+  const first = testContext(config);
+  expect(await backUp(first, manualRun("shop"))).toMatchObject({ state: "done" });
+  expect(first.memory.held).toBe(0);
+  id = (await newestBackup(first.catalog, "shop"))!.id;
+});
+beforeEach(() => {
+  memory = new MemoryBudget(ISOLATE_MEMORY, {
+    now: () => Date.now(),
+    // People's patience passes at once.
+    sleep: () => new Promise((resolve) => setTimeout(resolve, 1)),
+    every: () => () => {},
+  });
+  context = testContext(config, { memory });
+});
+
+async function linkTo(format: string): Promise<string> {
+  const { url } = await apiOf(context).json(`/v1/backups/${id}/links`, { format });
+  return url as string;
+}
+
+describe("admission", () => {
+  it("gives as many downloads as there is memory for, and then 503 until a reader leaves", async () => {
+    const url = await linkTo("db");
+    const readers: ReadableStream[] = [];
+    const most = Math.floor(ISOLATE_MEMORY / downloadCost("snapshot", "db"));
+    for (let at = 0; at < most; at++) {
+      const response = await app.fetch(new Request(url), context);
+      expect(response.status).toBe(200);
+      readers.push(response.body!);
+    }
+    const refused = await app.fetch(new Request(url), context);
+    expect(refused.status).toBe(503);
+    expect(Number(refused.headers.get("retry-after"))).toBeGreaterThan(0);
+    expect(await refused.json()).toMatchObject({ code: "BUSY" });
+
+    await readers.pop()!.cancel();
+    const next = await app.fetch(new Request(url), context);
+    expect(next.status).toBe(200);
+    for (const reader of [...readers, next.body!]) await reader.cancel();
+    await vi.waitFor(() => expect(memory.held).toBe(0));
+  });
+
+  it.each(["db", "db.zst", "sql", "sql.gz", "sql.zst"])(
+    "gives the memory of a finished download back: %s",
+    async (format) => {
+      const url = await linkTo(format);
+      await (await app.fetch(new Request(url), context)).arrayBuffer();
+      await vi.waitFor(() => expect(memory.held).toBe(0));
+      await app.fetch(new Request(url, { method: "HEAD" }), context);
+      expect(memory.held).toBe(0);
+    },
+  );
+
+  it("refuses a question and a restore while there is no memory for them", async () => {
+    const release = await memory.hold(ISOLATE_MEMORY);
+    const query = () =>
+      apiOf(context).call(`/v1/backups/${id}/query`, { sql: "SELECT count(*) FROM items" });
+    const refused = await query();
+    expect(refused.status).toBe(503);
+    expect(refused.headers.get("retry-after")).not.toBeNull();
+    release();
+    expect((await query()).status).toBe(200);
+    expect(memory.held).toBe(0);
+  });
+
+  it("lets a backup wait in line, and its Follower, which holds memory of its own, before it", async () => {
+    const release = await memory.hold(ISOLATE_MEMORY);
+    let ended = false;
+    const run = backUp(context, manualRun("shop")).finally(() => (ended = true));
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    expect(ended).toBe(false);
+    release();
+    expect(await run).toMatchObject({ state: "done" });
+    expect(memory.held).toBe(0);
+  });
+
+  it("takes a download from a reader that takes nothing", async () => {
+    const url = await linkTo("db");
+    vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] });
+    try {
+      const response = await app.fetch(new Request(url), context);
+      const reader = response.body!.getReader();
+      await reader.read();
+      expect(memory.held).toBeGreaterThan(0);
+      await vi.advanceTimersByTimeAsync(130_000);
+      await vi.waitFor(() => expect(memory.held).toBe(0));
+      const rest = async () => {
+        while (!(await reader.read()).done);
+      };
+      await expect(rest()).rejects.toThrow();
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+});

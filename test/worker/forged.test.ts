@@ -1,0 +1,415 @@
+import { Buffer } from "node:buffer";
+import { createHash } from "node:crypto";
+import { generateIdentity, identityToRecipient } from "age-encryption";
+import { env } from "cloudflare:workers";
+import { beforeAll, describe, expect, it, vi } from "vitest";
+import { findBackup, newestBackup } from "../../src/catalog/backups.ts";
+import { lineagesOf, openLineage, segmentsOf } from "../../src/catalog/lineages.ts";
+import { decrypt, encrypt } from "../../src/format/age.ts";
+import { zstdCompress, zstdDecompress } from "../../src/format/codec.ts";
+import { pagesInFile } from "../../src/format/database-file.ts";
+import { seekableCompress } from "../../src/format/seekable.ts";
+import { keepHouse } from "../../src/jobs/keep-house.ts";
+import { pinBackup } from "../../src/jobs/pin.ts";
+import { prove } from "../../src/jobs/prove.ts";
+import type { Manifest } from "../../src/manifest.ts";
+import { DAY, HOUR } from "../../src/plan/duration.ts";
+import { listKeys } from "../../src/store/list.ts";
+import { apiOf } from "../support/api.ts";
+import { bytesOf } from "../support/bytes-of.ts";
+import { chanceOf } from "../support/chance.ts";
+import { backUp, manualRun, testContext } from "../support/context.ts";
+import { chunksOf, decoded, encoded } from "../support/ltx.ts";
+import { PageDatabase } from "../support/page-database.ts";
+import { askRestore } from "../support/restores.ts";
+import { unpacked } from "../support/seekable-file.ts";
+
+/**
+ * Every kind of object is replaced by another one whose own checksums are right, of the same size: what
+ * reads it next must say so.
+ */
+const { BUCKET } = env as unknown as { BUCKET: R2Bucket };
+const HONEST = "honest-7c1e";
+const SEED = 20_261_128;
+
+let source: PageDatabase;
+let identity: string;
+let now = Math.ceil(Date.now() / DAY) * DAY + HOUR;
+let context: ReturnType<typeof testContext>;
+
+beforeAll(async () => {
+  vi.spyOn(console, "info").mockImplementation(() => {});
+  vi.spyOn(console, "warn").mockImplementation(() => {});
+  vi.spyOn(console, "error").mockImplementation(() => {});
+  identity = await generateIdentity();
+  const recipients = [await identityToRecipient(identity)];
+  source = await PageDatabase.create(`CREATE TABLE notes (id INTEGER PRIMARY KEY, said TEXT);
+    INSERT INTO notes VALUES (1, '${HONEST}')`);
+  await source.fill("items", 40);
+  const databases = {
+    shop: { ...source.config, retain: { log: "3d" } },
+    dumped: { ...source.config, capture: "dump" },
+    sealed: { ...source.config, recipients },
+  };
+  context = testContext(databases, { now: () => now });
+  for (const name of Object.keys(databases))
+    expect(await backUp(context, manualRun(name)), name).toMatchObject({ state: "done" });
+}, 120_000);
+
+/** As another request has it: it remembers nothing. */
+function fresh() {
+  const { config, catalog } = context;
+  const again = testContext({}, { now: () => now });
+  return { ...again, config, catalog };
+}
+
+const sha256 = (bytes: Uint8Array | string) => createHash("sha256").update(bytes).digest("hex");
+
+async function stored(key: string): Promise<Uint8Array<ArrayBuffer>> {
+  return new Uint8Array(await (await BUCKET.get(key))!.arrayBuffer());
+}
+
+/** Other content of the same length instead of the honest one: the `number`th. */
+function forgedContent(content: Uint8Array, number: number): Uint8Array {
+  const bytes = Buffer.from(content);
+  const text = `forged-${((number * 7919) % 65_536).toString(16).padStart(4, "0")}`;
+  let found = 0;
+  for (let at = bytes.indexOf(HONEST); at !== -1; at = bytes.indexOf(HONEST, at + 1)) {
+    bytes.write(text, at);
+    found++;
+  }
+  expect(found).toBeGreaterThan(0);
+  return new Uint8Array(bytes);
+}
+
+/** A forgery that has the size of what it replaces. */
+async function sameSize(
+  size: number,
+  forge: (number: number) => Promise<Uint8Array>,
+): Promise<Uint8Array> {
+  for (let number = 1; number < 3000; number++) {
+    const bytes = await forge(number);
+    if (bytes.length === size) return bytes;
+  }
+  throw new Error("no forgery has the size");
+}
+
+const repacked = (file: Uint8Array, pageSize: number) =>
+  bytesOf(seekableCompress(pagesInFile(chunksOf(file, pageSize), pageSize), () => {}));
+
+async function forgedSnapshot({ key, snapshot }: Manifest): Promise<Uint8Array> {
+  const bytes = await stored(key);
+  const file = await unpacked(bytes);
+  return sameSize(bytes.length, (number) =>
+    repacked(forgedContent(file, number), snapshot!.pageSize),
+  );
+}
+
+async function forgedDump({ key }: Manifest): Promise<Uint8Array> {
+  const bytes = await stored(key);
+  const sql = await bytesOf(zstdDecompress(chunksOf(bytes)));
+  return sameSize(bytes.length, (number) =>
+    bytesOf(zstdCompress(chunksOf(forgedContent(sql, number)))),
+  );
+}
+
+async function forgedSealed({ key, encryption, snapshot }: Manifest): Promise<Uint8Array> {
+  const bytes = await stored(key);
+  const content = await bytesOf(decrypt(chunksOf(bytes), [identity]));
+  const file = await unpacked(content);
+  const other = await sameSize(content.length, (number) =>
+    repacked(forgedContent(file, number), snapshot!.pageSize),
+  );
+  return bytesOf(encrypt(chunksOf(other), encryption!.recipients));
+}
+
+async function forgedSegment(key: string): Promise<Uint8Array> {
+  const bytes = await stored(key);
+  const { header, pages } = await decoded(bytes);
+  return sameSize(bytes.length, (number) =>
+    encoded(
+      header,
+      pages.map(({ pgno, data }) => ({
+        pgno,
+        data: Buffer.from(data).includes(HONEST) ? forgedContent(data, number) : data,
+      })),
+    ),
+  );
+}
+
+/** A document with other words, and its hash beside it made anew. */
+async function forgeDocument(key: string, from: string | RegExp, to: string): Promise<void> {
+  const { customMetadata } = (await BUCKET.head(key))!;
+  const text = new TextDecoder().decode(await stored(key));
+  const other = text.replace(from, to);
+  expect(other).not.toBe(text);
+  await BUCKET.put(key, other, { customMetadata: { ...customMetadata, sha256: sha256(other) } });
+}
+
+/** Let somebody put another object there, look, and put back what it was. */
+async function replaced<T>(key: string, bytes: Uint8Array, look: () => Promise<T>): Promise<T> {
+  const before = await stored(key);
+  const { customMetadata = {} } = (await BUCKET.head(key))!;
+  const note = customMetadata["sha256"] === undefined ? {} : { sha256: sha256(bytes) };
+  await BUCKET.put(key, bytes, { customMetadata: { ...customMetadata, ...note } });
+  try {
+    return await look();
+  } finally {
+    await BUCKET.put(key, before, { customMetadata });
+  }
+}
+
+async function backupOf(name: string) {
+  return (await newestBackup(context.catalog, name))!;
+}
+
+/** The code that an API call ends with, before or in the middle of its answer. */
+async function codeOf(path: string, body?: object): Promise<string> {
+  const answer = await apiOf(fresh()).call(path, body);
+  if (answer.ok) return "ok";
+  return ((await answer.json()) as { code: string }).code;
+}
+
+/** A download of a format; "broken" where it does not come to its end. */
+async function download(links: string, body: object): Promise<string> {
+  const { url } = await apiOf(context).json(links, body);
+  const answer = await apiOf(fresh()).call(url);
+  if (!answer.ok) return ((await answer.json()) as { code: string }).code;
+  return answer.arrayBuffer().then(
+    () => "whole",
+    () => "broken",
+  );
+}
+
+async function restored(path: string, body: object) {
+  const target = await PageDatabase.create();
+  return (await askRestore(fresh(), path, { target: target.config, ...body })).last;
+}
+
+const BAD = ["OBJECT_CORRUPT", "broken"];
+
+/** Everything that reads a backup's bytes says that they were replaced. */
+async function expectNoticed(name: string, formats: readonly string[]): Promise<void> {
+  const { id, manifest } = await backupOf(name);
+  for (const act of ["verify", "drill"] as const) {
+    const { outcome, problem } = await prove(fresh(), id, act);
+    expect(outcome, act).toMatch(/corrupt|failed/);
+    expect(problem, act).toMatchObject({ code: "OBJECT_CORRUPT" });
+    expect(problem!.message).toContain("was replaced since Nightjar wrote it");
+  }
+  for (const format of formats)
+    expect(BAD, format).toContain(await download(`/v1/backups/${id}/links`, { format }));
+  if (manifest.kind === "snapshot" && manifest.encryption === undefined)
+    expect(await codeOf(`/v1/backups/${id}/query`, { sql: "SELECT * FROM notes" })).toBe(
+      "OBJECT_CORRUPT",
+    );
+  if (manifest.encryption !== undefined) return;
+  for (const way of manifest.kind === "dump" ? ["statements"] : ["pages", "statements"]) {
+    const last = await restored(`/v1/backups/${id}/restore`, { way });
+    expect(JSON.stringify(last), way).toContain("OBJECT_CORRUPT");
+  }
+}
+
+const MANY = ["db.zst", "db", "sql", "sql.gz", "sql.zst", "libsql.sql"];
+
+describe("bytes that somebody has replaced, their checksums made anew", () => {
+  it("of a snapshot", async () => {
+    const { manifest } = await backupOf("shop");
+    await replaced(manifest.key, await forgedSnapshot(manifest), () => expectNoticed("shop", MANY));
+  }, 300_000);
+
+  it("of a dump", async () => {
+    const { manifest } = await backupOf("dumped");
+    await replaced(manifest.key, await forgedDump(manifest), () =>
+      expectNoticed("dumped", ["sql.zst", "sql", "sql.gz"]),
+    );
+  }, 300_000);
+
+  it("of an encrypted backup", async () => {
+    const { manifest } = await backupOf("sealed");
+    await replaced(manifest.key, await forgedSealed(manifest), async () => {
+      const { id } = manifest;
+      expect((await prove(fresh(), id, "verify")).problem).toMatchObject({
+        code: "OBJECT_CORRUPT",
+      });
+      expect(BAD).toContain(await download(`/v1/backups/${id}/links`, { format: "db.zst.age" }));
+    });
+  }, 300_000);
+
+  it("of a pinned copy, and its manifest", async () => {
+    const { id } = await backupOf("shop");
+    const pinned = await pinBackup(context, id, "user", "to be forged");
+    await replaced(pinned.key, await forgedSnapshot(pinned), () => expectNoticed("shop", MANY));
+    const text = new TextDecoder().decode(await stored(pinned.manifestKey));
+    const other = Buffer.from(text.replace("to be forged", "to be FORGED"));
+    await replaced(pinned.manifestKey, other, async () =>
+      expect((await prove(fresh(), id, "verify")).problem).toMatchObject({
+        code: "OBJECT_CORRUPT",
+      }),
+    );
+  }, 300_000);
+
+  it("is no replacement when the bytes are the same", async () => {
+    const { id, manifest } = await backupOf("shop");
+    await BUCKET.put(manifest.key, await stored(manifest.key));
+    expect((await prove(fresh(), id, "verify")).outcome).toBe("verified");
+    expect(await codeOf(`/v1/backups/${id}/query`, { sql: "SELECT 1" })).toBe("ok");
+  });
+});
+
+describe("documents that somebody has replaced, their hashes made anew", () => {
+  it("a manifest", async () => {
+    const { id, manifest } = await backupOf("dumped");
+    const before = await stored(manifest.manifestKey);
+    const text = new TextDecoder().decode(before);
+    const other = Buffer.from(text.replace('"name": null', '"name": "my"'));
+    await replaced(manifest.manifestKey, other, async () =>
+      expect((await prove(fresh(), id, "verify")).problem).toMatchObject({
+        code: "OBJECT_CORRUPT",
+      }),
+    );
+  });
+
+  it("a proof", async () => {
+    const { id, manifest } = await backupOf("dumped");
+    const proof = (await listKeys(BUCKET, manifest.key.replace(/sql\.zst$/, "proof-")))[0]!;
+    const text = new TextDecoder().decode(await stored(proof));
+    await replaced(proof, Buffer.from(text.replace('"ok": true', '"ok": false')), async () =>
+      expect(await codeOf(`/v1/backups/${id}/proofs`)).toBe("OBJECT_CORRUPT"),
+    );
+    expect(await codeOf(`/v1/backups/${id}/proofs`)).toBe("ok");
+    // One that Nightjar did not write.
+    const added = proof.replace(/proof-.*/, "proof-20991231T000000Z.json");
+    await BUCKET.put(added, text);
+    expect(await codeOf(`/v1/backups/${id}/proofs`)).toBe("OBJECT_UNSIGNED");
+    await BUCKET.delete(added);
+  });
+
+  it("an entry of an erasure list, one that is gone, and one that somebody has added", async () => {
+    const { id } = await backupOf("shop");
+    const api = apiOf(context);
+    const entry = { table: "notes", column: "id", key: "1", who: "dpo" };
+    await api.json("/v1/databases/shop/erasures", entry);
+    const [key] = await listKeys(BUCKET, "erasures/shop/");
+    const links = `/v1/backups/${id}/links`;
+    expect(await codeOf(links, { format: "sql" })).toBe("ok");
+    const before = await stored(key!);
+    const { customMetadata = {} } = (await BUCKET.head(key!))!;
+    await forgeDocument(key!, '"notes"', '"other"');
+    expect(await codeOf(links, { format: "sql" })).toBe("OBJECT_CORRUPT");
+    await BUCKET.delete(key!);
+    expect(await codeOf(links, { format: "sql" })).toBe("OBJECT_MISSING");
+    await BUCKET.put(key!, before, { customMetadata });
+    expect(await codeOf(links, { format: "sql" })).toBe("ok");
+
+    const added = key!.replace(/[0-9a-z]{12}\.json$/, "00000000000a.json");
+    const text = new TextDecoder().decode(before).replace(/"id": "\w+"/, '"id": "00000000000a"');
+    await BUCKET.put(added, text, { customMetadata: { ...customMetadata, sha256: sha256(text) } });
+    expect(await codeOf(links, { format: "sql" })).toBe("OBJECT_UNSIGNED");
+    await BUCKET.delete(added);
+    await context.bucket.delete(key!);
+  });
+});
+
+/** A log with a base, segments as pulled, and one that they were merged into. */
+async function log(): Promise<Record<"base" | "pulled" | "merged", string>> {
+  for (let hour = 0; hour < 3; hour++) {
+    await source.exec(`UPDATE notes SET said = '${HONEST}' || ' in ${hour}' WHERE id = 1`);
+    await context.followers.pull("shop");
+    now += 5 * 60_000;
+    await source.exec(`INSERT INTO notes (said) VALUES ('${HONEST}')`);
+    await context.followers.pull("shop");
+    now += HOUR;
+  }
+  // The first pull of the hour compacts the log; what the second brings is a segment of its own.
+  for (const mark of ["!", "?"]) {
+    await source.exec(`UPDATE notes SET said = '${HONEST}${mark}' WHERE id = 1`);
+    await context.followers.pull("shop");
+    now += 60_000;
+  }
+  const { id } = (await openLineage(context.catalog, "shop"))!;
+  const rows = await segmentsOf(context.catalog, id);
+  const keyOf = (level: number) => rows.findLast((row) => row.level === level)!.key;
+  const base = rows.findLast((row) => row.minTxid === 1)!.key;
+  return { base, pulled: keyOf(0), merged: keyOf(1) };
+}
+
+describe("a segment of the page log that somebody has replaced", () => {
+  it.each(["base", "pulled"] as const)(
+    "%s: no backup is made of it",
+    async (kind) => {
+      const { [kind]: key } = await log();
+      const { txid, committedAt } = (await openLineage(context.catalog, "shop"))!;
+      await replaced(key, await forgedSegment(key), async () => {
+        const at = new Date(committedAt).toISOString();
+        const question = { sql: "SELECT * FROM notes", at };
+        expect(await codeOf("/v1/databases/shop/query", question)).toBe("OBJECT_CORRUPT");
+        for (const format of ["sql", "db", "db.zst"])
+          expect(BAD, format).toContain(await download("/v1/databases/shop/links", { format, at }));
+        for (const way of ["pages", "statements"]) {
+          const last = await restored("/v1/databases/shop/restore", { way, at });
+          expect(JSON.stringify(last), way).toContain("OBJECT_CORRUPT");
+        }
+        const run = await backUp({ ...fresh(), followers: context.followers }, manualRun("shop"));
+        // The first attempt says what is wrong and ends the log; the next reads the whole from the source.
+        expect(run).toMatchObject({ state: "done" });
+        const { manifest } = (await findBackup(context.catalog, run.backupId!))!;
+        expect(manifest.snapshot?.log?.txid ?? 0).not.toBe(txid);
+        const file = await unpacked(await stored(manifest.key));
+        expect(Buffer.from(file).includes("forged")).toBe(false);
+        expect(Buffer.from(file).includes(HONEST)).toBe(true);
+      });
+    },
+    300_000,
+  );
+
+  it("merged: a verify of the log ends it and says which, and so does the night", async () => {
+    const { merged, base } = await log();
+    const verify = async () =>
+      (await apiOf(fresh()).json("/v1/databases/shop/log/verify", {}, 200)) as any;
+    expect((await verify()).damaged).toEqual([]);
+    const { id } = (await openLineage(context.catalog, "shop"))!;
+    await replaced(merged, await forgedSegment(merged), async () => {
+      const { damaged, next, segments } = await verify();
+      expect(damaged).toMatchObject([{ key: merged, error: { code: "OBJECT_CORRUPT" } }]);
+      expect({ next, more: segments > 5 }).toEqual({ next: null, more: true });
+      const ended = (await lineagesOf(context.catalog, "shop")).find((row) => row.id === id);
+      expect(ended!.endedAt).not.toBeNull();
+    });
+    expect((await verify()).damaged).toEqual([]);
+    await replaced(base, await forgedSegment(base), async () => {
+      now += 60_000;
+      const { damaged } = (await apiOf(fresh()).json("/v1/reconcile", {}, 200)) as any;
+      expect(damaged).toEqual([base]);
+    });
+    await keepHouse(context, now);
+  }, 300_000);
+});
+
+describe("one byte of any object", () => {
+  it("replaced anywhere, by somebody who makes the hash beside it anew, is noticed", async () => {
+    const chance = chanceOf(SEED);
+    now += HOUR;
+    for (const name of ["shop", "dumped"]) await backUp(context, manualRun(name));
+    await log();
+    const keys = new Set<string>();
+    for (const name of ["shop", "dumped"]) {
+      const { manifest } = await backupOf(name);
+      keys.add(manifest.key).add(manifest.manifestKey);
+    }
+    const { id: lineage } = (await openLineage(context.catalog, "shop"))!;
+    for (const { key } of await segmentsOf(context.catalog, lineage)) keys.add(key);
+    for (const key of keys)
+      for (let trial = 0; trial < 3; trial++) {
+        const bytes = await stored(key);
+        const at = chance.below(bytes.length);
+        bytes[at]! ^= 1 << chance.below(8);
+        await replaced(key, bytes, async () => {
+          const object = fresh().bucket.get(key);
+          await expect(object, `seed ${SEED}: byte ${at} of ${key}`).rejects.toMatchObject({
+            code: "OBJECT_CORRUPT",
+          });
+        });
+      }
+  }, 300_000);
+});
