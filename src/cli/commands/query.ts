@@ -39,8 +39,8 @@ interface Answer {
   readonly rows: readonly (readonly unknown[])[];
 }
 
-function show(answer: Answer, json: boolean): void {
-  if (json) printJson(answer);
+function show(answer: Answer, asJson: boolean): void {
+  if (asJson) printJson(answer);
   else printTable([answer.columns.map(shown), ...answer.rows.map((row) => row.map(shown))]);
 }
 
