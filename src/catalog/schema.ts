@@ -84,8 +84,12 @@ export const segments = sqliteTable(
     level: integer().notNull(),
     minTxid: integer("min_txid").notNull(),
     maxTxid: integer("max_txid").notNull(),
-    /** The newest commit in it. */
+    /** The newest commit in it: the latest moment at which it can have been made, by the Worker's clock. */
     at: moment("at").notNull(),
+    /** It may have been made so many ms earlier; null where that was not kept. */
+    uncertainty: integer(),
+    /** How far the server's clock was ahead, ms; null where its time was not needed or not told. */
+    clockOffset: integer("clock_offset"),
     /** Pages of the database after it. */
     pageCount: integer("page_count").notNull(),
     /** Pages in it. */

@@ -1,5 +1,7 @@
+import { closeSync, openSync, readSync } from "node:fs";
 import type { DatabaseSync } from "node:sqlite";
-import { messageOf } from "../errors.ts";
+import { asNightjarError, messageOf } from "../errors.ts";
+import { readDatabaseHeader } from "../format/database-header.ts";
 import { isOwn } from "../format/table-rows.ts";
 import { checkIntegrity, integrityWords, type SchemaText } from "../format/integrity.ts";
 import { isRandomRowid, isVectorIndex } from "../format/libsql-schema.ts";
@@ -23,13 +25,15 @@ export interface Checked {
  * Let SQLite check a restored file, with `verify` to the last index entry and row. Rows that break a rule
  * of their own schema, as they did at the source, and what this SQLite lacks are notes.
  *
- * @throws CliError `failed` when SQLite finds it damaged, or a table has not the rows that it should have
+ * @throws CliError `failed` when SQLite finds it damaged, or a table has not the rows that it should have;
+ *   with the code `SOURCE_MVCC`, `SOURCE_ENCRYPTED` or `PAGES_INVALID` for a file that is not SQLite's
  */
 export async function checkFile(
   file: string,
   found: Found,
   options: RestoreOptions,
 ): Promise<Checked> {
+  refuseForeign(file);
   const database = openGuarded(file, "read");
   try {
     const { foreign, faulty } = readNames(database);
@@ -72,6 +76,29 @@ export async function checkFile(
     throw failed(`SQLite cannot read the file: ${messageOf(error)}`);
   } finally {
     database.close();
+  }
+}
+
+/** SQLite itself would only say of such a file that it is no database. An empty one is. */
+export function refuseForeign(file: string): void {
+  const start = firstBytes(file);
+  if (start.length === 0) return;
+  try {
+    readDatabaseHeader(start);
+  } catch (thrown) {
+    const { code, message, hint } = asNightjarError(thrown);
+    throw new CliError(EXIT.failed, message, { code, hint });
+  }
+}
+
+/** As much of a file as a database's header is long. */
+function firstBytes(file: string): Uint8Array {
+  const start = new Uint8Array(100);
+  const handle = openSync(file, "r");
+  try {
+    return start.subarray(0, readSync(handle, start));
+  } finally {
+    closeSync(handle);
   }
 }
 

@@ -4,6 +4,7 @@ import { bodyOf, type Client } from "./client.ts";
 import { saveDecrypted } from "./decrypt.ts";
 import { type Digest, digestIn } from "./download.ts";
 import { findBackup, makeLink } from "./link.ts";
+import { earliestOf, uncertainty } from "./moment.ts";
 import { printWarnings } from "./warnings.ts";
 
 /** What every restore is asked for, wherever it goes. */
@@ -67,7 +68,7 @@ export async function findSubject(
       );
     const { moment } = await linkTo("sql");
     return {
-      what: `${db} as of ${moment.committedAt}`,
+      what: `${db} as of ${moment.committedAt}${uncertainty(moment)}`,
       kind: "moment",
       asOf: moment.committedAt,
       takenAt: null,
@@ -75,7 +76,7 @@ export async function findSubject(
       tables: undefined,
       userVersion: null,
       loss: loss(moment.committedAt),
-      erasures: concerning(erasures, moment.committedAt),
+      erasures: concerning(erasures, earliestOf(moment)),
       open: undefined,
       link: async (format) => ({ url: (await linkTo(format)).url, digest: undefined }),
     };

@@ -70,7 +70,10 @@ function refuseForeign(page: Uint8Array): void {
       'The database\'s pages are encrypted with a key that Nightjar does not have (they begin with "Turso").',
     );
   if (page.length < 100 || !startsWith(page, MAGIC))
-    throw new NightjarError("PAGES_INVALID", "What the server sent is no SQLite database.");
+    throw new NightjarError(
+      "PAGES_INVALID",
+      "What was read is no SQLite database: it does not begin as one.",
+    );
   const versions = [page[WRITE_VERSION]!, page[READ_VERSION]!];
   if (versions.includes(MVCC))
     throw new NightjarError(

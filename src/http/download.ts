@@ -6,7 +6,7 @@ import { NightjarError } from "../errors.ts";
 import type { Erasure } from "../format/erasure.ts";
 import { erasuresAt, erasuresOfBackup } from "../jobs/erasures.ts";
 import { type Derived, deriveBackup, deriveMoment } from "../jobs/derive.ts";
-import { type Moment, momentOf } from "../jobs/log-moment.ts";
+import { earliestOf, type Moment, momentOf } from "../jobs/log-moment.ts";
 import { downloadCost } from "../jobs/memory.ts";
 import { log } from "../log.ts";
 import { isWrittenAnew, type Manifest } from "../manifest.ts";
@@ -95,8 +95,7 @@ async function granted(context: Context, grant: Grant): Promise<Target> {
 /** What was erased since then: it is left out. */
 function erasuresOf(context: Context, target: Target): Promise<Erasure[]> {
   if ("backup" in target) return erasuresOfBackup(context, target.backup.manifest);
-  const { database, committedAt } = target.moment;
-  return erasuresAt(context, database, new Date(committedAt).toISOString());
+  return erasuresAt(context, target.moment.database, earliestOf(target.moment));
 }
 
 /** What is written anew is not what earlier versions gave. */

@@ -4,7 +4,7 @@ import { timelineOf } from "../catalog/timeline.ts";
 import { askMoment } from "../jobs/ask.ts";
 import { refuseFormat } from "../jobs/derive.ts";
 import { erasuresAt, refuseFile } from "../jobs/erasures.ts";
-import { momentAt, windowOf } from "../jobs/log-moment.ts";
+import { earliestOf, momentAt, windowOf } from "../jobs/log-moment.ts";
 import { verifyLog } from "../jobs/verify-log.ts";
 import { atField } from "./at-input.ts";
 import { configured, knownDatabase } from "./configured.ts";
@@ -48,6 +48,8 @@ export const moments = new Hono<HttpEnv>()
     const found = await timelineOf(c.env.catalog, name, limit, until);
     const changes = found.map((segment) => ({
       at: iso(segment.at),
+      uncertaintyMs: segment.uncertainty,
+      clockOffsetMs: segment.clockOffset,
       lineage: segment.lineage,
       txid: segment.maxTxid,
       commits: segment.maxTxid - segment.minTxid + 1,
@@ -76,8 +78,8 @@ export const moments = new Hono<HttpEnv>()
     const { at: wanted, format, expiresIn } = c.req.valid("json");
     refuseFormat({ kind: "snapshot" }, format);
     const moment = await momentAt(c.env, name, Date.parse(wanted));
-    const { lineage, txid, committedAt, pageCount, pageSize } = moment;
-    const erasures = await erasuresAt(c.env, name, iso(committedAt));
+    const { lineage, txid, committedAt, uncertaintyMs, pageCount, pageSize } = moment;
+    const erasures = await erasuresAt(c.env, name, earliestOf(moment));
     refuseFile(erasures, format);
     const link = await makeLink(
       c.env,
@@ -87,7 +89,8 @@ export const moments = new Hono<HttpEnv>()
       expiresIn,
       (id, expires) => grantForMoment(moment, format, id, expires),
     );
-    const about = { committedAt: iso(committedAt), lineage, txid, bytes: pageCount * pageSize };
+    const bytes = pageCount * pageSize;
+    const about = { committedAt: iso(committedAt), uncertaintyMs, lineage, txid, bytes };
     return c.json({ ...link, erasures: erasures.length, moment: about }, 201);
   })
 
@@ -97,6 +100,7 @@ export const moments = new Hono<HttpEnv>()
     const newest = async () => (await windowOf(c.env, name)).to;
     const moment = await momentAt(c.env, name, wanted ? Date.parse(wanted) : await newest());
     const answer = await askMoment(c.env, moment, question);
-    const { lineage, txid, committedAt } = moment;
-    return c.json({ ...answer, moment: { committedAt: iso(committedAt), lineage, txid } });
+    const { lineage, txid, committedAt, uncertaintyMs } = moment;
+    const about = { committedAt: iso(committedAt), uncertaintyMs, lineage, txid };
+    return c.json({ ...answer, moment: about });
   });

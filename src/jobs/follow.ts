@@ -12,6 +12,7 @@ import { log } from "../log.ts";
 import type { Manifest } from "../manifest.ts";
 import { HOUR } from "../plan/duration.ts";
 import { followPause } from "../plan/follow-pace.ts";
+import { FIRST_CAPTURE } from "../source/pages.ts";
 import { sourceOf, withoutToken } from "../source/server.ts";
 import { readSnapshotFile } from "../store/snapshot-reader.ts";
 import { compactLog } from "./log-compact.ts";
@@ -140,7 +141,7 @@ async function seedFrom(
   { name }: DatabaseConfig,
   manifest: Manifest,
 ): Promise<void> {
-  const { key, raw, snapshot, id } = manifest;
+  const { key, raw, snapshot, id, takenAt } = manifest;
   const { pageSize, pageCount, committedAt, cursor, journal } = snapshot!;
   const file = readSnapshotFile(context.bucket, manifest);
   async function* pages(): AsyncIterable<readonly Page[]> {
@@ -150,7 +151,10 @@ async function seedFrom(
       );
   }
   const writer = new LogWriter(context, name, undefined);
-  const base = { why: "the first capture", pageSize, at: Date.parse(committedAt) };
+  const at = Date.parse(committedAt);
+  // The transaction that read it began after the capture did.
+  const uncertainty = Math.max(0, at - Date.parse(takenAt));
+  const base = { why: FIRST_CAPTURE, pageSize, at, uncertainty, clockOffset: null };
   await writer.beginFrom(base, pageCount, skipLockPage(pages(), pageSize), () => ({
     cursor: cursor!,
   }));

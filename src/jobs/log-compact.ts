@@ -44,6 +44,8 @@ async function carryOut(
     minTxid: first.minTxid,
     maxTxid: last.maxTxid,
     timestamp: last.at,
+    uncertainty: last.uncertainty,
+    clockOffset: last.clockOffset,
   };
   await context.bucket.expect(inputs.map(({ key }) => key));
   const pages = pagesOf(context.bucket, { chain: inputs, pageCount: last.pageCount });
@@ -83,7 +85,9 @@ async function renewIdleBase(
   const moment = await momentOf(context, name, lineage.id, lineage.txid);
   const { pageSize, committedAt: at, checkedAt, cursor } = lineage;
   const writer = new LogWriter(context, name, undefined);
-  const base = { why: "its base grew old", pageSize, at, checkedAt };
+  const { uncertainty, clockOffset } = moment.chain.at(-1)!;
+  const dated = { at, uncertainty, clockOffset, checkedAt };
+  const base = { why: "its base grew old", pageSize, ...dated };
   await inTurn(context, COSTS.log, () =>
     writer.beginFrom(base, moment.pageCount, pagesOf(bucket, moment), () => ({ cursor })),
   );

@@ -17,8 +17,10 @@ export interface Moment {
   database: string;
   lineage: string;
   txid: number;
-  /** Its last commit, ms. */
+  /** Its last commit, ms: the latest moment at which that can have been made. */
   committedAt: number;
+  /** It may have been made so many ms earlier; null where that was not kept. */
+  uncertaintyMs: number | null;
   pageSize: number;
   pageCount: number;
   /** The segments that make it, in the order in which they are laid over one another. */
@@ -50,7 +52,8 @@ export async function windowOf(
 }
 
 /**
- * The database as of the last commit in its log at or before `at` (ms).
+ * The database as of the last commit in its log at or before `at` (ms). A commit whose moment is not known
+ * exactly counts as made at the latest one that is possible: no state is given that is later than asked.
  *
  * @throws NightjarError `MOMENT_UNAVAILABLE` that names the window which can be asked for
  */
@@ -97,8 +100,14 @@ export async function momentOf(
       `The log of ${database} no longer holds transaction ${txid} of ${lineage}.`,
     );
   await bucket.expect(chain.map(({ key }) => key));
-  const { at: committedAt, pageCount } = chain.at(-1)!;
-  return { database, lineage, txid, committedAt, pageSize: row.pageSize, pageCount, chain };
+  const { at: committedAt, uncertainty: uncertaintyMs, pageCount } = chain.at(-1)!;
+  const { pageSize } = row;
+  return { database, lineage, txid, committedAt, uncertaintyMs, pageSize, pageCount, chain };
+}
+
+/** The earliest moment at which the last commit of a moment can have been made, ISO 8601. */
+export function earliestOf({ committedAt, uncertaintyMs }: Moment): string {
+  return iso(committedAt - (uncertaintyMs ?? 0));
 }
 
 /** The pages of a moment in ascending order, without the lock page; each segment is checked whole. */

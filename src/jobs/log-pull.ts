@@ -17,6 +17,7 @@ import { parsePageCursor } from "../model/parse-page-cursor.ts";
 import { parseSegment, type SegmentPlace } from "../model/parse-segment-note.ts";
 import { FIRST_CAPTURE, type PageEvent, type PageSource } from "../source/pages.ts";
 import { pageSource } from "../source/probe.ts";
+import type { Translated } from "../source/server-clock.ts";
 import { sourceOf } from "../source/server.ts";
 import { unsigned } from "../store/document.ts";
 import { abandonUpload } from "../store/multipart.ts";
@@ -25,7 +26,7 @@ import { listKeys } from "../store/list.ts";
 import { noteKey, parseSegmentKey, spillPrefix } from "../store/segment-keys.ts";
 import { type SegmentNote, segmentsAfter } from "../store/segments.ts";
 import { COSTS, inTurn } from "./memory.ts";
-import { type Base, LogWriter } from "./log-writer.ts";
+import { type Base, type Dated, LogWriter } from "./log-writer.ts";
 import { skipLockPage } from "./page-stream.ts";
 
 /** Why a lineage ends that cannot be gone on in. */
@@ -109,6 +110,9 @@ async function copiedAtOnce(
   writer: LogWriter,
   held?: () => void,
 ): Promise<boolean> {
+  const begun = deps.now();
+  /** When the source was last asked and had nothing of what comes now; null for a base. */
+  let since: number | null = writer.lineage?.checkedAt ?? begun;
   const events = pull[Symbol.asyncIterator]();
   let release = held;
   let base: Base | undefined;
@@ -125,24 +129,40 @@ async function copiedAtOnce(
       if (event.kind === "base") {
         await writer.breakOff();
         pageSize = event.pageSize;
-        base = { why: event.why, pageSize, at: deps.now() };
+        base = { why: event.why, pageSize, ...dateCommit(null, begun, deps.now()) };
+        since = null;
         if (event.ascending) {
           const { pages, end } = untilCommit(events, pageSize);
           await writer.beginFrom(base, event.pageCount, pages, end);
           base = undefined;
+          since = begun;
         }
       } else if (event.kind === "pages") await writer.add(event.pages, pageSize!);
       else {
-        // Where the server does not tell, a commit is as old as its discovery.
-        const at = Math.min(event.at ?? Infinity, deps.now());
-        await writer.commit({ ...event, at }, base && { ...base, at });
+        // What a base holds may be older than the last look at another history.
+        const dated = dateCommit(event.at, since ?? (event.at ? -Infinity : begun), deps.now());
+        await writer.commit({ ...event, ...dated }, base && { ...base, ...dated });
         base = undefined;
+        since ??= begun;
       }
     }
   } finally {
     release?.();
     await events.return?.();
   }
+}
+
+/**
+ * When a commit was made that was not there at `since` and was found at `found`, both ms by the Worker's
+ * clock: the latest moment that is possible, and by how much it may have been earlier. What the server's
+ * clock says counts, unless it contradicts that.
+ */
+export function dateCommit(told: Translated | null, since: number, found: number): Dated {
+  const believed = told !== null && told.latest > since ? told : null;
+  const at = Math.min(believed?.latest ?? found, found);
+  const earliest = Math.max(believed?.earliest ?? since, since);
+  const uncertainty = Math.max(0, at - earliest);
+  return { at, uncertainty, clockOffset: believed?.offset ?? null };
 }
 
 /** The pages of events up to their commit, which `end` gives afterwards. */

@@ -27,21 +27,30 @@ const LIMITS = { holdBytes: 12 * 1024 * 1024, segmentBytes: 6 * 1024 * 1024 };
 /** Read at a time from each of several objects that are merged. */
 const SPILL_SPAN = 256 * 1024;
 
-/** A commit, as it goes into the log. */
-export interface Commit {
-  pageCount: number;
-  /** ms */
+/** When a commit was made. */
+export interface Dated {
+  /** The latest moment that is possible, ms by the Worker's clock: no earlier one is given its state. */
   at: number;
+  /** By how many ms it may have been earlier; null where that is not known. */
+  uncertainty: number | null;
+  /** How far the server's clock was ahead, ms; null where its time was not used. */
+  clockOffset: number | null;
+}
+
+/** What is written at the head of a segment, and what the catalog keeps besides. */
+type SegmentHeader = LtxHeader & Omit<Dated, "at">;
+
+/** A commit, as it goes into the log. */
+export interface Commit extends Dated {
+  pageCount: number;
   commits: number;
   cursor: PageCursor;
 }
 
 /** A whole database that starts a lineage. */
-export interface Base {
+export interface Base extends Dated {
   why: string;
   pageSize: number;
-  /** ms */
-  at: number;
   /** Until when it is known to have stayed so, ms; else it is known of `at` only. */
   checkedAt?: number;
 }
@@ -96,9 +105,13 @@ export class LogWriter {
     end: () => { cursor: PageCursor },
   ): Promise<void> {
     const { pageSize } = base;
-    const at = this.#notBefore(base.at);
+    const dated = this.#notBefore(base);
+    const { at } = dated;
     const id = `${stamp(this.#context.deps.now())}-${randomId(this.#context.deps)}`;
-    const header = { pageSize, commit: pageCount, minTxid: 1, maxTxid: 1, timestamp: at };
+    const header = {
+      ...{ pageSize, commit: pageCount, minTxid: 1, maxTxid: 1, timestamp: at },
+      ...{ uncertainty: dated.uncertainty, clockOffset: dated.clockOffset },
+    };
     const enter = async (segment: Segment) => {
       const lineage: Lineage = {
         id,
@@ -142,7 +155,7 @@ export class LogWriter {
     const { pageSize } = this.#lineage!;
     this.#pending = {
       ...commit,
-      at: Math.max(this.#notBefore(commit.at), before?.at ?? 0),
+      ...laterOf(this.#notBefore(commit), before?.at ?? 0),
       commits: commit.commits + (before?.commits ?? 0),
     };
     const committedBytes = this.#buffer.committedPages * pageSize;
@@ -154,8 +167,8 @@ export class LogWriter {
    * What is found now was not there when the log was last checked, whatever the server's clock says:
    * the moments that the log has been asked for until then stay what they were.
    */
-  #notBefore(at: number): number {
-    return Math.max(at, (this.#lineage?.checkedAt ?? -1) + 1);
+  #notBefore(dated: Dated): Dated {
+    return laterOf(dated, (this.#lineage?.checkedAt ?? -1) + 1);
   }
 
   /** Nothing more comes: what is complete is written, what is not is dropped. */
@@ -168,12 +181,14 @@ export class LogWriter {
     const commit = this.#pending;
     if (commit === undefined) return;
     const { id, txid, pageSize, pageCount } = this.#lineage!;
-    const header: LtxHeader = {
+    const header: SegmentHeader = {
       pageSize,
       commit: commit.pageCount,
       minTxid: txid + 1,
       maxTxid: txid + commit.commits,
       timestamp: commit.at,
+      uncertainty: commit.uncertainty,
+      clockOffset: commit.clockOffset,
     };
     const pages = withoutGap(
       this.#takeMerged(commit.pageCount, pageSize),
@@ -240,7 +255,7 @@ export class LogWriter {
   /** At once, with a note beside it from which the log goes on if nobody lives to enter it. */
   async #writeSmall(
     lineage: string,
-    header: LtxHeader,
+    header: SegmentHeader,
     pages: AsyncIterable<readonly Page[]>,
     cursor: PageCursor,
     enter: (segment: Segment) => Promise<void>,
@@ -277,7 +292,7 @@ interface SegmentPlace {
 export async function writeLargeSegment(
   { catalog, bucket, deps }: Context,
   { database, lineage, level, cursor }: SegmentPlace,
-  header: LtxHeader,
+  header: SegmentHeader,
   pages: AsyncIterable<readonly Page[]>,
   enter: (segment: Segment) => Promise<void>,
 ): Promise<void> {
@@ -304,13 +319,22 @@ function rowOf(
   database: string,
   lineage: string,
   level: number,
-  header: LtxHeader,
+  header: SegmentHeader,
   count: { pages: number; bytes: number },
   createdAt: number,
 ): Segment {
-  const { minTxid, maxTxid, timestamp: at, commit: pageCount } = header;
+  const { minTxid, maxTxid, timestamp: at, commit: pageCount, uncertainty, clockOffset } = header;
   const key = segmentKey({ database, lineage, level, minTxid, maxTxid });
-  return { key, lineage, database, level, minTxid, maxTxid, at, pageCount, createdAt, ...count };
+  const name = { key, lineage, database, level, minTxid, maxTxid };
+  return { ...name, at, uncertainty, clockOffset, pageCount, createdAt, ...count };
+}
+
+/** The same commit, dated `least` at the earliest; what it is moved by adds to what is uncertain. */
+function laterOf(dated: Dated, least: number): Dated {
+  const { at, uncertainty, clockOffset } = dated;
+  if (at >= least) return { at, uncertainty, clockOffset };
+  const more = uncertainty === null ? null : uncertainty + least - at;
+  return { at: least, uncertainty: more, clockOffset };
 }
 
 /** A stored segment's pages, checked to the last byte. */

@@ -146,8 +146,11 @@ async function rowOf(bucket: GuardedBucket, object: Stored): Promise<Segment> {
   if (minTxid !== name.minTxid || maxTxid !== name.maxTxid)
     throw new NightjarError("OBJECT_CORRUPT", `${key} is not the segment that its key names.`);
   const { pages } = await readSegmentIndex(bucket, { key, bytes });
-  return { ...name, key, at, pageCount, pages, bytes, createdAt: uploaded };
+  return { ...name, ...undated, key, at, pageCount, pages, bytes, createdAt: uploaded };
 }
+
+/** What only a note tells of a segment, and older ones do not. */
+const undated = { uncertainty: null, clockOffset: null };
 
 /** The newest transaction that the segments reach without a gap; undefined without a base. */
 function reach(found: readonly Found[]): number | undefined {

@@ -12,6 +12,7 @@ import { ask } from "../target/ask.ts";
 import { inspectTarget, type TargetState } from "../target/inspect.ts";
 import type { Plan, PlannedTable, SubjectView, Way } from "../restore-report.ts";
 import { erasuresAt, erasuresOfBackup } from "./erasures.ts";
+import { earliestOf } from "./log-moment.ts";
 import { lossOf, nameOf, type Subject, tablesOf, viewOf } from "./restore-subject.ts";
 import { resolveTarget, type Target, type TargetName } from "./restore-target.ts";
 import { refuseEncrypted, storedPages } from "./stored.ts";
@@ -63,7 +64,7 @@ export async function planRestore(
   const erasures =
     "manifest" in subject
       ? await erasuresOfBackup(context, subject.manifest)
-      : await erasuresAt(context, view.database, view.asOf);
+      : await erasuresAt(context, view.database, earliestOf(subject.moment));
   const state = await inspectTarget(target.server, context.deps);
   const standing = state.marker ? "incomplete" : state.objects.length > 0 ? "in use" : "empty";
   const drops = request.overwrite || state.marker ? dropsOf(state) : [];

@@ -32,7 +32,12 @@ export interface NotedSegment {
   pages: number;
   bytes: number;
   createdAt: number;
+  /** Notes of older versions lack these two. */
+  uncertainty: number | null;
+  clockOffset: number | null;
 }
+
+const UNDATED = { uncertainty: null, clockOffset: null };
 
 /** What the key of a segment says of it. */
 export type SegmentPlace = Pick<
@@ -48,7 +53,7 @@ export type SegmentPlace = Pick<
 export function parseSegment(json: string, place: SegmentPlace): NotedSegment {
   const noted = parseDocument<NotedSegment>("a segment's note", place.key, json, segment);
   refuseOther(noted, place);
-  return noted;
+  return { ...UNDATED, ...noted };
 }
 
 /** The note of a segment that was written by parts, in an object of its own. */
@@ -72,7 +77,7 @@ const document = v.looseObject({
 export function parseSegmentDocument(json: string, place: SegmentPlace): SegmentDocument {
   const noted = parseDocument<SegmentDocument>("a segment's note", place.key, json, document);
   refuseOther(noted.segment, place);
-  return noted;
+  return { ...noted, segment: { ...UNDATED, ...noted.segment } };
 }
 
 function refuseOther(noted: NotedSegment, place: SegmentPlace): void {

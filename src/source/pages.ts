@@ -1,5 +1,6 @@
 import type { Page } from "../format/page.ts";
 import type { PageCursor } from "../manifest.ts";
+import type { Translated } from "./server-clock.ts";
 
 /** A row of sqlite_schema, as the server tells it. */
 export interface SchemaRow {
@@ -34,8 +35,8 @@ export type PageEvent =
   | {
       kind: "commit";
       pageCount: number;
-      /** When it was committed, ms since the epoch, where the server tells. */
-      at: number | null;
+      /** When it was committed, by the Worker's clock, where the server tells. */
+      at: Translated | null;
       /** Transactions since the last commit event, where they can be counted; else 1. */
       commits: number;
       cursor: PageCursor;

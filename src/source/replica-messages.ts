@@ -22,7 +22,7 @@ export interface Frame {
   pgno: number;
   /** Pages of the database after the transaction that this frame completes; 0 within one. */
   sizeAfter: number;
-  /** When it was committed, ms since the epoch, where the server still knows. */
+  /** When it was committed by the server's clock, ms since the epoch, where it still knows. */
   at: number | null;
   /** A view of the message. */
   page: Uint8Array;

@@ -17,6 +17,7 @@ import {
   type Hello,
   REPLICA_PAGE_SIZE,
 } from "./replica-messages.ts";
+import { ServerClock } from "./server-clock.ts";
 import type { Source } from "./server.ts";
 
 const SERVICE = "wal_log.ReplicationLog";
@@ -66,10 +67,11 @@ class ReplicaPull {
   /** Whether the server has yet to show the frame that `#at` names, which an earlier pull read. */
   #unconfirmed = false;
   #commits = 0;
+  readonly #clock = new ServerClock();
 
   constructor(source: Source, deps: Deps, withImage: boolean) {
     this.#source = source;
-    this.#deps = deps;
+    this.#deps = this.#clock.watch(deps);
     this.#withImage = withImage;
   }
 
@@ -273,9 +275,16 @@ class ReplicaPull {
     if (newest >= atLeast) yield this.#commit(last.sizeAfter, last.at, newest, null);
   }
 
-  #commit(pageCount: number, at: number | null, frame: number, checksum: bigint | null): PageEvent {
+  /** @param told when the transaction was committed by the server's clock, ms, where it tells */
+  #commit(
+    pageCount: number,
+    told: number | null,
+    frame: number,
+    checksum: bigint | null,
+  ): PageEvent {
     const commits = this.#commits;
     this.#commits = 0;
+    const at = told === null ? null : this.#clock.translate(told);
     return { kind: "commit", pageCount, at, commits, cursor: this.#cursor(frame, checksum, frame) };
   }
 

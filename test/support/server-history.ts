@@ -26,9 +26,10 @@ export class ServerHistory {
     this.#chance = chance;
   }
 
+  /** A history of its own: where only a file was exchanged, the server's log goes on telling another one. */
   async begin(): Promise<void> {
+    await this.change({ signal: "SIGTERM", from: "fresh" });
     await this.client.executeMultiple(`
-      PRAGMA foreign_keys = OFF; DROP TABLE IF EXISTS items; DROP TABLE IF EXISTS other;
       CREATE TABLE items (id INTEGER PRIMARY KEY, pad TEXT); CREATE INDEX by_pad ON items (pad);
       WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 40)
       INSERT INTO items SELECT i, hex(randomblob(60)) FROM n;
@@ -62,7 +63,6 @@ export class ServerHistory {
       `CREATE TABLE IF NOT EXISTS extra${id % 3} (a, b); INSERT INTO extra${id % 3} VALUES (1, randomblob(${id * 100}))`,
       `DROP TABLE IF EXISTS extra${id % 3}`,
       `UPDATE items SET pad = hex(randomblob(50))`,
-      "VACUUM",
       // Enough that a log of one megabyte is compacted.
       `INSERT INTO items (pad) SELECT hex(randomblob(2000)) FROM items, (SELECT 1 UNION SELECT 2) LIMIT 120;
        DELETE FROM items WHERE id > 200`,
@@ -85,16 +85,16 @@ export class ServerHistory {
   }
 }
 
-/** Where the newest backup of a database differs from what its server holds now: numbers of pages. */
-export async function differences(
-  { catalog, bucket }: Context,
-  name: string,
-  client: Client,
-): Promise<number[]> {
+/** The file that the newest backup of a database holds. */
+export async function newestFile({ catalog, bucket }: Context, name: string): Promise<Uint8Array> {
   const { manifest } = (await newestBackup(catalog, name))!;
   const chunks: Uint8Array[] = [];
   for await (const chunk of readSnapshotFile(bucket, manifest)) chunks.push(chunk.slice());
-  const stored = concat(chunks, manifest.raw.bytes);
+  return concat(chunks, manifest.raw.bytes);
+}
+
+/** Where a stored database differs from what its server holds now: numbers of pages. */
+export async function differences(stored: Uint8Array, client: Client): Promise<number[]> {
   const now = await databaseBytes(client as never);
   const differing: number[] = stored.length === now.length ? [] : [0];
   const journal = now.subarray(18, 20);

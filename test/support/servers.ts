@@ -37,10 +37,14 @@ declare module "vitest" {
     mortal: { url: string; control: string };
     /** Another one, whose data folder is put back; it compacts its log at every megabyte. */
     rolledBack: { url: string; control: string };
+    /** How many random histories a test goes through (TRIALS, or a few), and the first seed (SEED). */
+    histories: { count: number; seed: number };
     /** Objects as Nightjar 0.1 wrote them, by key: bytes in base64, and what R2 keeps beside them. */
     golden: Record<string, { base64: string; customMetadata: Record<string, string> }>;
     /** A real libSQL server with everything that is hard to carry over: see fidelity.ts. */
     fidelity: string;
+    /** Databases of Turso's own engine, in base64: see test/golden/turso-0.6.0. */
+    turso: { mvcc: string; encrypted: string };
     /** An empty libSQL server, for the one test that fills it. */
     empty: string;
     /** A bucket behind an S3 endpoint that checks signatures. */
@@ -84,11 +88,18 @@ export default async function setup(project: TestProject): Promise<() => Promise
   project.provide("guarded", { url: guarded.url, token });
   project.provide("mortal", { url: mortal.url, control: mortal.control });
   project.provide("rolledBack", { url: rolledBack.url, control: rolledBack.control });
+  const { TRIALS = 3, SEED = 22_000 } = process.env;
+  project.provide("histories", { count: Number(TRIALS), seed: Number(SEED) });
   project.provide("fidelity", fidelity.url);
   project.provide("empty", empty.url);
   project.provide("sync", sync.url);
   project.provide("s3", { endpoint: s3.endpoint, keys: s3.keys });
   project.provide("golden", await readGolden());
+  const turso = join(import.meta.dirname, "../golden/turso-0.6.0");
+  project.provide("turso", {
+    mvcc: await readFile(join(turso, "mvcc.db"), "base64"),
+    encrypted: await readFile(join(turso, "encrypted.db"), "base64"),
+  });
   return async () => {
     const servers = [
       faults,

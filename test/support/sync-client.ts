@@ -31,6 +31,14 @@ export class StandInDatabase {
     await this.#control(`checkpoint${keep === "keep" ? "" : "?keep=no"}`);
   }
 
+  async save(): Promise<void> {
+    await this.#control("save");
+  }
+
+  async putBack(): Promise<void> {
+    await this.#control("put-back");
+  }
+
   async fault(...faults: SyncFault[]): Promise<void> {
     await this.#control("fault", JSON.stringify(faults));
   }

@@ -11,6 +11,8 @@ import { WalDatabase } from "./wal-database.ts";
  *     GET  /<name>/info, /export/G, /sync/G/from/to     the protocol
  *     POST /<name>/-/exec        runs the body's SQL, as one or more transactions
  *     POST /<name>/-/checkpoint  starts the next generation; `?keep=no` forgets the old ones' frames
+ *     POST /<name>/-/save        keeps a copy of everything
+ *     POST /<name>/-/put-back    puts that copy in the place of what happened since
  *     POST /<name>/-/fault       the body names the next fault: see sync-faults.ts
  *     GET  /<name>/-/image       the database as it is now
  *     GET  /<name>/-/log         the protocol's requests so far, with their tokens
@@ -73,6 +75,8 @@ class Served {
     if (path === "exec") this.database.exec(body);
     else if (path.startsWith("checkpoint"))
       this.database.checkpoint({ keep: !path.endsWith("?keep=no") });
+    else if (path === "save") this.database.save();
+    else if (path === "put-back") this.database.putBack();
     else if (path === "fault") this.#faults.set(JSON.parse(body));
     else if (path === "image") return this.database.image();
     else if (path === "log") return JSON.stringify(this.#log);

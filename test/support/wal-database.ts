@@ -1,4 +1,4 @@
-import { copyFileSync, existsSync, readFileSync, rmSync } from "node:fs";
+import { copyFileSync, existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 
@@ -18,18 +18,44 @@ interface Generation {
 /** A real SQLite database whose WAL is cut into generations by checkpoints. */
 export class WalDatabase {
   readonly #path: string;
-  readonly #db: DatabaseSync;
-  readonly #past: Generation[] = [];
+  #db: DatabaseSync;
+  #past: Generation[] = [];
   #start: Buffer;
+  #saved: { past: Generation[]; start: Buffer; file: Buffer; wal: Buffer } | undefined;
 
   constructor(dir: string, name: string) {
     this.#path = join(dir, `${name}.db`);
-    this.#db = new DatabaseSync(this.#path, { allowExtension: false });
-    // The small cache makes large transactions write frames before they commit, as they do in earnest.
-    this.#db.exec(
-      "PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 0; PRAGMA cache_size = 20",
-    );
+    this.#db = this.#open();
     this.#start = readFileSync(this.#path);
+  }
+
+  #open(): DatabaseSync {
+    const db = new DatabaseSync(this.#path, { allowExtension: false });
+    // The small cache makes large transactions write frames before they commit, as they do in earnest.
+    db.exec("PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 0; PRAGMA cache_size = 20");
+    return db;
+  }
+
+  /** Keep a copy of everything, for `putBack`. */
+  save(): void {
+    const wal = `${this.#path}-wal`;
+    this.#saved = {
+      past: [...this.#past],
+      start: this.#start,
+      file: readFileSync(this.#path),
+      wal: existsSync(wal) ? readFileSync(wal) : Buffer.alloc(0),
+    };
+  }
+
+  /** The copy takes the place of what happened since: generations and frames count on from there. */
+  putBack(): void {
+    const { past, start, file, wal } = this.#saved!;
+    this.#db.close();
+    for (const suffix of ["-wal", "-shm"]) rmSync(this.#path + suffix, { force: true });
+    writeFileSync(this.#path, file);
+    if (wal.length > 0) writeFileSync(`${this.#path}-wal`, wal);
+    [this.#past, this.#start] = [[...past], start];
+    this.#db = this.#open();
   }
 
   /** The current generation; the first is 1. */

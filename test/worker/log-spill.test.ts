@@ -12,7 +12,7 @@ const { BUCKET } = env as unknown as { BUCKET: R2Bucket };
 const PAGE_SIZE = 512;
 /** Of 20 pages in memory. */
 const LIMITS = { holdBytes: 20 * PAGE_SIZE, segmentBytes: 10 * PAGE_SIZE };
-const BASE = { why: "a test", pageSize: PAGE_SIZE, at: 1 };
+const BASE = { why: "a test", pageSize: PAGE_SIZE, at: 1, uncertainty: null, clockOffset: null };
 
 beforeAll(() => {
   vi.spyOn(console, "info").mockImplementation(() => {});
@@ -54,7 +54,8 @@ class Model {
 
   async commit(pageCount: number, isBase = false): Promise<void> {
     const cursor = { protocol: "dbpage" } as const;
-    const commit = { pageCount, at: 1, commits: 1, cursor };
+    const dated = { at: 1, uncertainty: null, clockOffset: null };
+    const commit = { pageCount, ...dated, commits: 1, cursor };
     await this.writer.commit(commit, isBase ? BASE : undefined);
     for (const pgno of this.pages.keys()) if (pgno > pageCount) this.pages.delete(pgno);
   }

@@ -7,6 +7,7 @@ import { type Digest, digestIn, saveVerified } from "../download.ts";
 import { asOfWords } from "../as-of.ts";
 import { CliError, EXIT } from "../exit.ts";
 import { findBackup, makeLink } from "../link.ts";
+import { uncertainty } from "../moment.ts";
 import { identityFile } from "../identity.ts";
 import { print, printJson, size } from "../output.ts";
 import { restoreToFile } from "../restore-file.ts";
@@ -56,16 +57,17 @@ export default defineCommand({
         },
         output,
       );
-    const { asOf, takenAt, backup: taken } = found;
+    const { asOf, takenAt, uncertaintyMs, backup: taken } = found;
     if (taken !== undefined) printWarnings(taken);
     const { bytes, erasures = 0 } =
       "sealed" in found
         ? await saveDecrypted(client, found.sealed, format, args.identity, file, args.json, force)
         : { bytes: await saveVerified(found.url, found.digest, file, args.json, force) };
-    if (args.json) printJson({ file, bytes, asOf, takenAt });
+    const dated = { takenAt, ...(at !== undefined && { uncertaintyMs }) };
+    if (args.json) printJson({ file, bytes, asOf, ...dated });
     else {
       const without = erasures === 0 ? "" : ", without the rows that were erased since";
-      print(`${file}: ${size(bytes)}, ${asOfWords(found)}${without}.`);
+      print(`${file}: ${size(bytes)}, ${asOfWords(found)}${uncertainty(found)}${without}.`);
     }
   },
 });
@@ -74,6 +76,7 @@ export default defineCommand({
 type Wanted = {
   readonly asOf: string;
   readonly takenAt: string | null;
+  readonly uncertaintyMs?: number | null;
   readonly backup?: Warned;
 } & ({ readonly url: string; readonly digest: Digest | undefined } | { readonly sealed: Sealed });
 
@@ -115,5 +118,6 @@ async function find(
       json: { at, format, expiresIn: "1h" },
     }),
   );
-  return { url: link.url, digest: undefined, takenAt: null, asOf: link.moment.committedAt };
+  const { committedAt: asOf, uncertaintyMs } = link.moment;
+  return { url: link.url, digest: undefined, takenAt: null, asOf, uncertaintyMs };
 }

@@ -3,7 +3,8 @@ import { backup, database, json } from "../args.ts";
 import { apiClient, bodyOf, type Client, connection } from "../client.ts";
 import { CliError, EXIT } from "../exit.ts";
 import { findBackup } from "../link.ts";
-import { printJson, printTable } from "../output.ts";
+import { uncertainty } from "../moment.ts";
+import { printAside, printJson, printTable } from "../output.ts";
 import { printWarnings } from "../warnings.ts";
 
 export default defineCommand({
@@ -20,16 +21,28 @@ export default defineCommand({
     const { database: db, sql, at } = args;
     if (at !== undefined && args.backup !== "latest")
       throw new CliError(EXIT.usage, "--at and --backup exclude each other.");
-    const answer =
-      at === undefined
-        ? await askBackup(client, db, args.backup, sql)
-        : await bodyOf(
-            client.v1.databases[":db"].query.$post({ param: { db }, json: { sql, args: [], at } }),
-          );
-    if (args.json) printJson(answer);
-    else printTable([answer.columns.map(shown), ...answer.rows.map((row) => row.map(shown))]);
+    if (at === undefined) {
+      show(await askBackup(client, db, args.backup, sql), args.json);
+      return;
+    }
+    const answer = await bodyOf(
+      client.v1.databases[":db"].query.$post({ param: { db }, json: { sql, args: [], at } }),
+    );
+    show(answer, args.json);
+    const { moment } = answer;
+    if (!args.json) printAside(`As of ${moment.committedAt}${uncertainty(moment)}.`);
   },
 });
+
+interface Answer {
+  readonly columns: readonly string[];
+  readonly rows: readonly (readonly unknown[])[];
+}
+
+function show(answer: Answer, asJson: boolean): void {
+  if (asJson) printJson(answer);
+  else printTable([answer.columns.map(shown), ...answer.rows.map((row) => row.map(shown))]);
+}
 
 async function askBackup(client: Client, db: string, wanted: string, sql: string) {
   const found = await findBackup(client, db, wanted);

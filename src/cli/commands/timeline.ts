@@ -25,9 +25,10 @@ export default defineCommand({
     const { window, changes } = timeline;
     print(`Any moment from ${window.from} to ${window.to}.`);
     printTable([
-      ["at", "commits", "pages", "stored", ""],
-      ...changes.map(({ at, commits, pages, bytes, whole }) => [
+      ["at", "or before", "commits", "pages", "stored", ""],
+      ...changes.map(({ at, uncertaintyMs, commits, pages, bytes, whole }) => [
         at,
+        uncertaintyMs === null ? "?" : `${uncertaintyMs / 1000} s`,
         String(commits),
         String(pages),
         size(bytes),

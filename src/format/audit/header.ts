@@ -33,6 +33,11 @@ const CELLS = FILE_HEADER + 3;
  * @returns the header, or what is wrong with it, as the end of a sentence
  */
 export function auditHeader(page: Uint8Array, size: DatabaseSize): AuditHeader | string {
+  const [write, read, reserved, ...fractions] = page.subarray(18, 24);
+  if (!isVersion(write!) || !isVersion(read!))
+    return `the header's journal versions are ${write} and ${read}, not 1 or 2`;
+  if (fractions.join() !== "64,32,32")
+    return `the header's payload fractions are ${fractions.join(", ")}, not 64, 32, 32`;
   const pageCount = pagesBy(page, size);
   if (pageCount === undefined)
     return `the header is none of an SQLite database with pages of ${size.pageSize} bytes`;
@@ -40,13 +45,8 @@ export function auditHeader(page: Uint8Array, size: DatabaseSize): AuditHeader |
     return `the header tells of ${pageCount} pages, not of ${size.pageCount}`;
 
   const view = new DataView(page.buffer, page.byteOffset, page.length);
-  const [write, read, reserved, ...fractions] = page.subarray(18, 24);
-  if (!isVersion(write!) || !isVersion(read!))
-    return `the header's journal versions are ${write} and ${read}, not 1 or 2`;
   if (size.pageSize - reserved! < LEAST_USABLE)
     return `the header reserves ${reserved} bytes of each page, more than SQLite can spare`;
-  if (fractions.join() !== "64,32,32")
-    return `the header's payload fractions are ${fractions.join(", ")}, not 64, 32, 32`;
 
   const empty = !isInterior(page[FILE_HEADER]!) && view.getUint16(CELLS) === 0;
   const formatProblem =

@@ -1,0 +1,2 @@
+ALTER TABLE `segments` ADD `uncertainty` integer;--> statement-breakpoint
+ALTER TABLE `segments` ADD `clock_offset` integer;
