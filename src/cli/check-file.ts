@@ -8,6 +8,8 @@ import { isRandomRowid, isVectorIndex } from "../format/libsql-schema.ts";
 import { encode } from "../format/bytes.ts";
 import { startOf } from "../format/dump-statement.ts";
 import { schemaFault, type SchemaType } from "../format/schema-statement.ts";
+import { lowerName } from "../format/selection.ts";
+import { readSqlHead } from "../format/sql-head.ts";
 import { CliError, EXIT } from "./exit.ts";
 import { openGuarded } from "./guarded-database.ts";
 import type { Found, RestoreOptions } from "./restore-options.ts";
@@ -25,6 +27,7 @@ export interface Checked {
  * Let SQLite check a restored file, with `verify` to the last index entry and row. Rows that break a rule
  * of their own schema, as they did at the source, and what this SQLite lacks are notes.
  *
+ * @param leftOut statements that only libSQL can run, which the file was made without
  * @throws CliError `failed` when SQLite finds it damaged, or a table has not the rows that it should have;
  *   with the code `SOURCE_MVCC`, `SOURCE_ENCRYPTED` or `PAGES_INVALID` for a file that is not SQLite's
  */
@@ -32,6 +35,7 @@ export async function checkFile(
   file: string,
   found: Found,
   options: RestoreOptions,
+  leftOut: readonly string[] = [],
 ): Promise<Checked> {
   refuseForeign(file);
   const database = openGuarded(file, "read");
@@ -64,7 +68,9 @@ export async function checkFile(
         words: "SQLite finds it sound.",
         notes: [...notes, ...faulty],
       };
-    const rows = options.schemaOnly ? 0 : countRows(database, found, options);
+    const rows = options.schemaOnly
+      ? 0
+      : countRows(database, found, options, vectorTables(leftOut));
     return {
       integrity: "ok",
       rows,
@@ -137,10 +143,20 @@ function readSchema(database: DatabaseSync): SchemaText[] {
     }));
 }
 
+/** The tables, in lower case, in which libSQL keeps vector indexes that were left out. */
+function vectorTables(leftOut: readonly string[]): Set<string> {
+  const indexes = leftOut
+    .map((sql) => readSqlHead(encode(sql)))
+    .filter(({ does }) => does === "create-index");
+  const names = indexes.map(({ name }) => lowerName(`${name}_shadow`));
+  return new Set(names.length === 0 ? [] : [...names, "libsql_vector_meta_shadow"]);
+}
+
 function countRows(
   database: DatabaseSync,
   { tables, erasures }: Found,
   options: RestoreOptions,
+  absent: ReadonlySet<string>,
 ): number {
   const fewer = new Set(erasures.map(({ table }) => table.toLowerCase()));
   const chosen = options.tables?.map((name) => name.toLowerCase());
@@ -154,7 +170,7 @@ function countRows(
       .map(({ name }) => ({ name: String(name), rows: undefined }));
   let total = 0;
   for (const { name, rows } of counted) {
-    if (rows === null || isOwn(name)) continue;
+    if (rows === null || isOwn(name) || absent.has(lowerName(name))) continue;
     if (chosen !== undefined && !chosen.includes(name.toLowerCase())) continue;
     const quoted = `"${name.replaceAll('"', '""')}"`;
     const found = Number(

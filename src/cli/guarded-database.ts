@@ -16,7 +16,8 @@ const READING = new Set([
 ]);
 /** Pragmas that a backup's SQL and its reading need. */
 const SETTING = new Set([
-  ...["application_id", "foreign_keys", "journal_mode", "synchronous", "temp_store"],
+  ...["application_id", "foreign_keys", "ignore_check_constraints", "journal_mode"],
+  ...["synchronous", "temp_store"],
   ...["trusted_schema", "user_version", "writable_schema"],
 ]);
 

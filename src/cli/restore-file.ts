@@ -57,7 +57,7 @@ export async function restoreToFile(
     [made, `${made}.sql`, ...BESIDE.map((suffix) => made + suffix)],
     async () => {
       const leftOut = await make(found, options, selection, made, file);
-      const checked = await checkFile(made, found, options);
+      const checked = await checkFile(made, found, options, leftOut);
       const kept = aside === null ? null : await setAside(file, aside);
       await nameFile(made, file, there);
       const bytes = (await lstat(file)).size;

@@ -5,6 +5,9 @@ import { END, tokenReader } from "./sql-tokens.ts";
 
 const KEPT_PRAGMAS = new Set(["user_version", "application_id"]);
 
+/** They are set around what breaks a rule, and reset after it. */
+const RULE_PRAGMAS = new Set(["ignore_check_constraints", "writable_schema"]);
+
 /**
  * Goes through the statements of a whole database's SQL, of a server's dump or of Nightjar's own, and
  * gives those that bring back what is selected. Only Nightjar's own SQL has virtual tables as
@@ -41,12 +44,20 @@ export class SqlSelector {
         case "insert":
         case "delete":
           return rows && selects(this.#selection, this.#owner(lowerName(table)));
+        case "update":
+          return rows && selects(this.#selection, table);
         case "other":
-          return verb === "PRAGMA" && KEPT_PRAGMAS.has(name) && schema && tables === undefined;
+          if (verb !== "PRAGMA") return false;
+          return (
+            RULE_PRAGMAS.has(name) || (KEPT_PRAGMAS.has(name) && schema && tables === undefined)
+          );
       }
     };
     if (rows && does === "insert" && lowerName(table) === "sqlite_sequence")
       return this.#counters(statement);
+    // A table's own text is given back after rows that its rules would refuse.
+    if (does === "update" && lowerName(table) === "sqlite_schema")
+      return schema && selects(this.#selection, lastText(statement)) ? statement : undefined;
     return !/^sqlite_/i.test(table) && wanted() ? statement : undefined;
   }
 
@@ -85,4 +96,13 @@ function countersIn(insert: string): [name: string, seq: string][] {
     sign = token.word === "-" ? "-" : "";
   }
   return rows;
+}
+
+/** The last text in quotes of a statement. */
+function lastText(statement: Uint8Array): string {
+  let last = "";
+  const next = tokenReader(decode(statement));
+  for (let token = next(); token !== END; token = next())
+    if (token.kind === "quoted") last = token.text;
+  return last;
 }

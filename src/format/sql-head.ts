@@ -11,6 +11,7 @@ export interface SqlHead {
     | "create-trigger"
     | "insert"
     | "delete"
+    | "update"
     /** PRAGMA, ANALYZE, DROP, and whatever else there is. */
     | "other"
     /** BEGIN, COMMIT and their like. */
@@ -58,6 +59,7 @@ function headOf(next: () => Token): SqlHead {
     while (token.word !== "INTO" && token.word !== "FROM" && token !== END) token = next();
     return head(verb === "DELETE" ? "delete" : "insert", next().text);
   }
+  if (verb === "UPDATE") return head("update", next().text);
   if (["BEGIN", "COMMIT", "END", "ROLLBACK", "SAVEPOINT", "RELEASE"].includes(verb))
     return head("transaction");
   if (verb !== "CREATE") return head("other", verb === "PRAGMA" ? next().text : "");
