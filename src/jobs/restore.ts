@@ -9,7 +9,7 @@ import { type Marker, markTarget, nameTables, readMarker, takeOver } from "../ta
 import { inspectTarget } from "../target/inspect.ts";
 import { Steps } from "../target/steps.ts";
 import { dropAll } from "../target/wipe.ts";
-import { atOnce, COSTS, inTurn } from "./memory.ts";
+import { COSTS, inTurn } from "./memory.ts";
 import { type Planned, whatOf } from "./restore-plan.ts";
 import { saveFirst } from "./restore-save.ts";
 import { compareTarget } from "./restore-verify.ts";
@@ -22,7 +22,7 @@ type Report = (progress: RestoreProgress) => Promise<void>;
  * target is marked incomplete; a restore into a target with that mark wipes it and starts anew.
  *
  * @param report told how far it has come; what it throws stops the restore
- * @throws NightjarError `OVERWRITE_UNSAVED`, `BUSY` and what marking the target throws: nothing was changed;
+ * @throws NightjarError `OVERWRITE_UNSAVED` and what marking the target throws: nothing was changed;
  *   `RESTORE_SUPERSEDED`: the target is another restore's; `RESTORE_INCOMPLETE`, `RESTORE_DIFFERS`: the target is marked incomplete; `RESTORE_UNVERIFIED`: it
  *   is written, but could not be compared
  */
@@ -32,12 +32,10 @@ export async function restore(
   report: Report,
 ): Promise<Restored> {
   const { deps } = context;
-  const { plan } = planned;
   const begun = deps.now();
   // The backup that is taken first waits for memory of its own: nothing is held meanwhile.
   const saved = await save(context, planned, report);
-  const hold = plan.saves ? inTurn : atOnce;
-  return hold(context, COSTS.restore, () => carryOut(context, planned, report, begun, saved));
+  return inTurn(context, COSTS.restore, () => carryOut(context, planned, report, begun, saved));
 }
 
 async function carryOut(
