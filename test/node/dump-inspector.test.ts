@@ -188,9 +188,10 @@ describe("an inserted row", () => {
       table: "t",
       columns: ["rowid", "a b", "c,)", "d", "e", "ä"],
       values: ["1", null, "-2.5e-7", "0aff", "it's", "a\nb\r"],
+      kinds: ["number", "null", "number", "blob", "text", "text"],
     });
     expect(insertedRow(`INSERT INTO "t (" VALUES(1);`)).toEqual({
-      ...{ table: "t (", columns: undefined, values: ["1"] },
+      ...{ table: "t (", columns: undefined, values: ["1"], kinds: ["number"] },
     });
     expect(insertedRow("INSERT INTO t VALUES(inf);")).toBeUndefined();
     expect(insertedRow("INSERT INTO t SELECT 1;")).toBeUndefined();

@@ -192,7 +192,9 @@ async function copyLog(database: string, folder: string): Promise<number[]> {
     const lineages = new Set<string>();
     const levels: number[] = [];
     for (const { key } of objects) {
-      const { lineage, level } = parseSegmentKey(key)!;
+      const name = parseSegmentKey(key);
+      if (name === undefined) continue; // the note of a large segment
+      const { lineage, level } = name;
       lineages.add(lineage);
       levels.push(level);
       const bytes = new Uint8Array(await (await env.BUCKET.get(key))!.arrayBuffer());

@@ -141,11 +141,14 @@ const SEGMENT = {
   ...{ lineage: LINEAGE, database: "golden", level: 0, minTxid: 2, maxTxid: 2 },
   key: `log/golden/${LINEAGE}/ltx/0/0000000000000002-0000000000000002.ltx`,
 };
-const NOTED = { ...SEGMENT, at: 1, pageCount: 2, pages: 1, bytes: 100, createdAt: 2 };
+const OLDER = { ...SEGMENT, at: 1, pageCount: 2, pages: 1, bytes: 100, createdAt: 2 };
+const NOTED = { ...OLDER, uncertainty: 5, clockOffset: -3 };
 
 describe("a segment's note", () => {
   it("is what its key says, or refused", () => {
     expect(parseSegment(JSON.stringify(NOTED), SEGMENT)).toEqual(NOTED);
+    const undated = { ...OLDER, uncertainty: null, clockOffset: null };
+    expect(parseSegment(JSON.stringify(OLDER), SEGMENT)).toEqual(undated);
     for (const change of [
       ...[{ maxTxid: 3 }, { minTxid: 1 }, { level: 9 }, { database: "other" }, { bytes: -1 }],
       ...[{ key: SEGMENT.key.replace("/0/", "/1/") }, { at: null }, { pageCount: 2 ** 40 }],

@@ -142,6 +142,7 @@ describe("a database's header", () => {
       pageSize: 4096,
       pageCount: 1,
       journal: "wal",
+      encoding: "UTF-8",
       userVersion: 0,
     });
     start.set([0xff, 0xff, 0xff, 0xfe], 60);
