@@ -27,7 +27,8 @@ export function changeRules(
   target: "sqlite" | "libsql",
 ): { loosen: string; restore: string } {
   if (target === "libsql") {
-    const loose = columns.filter(({ fixed }) => !fixed);
+    // ALTER COLUMN takes the first comma for the end of a definition, one inside of parentheses too.
+    const loose = columns.filter(({ fixed, text }) => !fixed && !text.includes(","));
     const alter = (column: ColumnDefinition, text: string) =>
       `ALTER TABLE ${quoteName(name)} ALTER COLUMN ${column.name} TO ${text};\n`;
     return {

@@ -30,7 +30,12 @@ export class WalDatabase {
   }
 
   #open(): DatabaseSync {
-    const db = new DatabaseSync(this.#path, { allowExtension: false });
+    const db = new DatabaseSync(this.#path, {
+      allowExtension: false,
+      // Tests write schemas as older and other tools have made them.
+      defensive: false,
+      enableDoubleQuotedStringLiterals: true,
+    });
     // The small cache makes large transactions write frames before they commit, as they do in earnest.
     db.exec("PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 0; PRAGMA cache_size = 20");
     return db;

@@ -55,7 +55,7 @@ describe("a schema row that is more than its statement", () => {
     expect(answer.status).toBe(422);
     expect(await answer.json()).toMatchObject({
       code: "SCHEMA_UNSAFE",
-      message: 'The view "v" cannot be written as SQL: it has more than one statement.',
+      detail: 'The view "v" cannot be written as SQL: it has more than one statement.',
     });
     const target = await PageDatabase.create();
     const restore = (body: object) =>

@@ -83,6 +83,7 @@ describe("a catalog that was lost", () => {
     const timeline = await apiOf(context).json("/v1/databases/shop/timeline");
     await loseCatalog();
     expect(await apiOf(context).json("/v1/databases/shop/backups")).toEqual({
+      configured: true,
       backups: [],
       next: null,
     });

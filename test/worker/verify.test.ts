@@ -110,7 +110,7 @@ describe("a verify", () => {
     const [before, { customMetadata }] = [await object.text(), object];
     await BUCKET.put(manifest.manifestKey, other, { customMetadata: { sha256 } });
     const { problem } = await prove(context, id, "verify");
-    expect(problem?.message).toMatch(/is not the manifest that the catalog has, from line \d+ on/);
+    expect(problem?.message).toMatch(/\.json was replaced since Nightjar wrote it/);
     await BUCKET.put(manifest.manifestKey, before, { customMetadata: customMetadata! });
   });
 
@@ -208,7 +208,7 @@ describe("a backup whose hashes are right", () => {
 it("a database with SQLite's own tables has the same number of rows wherever they are told", async () => {
   const counted = await PageDatabase.create(`
     CREATE TABLE a (id INTEGER PRIMARY KEY AUTOINCREMENT, b);
-    INSERT INTO a (b) VALUES (1), (2), (3); CREATE INDEX i ON a (b); ANALYZE`);
+    INSERT INTO a (b) VALUES (1), (2), (3); CREATE INDEX i ON a (b)`);
   const sources = {
     counted: counted.config,
     "counted-dump": { ...counted.config, capture: "dump" },
