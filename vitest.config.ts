@@ -36,6 +36,7 @@ export default defineConfig({
           globalSetup: "./test/support/servers.ts",
           setupFiles: "./test/support/migrate.ts",
           testTimeout: 120_000,
+          hookTimeout: 120_000,
         },
       },
     ],

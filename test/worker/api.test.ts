@@ -7,6 +7,7 @@ import { DAY, HOUR } from "../../src/plan/duration.ts";
 import { bytesOf } from "../support/bytes-of.ts";
 import { backUp, manualRun, testContext } from "../support/context.ts";
 import { failing } from "../support/failing.ts";
+import { putRotted } from "../support/rotted.ts";
 
 const SHOP = inject("shop");
 const { BUCKET } = env as unknown as { BUCKET: R2Bucket };
@@ -156,7 +157,11 @@ describe("lists", () => {
   });
 
   it("tell the unknown from the empty", async () => {
-    expect(await json("/v1/databases/hidden/backups")).toEqual({ backups: [], next: null });
+    expect(await json("/v1/databases/hidden/backups")).toEqual({
+      configured: true,
+      backups: [],
+      next: null,
+    });
     expect(await json("/v1/databases/nope/backups")).toMatchObject({ code: "DATABASE_NOT_FOUND" });
     expect(await json("/v1/databases/hidden/backups/latest")).toMatchObject({
       code: "BACKUP_NOT_FOUND",
@@ -251,7 +256,7 @@ describe("downloads", () => {
     const good = new Uint8Array(await (await BUCKET.get(key))!.arrayBuffer());
     const bad = good.slice();
     bad[Math.floor(bad.length / 2)]! ^= 4;
-    await BUCKET.put(key, bad);
+    await putRotted(key, bad);
     try {
       for (const { url } of links)
         await expect((await download(url)).arrayBuffer()).rejects.toThrow();
@@ -265,7 +270,7 @@ describe("downloads", () => {
         good.length - other.length - 8,
         true,
       );
-      await BUCKET.put(key, swapped);
+      await putRotted(key, swapped);
       for (const { url } of links)
         await expect((await download(url)).arrayBuffer()).rejects.toThrow();
       await BUCKET.put(key, good.slice(0, -1));
