@@ -43,7 +43,7 @@ function contextOf(env: Env): Context {
   return {
     config,
     catalog,
-    bucket: guardedBucket(env.BUCKET, catalog, config.signingKey),
+    bucket: guardedBucket(env.BUCKET, catalog, config.signingKey, config.formerSigningKeys),
     workflows: workflowsOf(env.BACKUP),
     proofs: proofsOf(env.PROOF),
     copies: copiesOf(env.COPIER),

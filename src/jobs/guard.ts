@@ -6,11 +6,16 @@ import { manifestText, sha256Of } from "../store/document.ts";
 import { guardBucket, type GuardedBucket, type KnownObject } from "../store/guarded-bucket.ts";
 import { ownKey, parseKey } from "../store/keys.ts";
 
-/** The bucket, held against what the catalog knows of each object. */
+/**
+ * The bucket, held against what the catalog knows of each object.
+ *
+ * @param formerKeys signing keys of before, whose MACs are believed too
+ */
 export function guardedBucket(
   bucket: R2Bucket,
   catalog: Catalog,
   signingKey: string,
+  formerKeys: readonly string[] = [],
 ): GuardedBucket {
   return guardBucket(
     bucket,
@@ -27,7 +32,7 @@ export function guardedBucket(
       record: (objects) => recordObjects(catalog, objects),
       forget: (keys) => forgetObjects(catalog, keys),
     },
-    macKeyOf(signingKey),
+    [macKeyOf(signingKey), ...formerKeys.map(macKeyOf)],
   );
 }
 

@@ -60,20 +60,29 @@ const SPAN = 4 * 1024 * 1024;
 /** Pages of a pull that is under way count for nothing after it. */
 const isGuarded = (key: string) => !/^log\/[^/]*\/spill\//.test(key);
 
-export function guardBucket(bucket: R2Bucket, ledger: Ledger, macKey: Uint8Array): GuardedBucket {
-  return new Guard(bucket, ledger, macKey) as unknown as GuardedBucket;
+/**
+ * Guard a bucket.
+ *
+ * @param macKeys the key that signs what is written, and the keys of before that are still believed
+ */
+export function guardBucket(
+  bucket: R2Bucket,
+  ledger: Ledger,
+  macKeys: readonly [Uint8Array, ...Uint8Array[]],
+): GuardedBucket {
+  return new Guard(bucket, ledger, macKeys) as unknown as GuardedBucket;
 }
 
 class Guard implements Guarded {
   readonly #bucket: R2Bucket;
   readonly #ledger: Ledger;
-  readonly #macKey: Uint8Array;
+  readonly #macKeys: readonly [Uint8Array, ...Uint8Array[]];
   readonly #known = new Map<string, Promise<KnownObject | undefined>>();
 
-  constructor(bucket: R2Bucket, ledger: Ledger, macKey: Uint8Array) {
+  constructor(bucket: R2Bucket, ledger: Ledger, macKeys: readonly [Uint8Array, ...Uint8Array[]]) {
     this.#bucket = bucket;
     this.#ledger = ledger;
-    this.#macKey = macKey;
+    this.#macKeys = macKeys;
   }
 
   head(key: string): Promise<R2Object | null> {
@@ -173,12 +182,13 @@ class Guard implements Guarded {
   }
 
   originOf(key: string, sha256: string, note: Note): Origin {
-    return originOf(this.#macKey, key, sha256, note);
+    const origins = this.#macKeys.map((macKey) => originOf(macKey, key, sha256, note));
+    return origins.find((origin) => origin !== "other") ?? "other";
   }
 
   noteOf(key: string, value: string | Uint8Array, note: Note = {}): Record<string, string> {
     const sha256 = createHash("sha256").update(value).digest("hex");
-    return { ...note, sha256, mac: macOf(this.#macKey, key, sha256, note) };
+    return { ...note, sha256, mac: macOf(this.#macKeys[0], key, sha256, note) };
   }
 
   async accept(objects: readonly KnownObject[]): Promise<void> {

@@ -55,7 +55,12 @@ export function testContext(
   const context: Context & Started = {
     config,
     catalog,
-    bucket: guardedBucket(bucket ?? bindings.BUCKET, catalog, config.signingKey),
+    bucket: guardedBucket(
+      bucket ?? bindings.BUCKET,
+      catalog,
+      config.signingKey,
+      config.formerSigningKeys,
+    ),
     workflows: {
       async create(runId) {
         started.push(runId);

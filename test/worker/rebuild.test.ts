@@ -48,10 +48,10 @@ async function loseCatalog(): Promise<void> {
   for (const table of TABLES) await DB.prepare(`DELETE FROM ${table}`).run();
 }
 
-async function rebuildAll(acceptUnsigned = false): Promise<Rebuilt> {
+async function rebuildAll(acceptUnsigned = false, own = context): Promise<Rebuilt> {
   const total: Rebuilt = { backups: 0, entered: 0, lineages: 0, left: [], next: null };
   for (let after: string | null | undefined; after !== null;) {
-    const part: Rebuilt = await rebuild(context, after, acceptUnsigned);
+    const part: Rebuilt = await rebuild(own, after, acceptUnsigned);
     total.backups += part.backups;
     total.entered += part.entered;
     total.lineages += part.lineages;
@@ -109,6 +109,24 @@ describe("a catalog that was lost", () => {
     const before = await answers();
     expect(await rebuildAll()).toMatchObject({ entered: 0, lineages: 0 });
     expect(await answers()).toEqual(before);
+  });
+
+  it("is made again under another SIGNING_KEY where the one of before is named", async () => {
+    const SIGNING_KEY = "another-signing-key-of-24-characters";
+    const under = (secrets: Record<string, string>) =>
+      rebuildAll(false, testContext({ shop: source.config }, { secrets }));
+    await loseCatalog();
+    const unknown = await under({ SIGNING_KEY });
+    expect(unknown).toMatchObject({ backups: 0, entered: 0 });
+    expect(unknown.left.map(({ error }) => error.code)).toContain("OBJECT_UNSIGNED");
+    const FORMER_SIGNING_KEYS = "test-signing-key-of-24-characters";
+    expect(await under({ SIGNING_KEY, FORMER_SIGNING_KEYS })).toMatchObject({
+      backups: 6,
+      entered: 6,
+      left: [],
+    });
+    await loseCatalog();
+    await rebuildAll();
   });
 
   it("leaves a log that goes on where it was", async () => {
