@@ -19,6 +19,7 @@ import { sameSchema } from "./verify-facts.ts";
 /** A drill that ends in one of these could not be held here, and says nothing of the backup. */
 const UNPROVEN: readonly ErrorCode[] = [
   "DRILL_IMPOSSIBLE",
+  "DUMP_UNSAFE",
   "QUERY_LIMIT",
   "BACKUP_ENCRYPTED",
   "IDENTITY_UNFIT",

@@ -1,5 +1,6 @@
 import { beforeAll, describe as group, expect, it } from "vitest";
 import type { Context } from "../../src/context.ts";
+import { MemoryBudget } from "../../src/memory-budget.ts";
 import { backUp, manualRun, testContext } from "../support/context.ts";
 import { PageDatabase } from "../support/page-database.ts";
 import { askRestore, describe } from "../support/restores.ts";
@@ -33,7 +34,7 @@ beforeAll(async () => {
       CREATE TABLE t(id INTEGER PRIMARY KEY, pad TEXT);
       WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${ROWS[way]})
       INSERT INTO t (pad) SELECT hex(randomblob(10000)) FROM n`);
-    context = testContext({ small: source.config });
+    context = testContext({ small: source.config }, { memory: new MemoryBudget(2 ** 40) });
     const { backupId } = await backUp(context, manualRun("small"));
     stored[way] = {
       path: `/v1/backups/${backupId}/restore`,

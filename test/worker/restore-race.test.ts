@@ -1,6 +1,7 @@
 import { inject } from "vitest";
 import { beforeAll, describe, expect, it, vi } from "vitest";
 import type { Context } from "../../src/context.ts";
+import { MemoryBudget } from "../../src/memory-budget.ts";
 import { backUp, manualRun, testContext } from "../support/context.ts";
 import { PageDatabase } from "../support/page-database.ts";
 import { askRestore } from "../support/restores.ts";
@@ -15,7 +16,7 @@ beforeAll(async () => {
   const source = await PageDatabase.create("CREATE TABLE one (v); CREATE INDEX by_v ON one (v)");
   await source.fill("pads", 300);
   await source.exec("INSERT INTO one SELECT id FROM pads");
-  context = testContext({ shop: source.config });
+  context = testContext({ shop: source.config }, { memory: new MemoryBudget(2 ** 40) });
   const { backupId } = await backUp(context, manualRun("shop"));
   path = `/v1/backups/${backupId}/restore`;
 });
