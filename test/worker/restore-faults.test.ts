@@ -73,7 +73,7 @@ const CASES = [
     "pages",
     "unanswered",
     Infinity,
-    "RESTORE_INCOMPLETE RESTORE_UNKNOWN RESTORE_UNVERIFIED TARGET_UNREACHABLE complete",
+    "RESTORE_INCOMPLETE RESTORE_UNKNOWN RESTORE_UNVERIFIED TARGET_UNREACHABLE",
   ],
   ["statements", "unsent", 1, "RESTORE_INCOMPLETE TARGET_UNREACHABLE complete"],
   ["statements", "unavailable", 1, "RESTORE_INCOMPLETE TARGET_FAILED complete"],
