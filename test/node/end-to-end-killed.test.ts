@@ -93,5 +93,6 @@ it("claims only what the source held, whenever workerd is killed", async () => {
     known((await bodyOf(asked)).rows[0]!);
   }
   expect(claims.length).toBeGreaterThan(2);
-  expect(backups.length).toBeGreaterThan(2);
+  // The first and the last; of those that were killed, the ones whose Workflow has ended by now.
+  expect(backups.length).toBeGreaterThan(1);
 });
