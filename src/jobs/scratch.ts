@@ -14,6 +14,7 @@ import { ReadCounter } from "../store/read-counter.ts";
 import { PART_BYTES } from "../store/multipart.ts";
 import { readInSpans } from "../store/range-reader.ts";
 import { openSnapshot, readSnapshotFile } from "../store/snapshot-reader.ts";
+import { IN_MEMORY, REPLAYABLE } from "./memory.ts";
 
 /** A backup as a database that SQLite can be asked about. */
 export interface Scratch {
@@ -24,10 +25,6 @@ export interface Scratch {
   detail: string;
 }
 
-/** A Worker has 128 MB, of which SQLite takes 25 to itself: what is larger stays in the bucket; bytes. */
-export const IN_MEMORY = 48 * 1024 * 1024;
-/** SQL that can be replayed in memory; the database that it makes is of about that size. */
-export const REPLAYABLE = 48 * 1024 * 1024;
 /** What is read in the bucket comes in blocks of so many frames (2 MiB), of which so many bytes are held. */
 const FRAMES = 8;
 const CACHE = 16 * 1024 * 1024;
