@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
-import { DAY, HOUR } from "../../src/plan/duration.ts";
+import { DAY } from "../../src/plan/duration.ts";
 import { type Kind, World } from "../support/retention-world.ts";
 
 /**
@@ -8,7 +8,7 @@ import { type Kind, World } from "../support/retention-world.ts";
  * are the real ones; what they must do is said here a second time, in the simplest way.
  */
 
-const SHORT = [HOUR, 12 * HOUR, DAY, 2 * DAY, 3 * DAY, 5 * DAY, 7 * DAY, 14 * DAY];
+const SHORT = [DAY, 2 * DAY, 3 * DAY, 5 * DAY, 7 * DAY, 14 * DAY];
 const LONG = [28 * DAY, 30 * DAY, 60 * DAY, 90 * DAY];
 const KINDS: Record<string, Kind> = {
   "short ages, every other night may fail": { lifecycle: true, ages: SHORT, badNights: 1 },

@@ -7,6 +7,7 @@ import type { Context } from "../../src/context.ts";
 import { guardedBucket } from "../../src/jobs/guard.ts";
 import { prune } from "../../src/jobs/prune.ts";
 import { pinBackup, unpinBackup } from "../../src/jobs/pin.ts";
+import { MemoryBudget } from "../../src/memory-budget.ts";
 import { DAY, HOUR, MINUTE } from "../../src/plan/duration.ts";
 import { lifecycleRules } from "../../src/plan/lifecycle.ts";
 import { scheduledTier, TIERS } from "../../src/plan/tier.ts";
@@ -76,6 +77,7 @@ export class World {
       catalog,
       bucket: guardedBucket(store.bucket as R2Bucket, catalog, "key"),
       deps: { now: () => this.clock },
+      memory: new MemoryBudget(2 ** 40),
     } as unknown as Context;
   }
 
