@@ -28,12 +28,17 @@ export class Vault {
     const bytes = new TextEncoder().encode(`the bytes of ${backup.id}`);
     const sha256 = createHash("sha256").update(bytes).digest("hex");
     const { id, database, tier } = backup;
-    const manifest = {
-      ...{ id, database, tier, runId: id, kind: "dump" },
-      ...{ takenAt: new Date(backup.takenAt).toISOString() },
-      ...{ key: backup.key, manifestKey: manifestKey(backup) },
-      stored: { bytes: bytes.length, sha256 },
-    } as Manifest;
+    const at = new Date(backup.takenAt).toISOString();
+    const content = { bytes: bytes.length, sha256 };
+    const manifest: Manifest = {
+      ...{ format: 1, nightjar: "0.1.0", id, database, tier, name: null, labels: {} },
+      ...{ runId: id, trigger: "cron", run: { attempt: 1, queuedAt: at, startedAt: at } },
+      ...{ scheduledFor: null, takenAt: at, finishedAt: at, kind: "dump" },
+      ...{ key: backup.key, manifestKey: manifestKey(backup), raw: content, stored: content },
+      source: { url: "http://x", namespace: null, version: null, unknown: [] },
+      schema: { hash: sha256, userVersion: null, migration: null },
+      ...{ snapshot: null, tables: [], rows: 0, warnings: [] },
+    };
     await this.bucket.put(manifest.key, bytes);
     await this.bucket.put(manifest.manifestKey, manifestText(manifest));
     await enterBackup(openCatalog(this.db as unknown as D1Database), manifest);
