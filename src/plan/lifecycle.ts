@@ -36,7 +36,7 @@ const LOG_FILES_KEPT = 3;
  * R2 deletes nothing younger, ms: two nightly prunes must have seen a backup, so that the one which
  * must outlive its age can be pinned. Prune itself keeps to shorter ages.
  */
-const SHORTEST = 3 * DAY;
+const SHORTEST = 4 * DAY;
 
 /** When backups move to Infrequent Access, ms: the fresh ones are read back, compared and asked. */
 const COLD_AFTER = 30 * DAY;

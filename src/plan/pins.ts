@@ -1,15 +1,18 @@
-import { DAY } from "./duration.ts";
+import { DAY, HOUR } from "./duration.ts";
 import { lifecycleAge } from "./lifecycle.ts";
 import { judge, type Kept, type Policy, type Verdict } from "./retention.ts";
 
-/** Two nightly prunes see a backup that is due, at the least: one may fail. */
-const LEAST_MARGIN = 2 * DAY;
+/**
+ * Two nightly prunes see a backup that is due, at the least: one may fail. Half a day more, because
+ * prunes are not exactly a day apart, and because R2 has a clock of its own.
+ */
+const LEAST_MARGIN = 2 * DAY + 12 * HOUR;
 /** Six nights in a row may fail. More would copy what a newer backup is about to replace. */
 const MOST_MARGIN = 7 * DAY;
 
 /**
  * How long before R2's lifecycle takes a backup it is copied, ms: a quarter of its tier's age, within
- * two days and a week. A tier that works has its newest backup far from its age's end, and copies
+ * two and a half days and a week. A tier that works has its newest backup far from its age's end, and copies
  * nothing.
  */
 export function pinMargin(age: number): number {

@@ -212,7 +212,7 @@ export class World {
       const age = ages[backup!.tier]!;
       expect(hasMerit(backup!, kept, { ages, keepLast })).toBe(true);
       expect(now, "copied too soon").toBeGreaterThanOrEqual(
-        backup!.takenAt + Math.max(age, 3 * DAY) - 7 * DAY,
+        backup!.takenAt + Math.max(age, 4 * DAY) - 7 * DAY,
       );
     }
     return true;

@@ -10,7 +10,10 @@ const DATABASES = { shop: { url: inject("shop"), capture: "dump" } };
 
 let context: ReturnType<typeof testContext>;
 const later = Date.now() + 2 * DAY;
-const agreed = { entered: [], missing: [], verifying: [], orphans: [], foreign: 0 };
+const agreed = {
+  ...{ entered: [], missing: [], verifying: [], damaged: [] },
+  ...{ orphans: [] as string[], foreign: 0 },
+};
 
 beforeAll(async () => {
   vi.spyOn(console, "info").mockImplementation(() => {});
