@@ -1,8 +1,11 @@
+import { availableParallelism } from "node:os";
 import { cloudflareTest, readD1Migrations } from "@cloudflare/vitest-plugin";
 import { defineConfig } from "vitest/config";
 
 export default defineConfig({
   test: {
+    // Most tests wait for servers: one file more than there are processors keeps them busy.
+    maxWorkers: availableParallelism() + 1,
     silent: "passed-only",
     reporters: ["default", "./test/support/closing-line.ts"],
     projects: [

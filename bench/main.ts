@@ -4,6 +4,7 @@
  *
  * `npm run bench -- memory --mb 100`: what an isolate holds while captures, proofs, questions and downloads
  * run in it at once.
+ * `npm run bench -- bombs`: what hostile servers and databases make a Worker grow by, and how long others wait.
  *
  * One run on one server; only the ratios mean anything on another machine. Prints a table and JSON, and
  * keeps the JSON in bench/results/.
@@ -14,6 +15,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { printTable } from "../src/cli/output.ts";
 import { VERSION } from "../src/version.ts";
+import { benchBombs } from "./bombs.ts";
 import { benchCapture } from "./capture.ts";
 import { benchMemory } from "./memory.ts";
 import { benchPages } from "./pages.ts";
@@ -28,12 +30,12 @@ const { values, positionals } = parseArgs({
 const mb = Number(values.mb);
 if (!Number.isInteger(mb) || mb < 1) throw new Error("--mb must be a whole number of megabytes");
 const [what = "capture"] = positionals;
-if (what !== "capture" && what !== "pages" && what !== "memory")
+if (what !== "capture" && what !== "pages" && what !== "memory" && what !== "bombs")
   throw new Error(`there is no bench ${what}`);
 
 const at = new Date().toISOString();
 const machine = `${cpus().length} × ${cpus()[0]?.model}`;
-const lines = await { pages, capture, memory: heap }[what]();
+const lines = await { pages, capture, memory: heap, bombs }[what]();
 const result = { at, nightjar: VERSION, machine, mb, lines };
 const folder = join(import.meta.dirname, "results");
 const file = join(folder, `${what}-${mb}mb-${at.slice(0, 10)}.json`);
@@ -49,6 +51,12 @@ async function pages() {
 
 async function heap() {
   const rows = await benchMemory(mb);
+  printTable([["", ""], ...rows]);
+  return rows;
+}
+
+async function bombs() {
+  const rows = await benchBombs();
   printTable([["", ""], ...rows]);
   return rows;
 }

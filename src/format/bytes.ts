@@ -19,8 +19,11 @@ export function copyOf(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
   return new Uint8Array(bytes);
 }
 
-/** The pieces, `length` bytes in all, in one array. */
-export function concat(pieces: readonly Uint8Array[], length: number): Uint8Array {
+/** The pieces in one array. @param length bytes in all, where it is known already */
+export function concat(
+  pieces: readonly Uint8Array[],
+  length = pieces.reduce((sum, piece) => sum + piece.length, 0),
+): Uint8Array {
   const whole = new Uint8Array(length);
   let at = 0;
   for (const piece of pieces) {

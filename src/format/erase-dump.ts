@@ -1,6 +1,6 @@
 import { Buffer } from "node:buffer";
 import { NightjarError } from "../errors.ts";
-import { concat, decode, encode } from "./bytes.ts";
+import { decode } from "./bytes.ts";
 import { type CreatedColumn, readColumns } from "./created-columns.ts";
 import { type Erased, type Erasure, isErased } from "./erasure.ts";
 import { lowerName } from "./selection.ts";
@@ -8,11 +8,7 @@ import { readSqlHead } from "./sql-head.ts";
 import { type FullText, fullTextOf, names, virtualName } from "./full-text.ts";
 import { realText } from "./real-text.ts";
 import { insertedRow, type LiteralKind } from "./sql-literal.ts";
-import { SqlScanner } from "./sql-scanner.ts";
-
-/** The longest statement that is looked at; bytes. */
-const MAX_STATEMENT = 32 * 1024 * 1024;
-const LINE = encode("\n");
+import { rewriteDump } from "./rewrite-dump.ts";
 
 /**
  * A dump without the rows of an erasure list, statement by statement. Rows of other tables pass as they
@@ -28,20 +24,10 @@ export async function* eraseFromDump(
   erased: (report: Erased) => void,
 ): AsyncIterable<Uint8Array> {
   const filter = new DumpFilter(erasures);
-  let kept: Uint8Array[] = [];
-  const scanner = new SqlScanner(({ bytes, length }) => {
+  yield* rewriteDump(dump, ({ bytes, length }) => {
     if (length > bytes.length) throw unreadable(`a statement of ${length} bytes`);
-    if (filter.keeps(bytes)) kept.push(bytes, LINE);
-  }, MAX_STATEMENT);
-  for await (const chunk of dump) {
-    scanner.push(chunk);
-    if (kept.length === 0) continue;
-    yield concat(
-      kept,
-      kept.reduce((sum, { length }) => sum + length, 0),
-    );
-    kept = [];
-  }
+    return filter.keeps(bytes) ? [bytes] : [];
+  });
   erased(filter.report());
 }
 

@@ -1,8 +1,9 @@
 import { NightjarError } from "../errors.ts";
 import { concat, encode } from "./bytes.ts";
 import { OWN_TABLE, readDumpStatement, type SchemaRow, unsafeStatement } from "./dump-statement.ts";
+import { LONGEST_REWRITTEN, rewriteDump } from "./rewrite-dump.ts";
 import { hasShellLine, shieldTerminators } from "./shell-lines.ts";
-import { SqlScanner, type Statement } from "./sql-scanner.ts";
+import type { Statement } from "./sql-scanner.ts";
 import { END, tokenReader } from "./sql-tokens.ts";
 import { readValues } from "./sql-values.ts";
 
@@ -11,9 +12,6 @@ const COUNTERS = [
   'CREATE TABLE "nightjar makes sqlite_sequence"(a INTEGER PRIMARY KEY AUTOINCREMENT);',
   'DROP TABLE "nightjar makes sqlite_sequence";',
 ].map(encode);
-const LINE = encode("\n");
-/** The longest statement that a Worker writes anew; bytes. */
-const MAX_STATEMENT = 32 * 1024 * 1024;
 
 /**
  * Turns the statements of a server's dump, one after the other, into what SQLite and its shells load as
@@ -68,26 +66,16 @@ export class LoadableDump {
  */
 export async function* loadableText(dump: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
   const loadable = new LoadableDump();
-  let kept: Uint8Array[] = [];
-  const scanner = new SqlScanner((statement) => {
+  yield* rewriteDump(dump, (statement) => {
     const { bytes, length } = statement;
     if (length > bytes.length)
       throw new NightjarError(
         "FORMAT_UNAVAILABLE",
-        `A statement of the dump has ${length} bytes; ${MAX_STATEMENT} can be written anew at the most.`,
+        `A statement of the dump has ${length} bytes; ${LONGEST_REWRITTEN} can be written anew at the most.`,
         { hint: "Restore it with `nightjar restore --to <file>`." },
       );
-    for (const piece of loadable.take(statement)) kept.push(piece, LINE);
-  }, MAX_STATEMENT);
-  for await (const chunk of dump) {
-    scanner.push(chunk);
-    if (kept.length === 0) continue;
-    yield concat(
-      kept,
-      kept.reduce((sum, { length }) => sum + length, 0),
-    );
-    kept = [];
-  }
+    return loadable.take(statement);
+  });
 }
 
 /** Whether a table's CREATE statement has AUTOINCREMENT. */
@@ -113,10 +101,7 @@ function writeRow(bytes: Uint8Array, values: number): Uint8Array {
       put(start - 1, end + 1, `CAST(X'${hexOf(bytes, start, end)}' AS TEXT)`);
   });
   pieces.push(bytes.subarray(from));
-  return concat(
-    pieces,
-    pieces.reduce((sum, { length }) => sum + length, 0),
-  );
+  return concat(pieces);
 }
 
 /** A text's bytes, of two quotes one. */

@@ -293,8 +293,7 @@ export class SqlScanner {
     const pieces = this.#comment;
     if (pieces === undefined) return;
     this.#comment = undefined;
-    const length = pieces.reduce((sum, piece) => sum + piece.length, 0);
-    this.#onComment?.(decode(concat(pieces, length)));
+    this.#onComment?.(decode(concat(pieces)));
   }
 
   #variable(): void {

@@ -90,9 +90,10 @@ async function backUpTo(kind: FaultKind, nth: number, beginning: Beginning) {
   const context: Context = { ...testContext(databases, { bucket, now }) };
   const run = manualRun("shop");
   await enterRun(context.catalog, run, now());
-  // A Follower whose call hangs keeps its turn until Cloudflare puts the object away.
+  // What hangs keeps its turn with the Follower, and its memory, until its call's two minutes are over.
   const renew = () => {
-    Object.assign(context, { followers: testContext(databases, { bucket, now }).followers });
+    const { followers, memory } = testContext(databases, { bucket, now });
+    Object.assign(context, { followers, memory });
   };
   await runBackup(context, run.id, timedStep(hung, renew)).catch(() => {});
   return { what: what(), run: (await findRun(context.catalog, run.id))! };
