@@ -151,15 +151,13 @@ async function load(url: string, admin: string, namespace: string, sql: string):
 /** Ask for the Worker's health ten times a second. */
 function watchHealth(client: Client) {
   let slowest = 0;
-  let stopped = false;
+  let timer: ReturnType<typeof setTimeout>;
   const look = async () => {
-    while (!stopped) {
-      const began = performance.now();
-      const answer = await client.healthz.$get().catch(() => undefined);
-      if (answer !== undefined) await answer.arrayBuffer();
-      slowest = Math.max(slowest, performance.now() - began);
-      await new Promise((resolve) => setTimeout(resolve, 100));
-    }
+    const began = performance.now();
+    const answer = await client.healthz.$get().catch(() => undefined);
+    if (answer !== undefined) await answer.arrayBuffer();
+    slowest = Math.max(slowest, performance.now() - began);
+    timer = setTimeout(() => void look(), 100);
   };
   void look();
   return {
@@ -170,7 +168,7 @@ function watchHealth(client: Client) {
       return taken;
     },
     stop() {
-      stopped = true;
+      clearTimeout(timer);
     },
   };
 }
