@@ -1,13 +1,13 @@
-import { and, asc, eq, gte, inArray, isNull, lt, or, sql } from "drizzle-orm";
+import { and, asc, eq, getTableColumns, gte, inArray, isNull, lt, or, sql } from "drizzle-orm";
 import { type Catalog, query } from "./open.ts";
 import { objects, segments } from "./schema.ts";
 
 export type KnownObject = typeof objects.$inferSelect;
 export type ObjectFacts = Omit<KnownObject, "checkedAt">;
 
-/** D1 takes 100 parameters a query; an object has four. */
+/** D1 takes 100 parameters a query. */
 const KEYS_A_QUERY = 90;
-const ROWS_A_QUERY = 24;
+const ROWS_A_QUERY = Math.floor(100 / Object.keys(getTableColumns(objects)).length);
 
 /** What is known of some objects; those that the catalog does not know are left out. */
 export function findObjects(catalog: Catalog, keys: readonly string[]): Promise<KnownObject[]> {

@@ -1,4 +1,4 @@
-import { eq } from "drizzle-orm";
+import { eq, getTableColumns } from "drizzle-orm";
 import type { Manifest } from "../manifest.ts";
 import type { Act, ProofSummary } from "../proof.ts";
 import type { Lineage, Segment } from "./lineages.ts";
@@ -6,8 +6,8 @@ import { type Catalog, query } from "./open.ts";
 import type { Run } from "./runs.ts";
 import { backups, lineages, runs, segments } from "./schema.ts";
 
-/** D1 takes 100 parameters a query; a segment has 11. */
-const SEGMENTS_A_QUERY = 9;
+/** D1 takes 100 parameters a query. */
+const SEGMENTS_A_QUERY = Math.floor(100 / Object.keys(getTableColumns(segments)).length);
 const QUERIES_A_BATCH = 40;
 
 /**

@@ -59,6 +59,8 @@ class DumpFilter {
       this.#refuseWords();
     }
     if (does !== "insert") return true;
+    // Samples of an index's columns, which libSQL keeps for its planner: values of rows that are gone.
+    if (/^sqlite_stat[34]$/.test(table)) return false;
     if (table === "sqlite_schema") this.#schemaRow(decode(statement));
     return entries === undefined || !this.#isErased(name, decode(statement), entries);
   }

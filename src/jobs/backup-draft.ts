@@ -43,17 +43,23 @@ export class BackupDraft {
   readonly #database: DatabaseConfig;
   readonly #kind: Manifest["kind"];
   readonly #name: BackupName;
-  /** ms */
+  /** When it began to be read: what is erased from then on may be in it; ms. */
   readonly takenAt: number;
   /** Of what is encrypted, where it is. */
   readonly #content: Meter | undefined;
 
-  constructor(context: Context, run: Run, database: DatabaseConfig, kind: Manifest["kind"]) {
+  constructor(
+    context: Context,
+    run: Run,
+    database: DatabaseConfig,
+    kind: Manifest["kind"],
+    takenAt: number,
+  ) {
     this.#context = context;
     this.#run = run;
     this.#database = database;
     this.#kind = kind;
-    this.takenAt = context.deps.now();
+    this.takenAt = takenAt;
     this.#content = database.recipients.length > 0 ? new Meter() : undefined;
     const id = randomId(context.deps);
     this.#name = { tier: run.tier, database: run.database, takenAt: this.takenAt, id };

@@ -28,7 +28,7 @@ async function captureInTurn(
   source: Source,
 ): Promise<Manifest> {
   const { deps } = context;
-  const draft = new BackupDraft(context, run, database, "dump");
+  const draft = new BackupDraft(context, run, database, "dump", deps.now());
   const described = describeSource(source, deps);
   const raw = new Meter();
   const stored = new Meter();

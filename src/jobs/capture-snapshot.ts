@@ -51,10 +51,11 @@ export async function captureSnapshot(
   source: Source,
   method: Method,
 ): Promise<Manifest> {
+  const takenAt = context.deps.now();
   // The Follower waits for memory of its own: nothing may be held here meanwhile.
   const logged = method.protocol === "dbpage" ? null : await context.followers.pull(database.name);
   return inTurn(context, COSTS.capturePages, () =>
-    captureInTurn(context, run, database, source, method, logged),
+    captureInTurn(context, run, database, source, method, logged, takenAt),
   );
 }
 
@@ -65,9 +66,10 @@ async function captureInTurn(
   source: Source,
   method: Method,
   logged: LogPosition | null,
+  takenAt: number,
 ): Promise<Manifest> {
   const { bucket, deps } = context;
-  const draft = new BackupDraft(context, run, database, "snapshot");
+  const draft = new BackupDraft(context, run, database, "snapshot", takenAt);
   const described = describeServer(source, deps);
   const origin =
     logged === null

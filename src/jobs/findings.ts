@@ -13,7 +13,6 @@ export const DAMAGE: readonly ErrorCode[] = [
   "DUMP_INVALID",
   "DUMP_INCOMPLETE",
   "DUMP_UNRESTORABLE",
-  "DUMP_UNSAFE",
 ];
 
 /** Collects what a look at a backup finds, until the first thing that is wrong. */

@@ -1,5 +1,6 @@
 import {
   endLineage,
+  type Lineage,
   lineagesOf,
   removeLineage,
   removeSegments,
@@ -33,12 +34,10 @@ export async function pruneLog(
 ): Promise<number> {
   const { catalog, bucket } = context;
   let removed = 0;
-  for (const { id, endedAt } of await lineagesOf(catalog, name)) {
+  for (const lineage of await lineagesOf(catalog, name)) {
+    const { id, endedAt } = lineage;
     const segments = await segmentsOf(catalog, id);
-    const over = endedAt !== null && endedAt <= now - logMs;
-    const doomed = over
-      ? segments.toSorted((a, b) => a.level - b.level)
-      : expired(segments, now - logMs);
+    const doomed = unneeded(lineage, segments, now - logMs);
     for (let at = 0; at < doomed.length; at += BATCH) {
       const keys = doomed.slice(at, at + BATCH).map(({ key }) => key);
       await removeObjects(bucket, keys);
@@ -46,11 +45,26 @@ export async function pruneLog(
       await removeSegments(catalog, keys);
     }
     removed += doomed.length;
-    if (over) await removeLineage(catalog, id);
+    if (isOver(lineage, now - logMs)) await removeLineage(catalog, id);
     else if (endedAt === null) await endIfBaseless(context, id, segments);
   }
   if (removed > 0) log.info("log-pruned", { database: name, removed });
   return removed;
+}
+
+/** The segments of a lineage that no moment from `horizon` (ms) on needs, in the order in which they go. */
+export function unneeded(
+  lineage: Lineage,
+  segments: readonly Segment[],
+  horizon: number,
+): Segment[] {
+  return isOver(lineage, horizon)
+    ? segments.toSorted((a, b) => a.level - b.level)
+    : expired(segments, horizon);
+}
+
+function isOver({ endedAt }: Lineage, horizon: number): boolean {
+  return endedAt !== null && endedAt <= horizon;
 }
 
 /**

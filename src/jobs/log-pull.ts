@@ -29,6 +29,8 @@ import { COSTS, inTurn } from "./memory.ts";
 import { type Base, type Dated, LogWriter } from "./log-writer.ts";
 import { skipLockPage } from "./page-stream.ts";
 
+/** How often one pull begins anew: each time a server may send its whole database. */
+const MOST_TRIES = 6;
 /** Why a lineage ends that cannot be gone on in. */
 const MISFIT = "what the server sent did not fit the log that was read before";
 
@@ -52,11 +54,12 @@ export async function pullLog(
   const { deps, config } = context;
   const source = pageSource(method, sourceOf(database, config.token(database)), deps);
   let from = lineage;
-  for (let failures = 0; ;)
+  for (let failures = 0, tries = 1; ; tries++)
     try {
       return await pullOnce(context, database, source, from, from?.cursor ?? null);
     } catch (thrown) {
       if (asNightjarError(thrown).code !== "PAGES_INVALID" || from === undefined) throw thrown;
+      if (tries === MOST_TRIES) throw thrown;
       log.error("pull-refused", thrown, { database: database.name, lineage: from.id });
       const reached = await recoverLog(context, database.name);
       failures = reached?.txid === from.txid && reached.id === from.id ? failures + 1 : 0;

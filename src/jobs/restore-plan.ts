@@ -66,8 +66,8 @@ export async function planRestore(
       ? await erasuresOfBackup(context, subject.manifest)
       : await erasuresAt(context, view.database, earliestOf(subject.moment));
   const state = await inspectTarget(target.server, context.deps);
-  const standing = state.marker ? "incomplete" : state.objects.length > 0 ? "in use" : "empty";
-  const drops = request.overwrite || state.marker ? dropsOf(state) : [];
+  const standing = state.begun ? "incomplete" : state.objects.length > 0 ? "in use" : "empty";
+  const drops = request.overwrite || state.begun ? dropsOf(state) : [];
   if (standing === "in use") refuseInUse(request, target, view, state);
   if (standing === "empty" && target.database === view.database && !request.overwrite)
     throw isSource(view);
@@ -174,8 +174,8 @@ function isSource({ database }: SubjectView): NightjarError {
 }
 
 /** What the wipe takes away. */
-function dropsOf({ marker, objects }: TargetState): string[] {
-  if (marker?.tables != null) return marker.tables.map((name) => `rows of ${name}`);
+function dropsOf({ begun, objects }: TargetState): string[] {
+  if (begun?.tables != null) return begun.tables.map((name) => `rows of ${name}`);
   return objects
     .filter(({ type, sql }) => type !== "index" || sql !== null)
     .map(({ type, name }) => `${type} ${name}`);
@@ -185,10 +185,10 @@ function dropsOf({ marker, objects }: TargetState): string[] {
 async function refuseUnfit(
   { deps }: Context,
   { server }: Target,
-  { objects, marker }: TargetState,
+  { objects, begun }: TargetState,
   tables: readonly PlannedTable[],
 ): Promise<void> {
-  const left: readonly SchemaObject[] = marker && marker.tables === null ? [] : objects;
+  const left: readonly SchemaObject[] = begun && begun.tables === null ? [] : objects;
   const names = new Set(tables.map(({ name }) => lowerName(name)));
   const has = (name: string) =>
     left.some((object) => object.type === "table" && lowerName(object.name) === lowerName(name));
@@ -204,7 +204,7 @@ async function refuseUnfit(
       `Triggers of the target would run on every row: ${triggers.map(({ name }) => name).join(", ")}.`,
       { hint: "Drop them, restore the rows, and create them again." },
     );
-  const wiped = new Set(marker?.tables?.map(lowerName));
+  const wiped = new Set(begun?.tables?.map(lowerName));
   const looked = tables.filter(({ name }) => !wiped.has(lowerName(name)));
   const answers = await ask(
     server,

@@ -15,6 +15,9 @@ import { saveFirst } from "./restore-save.ts";
 import { compareTarget } from "./restore-verify.ts";
 import { writeAllPages, writeStatements } from "./restore-write.ts";
 
+/** Where the marker of a target stands that holds what a restore has written. */
+const BEGUN = 2;
+
 type Report = (progress: RestoreProgress) => Promise<void>;
 
 /**
@@ -48,19 +51,20 @@ async function carryOut(
   const { deps } = context;
   const { plan, state, target, selection } = planned;
   const id = randomId(deps);
+  const step = state.begun === undefined ? 0 : BEGUN;
   const marker: Marker = {
     restore: id,
     what: whatOf(planned),
     began: new Date(begun).toISOString(),
     tables: selection.schema ? null : plan.tables.map(({ name }) => name),
     saved,
-    step: 0,
+    step,
   };
   if (state.marker === undefined) await markTarget(target.server, deps, marker, state.print);
   else await takeOver(target.server, deps, state.marker, marker, state.print);
   log.info("restore-began", { restore: id, what: marker.what, way: plan.way });
   try {
-    const steps = new Steps(target.server, deps, id);
+    const steps = new Steps(target.server, deps, id, step);
     await wipe(planned, marker, steps, report);
     const verified = await write(context, planned, marker, steps, report);
     const seconds = (deps.now() - begun) / 1000;
@@ -91,8 +95,8 @@ async function wipe(
   steps: Steps,
   report: Report,
 ): Promise<void> {
-  const left = state.marker?.tables;
-  const overwrites = state.marker !== undefined || plan.saves;
+  const left = state.begun?.tables;
+  const overwrites = state.begun !== undefined || plan.saves;
   const statements = !overwrites
     ? []
     : left != null
@@ -103,7 +107,7 @@ async function wipe(
     await steps.write([encode(statement)]);
     await report({ state: "wiping", objects: ++objects });
   }
-  if (state.marker !== undefined) await steps.write([encode(nameTables(tables))]);
+  if (state.begun !== undefined) await steps.write([encode(nameTables(tables))]);
 }
 
 async function write(
@@ -142,7 +146,7 @@ async function write(
     // The mark went with the old pages: what differs is not to be taken for complete.
     const { server } = planned.target;
     const { print } = await inspectTarget(server, context.deps);
-    await markTarget(server, context.deps, marker, print);
+    await markTarget(server, context.deps, { ...marker, step: BEGUN }, print);
     throw thrown;
   }
 }

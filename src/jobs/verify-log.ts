@@ -1,12 +1,15 @@
-import { endLineage, lineagesOf, segmentsOf } from "../catalog/lineages.ts";
+import { endLineage, lineagesOf, type Segment, segmentsOf } from "../catalog/lineages.ts";
 import { recordObjectChecks, segmentsToCheck } from "../catalog/objects.ts";
 import type { Context } from "../context.ts";
 import { asNightjarError, NightjarError, orFail } from "../errors.ts";
 import { Meter, tap } from "../format/hash.ts";
 import { decodeLtx } from "../format/ltx/decode.ts";
 import { log } from "../log.ts";
+import { chainTo } from "../plan/log-chain.ts";
 import { readInSpans } from "../store/range-reader.ts";
+import { objectExists } from "../store/read.ts";
 import { DAMAGE } from "./findings.ts";
+import { unneeded } from "./log-prune.ts";
 import type { Left } from "./rebuild-left.ts";
 
 /** What one call reads at the most: far below a Worker's limits of requests and CPU time. */
@@ -22,6 +25,7 @@ interface Place {
   readonly key: string;
   readonly bytes: number;
   readonly lineage: string;
+  readonly database: string;
 }
 
 /** What a look at segments of the page log found. */
@@ -84,9 +88,14 @@ async function verifySegments(
     } catch (thrown) {
       const error = asNightjarError(thrown);
       if (!DAMAGE.includes(error.code)) throw error;
-      log.error("log-damaged", error, { key, lineage });
-      await endLineage(catalog, lineage, deps.now());
-      result.damaged.push({ key, error: error.report() });
+      const segments = await segmentsOf(catalog, lineage);
+      // A prune removes the object before the row, and this may be between the two.
+      const isPruned = await isBeingPruned(context, segments, place);
+      if (!isPruned) {
+        log.error("log-damaged", error, { key, lineage });
+        if (isNeeded(segments, key)) await endLineage(catalog, lineage, deps.now());
+        result.damaged.push({ key, error: error.report() });
+      }
     }
     read.push(key);
     result.bytes += place.bytes;
@@ -95,6 +104,27 @@ async function verifySegments(
   result.segments = read.length;
   await recordObjectChecks(catalog, read, deps.now());
   return result;
+}
+
+/** Whether a prune takes the segment away, or has done so: then it is nothing that anybody lacks. */
+async function isBeingPruned(
+  { bucket, catalog, config, deps }: Context,
+  segments: readonly Segment[],
+  { key, database, lineage }: Place,
+): Promise<boolean> {
+  if (!segments.some((segment) => segment.key === key)) return true;
+  if (await objectExists(bucket, key)) return false;
+  const logMs = config.databases.get(database)?.logMs;
+  const own = (await lineagesOf(catalog, database)).find(({ id }) => id === lineage);
+  if (logMs === undefined || own === undefined) return false;
+  return unneeded(own, segments, deps.now() - logMs).some((segment) => segment.key === key);
+}
+
+/** Whether the newest state stands on a segment; others were merged into larger ones. */
+function isNeeded(segments: readonly Segment[], key: string): boolean {
+  const newest = Math.max(...segments.map(({ maxTxid }) => maxTxid));
+  const chain = chainTo(segments, newest);
+  return chain === undefined || chain.some((segment) => segment.key === key);
 }
 
 /**

@@ -1,8 +1,10 @@
 import type { Context } from "../context.ts";
 import { NightjarError } from "../errors.ts";
 import type { Manifest } from "../manifest.ts";
+import { parseManifest } from "../model/parse-manifest.ts";
 import { manifestText, readDocument } from "../store/document.ts";
 import type { GuardedBucket } from "../store/guarded-bucket.ts";
+import { placeOf } from "../store/keys.ts";
 import { DAMAGE, Findings } from "./findings.ts";
 import { verifyDump } from "./verify-dump.ts";
 import { verifyEncrypted } from "./verify-encrypted.ts";
@@ -34,6 +36,13 @@ async function sameManifest(bucket: GuardedBucket, manifest: Manifest): Promise<
   if (text === null)
     throw new NightjarError("OBJECT_MISSING", `${manifestKey} is not in the bucket.`);
   if (text === expected) return "the manifest in the bucket is the one that the catalog has";
+  if (manifest.pin !== undefined) {
+    // A pin was changed by a Nightjar that died before it told the catalog.
+    const { pin = manifest.pin } = parseManifest(text, placeOf(manifestKey));
+    const pinned: Manifest = { ...manifest, pin };
+    if (manifestText(pinned) === text)
+      return "the manifest in the bucket is the one that the catalog has, but for who pinned it";
+  }
   const line = expected.split("\n").findIndex((known, at) => known !== text.split("\n")[at]);
   throw new NightjarError(
     "OBJECT_CORRUPT",

@@ -1,10 +1,7 @@
 import { createHash } from "node:crypto";
 import { asNightjarError, NightjarError, orFail } from "../errors.ts";
-import type { GuardedBucket } from "./guarded-bucket.ts";
+import { type GuardedBucket, LONGEST_DOCUMENT } from "./guarded-bucket.ts";
 import { isLocked, orRefused } from "./refusal.ts";
-
-/** No document of ours is longer: a manifest of 100,000 tables takes some 10 MB; bytes. */
-export const LONGEST_DOCUMENT = 24 * 1024 * 1024;
 
 /** What the manifest module needs of a manifest: where it belongs. */
 interface Placed {

@@ -1,5 +1,5 @@
 import { messageOf, NightjarError, orFail } from "../errors.ts";
-import { LONGEST_DOCUMENT } from "./document.ts";
+import { LONGEST_DOCUMENT } from "./guarded-bucket.ts";
 import { BYTES_TYPE, type FarStore, type FarUpload } from "./far.ts";
 import { listObjects } from "./list.ts";
 

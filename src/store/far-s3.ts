@@ -1,5 +1,5 @@
 import { NightjarError } from "../errors.ts";
-import { LONGEST_DOCUMENT } from "./document.ts";
+import { LONGEST_DOCUMENT } from "./guarded-bucket.ts";
 import { BYTES_TYPE, type FarStore, type FarUpload } from "./far.ts";
 import type { S3Answer, S3Client } from "./s3-request.ts";
 

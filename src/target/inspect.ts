@@ -16,6 +16,8 @@ export interface TargetState {
   readonly print: string;
   /** What an unfinished restore has left. */
   readonly marker: Marker | undefined;
+  /** The same, where that restore has changed more than to mark the target. */
+  readonly begun: Marker | undefined;
   /** What its pages are like, or why they cannot be written. */
   readonly pages: TargetPages | { readonly why: string };
 }
@@ -60,13 +62,15 @@ export async function inspectTarget(target: Source, deps: Deps): Promise<TargetS
     rootpage: Number(rootpage),
     sql: sql === null ? null : String(sql),
   }));
+  const marker = schema.some(({ name }) => isMarkerName(name)) ? markerFrom(told[2]!) : undefined;
   return {
     objects: schema.filter(
       ({ type, table, sql }) =>
         !isOwnTable(table) && !isMarkerName(table) && (type !== "index" || sql !== null),
     ),
     print: String(print![0]![0]),
-    marker: schema.some(({ name }) => isMarkerName(name)) ? markerFrom(told[2]!) : undefined,
+    marker,
+    begun: marker?.step === 0 ? undefined : marker,
     pages: pagesOf(told[1]!),
   };
 

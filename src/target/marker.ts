@@ -20,7 +20,7 @@ export interface Marker {
   readonly tables: readonly string[] | null;
   /** The backup that was taken of what stood here before. */
   readonly saved: string | null;
-  /** Goes up by two with each transaction: see steps.ts. */
+  /** Goes up by two with each transaction: see steps.ts. While it is 0, the target is only marked. */
   readonly step: number;
 }
 
@@ -61,10 +61,10 @@ export function markTarget(
   marker: Marker,
   print: string,
 ): Promise<void> {
-  const { restore, what, began, tables, saved } = marker;
+  const { restore, what, began, tables, saved, step } = marker;
   const same = `${SCHEMA_PRINT} = ${text(print)}`;
   const values = [text(restore), text(what), text(began), list(tables), text(saved)];
-  const insert = `INSERT INTO ${MARKER}(${COLUMNS}) SELECT ${values.join(", ")}, ${unless(same, "0")}`;
+  const insert = `INSERT INTO ${MARKER}(${COLUMNS}) SELECT ${values.join(", ")}, ${unless(same, String(step))}`;
   return claim(target, deps, restore, `${CREATE};\n${insert};\n`);
 }
 
@@ -82,19 +82,23 @@ export function takeOver(
   mine: Marker,
   print: string,
 ): Promise<void> {
+  const isUntouched = step === 0;
   const still = `restore = ${text(restore)} AND step = ${step} AND ${SCHEMA_PRINT} = ${text(print)}`;
   const sets = [
     `restore = ${unless(still, text(mine.restore))}`,
     `what = ${text(mine.what)}`,
     `began = ${text(mine.began)}`,
-    "step = 0",
+    `saved = ${text(mine.saved)}`,
+    `step = ${mine.step}`,
+    ...(isUntouched ? [`tables = ${list(mine.tables)}`] : []),
   ];
   return claim(target, deps, mine.restore, `UPDATE ${MARKER} SET ${sets.join(", ")};\n`);
 }
 
 /**
  * @throws NightjarError `RESTORE_SUPERSEDED` when another restore has marked the target meanwhile,
- *   `TARGET_REFUSED` when it changed otherwise; as `send`. The target is not marked by this restore then
+ *   `TARGET_REFUSED` when it changed otherwise; as `send`. The target is not marked by this restore then,
+ *   unless the error says so
  */
 async function claim(target: Source, deps: Deps, restore: string, sql: string): Promise<void> {
   try {
@@ -102,9 +106,18 @@ async function claim(target: Source, deps: Deps, restore: string, sql: string): 
     const { told } = await send(target, deps, [{ sequence }, { close: true }]);
     rowsOf(target, told[0]!);
   } catch (thrown) {
-    const marker = await readMarker(target, deps).catch(() => undefined);
-    if (marker?.restore === restore) return; // only the answer was lost
+    const marker = await readMarker(target, deps).catch(() => "unknown" as const);
     const { code, message } = asNightjarError(thrown);
+    if (marker === "unknown")
+      throw new NightjarError(
+        code,
+        `${message} Nothing in the target was changed, but it may have the table ${MARKER} now.`,
+        {
+          hint: `Run the restore again, or drop ${MARKER} in the target.`,
+          cause: thrown,
+        },
+      );
+    if (marker?.restore === restore) return; // only the answer was lost
     if (code !== "TARGET_REFUSED") throw thrown;
     if (marker !== undefined)
       throw new NightjarError(

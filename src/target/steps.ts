@@ -24,12 +24,14 @@ export class Steps {
   readonly #target: Source;
   readonly #deps: Deps;
   readonly #restore: string;
-  #step = 0;
+  #step: number;
 
-  constructor(target: Source, deps: Deps, restore: string) {
+  /** @param step where the marker stands */
+  constructor(target: Source, deps: Deps, restore: string, step: number) {
     this.#target = target;
     this.#deps = deps;
     this.#restore = restore;
+    this.#step = step;
   }
 
   /** Where the marker stands. */
