@@ -1,4 +1,4 @@
-import { fullTextOf, names } from "../format/full-text.ts";
+import { addNames, fullTextOf } from "../format/full-text.ts";
 import { lowerName } from "../format/selection.ts";
 import { type ErasingDatabase, failed, quoted, orFailed, textsOf } from "./port.ts";
 
@@ -18,12 +18,13 @@ export async function cleanFullText(
   aside: string,
 ): Promise<void> {
   const views = new Set(await namesOf(database, "view"));
-  const triggers: { table: string; sql: string }[] = [];
-  await database.each(
-    `SELECT tbl_name, sql FROM ${aside} WHERE type = 'trigger'`,
-    [],
-    (row) => void triggers.push({ table: lowerName(row.text(0)), sql: row.text(1) }),
-  );
+  /** What the triggers of the tables that lost rows name, by table. */
+  const filled = new Map<string, Set<string>>();
+  await database.each(`SELECT tbl_name, sql FROM ${aside} WHERE type = 'trigger'`, [], (row) => {
+    const table = lowerName(row.text(0));
+    if (!erased.has(table)) return;
+    filled.set(table, addNames(filled.get(table) ?? new Set(), row.text(1)));
+  });
   for (const sql of await textsOf(
     database,
     "SELECT sql FROM sqlite_schema WHERE type = 'table' AND rootpage = 0 AND sql NOTNULL",
@@ -35,8 +36,8 @@ export async function cleanFullText(
     if (erased.has(lowerName(name))) await command(database, name, "optimize");
     else if (erased.has(content) || views.has(content)) await command(database, name, "rebuild");
     else if (!named.has(lowerName(name)))
-      for (const { table, sql: trigger } of triggers)
-        if (erased.has(table) && names(trigger, name)) throw keepsWords(name, table);
+      for (const [table, words] of filled)
+        if (words.has(lowerName(name))) throw keepsWords(name, table);
   }
 }
 

@@ -29,8 +29,10 @@ export function readTableDefinition(sql: string): TableDefinition {
   const columns: ColumnDefinition[] = [];
   const checks: string[] = [];
   let token = next();
-  while (token !== END && token.word !== "(") {
-    if (token.word === "AS" || token.word === "VIRTUAL") return { columns, checks };
+  for (let place = 1; token !== END && token.word !== "("; place++) {
+    // `virtual` is a legal name of a table, too.
+    if (token.word === "AS" || (token.word === "VIRTUAL" && place === 2))
+      return { columns, checks };
     token = next();
   }
   while (token !== END && token.word !== ")") {

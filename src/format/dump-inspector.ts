@@ -1,6 +1,8 @@
 import { createHash } from "node:crypto";
+import { lowerName } from "./selection.ts";
 import { NightjarError } from "../errors.ts";
 import { copyOf, decode, encode, startsWith } from "./bytes.ts";
+import { DumpOrder } from "./dump-order.ts";
 import {
   type DumpStatement,
   OWN_TABLE,
@@ -51,6 +53,8 @@ export interface DumpFacts {
 
 const HEAD = encode("PRAGMA foreign_keys=OFF;\nBEGIN TRANSACTION;\n");
 const TAIL = "COMMIT;\n";
+/** What a manifest has room for, as BackupDraft will find. */
+const MOST_NAMES = 900_000;
 const ROLLBACK = encode("ROLLBACK");
 /** What the exporter writes after a schema object. */
 const NEXT =
@@ -65,12 +69,15 @@ const NEXT =
  */
 export class DumpInspector {
   readonly #scanner = new SqlScanner((statement) => this.#statement(statement));
+  readonly #order = new DumpOrder();
   readonly #schema = createHash("sha256");
   readonly #tables = new Map<string, TableCount>();
   readonly #warnings = new Map<string, Warning>();
   #statements = 0;
   #counters = false;
   #length = 0;
+  /** Characters of the names of tables and in warnings. */
+  #named = 0;
   #committed = false;
   /** The last bytes so far, as many as `TAIL` has. */
   #tail = "";
@@ -122,6 +129,7 @@ export class DumpInspector {
       prefix !== undefined &&
       !statement.ambiguous &&
       !statement.cut &&
+      !statement.commented &&
       startsWith(bytes, prefix)
     ) {
       if (!readValues(bytes, prefix.length)) throw unsafeStatement(bytes, "it is no row");
@@ -129,12 +137,14 @@ export class DumpInspector {
     }
     if (startsWith(bytes, ROLLBACK))
       throw new NightjarError("DUMP_INCOMPLETE", "The server ended its dump with a ROLLBACK.");
+    this.#current = undefined;
     const found = readDumpStatement(statement);
-    if ("unsafe" in found) throw unsafeStatement(bytes, found.unsafe);
+    const fault = "unsafe" in found ? found.unsafe : this.#order.faultOf(found);
+    if ("unsafe" in found || fault !== undefined) throw unsafeStatement(bytes, fault!);
     switch (found.is) {
       case "row":
         if (OWN_TABLE.test(found.table)) return;
-        this.#begin(found.table, copyOf(bytes.subarray(0, found.values)));
+        this.#begin(lowerName(found.table), copyOf(bytes.subarray(0, found.values)));
         return this.#row(statement);
       case "schema-row":
         this.#schema.update(bytes);
@@ -159,11 +169,9 @@ export class DumpInspector {
   }
 
   /** The rows of another table come. */
-  #begin(name: string, prefix: Uint8Array): void {
-    const count = this.#tables.get(name);
-    if (count === undefined || count.rows === null)
-      throw unsafeStatement(prefix, "it writes to a table that the dump does not create");
-    this.#current = { prefix, count, migrations: this.#migration?.newest.table === name };
+  #begin(lowerCased: string, prefix: Uint8Array): void {
+    const count = this.#tables.get(lowerCased)!;
+    this.#current = { prefix, count, migrations: this.#migration?.newest.table === count.name };
   }
 
   #row({ bytes, bareInfinity, nul }: Statement): void {
@@ -194,16 +202,37 @@ export class DumpInspector {
   }
 
   #count(name: string): TableCount {
-    let count = this.#tables.get(name);
-    if (count === undefined) this.#tables.set(name, (count = { name, rows: 0 }));
+    let count = this.#tables.get(lowerName(name));
+    if (count === undefined) {
+      const own = this.#remember(name);
+      this.#tables.set(lowerName(own), (count = { name: own, rows: 0 }));
+    }
     return count;
+  }
+
+  /**
+   * The name in memory of its own: else it would hold the statement that it comes from.
+   *
+   * @throws NightjarError `SCHEMA_TOO_LARGE` for more names than a manifest holds
+   */
+  #remember(name: string): string {
+    this.#named += name.length;
+    if (this.#named > MOST_NAMES)
+      throw new NightjarError(
+        "SCHEMA_TOO_LARGE",
+        `The names of the dump's tables take more than ${MOST_NAMES} bytes.`,
+      );
+    return decode(encode(name));
   }
 
   #warn(code: Warning["code"], where: string): void {
     const key = `${code} ${where}`;
     const known = this.#warnings.get(key);
     if (known !== undefined) known.count++;
-    else this.#warnings.set(key, { code, where, count: 1, message: WARNINGS[code] });
+    else {
+      const own = this.#remember(where);
+      this.#warnings.set(`${code} ${own}`, { code, where: own, count: 1, message: WARNINGS[code] });
+    }
   }
 }
 

@@ -61,10 +61,12 @@ const TYPES: Readonly<Record<string, SchemaType>> = {
  * (libsql-server/src/connection/dump/exporter.rs): then nobody should run it.
  */
 export function readDumpStatement(statement: Statement): DumpStatement | { unsafe: string } {
-  const { bytes, cut, ambiguous } = statement;
+  const { bytes, cut, ambiguous, commented } = statement;
+  if (commented) return { unsafe: "a dump has no comment before a statement" };
   if (cut) return { unsafe: "it is too long to be looked at" };
   if (ambiguous) return { unsafe: "SQLite and a shell do not agree on where it ends" };
-  if (startsWith(bytes, SCHEMA_ROW)) return readSchemaRow(decode(bytes));
+  if (startsWith(bytes, SCHEMA_ROW))
+    return bytes.includes(0) ? { unsafe: "it has a NUL byte" } : readSchemaRow(decode(bytes));
   if (startsWith(bytes, INSERT)) {
     const head = readInsertHead(bytes);
     if (head === undefined || !readValues(bytes, head.values))

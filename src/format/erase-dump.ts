@@ -5,7 +5,7 @@ import { type CreatedColumn, readColumns } from "./created-columns.ts";
 import { type Erased, type Erasure, isErased } from "./erasure.ts";
 import { lowerName } from "./selection.ts";
 import { readSqlHead } from "./sql-head.ts";
-import { type FullText, fullTextOf, names, virtualName } from "./full-text.ts";
+import { addNames, type FullText, fullTextOf, virtualName } from "./full-text.ts";
 import { realText } from "./real-text.ts";
 import { insertedRow, type LiteralKind } from "./sql-literal.ts";
 import { rewriteDump } from "./rewrite-dump.ts";
@@ -39,8 +39,8 @@ class DumpFilter {
   readonly #rows = new Map<string, number>();
   readonly #unapplied = new Map<string, { table: string; column: string }>();
   readonly #fullTexts: FullText[] = [];
-  /** The triggers of the tables on the list. */
-  readonly #triggers: { table: string; sql: string }[] = [];
+  /** The names, in lower case, that the triggers of each table on the list have in them. */
+  readonly #named = new Map<string, Set<string>>();
 
   constructor(erasures: readonly Erasure[]) {
     this.#entries = Map.groupBy(erasures, ({ table }) => lowerName(table));
@@ -55,7 +55,8 @@ class DumpFilter {
       if (entries !== undefined) this.#columns.set(table, readColumns(decode(statement)));
     }
     if (does === "create-trigger" && entries !== undefined) {
-      this.#triggers.push({ table, sql: decode(statement) });
+      const named = this.#named.get(table) ?? new Set();
+      this.#named.set(table, addNames(named, decode(statement)));
       this.#refuseWords();
     }
     if (does !== "insert") return true;
@@ -95,8 +96,9 @@ class DumpFilter {
           `rows of ${table} without their column ${entry.column}, which is computed`,
         );
       if (!matches(entry, row.kinds[at]!, row.values[at]!, column)) continue;
-      this.#rows.set(table, (this.#rows.get(table) ?? 0) + 1);
-      this.#refuseWords();
+      const rows = this.#rows.get(table) ?? 0;
+      this.#rows.set(table, rows + 1);
+      if (rows === 0) this.#refuseWords();
       return true;
     }
     return false;
@@ -117,23 +119,24 @@ class DumpFilter {
         if (name !== undefined && this.#entries.has(lowerName(name)))
           throw unreadable(`${name} as a virtual table, whose rows are in other tables`);
         const fullText = fullTextOf(sql);
-        if (fullText !== undefined) this.#fullTexts.push(fullText);
+        if (fullText === undefined) continue;
+        this.#fullTexts.push(fullText);
+        for (const erased of this.#rows.keys()) this.#refuseWordsOf(fullText, erased);
       }
     if (row.includes(";\nINSERT INTO "))
       throw unreadable("a virtual table with a quote in its text, which hides rows");
-    this.#refuseWords();
   }
 
   /** @throws NightjarError `ERASURE_FAILED` where a full-text index keeps the words of rows that are gone */
   #refuseWords(): void {
-    for (const { name, content } of this.#fullTexts)
-      for (const table of this.#rows.keys()) {
-        const lower = lowerName(table);
-        const filled = this.#triggers.some(
-          (trigger) => trigger.table === lower && names(trigger.sql, name),
-        );
-        if (content === lower || filled) throw keepsWords(name, table);
-      }
+    for (const fullText of this.#fullTexts)
+      for (const table of this.#rows.keys()) this.#refuseWordsOf(fullText, table);
+  }
+
+  #refuseWordsOf({ name, content }: FullText, table: string): void {
+    const lower = lowerName(table);
+    if (content === lower || this.#named.get(lower)?.has(lowerName(name)))
+      throw keepsWords(name, table);
   }
 }
 

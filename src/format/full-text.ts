@@ -72,11 +72,9 @@ function contentOf(next: () => Token): string | undefined {
   return undefined;
 }
 
-/** Whether a statement names something: a trigger a full-text index, say. */
-export function names(sql: string, name: string): boolean {
-  const wanted = lowerName(name);
+/** Add every name in a statement, in lower case: of a trigger the full-text indexes that it fills, say. */
+export function addNames(names: Set<string>, sql: string): Set<string> {
   const next = tokenReader(sql);
-  for (let token = next(); token !== END; token = next())
-    if (lowerName(token.text) === wanted) return true;
-  return false;
+  for (let token = next(); token !== END; token = next()) names.add(lowerName(token.text));
+  return names;
 }

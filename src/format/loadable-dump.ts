@@ -1,6 +1,7 @@
 import { NightjarError } from "../errors.ts";
 import { concat, encode } from "./bytes.ts";
-import { OWN_TABLE, readDumpStatement, type SchemaRow, unsafeStatement } from "./dump-statement.ts";
+import { DumpOrder } from "./dump-order.ts";
+import { readDumpStatement, type SchemaRow, unsafeStatement } from "./dump-statement.ts";
 import { LONGEST_REWRITTEN, rewriteDump } from "./rewrite-dump.ts";
 import { hasShellLine, shieldTerminators } from "./shell-lines.ts";
 import type { Statement } from "./sql-scanner.ts";
@@ -21,8 +22,7 @@ const COUNTERS = [
  */
 export class LoadableDump {
   #counters = false;
-  #begun = false;
-  readonly #made = new Set<string>();
+  readonly #order = new DumpOrder();
 
   /**
    * What is to be run for the statement, each piece exactly one statement of SQL.
@@ -33,24 +33,19 @@ export class LoadableDump {
   take(statement: Statement): readonly Uint8Array[] {
     const { bytes } = statement;
     const found = readDumpStatement(statement);
-    if ("unsafe" in found) throw unsafeStatement(bytes, found.unsafe);
+    const fault = "unsafe" in found ? found.unsafe : this.#order.faultOf(found);
+    if ("unsafe" in found || fault !== undefined) throw unsafeStatement(bytes, fault!);
     switch (found.is) {
       case "create":
-        if (found.type === "table") this.#made.add(found.name);
         this.#counters ||= found.type === "table" && countsUp(found.sql);
         return [hasShellLine(found.sql) ? encode(`${shieldTerminators(found.sql)};`) : bytes];
       case "delete-counters":
         return this.#counters ? [bytes] : [...COUNTERS, bytes];
       case "row":
-        if (!this.#made.has(found.table) && !OWN_TABLE.test(found.table))
-          throw unsafeStatement(bytes, "it writes to a table that the dump does not create");
         return [statement.nul || statement.bareInfinity ? writeRow(bytes, found.values) : bytes];
       case "schema-row":
         return [found.unquoted ? writeSchemaRow(found) : bytes];
       case "begin":
-        if (this.#begun) throw unsafeStatement(bytes, "a dump begins once");
-        this.#begun = true;
-        return [bytes];
       case "commit":
       case "pragma":
       case "analyze":
@@ -91,27 +86,31 @@ export function countsUp(sql: string): boolean {
 function writeRow(bytes: Uint8Array, values: number): Uint8Array {
   const pieces: Uint8Array[] = [];
   let from = 0;
-  const put = (start: number, end: number, written: string) => {
-    pieces.push(bytes.subarray(from, start), encode(written));
+  const put = (start: number, end: number, ...written: Uint8Array[]) => {
+    pieces.push(bytes.subarray(from, start), ...written);
     from = end;
   };
   readValues(bytes, values, (kind, start, end) => {
-    if (kind === "infinity") put(start, end, "9e999");
+    if (kind === "infinity") put(start, end, encode("9e999"));
     else if (bytes.subarray(start, end).includes(0))
-      put(start - 1, end + 1, `CAST(X'${hexOf(bytes, start, end)}' AS TEXT)`);
+      put(start - 1, end + 1, encode("CAST(X'"), hexOf(bytes, start, end), encode("' AS TEXT)"));
   });
   pieces.push(bytes.subarray(from));
   return concat(pieces);
 }
 
-/** A text's bytes, of two quotes one. */
-function hexOf(bytes: Uint8Array, start: number, end: number): string {
-  const digits: string[] = [];
+const HEX = encode("0123456789abcdef");
+
+/** A text's bytes in hexadecimal, of two quotes one. */
+function hexOf(bytes: Uint8Array, start: number, end: number): Uint8Array {
+  const digits = new Uint8Array(2 * (end - start));
+  let length = 0;
   for (let at = start; at < end; at++) {
-    digits.push(bytes[at]!.toString(16).padStart(2, "0"));
+    digits[length++] = HEX[bytes[at]! >> 4]!;
+    digits[length++] = HEX[bytes[at]! & 15]!;
     if (bytes[at] === 39) at++;
   }
-  return digits.join("");
+  return digits.subarray(0, length);
 }
 
 function writeSchemaRow({ name, sql }: SchemaRow): Uint8Array {

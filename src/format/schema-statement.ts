@@ -1,3 +1,4 @@
+import { reachingName } from "./reaching.ts";
 import { END, type Token, tokenReader } from "./sql-tokens.ts";
 
 /** The types of rows in sqlite_schema that have a statement. */
@@ -9,10 +10,15 @@ export type SchemaType = "table" | "index" | "view" | "trigger";
  * after it, which would run when the text is loaded as SQL.
  *
  * The text is held to a form on which SQLite's parser and sqlite3_complete agree, as shells split what
- * they load by the latter: no semicolon but in a trigger's body, no Tcl variable, no NUL.
+ * they load by the latter: no semicolon but in a trigger's body, no Tcl variable, no NUL, no vertical tab
+ * or byte order mark between two words. Nor may it call what runs commands where a shell loads it.
  */
 export function schemaFault(type: SchemaType, sql: string): string | undefined {
   if (sql.includes("\0")) return "it has a NUL byte";
+  if (hasStrangeBlank(sql)) return "it has a white space that a shell does not know";
+  const reaching = reachingName(sql);
+  if (reaching !== undefined)
+    return `it uses ${reaching}, which runs commands or reaches files where a shell loads it`;
   const next = tokenReader(sql);
   if (next().word !== "CREATE") return "it does not begin with CREATE";
   let kind = next();
@@ -52,6 +58,19 @@ function bodyFault(next: () => Token): string | undefined {
     afterSemicolon = token.word === ";";
   }
   return "its body does not end";
+}
+
+/** Whether there is a vertical tab or a byte order mark that is white space to SQLite's parser alone. */
+function hasStrangeBlank(sql: string): boolean {
+  if (!/[\v\ufeff]/.test(sql)) return false;
+  const next = tokenReader(sql);
+  let end = 0;
+  for (let token = next(); ; token = next()) {
+    const gap = sql.slice(end, token === END ? sql.length : token.start);
+    if (/[\v\ufeff]/.test(gap.replaceAll(/--[^\n]*|\/\*[^*]*(?:\*(?!\/)[^*]*)*/g, ""))) return true;
+    if (token === END) return false;
+    end = token.end;
+  }
 }
 
 function tokenFault({ kind, text }: Token): string | undefined {

@@ -61,8 +61,13 @@ function literalsFrom(sql: string, at: number): Literal[] | undefined {
     return match;
   };
   const value = (): Literal | undefined => {
-    const text = take(/'([^']*(?:''[^']*)*)'/y);
-    if (text !== null) return { kind: "text", text: text[1]!.replaceAll("''", "'") };
+    if (sql[at] === "'") {
+      const start = at + 1;
+      const end = closingQuote(sql, start);
+      if (end === -1) return undefined;
+      at = end + 1;
+      return { kind: "text", text: sql.slice(start, end).replaceAll("''", "'") };
+    }
     const blob = take(/[Xx]'([0-9A-Fa-f]*)'/y);
     if (blob !== null) return { kind: "blob", text: blob[1]! };
     if (take(/NULL/y) !== null) return { kind: "null", text: null };
@@ -86,4 +91,11 @@ function literalsFrom(sql: string, at: number): Literal[] | undefined {
     if (take(/\);\s*$/y) !== null) return literals;
     if (take(/,/y) === null) return undefined;
   }
+}
+
+/** Where a text ends that begins at a place, -1 where it does not. A doubled quote is a part of it. */
+function closingQuote(sql: string, from: number): number {
+  let at = sql.indexOf("'", from);
+  while (at !== -1 && sql[at + 1] === "'") at = sql.indexOf("'", at + 2);
+  return at;
 }

@@ -27,6 +27,8 @@ export interface Statement {
   readonly bareInfinity: boolean;
   /** It has a NUL byte, at which SQLite stops reading a literal. */
   readonly nul: boolean;
+  /** There is a comment between it and the statement before it. */
+  readonly commented: boolean;
 }
 
 /** How many bytes of one statement are held at the most, unless the scanner is told otherwise. */
@@ -116,6 +118,7 @@ export class SqlScanner {
   #nul = false;
   #bareInfinity = false;
   #ambiguous = false;
+  #commented = false;
 
   /** @param onComment told of each line comment between two statements, without its dashes */
   constructor(
@@ -189,7 +192,10 @@ export class SqlScanner {
         opener = 0;
         if (opens) {
           this.#mode = byte === DASH ? LINE_COMMENT : BLOCK_COMMENT;
-          if (alone) this.#reset();
+          if (alone) {
+            this.#reset();
+            this.#commented = true;
+          }
           if (alone && byte === DASH && this.#onComment !== undefined) this.#comment = [];
           at++;
           continue;
@@ -398,9 +404,10 @@ export class SqlScanner {
     }
     const statement = {
       ...{ bytes, length, cut: this.#cut, ambiguous: this.#ambiguous },
-      ...{ bareInfinity: this.#bareInfinity, nul: nul || this.#nul },
+      ...{ bareInfinity: this.#bareInfinity, nul: nul || this.#nul, commented: this.#commented },
     };
     this.#reset();
+    this.#commented = false;
     this.#onStatement(statement);
   }
 

@@ -51,12 +51,12 @@ function endOfPlain(bytes: Uint8Array, at: number, onPiece: OnPiece | undefined)
   const first = bytes[at];
   if (first === QUOTE) return endOfText(bytes, at, onPiece);
   if (hasWord(bytes, at, "X'")) {
-    const end = bytes.indexOf(QUOTE, at + 2);
-    return end === -1 ? -1 : end + 1;
+    const end = endOfHex(bytes, at + 2);
+    return bytes[end] === QUOTE ? end + 1 : -1;
   }
   if (hasWord(bytes, at, "CAST(X'")) {
-    const end = bytes.indexOf(QUOTE, at + 7);
-    return end !== -1 && hasWord(bytes, end, "' AS TEXT)") ? end + 10 : -1;
+    const end = endOfHex(bytes, at + 7);
+    return hasWord(bytes, end, "' AS TEXT)") ? end + 10 : -1;
   }
   if (hasWord(bytes, at, "NULL")) return at + 4;
   const digits = first === DASH ? at + 1 : at;
@@ -67,6 +67,13 @@ function endOfPlain(bytes: Uint8Array, at: number, onPiece: OnPiece | undefined)
   let end = digits;
   while (isNumeric(bytes[end], bytes[end - 1])) end++;
   return end > digits && isDigit(bytes[digits]) ? end : -1;
+}
+
+/** The index after hexadecimal digits. */
+function endOfHex(bytes: Uint8Array, at: number): number {
+  let end = at;
+  while (HEX[bytes[end] ?? 0] === 1) end++;
+  return end;
 }
 
 /** The index after the closing quote. */
@@ -84,6 +91,9 @@ function hasWord(bytes: Uint8Array, at: number, word: string): boolean {
   for (let i = 0; i < word.length; i++) if (bytes[at + i] !== word.charCodeAt(i)) return false;
   return true;
 }
+
+const HEX = new Uint8Array(256);
+for (const digit of "0123456789ABCDEFabcdef") HEX[digit.charCodeAt(0)] = 1;
 
 function isDigit(byte: number | undefined): boolean {
   return byte !== undefined && byte >= 48 && byte <= 57;
@@ -115,9 +125,12 @@ export function readInsertHead(bytes: Uint8Array): { table: string; values: numb
 
 const NAMES = new TextDecoder();
 
-/** The index after a name: of letters, digits and `_`, or in double quotes, which it cannot hold itself. */
+/** The index after a name: of letters, digits and `_`, or in double quotes, which it cannot hold itself, nor a NUL. */
 function endOfName(bytes: Uint8Array, at: number): number {
-  if (bytes[at] === 34) return bytes.indexOf(34, at + 1) + 1 || -1;
+  if (bytes[at] === 34) {
+    const end = bytes.indexOf(34, at + 1) + 1;
+    return end === 0 || bytes.subarray(at, end).includes(0) ? -1 : end;
+  }
   let end = at;
   while (isNameByte(bytes[end])) end++;
   return end > at ? end : -1;

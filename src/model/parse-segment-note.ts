@@ -3,6 +3,8 @@ import type { PageCursor } from "../manifest.ts";
 import { count, databaseName, lineageId, misfit, parseDocument, sha256, text } from "./document.ts";
 import { pageCursor } from "./parse-page-cursor.ts";
 
+/** Milliseconds that a Date holds. */
+const instant = v.pipe(count, v.maxValue(8.64e15));
 const txid = v.pipe(count, v.minValue(1));
 
 const segment = v.looseObject({
@@ -12,11 +14,13 @@ const segment = v.looseObject({
   level: v.pipe(count, v.maxValue(9)),
   minTxid: txid,
   maxTxid: txid,
-  at: count,
+  at: instant,
   pageCount: v.pipe(count, v.maxValue(2 ** 32)),
   pages: v.pipe(count, v.maxValue(2 ** 32)),
   bytes: count,
-  createdAt: count,
+  createdAt: instant,
+  uncertainty: v.optional(v.nullable(instant)),
+  clockOffset: v.optional(v.nullable(v.pipe(v.number(), v.safeInteger()))),
 });
 
 /** A segment of the page log as the note beside it tells, which is how the catalog has it. */

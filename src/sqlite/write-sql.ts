@@ -86,11 +86,11 @@ async function* writeStatements(writing: Writing): AsyncGenerator<Uint8Array> {
   const of = (type: SchemaObject["type"]) =>
     selection.schema ? schema.filter((object) => object.type === type) : [];
   const whole = selection.tables === undefined;
-  const checked = target === "sqlite" && selection.rows && tables.some(hasChecks);
+  // Rows are taken as they are: a CHECK may be younger than they.
+  const checked = target === "sqlite" && selection.rows && tables.some(isStored);
 
   if (checked) yield encode("PRAGMA ignore_check_constraints=ON;\n");
-  for (const table of tables)
-    if (table.kind === "table" || table.kind === "without-rowid") yield* writeTable(writing, table);
+  for (const table of tables) if (isStored(table)) yield* writeTable(writing, table);
   if (checked) yield encode("PRAGMA ignore_check_constraints=OFF;\n");
   // Views are made unseen, and a virtual table may read one as its module makes it.
   if (whole) for (const view of of("view")) yield encode(await statement(image, view));
@@ -109,8 +109,7 @@ async function* writeStatements(writing: Writing): AsyncGenerator<Uint8Array> {
 }
 
 const byName = ({ name }: Table): string => name;
-const hasChecks = ({ kind, sql }: Table): boolean =>
-  (kind === "table" || kind === "without-rowid") && readTableDefinition(sql!).checks.length > 0;
+const isStored = ({ kind }: Table): boolean => kind === "table" || kind === "without-rowid";
 
 function needsUnguarded(tables: readonly Table[], { rows, schema }: Selection): boolean {
   return tables.some((table) => (rows && table.kind === "shadow") || (schema && isForeign(table)));

@@ -72,7 +72,7 @@ const ignoring = (action: () => void) => () => {
 };
 const statementOf = (sql: string) => ({
   ...{ bytes: encode(sql), length: sql.length },
-  ...{ cut: false, ambiguous: false, nul: true, bareInfinity: true },
+  ...{ cut: false, ambiguous: false, nul: true, commented: false, bareInfinity: true },
 });
 const READERS: Record<string, (sql: string) => void> = {
   "the scanner": (sql) => {
