@@ -68,6 +68,28 @@ const virtual = fc.oneof(
   soup.map((text) => `CREATE VIRTUAL TABLE v USING fts5(a ${text})`),
 );
 
+/** What a table computes for each of its rows. */
+const computed = fc
+  .tuple(
+    fc.constantFrom(
+      "DEFAULT (@)",
+      "CHECK(length(@) >= 0)",
+      "AS (@) STORED",
+      "DEFAULT @",
+      "COLLATE @",
+    ),
+    fc.constantFrom(
+      ...["edit('x','touch pwned #')", "writefile('pwned','x')", "\"edit\"('x','touch pwned #')"],
+      ...["Edit /* ( */ ('x','touch pwned #')", "load_extension('./pwned')", "1"],
+    ),
+    soup,
+  )
+  .map(
+    ([rule, value, text]) =>
+      `CREATE TABLE IF NOT EXISTS u(b, a ${rule.replace("@", () => value)} ${text});\nINSERT INTO u(b) VALUES(1);\n`,
+  );
+const between = fc.constantFrom("", "", "/*\0*/\n", "--\0\n", "-- x\n", ";\n", "\u000b");
+
 /** Escaped() of the exporter. */
 function literal(text: string): string {
   const quoted = `'${text.replaceAll("'", "''").replaceAll("\n", "\\n").replaceAll("\r", "\\r")}'`;
@@ -77,20 +99,27 @@ function literal(text: string): string {
 
 const dump = fc
   .record({
-    rows: fc.array(soup, { maxLength: 3 }),
+    rows: fc.array(fc.tuple(between, soup), { maxLength: 3 }),
+    early: fc.array(fc.oneof(object, virtual), { maxLength: 1 }),
+    tables: fc.array(computed, { maxLength: 1 }),
+    blank: fc.constantFrom(" ", " ", " \u000b", " \u{feff}"),
     virtuals: fc.array(virtual, { maxLength: 1 }),
     doubled: fc.boolean(),
     objects: fc.array(object, { maxLength: 2 }),
   })
-  .map(({ rows, virtuals, doubled, objects }) =>
+  .map(({ rows, early, tables, blank, virtuals, doubled, objects }) =>
     [
       "PRAGMA foreign_keys=OFF;\nBEGIN TRANSACTION;\nCREATE TABLE IF NOT EXISTS t(a);\n",
-      ...rows.map((text, at) => `INSERT INTO t(rowid,a) VALUES(${at + 1},${literal(text)});\n`),
+      ...tables,
+      ...(rows.length > 2 ? early.map((sql) => `${sql};\n`) : []),
+      ...rows.map(
+        ([gap, text], at) => `${gap}INSERT INTO t(rowid,a) VALUES(${at + 1},${literal(text)});\n`,
+      ),
       ...virtuals.map(
         (sql) =>
           `PRAGMA writable_schema=ON;\nINSERT INTO sqlite_schema(type,name,tbl_name,rootpage,sql) VALUES('table','v','v',0,'${doubled ? sql.replaceAll("'", "''") : sql}');\n`,
       ),
-      ...objects.map((sql) => `${sql};\n`),
+      ...objects.map((sql) => `${sql.replace(/^CREATE /, () => `CREATE${blank}`)};\n`),
       ...virtuals.map(() => "PRAGMA writable_schema=OFF;\n"),
       "COMMIT;\n",
     ].join(""),
