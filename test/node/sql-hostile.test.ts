@@ -187,7 +187,7 @@ function lines(file: string): string[] {
     line
       .replaceAll("/**/", "")
       .replaceAll("\\r\\n", "\\n")
-      .replace(/(\*\/)?(\\n|[\s;])*"}$/, '"}'),
+      .replace(/(\\n|[\s;])*(\*\/)?(\\n|[\s;])*"}$/, '"}'),
   );
   return [...plain, ...rows];
 }
