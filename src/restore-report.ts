@@ -56,6 +56,8 @@ export interface Plan {
 export type RestoreProgress =
   /** The target is backed up, before it is overwritten. */
   | { readonly state: "saving"; readonly bytes: number }
+  /** The Worker is at work on as much as its memory holds. */
+  | { readonly state: "waiting" }
   | { readonly state: "wiping"; readonly objects: number }
   | { readonly state: "writing"; readonly bytes: number }
   | { readonly state: "writing"; readonly pages: number; readonly of: number }

@@ -106,6 +106,8 @@ function shown(step: Step): string {
   switch (step.state) {
     case "saving":
       return `backing up the target ${size(step.bytes)}`;
+    case "waiting":
+      return "waiting until the Worker has memory for it";
     case "wiping":
       return `wiping the target: ${step.objects}`;
     case "verifying":

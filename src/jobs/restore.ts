@@ -38,6 +38,7 @@ export async function restore(
   const begun = deps.now();
   // The backup that is taken first waits for memory of its own: nothing is held meanwhile.
   const saved = await save(context, planned, report);
+  if (context.memory.held > 0) await report({ state: "waiting" });
   return inTurn(context, COSTS.restore, () => carryOut(context, planned, report, begun, saved));
 }
 
