@@ -39,7 +39,7 @@ function jittery(random: () => number, most: number): Context {
   return { ...context, deps: { ...context.deps, fetch } };
 }
 
-const TOLD = ["TARGET_NOT_EMPTY", "RESTORE_SUPERSEDED", "TARGET_REFUSED"];
+const TOLD = ["TARGET_NOT_EMPTY", "RESTORE_SUPERSEDED", "TARGET_REFUSED", "TARGET_UNFIT"];
 
 async function race(seed: number): Promise<void> {
   const random = chance(seed);
