@@ -142,6 +142,30 @@ describe("pages that cannot be true", () => {
   });
 });
 
+it("a server that always begins a new history and then makes no sense is given up", async () => {
+  const database = new StandInDatabase();
+  await database.write("t", 5);
+  const context = testContext({ restless: { url: database.source.url } });
+  const method = { protocol: "sync", image: false, why: "a test" } as const;
+  await recordMethod(context.catalog, "restless", database.source.url, method, Date.now());
+  await context.followers.pull("restless");
+  let bases = 0;
+  let begins = false; // a base is being read, and nonsense follows it
+  const fetch: Deps["fetch"] = async (url, init) => {
+    if (url.endsWith("/info")) {
+      begins = true;
+      bases++;
+    } else if (bases < 20 && begins && url.includes("/sync/")) {
+      begins = false;
+      return new Response(new Uint8Array(24 + 4096));
+    } else if (bases < 20 && !begins) await database.checkpoint("forget");
+    return systemDeps.fetch(url, init);
+  };
+  Object.assign(context.deps, { fetch });
+  await expect(context.followers.pull("restless")).rejects.toMatchObject({ code: "PAGES_INVALID" });
+  expect(bases).toBeGreaterThan(1);
+});
+
 it("a length without an end is an answer that makes no sense", async () => {
   const source = {
     url: "http://cursor.example",
