@@ -150,15 +150,16 @@ it("a server that always begins a new history and then makes no sense is given u
   await recordMethod(context.catalog, "restless", database.source.url, method, Date.now());
   await context.followers.pull("restless");
   let bases = 0;
-  let begins = false; // a base is being read, and nonsense follows it
+  let next: "gone" | "base" | "nonsense" = "gone";
   const fetch: Deps["fetch"] = async (url, init) => {
-    if (url.endsWith("/info")) {
-      begins = true;
-      bases++;
-    } else if (bases < 20 && begins && url.includes("/sync/")) {
-      begins = false;
+    if (url.endsWith("/info") || bases === 20) return systemDeps.fetch(url, init);
+    if (next === "nonsense") {
+      next = "gone";
       return new Response(new Uint8Array(24 + 4096));
-    } else if (bases < 20 && !begins) await database.checkpoint("forget");
+    }
+    if (next === "gone") await database.checkpoint("forget");
+    else bases++;
+    next = next === "gone" ? "base" : "nonsense";
     return systemDeps.fetch(url, init);
   };
   Object.assign(context.deps, { fetch });
