@@ -151,7 +151,7 @@ export class MemoryBudget {
     for (const other of this.#held) if (other.seenAt < now - LEASE.held) this.#held.delete(other);
     for (const other of this.#line)
       if (other.seenAt < now - LEASE.waiting) this.#line.delete(other);
-    const first = this.#line.values().find((waiting) => this.#fitsShare(waiting));
+    const first = [...this.#line].find((waiting) => this.#fitsShare(waiting));
     return first === claim && this.held + claim.bytes <= this.#limit;
   }
 }
