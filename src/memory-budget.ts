@@ -28,8 +28,15 @@ const LOOK = 100;
 export const PATIENCE = 8000;
 export const RETRY_AFTER = 15;
 
+/** A part of the memory, which one kind of work has at the most. */
+export interface Share {
+  /** bytes */
+  readonly limit: number;
+}
+
 interface Claim {
   readonly bytes: number;
+  readonly share: Share | undefined;
   seenAt: number;
 }
 
@@ -38,7 +45,8 @@ interface Claim {
  * takes and waits in line until there is so much; first come, first served.
  *
  * - Who holds must never wait for more, in its own name or for another's answer.
- * - Work that takes more than the whole runs alone.
+ * - Work that takes more than the whole, or than its share, runs alone there.
+ * - Who waits for its share holds nobody up that is not of it.
  * - A request that Cloudflare cancels stops in the middle, and gives nothing back. Each claim is
  *   therefore renewed by a timer of its own request, and forgotten a minute after the last time.
  * - Who waits looks by a timer of its own too: workerd cancels a request that only waits for another one.
@@ -71,11 +79,12 @@ export class MemoryBudget {
    * Wait for memory.
    *
    * @param patience ms
+   * @param share of what the memory is besides; none means the whole
    * @returns what gives it back; it may be called more than once
    * @throws NightjarError `BUSY` when there is none in time
    */
-  async hold(bytes: number, patience = Infinity): Promise<() => void> {
-    const claim = { bytes: Math.min(bytes, this.#limit), seenAt: this.#clock.now() };
+  async hold(bytes: number, patience = Infinity, share?: Share): Promise<() => void> {
+    const claim = this.#claim(bytes, share);
     this.#line.add(claim);
     for (let waited = 0; !this.#isNext(claim); waited += LOOK) {
       if (waited >= patience) {
@@ -93,6 +102,11 @@ export class MemoryBudget {
     return this.#grant(claim);
   }
 
+  #claim(bytes: number, share?: Share): Claim {
+    const most = Math.min(this.#limit, share?.limit ?? Infinity);
+    return { bytes: Math.min(bytes, most), share, seenAt: this.#clock.now() };
+  }
+
   #grant(claim: Claim): () => void {
     this.#held.add(claim);
     const stop = this.#clock.every(SIGN, () => {
@@ -106,7 +120,7 @@ export class MemoryBudget {
 
   /** Take memory if nobody waits and there is so much; what gives it back. */
   holdNow(bytes: number): (() => void) | undefined {
-    const claim = { bytes: Math.min(bytes, this.#limit), seenAt: this.#clock.now() };
+    const claim = this.#claim(bytes);
     this.#line.add(claim);
     const free = this.#isNext(claim);
     this.#line.delete(claim);
@@ -123,13 +137,21 @@ export class MemoryBudget {
     }
   }
 
-  /** Whether a claim is the first in line, and there is room for it. */
+  /** Whether there is room for a claim in its share. */
+  #fitsShare({ bytes, share }: Claim): boolean {
+    if (share === undefined) return true;
+    let held = 0;
+    for (const claim of this.#held) if (claim.share === share) held += claim.bytes;
+    return held + bytes <= share.limit;
+  }
+
+  /** Whether a claim is the first in line of those that fit their share, and there is room for it. */
   #isNext(claim: Claim): boolean {
     const now = this.#clock.now();
     for (const other of this.#held) if (other.seenAt < now - LEASE.held) this.#held.delete(other);
     for (const other of this.#line)
       if (other.seenAt < now - LEASE.waiting) this.#line.delete(other);
-    const [first] = this.#line;
+    const first = [...this.#line].find((waiting) => this.#fitsShare(waiting));
     return first === claim && this.held + claim.bytes <= this.#limit;
   }
 }

@@ -17,7 +17,7 @@ import { eraseFromFile } from "./erase-file.ts";
 import { CliError, EXIT } from "./exit.ts";
 import { readIdentities } from "./identity.ts";
 import { makeLink } from "./link.ts";
-import { nameFile } from "./name-file.ts";
+import { finishFile } from "./finish-file.ts";
 import { createPrivate, withUnfinished } from "./unfinished.ts";
 
 /** What the catalog knows of an encrypted backup. */
@@ -83,7 +83,7 @@ export async function saveDecrypted(
   return withUnfinished([sealed, part], async () => {
     await saveVerified(url, { sha256: backup.stored.sha256, gzipped: false }, sealed, quiet);
     await openSealed(backup, format, identities, erasures, sealed, part);
-    await nameFile(part, file, replaces);
+    await finishFile(part, file, { replaces });
     return { bytes: (await stat(file)).size, erasures: erasures.length };
   });
 }

@@ -7,7 +7,7 @@ import { type Encryption, isWrittenAnew } from "../manifest.ts";
 import { storedFormat } from "../plan/formats.ts";
 import { reach, refusal } from "./client.ts";
 import { CliError, EXIT } from "./exit.ts";
-import { nameFile } from "./name-file.ts";
+import { finishFile } from "./finish-file.ts";
 import { size } from "./output.ts";
 import { Progress } from "./progress.ts";
 import { createPrivate, withUnfinished } from "./unfinished.ts";
@@ -63,7 +63,7 @@ export async function saveVerified(
   const part = `${file}.${process.pid}.part`;
   return withUnfinished([part], async () => {
     const bytes = await save(url, expected, part, quiet);
-    await nameFile(part, file, replaces);
+    await finishFile(part, file, { replaces });
     return bytes;
   });
 }

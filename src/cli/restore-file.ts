@@ -8,9 +8,9 @@ import type { Client } from "./client.ts";
 import { saveVerified } from "./download.ts";
 import { CliError, EXIT } from "./exit.ts";
 import { checkFile } from "./check-file.ts";
+import { finishFile, seen } from "./finish-file.ts";
 import { openGuarded } from "./guarded-database.ts";
 import { linkedBytes, loadSql } from "./load-sql.ts";
-import { nameFile, setAside } from "./name-file.ts";
 import { print, printAside, printJson, size } from "./output.ts";
 import { type Found, findSubject, type RestoreOptions } from "./restore-options.ts";
 import { refuseOpenDatabase, refuseTarget, target } from "./target.ts";
@@ -56,10 +56,10 @@ export async function restoreToFile(
   await withUnfinished(
     [made, `${made}.sql`, ...BESIDE.map((suffix) => made + suffix)],
     async () => {
+      const before = dataOnly ? await seen(file) : undefined;
       const leftOut = await make(found, options, selection, made, file);
       const checked = await checkFile(made, found, options, leftOut);
-      const kept = aside === null ? null : await setAside(file, aside);
-      await nameFile(made, file, there);
+      const kept = await finishFile(made, file, { replaces: there, aside, before });
       const bytes = (await lstat(file)).size;
       const notes = [
         ...leftOut.map((sql) => `needs libSQL, and is left out: ${sql}`),

@@ -7,7 +7,7 @@ import type { Erasure } from "../format/erasure.ts";
 import { erasuresAt, erasuresOfBackup } from "../jobs/erasures.ts";
 import { type Derived, deriveBackup, deriveMoment } from "../jobs/derive.ts";
 import { earliestOf, type Moment, momentOf } from "../jobs/log-moment.ts";
-import { downloadCost } from "../jobs/memory.ts";
+import { downloadCost, DOWNLOADS } from "../jobs/memory.ts";
 import { log } from "../log.ts";
 import { isWrittenAnew, type Manifest } from "../manifest.ts";
 import { PATIENCE } from "../memory-budget.ts";
@@ -161,7 +161,7 @@ async function sendDerived(
   headers: Headers,
 ): Promise<Response> {
   headers.set("accept-ranges", "none");
-  const release = await memory.hold(cost, PATIENCE);
+  const release = await memory.hold(cost, PATIENCE, DOWNLOADS);
   let derived: Derived;
   try {
     derived = await derive();

@@ -1,7 +1,7 @@
 import type { Context } from "../context.ts";
 import type { Manifest } from "../manifest.ts";
 import { type Format, partsOf } from "../plan/formats.ts";
-import { MemoryBudget, PATIENCE } from "../memory-budget.ts";
+import { MemoryBudget, PATIENCE, type Share } from "../memory-budget.ts";
 import type { Act } from "../proof.ts";
 
 const MIB = 1024 * 1024;
@@ -24,6 +24,12 @@ export const isolateMemory = new MemoryBudget(ISOLATE_MEMORY);
 const SQLITE = 26 * MIB;
 /** A stream to R2 by parts: two parts, a compressor, and what is read meanwhile. */
 const WRITE = 16 * MIB;
+
+/**
+ * What downloads that are made while they are sent may hold at once: a slow reader holds its part for as
+ * long as it likes, and a capture by pages or a pull must fit beside it.
+ */
+export const DOWNLOADS: Share = { limit: 28 * MIB };
 
 /** What each kind of work holds at the most while it runs, bytes. */
 export const COSTS = {

@@ -35,6 +35,7 @@ const half = (body: Buffer) => (response: ServerResponse) => {
   response.setHeader("content-length", body.length);
   response.write(body.subarray(0, body.length >> 1));
 };
+let sendSql = (response: ServerResponse): void => void response.end(SQL);
 let sendDatabase = (response: ServerResponse): void => void response.end(database);
 
 beforeAll(async () => {
@@ -61,7 +62,7 @@ beforeAll(async () => {
       });
     },
     "GET /d/db/shop.db": (_, response) => sendDatabase(response),
-    "GET /d/sql/shop.sql": (_, response) => response.end(SQL),
+    "GET /d/sql/shop.sql": (_, response) => sendSql(response),
     "POST /v1/backups/aaaaaaaaaaaa/restore": (_, response) => {
       response.write('{"plan":{}}\n{"state":"writing","pages":1,"of":9}\n');
     },
@@ -73,6 +74,7 @@ beforeEach(() => {
   dir = mkdtempSync(join(tmpdir(), "nightjar-files-"));
   children = [];
   sendDatabase = (response) => void response.end(database);
+  sendSql = (response) => void response.end(SQL);
 });
 afterEach(() => {
   for (const child of children) child.kill("SIGKILL");
@@ -102,6 +104,16 @@ async function begun(args: string[], until: (err: string) => boolean) {
       return { code, err };
     },
   };
+}
+
+/** Send half of a body, and the rest once `finish` is called. */
+function halves(body: Buffer) {
+  const { promise, resolve: finish } = Promise.withResolvers<void>();
+  const send = (response: ServerResponse) => {
+    half(body)(response);
+    void promise.then(() => response.end(body.subarray(body.length >> 1)));
+  };
+  return { send, finish };
 }
 
 const lying = (suffix: string) => () => readdirSync(dir).some((name) => name.endsWith(suffix));
@@ -212,11 +224,8 @@ describe("a name", () => {
   });
 
   it("that was given to another file meanwhile is not taken", async () => {
-    let finish = () => {};
-    sendDatabase = (response) => {
-      half(database)(response);
-      finish = () => response.end(database.subarray(database.length >> 1));
-    };
+    const { send, finish } = halves(database);
+    sendDatabase = send;
     const command = await begun(["pull", "shop"], lying(".part"));
     writeFileSync(inDir("shop.db"), "theirs");
     finish();
@@ -240,5 +249,42 @@ describe("a name", () => {
     expect(err).toContain("the database is in use, or was not closed");
     if (line !== "pull shop") expect(readFileSync(inDir("shop.db"), "utf8")).toBe("old");
     else expect(existsSync(inDir("shop.db"))).toBe(false);
+  });
+
+  it.each([
+    "pull shop --force",
+    "download shop -o shop.db --force",
+    "restore shop --to shop.db --overwrite",
+  ])("nightjar %s: is left alone where the database was opened meanwhile", async (line) => {
+    const { send, finish } = halves(database);
+    sendDatabase = send;
+    writeFileSync(inDir("shop.db"), "old");
+    const command = await begun(line.split(" "), lying(".part"));
+    writeFileSync(inDir("shop.db-wal"), "frames");
+    finish();
+    const { code, err } = await command.ended();
+    expect(code).toBe(2);
+    expect(err).toContain("the database is in use, or was not closed");
+    expect(readFileSync(inDir("shop.db"), "utf8")).toBe("old");
+    expect(readdirSync(dir).toSorted()).toEqual(["shop.db", "shop.db-wal"]);
+  });
+
+  it("of a file that rows are put into is left alone where somebody wrote to it meanwhile", async () => {
+    const { send, finish } = halves(Buffer.from(SQL));
+    sendSql = send;
+    const open = new DatabaseSync(inDir("x.db"));
+    open.exec("CREATE TABLE t (v); CREATE TABLE theirs (v)");
+    const line = "restore shop --to x.db --data-only";
+    const command = await begun(line.split(" "), lying(".restoring"));
+    open.exec("INSERT INTO theirs VALUES ('written meanwhile')");
+    finish();
+    const { code, err } = await command.ended();
+    expect(code).toBe(3);
+    expect(err).toContain("Somebody wrote to");
+    expect(err).toContain("nothing was changed");
+    const rows = (table: string) => open.prepare(`SELECT v FROM ${table}`).all();
+    expect([rows("t"), rows("theirs")]).toEqual([[], [{ v: "written meanwhile" }]]);
+    open.close();
+    expect(readdirSync(dir)).toEqual(["x.db"]);
   });
 });

@@ -181,6 +181,17 @@ describe("an erasure list, over a dump", () => {
     expect(tables).toMatchObject([{ rows: 1 }]);
   });
 
+  it.each(["sqlite_stat4", "sqlite_stat3", "SQLite_Stat4"])(
+    "leaves out the samples of rows that %s keeps",
+    async (samples) => {
+      const kept =
+        "CREATE TABLE IF NOT EXISTS t(who TEXT);\nANALYZE sqlite_schema;\nINSERT INTO sqlite_stat1 VALUES('t','by_who','2 1');\n";
+      const sample = `INSERT INTO ${samples} VALUES('t','by_who','1 1','0 0','0 0',X'0313626F62');\n`;
+      const { sql } = await erase(kept + sample, entry("t", "who", "bob"));
+      expect(sql).toBe(`${HEAD}${kept}COMMIT;\n`);
+    },
+  );
+
   it("takes names that differ beyond ASCII for others", async () => {
     const dump = `CREATE TABLE IF NOT EXISTS Ä(Ö);\nINSERT INTO Ä(rowid,Ö) VALUES(1,'bob');\n`;
     expect((await erase(dump, entry("ä", "Ö", "bob"))).sql).toContain("bob");

@@ -110,6 +110,28 @@ describe("MemoryBudget", () => {
     expect(await settled(next)).toBe(true);
   });
 
+  it("keeps a share to its limit, and lets others pass those who wait for it", async () => {
+    const clock = new TestClock();
+    const budget = new MemoryBudget(100, clock);
+    const share = { limit: 50 };
+    const first = await budget.hold(30, Infinity, share);
+    const second = budget.hold(30, Infinity, share);
+    const impatient = budget.hold(21, 2000, share).catch((error: unknown) => error);
+    await clock.pass(1000);
+    expect(await settled(second)).toBe(false);
+    const other = await budget.hold(50, 0);
+    expect(budget.holdNow(20)).toBeDefined();
+    await clock.pass(2000);
+    expect(await impatient).toMatchObject({ code: "BUSY" });
+    first();
+    other();
+    await clock.pass(1000);
+    expect(await settled(second)).toBe(true);
+    (await second)();
+    await budget.hold(9999, 0, share);
+    expect(budget.held).toBe(20 + share.limit);
+  });
+
   it("gives back what failed work held", async () => {
     const budget = new MemoryBudget(100, new TestClock());
     const failing = budget.use(70, 0, () => Promise.reject(new Error("no")));
@@ -140,16 +162,31 @@ describe("MemoryBudget", () => {
       takes: fc.nat(5000),
       fails: fc.boolean(),
       patience: fc.constantFrom(Infinity, 500, 3000),
+      shared: fc.boolean(),
     });
     await fc.assert(
       fc.asyncProperty(fc.array(piece, { maxLength: 25 }), async (pieces) => {
         const clock = new TestClock();
         const budget = new MemoryBudget(100, clock);
+        const share = { limit: 40 };
         let most = 0;
+        let [sharing, mostShared] = [0, 0];
         let served = 0;
         let refused = 0;
-        const all = pieces.map(async ({ bytes, after, takes, fails, patience }) => {
+        const all = pieces.map(async ({ bytes, after, takes, fails, patience, shared }) => {
           await clock.sleep(after);
+          if (shared) {
+            const release = await budget.hold(bytes, patience, share).catch(() => void refused++);
+            if (release === undefined) return;
+            sharing += Math.min(bytes, share.limit);
+            mostShared = Math.max(mostShared, sharing);
+            most = Math.max(most, budget.held);
+            await clock.sleep(takes);
+            served++;
+            sharing -= Math.min(bytes, share.limit);
+            release();
+            return;
+          }
           await budget
             .use(bytes, patience, async () => {
               most = Math.max(most, budget.held);
@@ -164,6 +201,7 @@ describe("MemoryBudget", () => {
         await clock.pass(200_000);
         await Promise.all(all);
         expect(most).toBeLessThanOrEqual(100);
+        expect(mostShared).toBeLessThanOrEqual(share.limit);
         expect(served + refused).toBe(pieces.length);
         expect(refused).toBeLessThanOrEqual(pieces.filter((one) => one.patience < Infinity).length);
         expect([budget.held, budget.waiting]).toEqual([0, 0]);

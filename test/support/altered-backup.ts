@@ -3,6 +3,7 @@ import { eq } from "drizzle-orm";
 import { findBackup } from "../../src/catalog/backups.ts";
 import { backups } from "../../src/catalog/schema.ts";
 import type { Context } from "../../src/context.ts";
+import { zstdCompress, zstdDecompress } from "../../src/format/codec.ts";
 import { pagesInFile } from "../../src/format/database-file.ts";
 import { Meter, tap } from "../../src/format/hash.ts";
 import { seekableCompress } from "../../src/format/seekable.ts";
@@ -42,8 +43,40 @@ export async function alter(
     stored: { bytes: meter.bytes, sha256: meter.digest() },
     ...facts(manifest),
   };
-  await putRotted(manifest.key, bytes);
-  await putRotted(manifest.manifestKey, manifestText(altered));
-  await catalog.update(backups).set({ manifest: altered }).where(eq(backups.id, id)).run();
+  await putAltered(catalog, altered, bytes);
   return altered;
+}
+
+/** Make a stored dump another one, whose bytes and manifest agree. */
+export async function alterDump(
+  { catalog }: Context,
+  id: string,
+  change: (sql: string) => string,
+  facts: (manifest: Manifest) => Partial<Manifest> = () => ({}),
+): Promise<void> {
+  const { manifest } = (await findBackup(catalog, id))!;
+  const stored = new Uint8Array(await (await BUCKET.get(manifest.key))!.arrayBuffer());
+  const before = new TextDecoder().decode(await bytesOf(zstdDecompress(chunksOf(stored))));
+  const sql = new TextEncoder().encode(change(before));
+  const bytes = await bytesOf(zstdCompress(chunksOf(sql)));
+  const [raw, meter] = [new Meter(), new Meter()];
+  raw.update(sql);
+  meter.update(bytes);
+  const altered: Manifest = {
+    ...manifest,
+    raw: { bytes: raw.bytes, sha256: raw.digest() },
+    stored: { bytes: meter.bytes, sha256: meter.digest() },
+    ...facts(manifest),
+  };
+  await putAltered(catalog, altered, bytes);
+}
+
+async function putAltered(
+  catalog: Context["catalog"],
+  altered: Manifest,
+  bytes: Uint8Array,
+): Promise<void> {
+  await putRotted(altered.key, bytes);
+  await putRotted(altered.manifestKey, manifestText(altered));
+  await catalog.update(backups).set({ manifest: altered }).where(eq(backups.id, altered.id)).run();
 }

@@ -1,7 +1,7 @@
 import { beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { newestBackup } from "../../src/catalog/backups.ts";
 import { app } from "../../src/http/app.ts";
-import { downloadCost, ISOLATE_MEMORY } from "../../src/jobs/memory.ts";
+import { downloadCost, DOWNLOADS, ISOLATE_MEMORY } from "../../src/jobs/memory.ts";
 import { MemoryBudget } from "../../src/memory-budget.ts";
 import { apiOf } from "../support/api.ts";
 import { backUp, manualRun, testContext } from "../support/context.ts";
@@ -39,10 +39,10 @@ async function linkTo(format: string): Promise<string> {
 }
 
 describe("admission", () => {
-  it("gives as many downloads as there is memory for, and then 503 until a reader leaves", async () => {
+  it("gives as many downloads as their share has room for, and then 503 until a reader leaves", async () => {
     const url = await linkTo("db");
     const readers: ReadableStream[] = [];
-    const most = Math.floor(ISOLATE_MEMORY / downloadCost("snapshot", "db"));
+    const most = Math.floor(DOWNLOADS.limit / downloadCost("snapshot", "db"));
     for (let at = 0; at < most; at++) {
       const response = await app.fetch(new Request(url), context);
       expect(response.status).toBe(200);
@@ -59,6 +59,29 @@ describe("admission", () => {
     for (const reader of [...readers, next.body!]) await reader.cancel();
     await vi.waitFor(() => expect(memory.held).toBe(0));
   });
+
+  it.each(["db", "sql"])(
+    "captures while slow readers hold all that downloads may: %s",
+    async (format) => {
+      const url = await linkTo(format);
+      const readers: ReadableStream[] = [];
+      while (readers.length < 10) {
+        const response = await app.fetch(new Request(url), context);
+        if (response.status === 503) break;
+        readers.push(response.body!);
+      }
+      expect(readers.length).toBeGreaterThan(0);
+      expect(readers.length).toBeLessThan(10);
+      const newest = async () => (await newestBackup(context.catalog, "shop"))!.id;
+      const before = await newest();
+      const run = backUp(context, manualRun("shop"));
+      await vi.waitFor(async () => expect(await newest()).not.toBe(before), { timeout: 20_000 });
+      expect(memory.held).toBeGreaterThan(0);
+      for (const reader of readers) await reader.cancel();
+      expect(await run).toMatchObject({ state: "done" });
+      await vi.waitFor(() => expect(memory.held).toBe(0));
+    },
+  );
 
   it.each(["db", "db.zst", "sql", "sql.gz", "sql.zst"])(
     "gives the memory of a finished download back: %s",

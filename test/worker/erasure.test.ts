@@ -177,6 +177,27 @@ describe("an erasure list", () => {
     },
   );
 
+  it("goes for rows that were read from the log just before they were erased", async () => {
+    const { context, api, erase, sqlOf } = await made("just-read", PEOPLE);
+    const { followers } = context;
+    const pull: typeof followers.pull = async (database) => {
+      const position = await followers.pull(database);
+      await erase("people", "id", 42);
+      return position;
+    };
+    const run = await backUp(
+      { ...context, followers: { ...followers, pull } },
+      manualRun("just-read"),
+    );
+    const links = `/v1/backups/${run.backupId}/links`;
+    const { sql, erasures } = await sqlOf(links, { format: "sql" });
+    expect(erasures).toBe(1);
+    expect(sql).not.toContain("gone for good");
+    expect(await api.json(links, { format: "db.zst" }, 422)).toMatchObject({
+      code: "ERASURE_APPLIES",
+    });
+  });
+
   it("is not passed over when it cannot be read", async () => {
     const { api, erase, links } = await made("unread", PEOPLE);
     await erase("people", "id", 42);

@@ -10,8 +10,10 @@ import { zstdCompress, zstdDecompress } from "../../src/format/codec.ts";
 import { pagesInFile } from "../../src/format/database-file.ts";
 import { seekableCompress } from "../../src/format/seekable.ts";
 import { keepHouse } from "../../src/jobs/keep-house.ts";
+import { pruneLog } from "../../src/jobs/log-prune.ts";
 import { pinBackup } from "../../src/jobs/pin.ts";
 import { prove } from "../../src/jobs/prove.ts";
+import { verifyLog } from "../../src/jobs/verify-log.ts";
 import type { Manifest } from "../../src/manifest.ts";
 import { DAY, HOUR } from "../../src/plan/duration.ts";
 import { listKeys } from "../../src/store/list.ts";
@@ -19,6 +21,7 @@ import { apiOf } from "../support/api.ts";
 import { bytesOf } from "../support/bytes-of.ts";
 import { chanceOf } from "../support/chance.ts";
 import { backUp, manualRun, testContext } from "../support/context.ts";
+import { intercepted, KilledError } from "../support/failing.ts";
 import { chunksOf, decoded, encoded } from "../support/ltx.ts";
 import { PageDatabase } from "../support/page-database.ts";
 import { askRestore } from "../support/restores.ts";
@@ -28,7 +31,7 @@ import { unpacked } from "../support/seekable-file.ts";
  * Every kind of object is replaced by another one whose own checksums are right, of the same size: what
  * reads it next must say so.
  */
-const { BUCKET } = env as unknown as { BUCKET: R2Bucket };
+const { BUCKET, DB } = env as unknown as { BUCKET: R2Bucket; DB: D1Database };
 const HONEST = "honest-7c1e";
 const SEED = 20_261_128;
 
@@ -57,10 +60,8 @@ beforeAll(async () => {
 }, 120_000);
 
 /** As another request has it: it remembers nothing. */
-function fresh() {
-  const { config, catalog } = context;
-  const again = testContext({}, { now: () => now });
-  return { ...again, config, catalog };
+function fresh(store: { bucket?: R2Bucket; db?: D1Database } = {}) {
+  return { ...testContext({}, { ...store, now: () => now }), config: context.config };
 }
 
 const sha256 = (bytes: Uint8Array | string) => createHash("sha256").update(bytes).digest("hex");
@@ -383,6 +384,57 @@ describe("a segment of the page log that somebody has replaced", () => {
       expect(damaged).toEqual([base]);
     });
     await keepHouse(context, now);
+  }, 300_000);
+
+  it("pulled, and merged since: a verify of the log says which, and the log goes on", async () => {
+    await backUp(context, manualRun("shop")); // begins a log
+    await log();
+    const { id } = (await openLineage(context.catalog, "shop"))!;
+    const rows = await segmentsOf(context.catalog, id);
+    const { minTxid } = rows.find(({ level }) => level === 1)!;
+    const { key } = rows.find((row) => row.level === 0 && row.minTxid === minTxid)!;
+    await replaced(key, await forgedSegment(key), async () => {
+      const { damaged } = await verifyLog(fresh(), "shop");
+      expect(damaged).toMatchObject([{ key, error: { code: "OBJECT_CORRUPT" } }]);
+      expect((await openLineage(context.catalog, "shop"))?.id).toBe(id);
+    });
+  }, 300_000);
+});
+
+describe("a segment that a prune takes away", () => {
+  it("is no damage, whether its row is still there or goes while the log is read", async () => {
+    await backUp(context, manualRun("shop"));
+    await log();
+    now += 4 * DAY;
+    await source.exec("UPDATE notes SET said = 'later' WHERE id = 1");
+    await context.followers.pull("shop"); // makes a new base
+    now += 4 * DAY;
+    const { id } = (await openLineage(context.catalog, "shop"))!;
+    const keys = async () => (await segmentsOf(context.catalog, id)).map(({ key }) => key);
+    const oldest = (await segmentsOf(context.catalog, id)).find(({ level }) => level === 0)!.key;
+    const shop = context.config.databases.get("shop")!;
+    let killed = false;
+    const dying = intercepted({ BUCKET, DB }, async (_owner, method, call) => {
+      if (killed) throw new KilledError();
+      const result = await call();
+      killed = method === "delete" && (await BUCKET.head(oldest)) === null;
+      return result;
+    });
+    await expect(pruneLog(fresh(dying), shop, now)).rejects.toThrow("killed");
+    expect(await keys()).toContain(oldest);
+
+    expect((await verifyLog(fresh(), "shop")).damaged).toEqual([]);
+    let pruned = false;
+    const meanwhile = intercepted({ BUCKET, DB }, async (_owner, method, call) => {
+      if (method === "get" && !pruned) {
+        pruned = true;
+        await pruneLog(fresh(), shop, now);
+      }
+      return call();
+    });
+    expect((await verifyLog(fresh(meanwhile), "shop")).damaged).toEqual([]);
+    expect(await keys()).not.toContain(oldest);
+    expect((await openLineage(context.catalog, "shop"))?.id).toBe(id);
   }, 300_000);
 });
 

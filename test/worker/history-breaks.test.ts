@@ -142,6 +142,31 @@ describe("pages that cannot be true", () => {
   });
 });
 
+it("a server that always begins a new history and then makes no sense is given up", async () => {
+  const database = new StandInDatabase();
+  await database.write("t", 5);
+  const context = testContext({ restless: { url: database.source.url } });
+  const method = { protocol: "sync", image: false, why: "a test" } as const;
+  await recordMethod(context.catalog, "restless", database.source.url, method, Date.now());
+  await context.followers.pull("restless");
+  let bases = 0;
+  let next: "gone" | "base" | "nonsense" = "gone";
+  const fetch: Deps["fetch"] = async (url, init) => {
+    if (url.endsWith("/info") || bases === 20) return systemDeps.fetch(url, init);
+    if (next === "nonsense") {
+      next = "gone";
+      return new Response(new Uint8Array(24 + 4096));
+    }
+    if (next === "gone") await database.checkpoint("forget");
+    else bases++;
+    next = next === "gone" ? "base" : "nonsense";
+    return systemDeps.fetch(url, init);
+  };
+  Object.assign(context.deps, { fetch });
+  await expect(context.followers.pull("restless")).rejects.toMatchObject({ code: "PAGES_INVALID" });
+  expect(bases).toBeGreaterThan(1);
+});
+
 it("a length without an end is an answer that makes no sense", async () => {
   const source = {
     url: "http://cursor.example",

@@ -1,14 +1,17 @@
+import { createHash } from "node:crypto";
 import { env } from "cloudflare:workers";
 import { beforeEach, describe, expect, it, vi } from "vitest";
 import { findBackup, listBackups } from "../../src/catalog/backups.ts";
 import { prune } from "../../src/jobs/prune.ts";
 import { pinBackup, unpinBackup } from "../../src/jobs/pin.ts";
+import { prove } from "../../src/jobs/prove.ts";
 import { DAY } from "../../src/plan/duration.ts";
 import { backUpAt, bytesAt, entry, newestOf, NOW, ownKeys } from "../support/aged-backups.ts";
 import { apiOf } from "../support/api.ts";
 import { testContext } from "../support/context.ts";
+import { intercepted, KilledError } from "../support/failing.ts";
 
-const { BUCKET } = env as unknown as { BUCKET: R2Bucket };
+const { BUCKET, DB } = env as unknown as { BUCKET: R2Bucket; DB: D1Database };
 
 beforeEach(() => {
   for (const level of ["info", "warn", "error"] as const)
@@ -71,6 +74,40 @@ describe("a pin by hand", () => {
     await BUCKET.delete(after.manifestKey);
     await prune(context, NOW, false); // makes it again, and it is still somebody's
     expect(await (await BUCKET.get(after.manifestKey))!.json()).toEqual(after);
+  });
+
+  it("leaves the backup good where it was changed by a Worker that died before it told the catalog", async () => {
+    const name = "overwritten";
+    const { id } = await newestOf(await backUpAt(name, [1]), name);
+    const anew = () => testContext({ [name]: entry() });
+    await pinBackup(anew(), id, "user", "first");
+    let killed = false;
+    const store = intercepted({ BUCKET, DB }, async (_owner, method, call) => {
+      if (killed) throw new KilledError();
+      const result = await call();
+      killed = method === "put";
+      return result;
+    });
+    const dying = pinBackup(testContext({ [name]: entry() }, store), id, "user", "the second");
+    await expect(dying).rejects.toThrow("killed");
+
+    const { manifestKey } = (await newestOf(anew(), name)).manifest;
+    expect((await prove(anew(), id, "verify")).problem).toBeNull();
+    expect(
+      await anew()
+        .bucket.get(manifestKey)
+        .then((object) => object!.json()),
+    ).toMatchObject({
+      pin: { reason: "the second" },
+    });
+
+    // Whoever has no key of ours cannot change it, though the hash beside it is right.
+    const { customMetadata } = (await BUCKET.head(manifestKey))!;
+    const text = await (await BUCKET.get(manifestKey))!.text();
+    const other = text.replace("the second", "nobody at all");
+    const sha256 = createHash("sha256").update(other).digest("hex");
+    await BUCKET.put(manifestKey, other, { customMetadata: { ...customMetadata, sha256 } });
+    expect((await prove(anew(), id, "verify")).problem).toMatchObject({ code: "OBJECT_CORRUPT" });
   });
 
   it.each(["list", "delete"])(

@@ -140,6 +140,20 @@ describe("a catalog that was lost", () => {
     expect((await prove(context, manifest.id, "drill")).outcome).toBe("passed");
   });
 
+  it("is made again with a log of more segments than one query can enter", async () => {
+    for (let pull = 0; pull < 20; pull++) {
+      await source.exec(`UPDATE items SET pad = 'pull ${pull}' WHERE id = 3`);
+      await context.followers.pull("shop");
+    }
+    const { id } = (await openLineage(context.catalog, "shop"))!;
+    const segments = await segmentsOf(context.catalog, id);
+    expect(segments.length).toBeGreaterThan(20);
+    await loseCatalog();
+    expect(await rebuildAll()).toMatchObject({ lineages: 1, left: [] });
+    const keysOf = (rows: { key: string }[]) => rows.map(({ key }) => key).toSorted();
+    expect(keysOf(await segmentsOf(context.catalog, id))).toEqual(keysOf(segments));
+  });
+
   it("enters no backup that is not whole, and tells which", async () => {
     const { manifest } = (await newestBackup(context.catalog, "shop-2"))!;
     const text = await (await BUCKET.get(manifest.manifestKey))!.text();

@@ -1,7 +1,9 @@
 import { beforeAll, describe, expect, it, vi } from "vitest";
+import { findBackup } from "../../src/catalog/backups.ts";
 import type { Context } from "../../src/context.ts";
+import { runBackup } from "../../src/jobs/backup.ts";
 import { apiOf } from "../support/api.ts";
-import { backUp, manualRun, testContext } from "../support/context.ts";
+import { backUp, inlineStep, manualRun, testContext } from "../support/context.ts";
 import { PageDatabase } from "../support/page-database.ts";
 import { askRestore } from "../support/restores.ts";
 
@@ -21,19 +23,20 @@ beforeAll(async () => {
   path = `/v1/backups/${backupId}/restore`;
 });
 
-/** The context, whose requests to one target go through `around`. */
+/** A context, whose requests to one target go through `instead`. */
 function around(
   target: PageDatabase,
   instead: (body: string, go: () => Promise<Response>) => Promise<Response>,
+  own = context,
 ): Context {
   const namespace = btoa(target.namespace).replace(/=+$/, "");
   const fetch: Context["deps"]["fetch"] = (url, init) => {
-    const go = () => context.deps.fetch(url, init);
+    const go = () => own.deps.fetch(url, init);
     if (new Headers(init.headers).get("x-namespace-bin") !== namespace) return go();
     const body = init.body instanceof Uint8Array ? new TextDecoder().decode(init.body) : "";
     return instead(body, go);
   };
-  return { ...context, deps: { ...context.deps, fetch, sleep: async () => {} } };
+  return { ...own, deps: { ...own.deps, fetch, sleep: async () => {} } };
 }
 
 describe("a restore into a server", () => {
@@ -154,6 +157,83 @@ describe("a restore into a server", () => {
       expect(rows).toHaveLength(1);
     },
   );
+});
+
+describe("a restore that died", () => {
+  const MARKS = /CREATE TABLE _nightjar_restore/;
+
+  /** A context whose requests to a target end with one that fits: it arrives, and its answer is lost. */
+  function dying(target: PageDatabase, last: RegExp, own = context): Context {
+    let dead = false;
+    return around(
+      target,
+      async (body, go) => {
+        if (!dead) {
+          const answer = await go();
+          if (!last.test(body)) return answer;
+          await answer.body?.cancel();
+        }
+        dead = true;
+        throw new Error("gone");
+      },
+      own,
+    );
+  }
+
+  /** A configured target with rows of its own, which is backed up before it is overwritten. */
+  async function inUse() {
+    const used = await PageDatabase.create(
+      "CREATE TABLE mine (v); INSERT INTO mine VALUES (7); CREATE TABLE more (v)",
+    );
+    const own: Context = testContext({ shop: source.config, used: used.config });
+    const workflows = { ...own.workflows, create: (id: string) => runBackup(own, id, inlineStep) };
+    return { used, own: { ...own, workflows } };
+  }
+  const intoUsed = { target: { database: "used" }, way: "statements" };
+
+  it("when nobody could tell whether the target was marked says that it may be", async () => {
+    const target = await PageDatabase.create();
+    const asked = { target: target.config };
+    const { last } = await askRestore(dying(target, MARKS), path, asked);
+    expect(last["error"]).toMatchObject({
+      code: "TARGET_UNREACHABLE",
+      message: expect.stringContaining("it may have the table _nightjar_restore now") as string,
+    });
+    const { rows } = await target.client.execute("SELECT name FROM sqlite_schema");
+    expect(rows.map((row) => row[0])).toEqual(["_nightjar_restore"]);
+    expect((await askRestore(context, path, asked)).last).toHaveProperty("done");
+  });
+
+  it("once it had marked a target in use leaves it in use: it is backed up before it is wiped", async () => {
+    const { used, own } = await inUse();
+    const overwriting = { ...intoUsed, overwrite: true };
+    const died = await askRestore(dying(used, MARKS, own), path, overwriting);
+    expect(died.last["error"].message).toContain("_nightjar_restore");
+    await used.exec("INSERT INTO mine VALUES (8)");
+
+    const refused = await askRestore(own, path, intoUsed);
+    expect(refused.last).toMatchObject({ code: "TARGET_NOT_EMPTY" });
+    expect((await used.client.execute("SELECT v FROM mine")).rows).toHaveLength(2);
+
+    const { last } = await askRestore(own, path, overwriting);
+    expect(last, JSON.stringify(last)).toHaveProperty("done");
+    const { tables } = (await findBackup(own.catalog, last["done"].saved))!.manifest;
+    expect(tables).toContainEqual({ name: "mine", rows: 2 });
+    const { rows } = await used.client.execute("SELECT name FROM sqlite_schema");
+    expect(rows.map((row) => row[0])).toEqual(["t"]);
+  });
+
+  it("after its first step leaves what the next one wipes", async () => {
+    const { used, own } = await inUse();
+    const overwriting = { ...intoUsed, overwrite: true };
+    const died = await askRestore(dying(used, /DROP TABLE/, own), path, overwriting);
+    expect(died.last["error"].code).toBe("RESTORE_INCOMPLETE");
+    const { lines, last } = await askRestore(own, path, intoUsed);
+    expect(lines[0]).toMatchObject({ plan: { target: { state: "incomplete" }, saves: false } });
+    expect(last, JSON.stringify(last)).toHaveProperty("done");
+    const { rows } = await used.client.execute("SELECT name FROM sqlite_schema");
+    expect(rows.map((row) => row[0])).toEqual(["t"]);
+  });
 });
 
 describe.each(["auto", "dump"])(

@@ -4,8 +4,9 @@ import { beforeAll, describe, expect, inject, it, vi } from "vitest";
 import { type Backup, findBackup, newestBackup } from "../../src/catalog/backups.ts";
 import { proofsOf, prove } from "../../src/jobs/prove.ts";
 import { verifyBackup } from "../../src/jobs/verify.ts";
+import type { Manifest } from "../../src/manifest.ts";
 import { manifestText } from "../../src/store/document.ts";
-import { alter } from "../support/altered-backup.ts";
+import { alter, alterDump } from "../support/altered-backup.ts";
 import { apiOf } from "../support/api.ts";
 import { backUp, manualRun, testContext } from "../support/context.ts";
 import { askRestore } from "../support/restores.ts";
@@ -144,6 +145,39 @@ describe("a verify", () => {
     await expect(prove(failing, id, "verify")).rejects.toMatchObject({ code: "STORE_FAILED" });
     expect(await proofsOf(context.bucket, manifest)).toEqual(before);
     expect((await findBackup(context.catalog, id))!.verification).toEqual(verification);
+  });
+});
+
+describe("a dump of an older Nightjar", () => {
+  /** A verify of a new dump that an older Nightjar might have made so. */
+  async function verified(
+    change: (sql: string) => string,
+    facts?: (manifest: Manifest) => Partial<Manifest>,
+  ) {
+    await backUp(context, manualRun("dumped"));
+    const { id } = await backupOf("dumped");
+    await alterDump(context, id, change, facts);
+    const proof = await prove(context, id, "verify");
+    const rows = proof.checks.find(({ name }) => name === "rows");
+    return { ...proof, rows: rows?.detail };
+  }
+
+  it("is good with a manifest that counts the rows of SQLite's own tables", async () => {
+    const own = "ANALYZE sqlite_schema;\nINSERT INTO sqlite_stat1 VALUES('items',NULL,'4');\n";
+    const { outcome, problem, rows } = await verified(
+      (sql) => sql.replace("COMMIT;", `${own}COMMIT;`),
+      ({ tables }) => ({ tables: [...tables, { name: "sqlite_stat1", rows: 1 }] }),
+    );
+    expect({ outcome, problem }).toEqual({ outcome: "verified", problem: null });
+    expect(rows).toMatch(/^6 rows in/);
+  });
+
+  it("is good with a statement that is refused today, and its rows are not counted", async () => {
+    const { outcome, problem, rows } = await verified((sql) =>
+      sql.replace("COMMIT;", "DELETE FROM items;\nCOMMIT;"),
+    );
+    expect({ outcome, problem }).toEqual({ outcome: "verified", problem: null });
+    expect(rows).toContain("not counted");
   });
 });
 
