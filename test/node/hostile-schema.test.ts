@@ -1,0 +1,110 @@
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { checkFile } from "../../src/cli/check-file.ts";
+import { openGuarded } from "../../src/cli/guarded-database.ts";
+import type { Found, RestoreOptions } from "../../src/cli/restore-options.ts";
+import { imageFacts } from "../../src/sqlite/facts.ts";
+import { type Image, openImageWith } from "../../src/sqlite/image.ts";
+import { describeTables, readSchema } from "../../src/sqlite/tables.ts";
+import { pagesOf } from "../support/describe-image.ts";
+import { compiledWasm } from "../support/wasm.ts";
+
+const dir = mkdtempSync(join(tmpdir(), "nightjar-schema-"));
+let wasm: WebAssembly.Module;
+let files = 0;
+
+beforeAll(async () => {
+  wasm = await compiledWasm();
+});
+afterAll(() => rmSync(dir, { recursive: true, force: true }));
+
+/** A database file that stock SQLite made. */
+function makeFile(...statements: readonly string[]): string {
+  const path = join(dir, `${files++}.db`);
+  const database = new DatabaseSync(path, { defensive: false });
+  for (const sql of statements) database.exec(sql);
+  database.close();
+  return path;
+}
+
+const open = (path: string): Promise<Image> => openImageWith(wasm, pagesOf(readFileSync(path)));
+
+describe("views of views of views", () => {
+  const views = (depth: number, many: number): string[] => [
+    "CREATE TABLE t(a); INSERT INTO t VALUES (1); CREATE VIEW v0 AS SELECT a FROM t",
+    ...Array.from({ length: depth }, (_, at) => {
+      return `CREATE VIEW v${at + 1} AS SELECT x0.a FROM v${at} x0, v${at} x1`;
+    }),
+    ...Array.from({ length: many }, (_, at) => {
+      return `CREATE VIEW w${at} AS SELECT x0.a FROM v${depth} x0, v${depth} x1`;
+    }),
+  ];
+
+  it("are not prepared to learn what the tables are", async () => {
+    const image = await open(makeFile(...views(4, 5)));
+    let asked = 0;
+    await image.exclusive(async (engine) => {
+      engine.guard = () => {
+        asked++;
+        return true;
+      };
+    });
+    expect((await imageFacts(image)).tables).toMatchObject([{ name: "t", kind: "table" }]);
+    expect(asked).toBeLessThan(30);
+    image.close();
+  });
+
+  it("are not prepared when a restored file is checked", async () => {
+    const path = makeFile(...views(9, 5));
+    const found = { tables: undefined, erasures: [] } as unknown as Found;
+    const checked = await checkFile(path, found, { verify: true } as RestoreOptions);
+    expect(checked).toMatchObject({ integrity: "ok", rows: 1 });
+    const database = openGuarded(path, "read");
+    for (const sql of ["PRAGMA table_list", "SELECT * FROM pragma_table_list('t')"])
+      expect(() => database.prepare(sql).all(), sql).toThrow(/authorized/);
+    database.close();
+  });
+});
+
+describe("what a table is", () => {
+  it("is read from its text as SQLite reads it", async () => {
+    const path = makeFile(
+      `CREATE TABLE plain(a, strict, without, rowid);
+       CREATE TABLE keyed(a PRIMARY KEY) without /* ; */ rowid;
+       CREATE TABLE typed(a INT) Strict;
+       CREATE TABLE "both ("(a INT DEFAULT ')' PRIMARY KEY) STRICT -- ,
+         , WITHOUT ROWID;
+       CREATE TABLE told(a) /* STRICT, WITHOUT ROWID */;
+       CREATE TABLE copied AS SELECT * FROM typed;
+       CREATE TABLE numbered(a INTEGER PRIMARY KEY AUTOINCREMENT);
+       CREATE VIRTUAL TABLE words USING fts5(a, b);
+       CREATE VIRTUAL TABLE area USING rtree(id, x0, x1);
+       CREATE VIEW seen AS SELECT 1;
+       PRAGMA writable_schema=ON;
+       UPDATE sqlite_schema SET sql = sql || char(0) || ', STRICT' WHERE name = 'plain'`,
+    );
+    const stock = new DatabaseSync(path);
+    const theirs = stock
+      .prepare(
+        "SELECT name, type, wr, strict FROM pragma_table_list WHERE schema = 'main' AND type <> 'view' AND name <> 'sqlite_schema' ORDER BY name",
+      )
+      .all()
+      .map((row) => ({ ...row }));
+    stock.close();
+    const image = await open(path);
+    const ours = describeTables(await readSchema(image))
+      .map(({ name, kind, withoutRowid, strict }) => ({
+        name,
+        type: kind === "virtual" || kind === "shadow" ? kind : "table",
+        wr: Number(withoutRowid),
+        strict: Number(strict),
+      }))
+      .sort((a, b) => (a.name < b.name ? -1 : 1));
+    image.close();
+    expect(ours).toEqual(theirs);
+    expect(ours.length).toBeGreaterThan(12);
+  });
+});
