@@ -1,6 +1,7 @@
 import { NightjarError } from "../errors.ts";
 import type { Erased, Erasure } from "../format/erasure.ts";
 import type { PageReader } from "../format/page.ts";
+import { CODE } from "./codes.ts";
 import { Engine, SqliteError } from "./engine.ts";
 import { eraseRows } from "./erase.ts";
 import { patchSchema } from "./patch.ts";
@@ -124,6 +125,14 @@ function asImageError(thrown: unknown): unknown {
     return new NightjarError(
       "QUERY_LIMIT",
       "SQLite needs more memory for this than a Worker has.",
+      {
+        cause: thrown,
+      },
+    );
+  if (code === CODE.TOOBIG)
+    return new NightjarError(
+      "QUERY_LIMIT",
+      "SQLite would make a value that is longer than the database.",
       {
         cause: thrown,
       },

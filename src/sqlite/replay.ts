@@ -115,6 +115,7 @@ async function run(engine: Engine, sql: Uint8Array, number: number): Promise<voi
     const impossible =
       thrown.outOfMemory ||
       thrown.code === CODE.CONSTRAINT ||
+      thrown.code === CODE.TOOBIG ||
       thrown.message.startsWith("not authorized") ||
       lackOf(thrown.message) !== undefined ||
       isRandomRowid(decode(sql.subarray(0, LONGEST_SCHEMA)));

@@ -6,8 +6,10 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { checkFile } from "../../src/cli/check-file.ts";
 import { openGuarded } from "../../src/cli/guarded-database.ts";
 import type { Found, RestoreOptions } from "../../src/cli/restore-options.ts";
+import { MOST_BUSY } from "../../src/sqlite/engine.ts";
 import { imageFacts } from "../../src/sqlite/facts.ts";
 import { type Image, openImageWith } from "../../src/sqlite/image.ts";
+import { replayDumpWith } from "../../src/sqlite/replay.ts";
 import { describeTables, readSchema } from "../../src/sqlite/tables.ts";
 import { pagesOf } from "../support/describe-image.ts";
 import { compiledWasm } from "../support/wasm.ts";
@@ -106,5 +108,60 @@ describe("what a table is", () => {
     image.close();
     expect(ours).toEqual(theirs);
     expect(ours.length).toBeGreaterThan(12);
+  });
+});
+
+describe("the time of an engine", () => {
+  it("ends before the Worker's", () => {
+    const [, ms] = /^cpu_ms = ([0-9_]+)$/m.exec(readFileSync("wrangler.toml", "utf8"))!;
+    expect(MOST_BUSY).toBeLessThanOrEqual(0.8 * Number(ms!.replaceAll("_", "")));
+  });
+});
+
+describe("a dump whose rows compute long values", () => {
+  const replay = (sql: string) => {
+    async function* text() {
+      yield new TextEncoder().encode(
+        `PRAGMA foreign_keys=OFF;\nBEGIN TRANSACTION;\n${sql}\nCOMMIT;\n`,
+      );
+    }
+    return replayDumpWith(wasm, text());
+  };
+
+  it("is replayed within the budget of its steps", async () => {
+    const rows = "INSERT INTO t(a) VALUES(1);\n".repeat(4000);
+    for (const value of ["length(zeroblob(1000000 + a))", "length(printf('%*s', 1000000, a))"])
+      await expect(
+        replay(
+          `CREATE TABLE t(a, b DEFAULT (length(randomblob(1000000))), c AS (${value}) STORED);\n${rows}`,
+        ),
+        value,
+      ).rejects.toMatchObject({
+        code: "QUERY_LIMIT",
+        message: expect.stringMatching(/steps of SQLite's machine/) as string,
+      });
+  });
+
+  it("is refused a value that is longer than the dump", async () => {
+    const sql =
+      "CREATE TABLE t(a, b DEFAULT (length(randomblob(20000000))));\nINSERT INTO t(a) VALUES(1);";
+    await expect(replay(sql)).rejects.toMatchObject({ code: "DRILL_IMPOSSIBLE" });
+  });
+});
+
+describe("values that are long and short-lived", () => {
+  it("count as steps, of which a database may take so many", async () => {
+    const image = await open(
+      makeFile("CREATE TABLE t(a); INSERT INTO t VALUES (printf('%.*c', 400000, 'x'))"),
+    );
+    const long = "length(a || 'y') + ".repeat(10);
+    const before = image.steps;
+    await image.rows(
+      `SELECT ${long} x0.rowid FROM t x0, json_each('[1,2,3,4,5,6,7,8]') x1,
+      json_each('[1,2,3,4,5,6,7,8]') x2`,
+      () => 0,
+    );
+    expect(image.steps - before).toBeGreaterThan(50_000);
+    image.close();
   });
 });
