@@ -118,16 +118,35 @@ describe("the time of an engine", () => {
   });
 });
 
-describe("a dump whose rows compute long values", () => {
-  const replay = (sql: string) => {
-    async function* text() {
-      yield new TextEncoder().encode(
-        `PRAGMA foreign_keys=OFF;\nBEGIN TRANSACTION;\n${sql}\nCOMMIT;\n`,
-      );
-    }
-    return replayDumpWith(wasm, text());
-  };
+function replay(sql: string): Promise<Image> {
+  async function* text() {
+    yield new TextEncoder().encode(
+      `PRAGMA foreign_keys=OFF;\nBEGIN TRANSACTION;\n${sql}\nCOMMIT;\n`,
+    );
+  }
+  return replayDumpWith(wasm, text());
+}
 
+describe("a dump with counters and without the table that they count", () => {
+  const counters = `CREATE TABLE t(a);
+DELETE FROM sqlite_sequence;
+INSERT INTO sqlite_sequence(rowid,name,seq) VALUES(1,'gone',7);`;
+
+  it("is replayed with the statement that makes their table, and no other DROP", async () => {
+    const image = await replay(counters);
+    const names = "SELECT group_concat(name, ' ') FROM sqlite_schema";
+    expect(await image.rows(names, (row) => row.text(0))).toEqual(["t sqlite_sequence"]);
+    const rows = "SELECT name || seq FROM sqlite_sequence";
+    expect(await image.rows(rows, (row) => row.text(0))).toEqual(["gone7"]);
+    image.close();
+    for (const drop of ["DROP TABLE t;", 'DROP TABLE  "nightjar makes sqlite_sequence";'])
+      await expect(replay(`${counters}\n${drop}`), drop).rejects.toMatchObject({
+        code: expect.stringMatching(/^(DUMP_UNSAFE|DRILL_IMPOSSIBLE)$/) as string,
+      });
+  });
+});
+
+describe("a dump whose rows compute long values", () => {
   it("is replayed within the budget of its steps", async () => {
     const rows = "INSERT INTO t(a) VALUES(1);\n".repeat(4000);
     for (const value of ["length(zeroblob(1000000 + a))", "length(printf('%*s', 1000000, a))"])
