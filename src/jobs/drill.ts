@@ -21,6 +21,7 @@ const UNPROVEN: readonly ErrorCode[] = [
   "DRILL_IMPOSSIBLE",
   "DUMP_UNSAFE",
   "QUERY_LIMIT",
+  "SCHEMA_TOO_LARGE",
   "BACKUP_ENCRYPTED",
   "IDENTITY_UNFIT",
 ];

@@ -1,4 +1,5 @@
 import { isVectorIndex, tableOptions, type TableOptions } from "../format/libsql-schema.ts";
+import { SchemaSize } from "../format/schema-size.ts";
 import { lowerName } from "../format/selection.ts";
 import { isKnownModule, shadowOwners } from "../format/shadow-tables.ts";
 import { moduleOf } from "../format/virtual-module.ts";
@@ -33,11 +34,17 @@ export interface Table extends SchemaObject, TableOptions {
   readonly owner: string | null;
 }
 
-/** Every object of the schema, in the order in which it was made. */
+/**
+ * Every object of the schema, in the order in which it was made.
+ *
+ * @throws NightjarError `SCHEMA_TOO_LARGE`
+ */
 export function readSchema(image: Image): Promise<SchemaObject[]> {
+  const size = new SchemaSize();
   return image.rows(
     "SELECT type, name, tbl_name, rootpage, sql FROM sqlite_schema ORDER BY rowid",
     (row) => {
+      size.add(row.size(1) + row.size(2) + row.size(4));
       const name = row.text(1) ?? "";
       return {
         type: row.text(0) as SchemaObject["type"],

@@ -6,6 +6,9 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { checkFile } from "../../src/cli/check-file.ts";
 import { openGuarded } from "../../src/cli/guarded-database.ts";
 import type { Found, RestoreOptions } from "../../src/cli/restore-options.ts";
+import { readTableDefinition } from "../../src/format/column-definitions.ts";
+import { tableOptions } from "../../src/format/libsql-schema.ts";
+import { withStringLiterals } from "../../src/format/string-literals.ts";
 import { MOST_BUSY } from "../../src/sqlite/engine.ts";
 import { imageFacts } from "../../src/sqlite/facts.ts";
 import { type Image, openImageWith } from "../../src/sqlite/image.ts";
@@ -182,5 +185,76 @@ describe("values that are long and short-lived", () => {
     );
     expect(image.steps - before).toBeGreaterThan(50_000);
     image.close();
+  });
+});
+
+describe("a schema that is too large", () => {
+  const objects = (count: number, sql: string) =>
+    `PRAGMA writable_schema=ON; WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < ${count})
+     INSERT INTO sqlite_schema(type, name, tbl_name, rootpage, sql) SELECT 'view', 'v' || i, 'v' || i, 0, ${sql} FROM c`;
+  const view = (length: number) =>
+    `printf('CREATE VIEW v%d AS SELECT 1 /*%.*c*/', i, ${length}, 'x')`;
+
+  it.each([
+    [
+      "one long text",
+      `CREATE TABLE t(a INT) STRICT${",STRICT".repeat(160_000)}`,
+      /an object of 11/,
+    ],
+    ["many long texts", objects(20, view(500_000)), /more than 8388608 bytes/],
+  ])("is refused: %s", async (_, sql, words) => {
+    const image = await open(makeFile(sql));
+    await expect(imageFacts(image)).rejects.toMatchObject({
+      code: "SCHEMA_TOO_LARGE",
+      message: expect.stringMatching(words) as string,
+      hint: expect.stringContaining("docs/limits.md") as string,
+    });
+    image.close();
+  });
+
+  it("is none that an application has", async () => {
+    const columns = Array.from(
+      { length: 2000 },
+      (_, at) => `column_${at} TEXT NOT NULL DEFAULT ''`,
+    );
+    const path = makeFile(
+      `CREATE TABLE wide(${columns.join(", ")})`,
+      `CREATE TRIGGER r AFTER INSERT ON wide BEGIN ${"SELECT 'some words';".repeat(10_000)} END`,
+      objects(5000, view(100)),
+    );
+    const image = await open(path);
+    expect((await imageFacts(image)).tables).toMatchObject([{ name: "wide" }]);
+    image.close();
+  });
+});
+
+describe("the readers of a schema's text", () => {
+  const MANY = 50_000;
+  it.each([
+    ["options", (sql: string) => tableOptions(sql), `CREATE TABLE t(a)${",strict".repeat(MANY)}`],
+    [
+      "columns",
+      (sql: string) => readTableDefinition(sql),
+      `CREATE TABLE t("a" ${"x ".repeat(MANY)})`,
+    ],
+    [
+      "strings",
+      (sql: string) => withStringLiterals(sql, ["a"]),
+      `CREATE TABLE t("a" ${"x ".repeat(MANY)})`,
+    ],
+  ])("hold a few tokens at once: %s", (_, read, sql) => {
+    const { push } = Array.prototype;
+    let longest = 0;
+    Array.prototype.push = function count(...items: unknown[]) {
+      const length = push.apply(this, items);
+      longest = Math.max(longest, length);
+      return length;
+    };
+    try {
+      read(sql);
+    } finally {
+      Array.prototype.push = push;
+    }
+    expect(longest).toBeLessThan(10);
   });
 });
