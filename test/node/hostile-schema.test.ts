@@ -2,11 +2,13 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { checkFile } from "../../src/cli/check-file.ts";
 import { openGuarded } from "../../src/cli/guarded-database.ts";
 import type { Found, RestoreOptions } from "../../src/cli/restore-options.ts";
 import { readTableDefinition } from "../../src/format/column-definitions.ts";
+import { refuseLargeSchema } from "../../src/format/schema-census.ts";
 import { tableOptions } from "../../src/format/libsql-schema.ts";
 import { withStringLiterals } from "../../src/format/string-literals.ts";
 import { MOST_BUSY } from "../../src/sqlite/engine.ts";
@@ -202,14 +204,68 @@ describe("a schema that is too large", () => {
       /an object of 11/,
     ],
     ["many long texts", objects(20, view(500_000)), /more than 8388608 bytes/],
-  ])("is refused: %s", async (_, sql, words) => {
-    const image = await open(makeFile(sql));
-    await expect(imageFacts(image)).rejects.toMatchObject({
+    ["many objects", objects(100_001, view(1)), /more than 100000 objects/],
+  ])("is refused before SQLite reads it: %s", async (_, sql, words) => {
+    const path = makeFile(sql);
+    await expect(open(path)).rejects.toMatchObject({
       code: "SCHEMA_TOO_LARGE",
       message: expect.stringMatching(words) as string,
       hint: expect.stringContaining("docs/limits.md") as string,
     });
+  });
+
+  it("is refused where SQLite has made it itself", async () => {
+    const views = Array.from({ length: 20 }, (_, at) => {
+      return `CREATE VIEW v${at} AS SELECT 1 /*${"x".repeat(500_000)}*/;`;
+    });
+    const image = await replay(views.join("\n"));
+    await expect(readSchema(image)).rejects.toMatchObject({ code: "SCHEMA_TOO_LARGE" });
     image.close();
+    const long = await replay(`CREATE TABLE t(a INT) STRICT${",STRICT".repeat(160_000)};`);
+    await expect(readSchema(long)).rejects.toMatchObject({ code: "SCHEMA_TOO_LARGE" });
+    long.close();
+  });
+
+  it.each(["UTF-8", "UTF-16le"])(
+    "is refused for the indexes of one table, whatever the length of their names: %s",
+    async (encoding) => {
+      for (const long of ["", "n".repeat(600)])
+        for (const count of [5000, 4999]) {
+          const path = makeFile(
+            `PRAGMA page_size=512; PRAGMA encoding='${encoding}'; CREATE TABLE t${long}(a); PRAGMA writable_schema=ON;
+             WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < ${count})
+             INSERT INTO sqlite_schema(type, name, tbl_name, rootpage, sql)
+             SELECT 'index', 'i' || i, iif(i % 2, 't', 'T') || '${long}', 2 + i, 'CREATE INDEX i' || i || ' ON t${long}(a)' FROM c`,
+          );
+          const census = refuseLargeSchema(pagesOf(readFileSync(path)));
+          if (count < 5000) await census;
+          else
+            await expect(census).rejects.toMatchObject({
+              code: "SCHEMA_TOO_LARGE",
+              message: expect.stringContaining("indexes and triggers of one table") as string,
+            });
+        }
+    },
+  );
+
+  it("leaves pages that are no tree to SQLite", async () => {
+    const file = new Uint8Array(
+      readFileSync(makeFile("CREATE TABLE t(a); CREATE INDEX i ON t(a)")),
+    );
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.tuple(fc.nat(4095), fc.nat(255)), { minLength: 1, maxLength: 40 }),
+        fc.boolean(),
+        async (changes, start) => {
+          const broken = file.slice();
+          for (const [at, byte] of changes) broken[start ? 100 + (at % 20) : at] = byte;
+          broken.set(file.subarray(0, 20));
+          await refuseLargeSchema(pagesOf(broken)).catch((thrown: unknown) => {
+            expect(thrown).toMatchObject({ code: "SCHEMA_TOO_LARGE" });
+          });
+        },
+      ),
+    );
   });
 
   it("is none that an application has", async () => {
