@@ -9,7 +9,9 @@ import { encode } from "../format/bytes.ts";
 import { startOf } from "../format/dump-statement.ts";
 import { schemaFault, type SchemaType } from "../format/schema-statement.ts";
 import { lowerName } from "../format/selection.ts";
+import { shadowOwners } from "../format/shadow-tables.ts";
 import { readSqlHead } from "../format/sql-head.ts";
+import { moduleOf } from "../format/virtual-module.ts";
 import { CliError, EXIT } from "./exit.ts";
 import { openGuarded } from "./guarded-database.ts";
 import type { Found, RestoreOptions } from "./restore-options.ts";
@@ -70,7 +72,7 @@ export async function checkFile(
       };
     const rows = options.schemaOnly
       ? 0
-      : countRows(database, found, options, vectorTables(leftOut));
+      : countRows(database, schema, found, options, vectorTables(leftOut));
     return {
       integrity: "ok",
       rows,
@@ -154,20 +156,25 @@ function vectorTables(leftOut: readonly string[]): Set<string> {
 
 function countRows(
   database: DatabaseSync,
+  schema: readonly SchemaText[],
   { tables, erasures }: Found,
   options: RestoreOptions,
   absent: ReadonlySet<string>,
 ): number {
   const fewer = new Set(erasures.map(({ table }) => table.toLowerCase()));
   const chosen = options.tables?.map((name) => name.toLowerCase());
+  const shadows = shadowOwners(schema);
   const counted =
     tables ??
-    database
-      .prepare(
-        "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND name NOT LIKE 'sqlite~_%' ESCAPE '~'",
+    schema
+      .filter(
+        ({ type, name, sql }) =>
+          type === "table" &&
+          !lowerName(name).startsWith("sqlite_") &&
+          moduleOf(sql ?? "") === undefined &&
+          !shadows.has(name),
       )
-      .all()
-      .map(({ name }) => ({ name: String(name), rows: undefined }));
+      .map(({ name }) => ({ name, rows: undefined }));
   let total = 0;
   for (const { name, rows } of counted) {
     if (rows === null || isOwn(name) || absent.has(lowerName(name))) continue;

@@ -12,7 +12,7 @@ const READING = new Set([
     "index_list",
     "integrity_check",
   ],
-  ...["page_count", "page_size", "quick_check", "table_info", "table_list", "table_xinfo"],
+  ...["page_count", "page_size", "quick_check", "table_info", "table_xinfo"],
 ]);
 /** Pragmas that a backup's SQL and its reading need. */
 const SETTING = new Set([

@@ -2,6 +2,7 @@ import { createReadStream } from "node:fs";
 import { lstat, rm } from "node:fs/promises";
 import type { DatabaseSync } from "node:sqlite";
 import { isWhole, lowerName, type Selection, selectionOf } from "../format/selection.ts";
+import { shadowOwners } from "../format/shadow-tables.ts";
 import { stamp } from "../plan/stamp.ts";
 import { asOfWords } from "./as-of.ts";
 import type { Client } from "./client.ts";
@@ -167,9 +168,13 @@ function refuseVirtual({ kind, tables }: Found, selection: Selection): void {
 function refuseUnfit(database: DatabaseSync, selection: Selection): void {
   const rows = database
     .prepare(
-      "SELECT type, name, tbl_name, rootpage FROM sqlite_schema WHERE name NOT LIKE 'sqlite~_%' ESCAPE '~'",
+      "SELECT type, name, tbl_name, rootpage, sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite~_%' ESCAPE '~'",
     )
     .all();
+  // A table that a virtual one keeps its content in has rows from the start.
+  const shadows = shadowOwners(
+    rows.map(({ name, sql }) => ({ name: String(name), sql: sql === null ? null : String(sql) })),
+  );
   const wanted = (name: unknown) =>
     selection.tables === undefined || selection.tables.has(lowerName(String(name)));
   for (const { type, name, tbl_name: table, rootpage } of rows) {
@@ -182,21 +187,13 @@ function refuseUnfit(database: DatabaseSync, selection: Selection): void {
           hint: "Drop it, restore the rows, and create it again.",
         },
       );
-    if (type !== "table" || rootpage === 0 || isShadow(database, String(name))) continue;
+    if (type !== "table" || rootpage === 0 || shadows.has(String(name))) continue;
     const quoted = `"${String(name).replaceAll('"', '""')}"`;
     if (database.prepare(`SELECT 1 FROM ${quoted} LIMIT 1`).get() !== undefined)
       throw new CliError(EXIT.refused, `The table ${String(name)} of the file has rows.`, {
         hint: "Empty it first: rows are restored into empty tables only.",
       });
   }
-}
-
-/** A table that a virtual one keeps its content in has rows from the start. */
-function isShadow(database: DatabaseSync, name: string): boolean {
-  const type = database.prepare("SELECT type FROM pragma_table_list WHERE name = ?").get(name)?.[
-    "type"
-  ];
-  return type === "shadow";
 }
 
 function refuseMissing(database: DatabaseSync, tables: readonly string[]): void {

@@ -36,46 +36,56 @@ export function readTableDefinition(sql: string): TableDefinition {
     token = next();
   }
   while (token !== END && token.word !== ")") {
-    const item: Token[] = [];
-    token = readItem(next, item, (start, end) => checks.push(sql.slice(start, end)));
+    const item = readItem(next, (start, end) => checks.push(sql.slice(start, end)));
     const column = columnOf(sql, item);
     if (column !== undefined) columns.push(column);
+    token = item.after;
   }
   return { columns, checks };
 }
 
-/** Collect an item's tokens outside of parentheses; the token after it, a comma or the last parenthesis. */
-function readItem(
-  next: () => Token,
-  item: Token[],
-  onCheck: (start: number, end: number) => void,
-): Token {
-  let depth = 0;
-  let check = -1;
-  for (let token = next(); token !== END; token = next()) {
-    if (depth === 0 && (token.word === "," || token.word === ")")) return token;
-    if (token.word === "(") {
-      if (depth === 0 && item.at(-1)?.word === "CHECK") check = token.start;
-      depth++;
-    }
-    if (token.word === ")") depth--;
-    if (depth === 0) {
-      if (token.word === ")" && check !== -1) {
-        onCheck(check, token.end);
-        check = -1;
-      }
-      item.push(token);
-    }
-  }
-  return END;
+/** A column or a rule of the table, as far as its tokens outside of parentheses tell. */
+interface Item {
+  /** Its first token; undefined where there is none. */
+  readonly first: Token | undefined;
+  readonly end: number;
+  readonly fixed: boolean;
+  /** The token after it: a comma, or the last parenthesis. */
+  readonly after: Token;
 }
 
-function columnOf(sql: string, item: readonly Token[]): ColumnDefinition | undefined {
-  const first = item[0];
+/** Read an item, however long, and keep none of its tokens but the first. */
+function readItem(next: () => Token, onCheck: (start: number, end: number) => void): Item {
+  let first: Token | undefined;
+  let before = "";
+  let end = -1;
+  let fixed = false;
+  let depth = 0;
+  let check = -1;
+  for (let token = next(); ; token = next()) {
+    const { word } = token;
+    if (token === END || (depth === 0 && (word === "," || word === ")")))
+      return { first, end, fixed, after: token };
+    if (word === "(") {
+      if (depth === 0 && before === "CHECK") check = token.start;
+      depth++;
+    }
+    if (word === ")") depth--;
+    if (depth > 0) continue;
+    if (word === ")" && check !== -1) {
+      onCheck(check, token.end);
+      check = -1;
+    }
+    fixed ||= first !== undefined && FIXED.has(word);
+    first ??= token;
+    before = word;
+    end = token.end;
+  }
+}
+
+function columnOf(sql: string, { first, end, fixed }: Item): ColumnDefinition | undefined {
   if (first === undefined || TABLE_RULES.has(first.word)) return undefined;
   const { start } = first;
-  const end = item.at(-1)!.end;
-  const fixed = item.slice(1).some(({ word }) => FIXED.has(word));
   const name = sql.slice(start, first.end);
   return { name, text: sql.slice(start, end), start, end, fixed };
 }

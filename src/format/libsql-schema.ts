@@ -17,45 +17,78 @@ export function isVectorIndex(sql: string): boolean {
 
 /** Whether a table draws its rowids at random: `CREATE TABLE … RANDOM ROWID`. */
 export function isRandomRowid(sql: string): boolean {
-  return optionsOf(sql).options.some(isRandom);
+  return tableOptions(sql).randomRowid;
 }
 
-/** The statement without that option. */
-export function withoutRandomRowid(sql: string): string {
-  const { start, options, end } = optionsOf(sql);
-  const kept = options
-    .filter((option) => !isRandom(option))
-    .map(({ from, to }) => sql.slice(from, to));
-  return sql.slice(0, start) + kept.join(",") + sql.slice(end);
+/** What the options behind a table's columns say. */
+export interface TableOptions {
+  readonly withoutRowid: boolean;
+  readonly strict: boolean;
+  readonly randomRowid: boolean;
 }
+
+/** The options of a table, by its CREATE statement; SQLite takes none of them in quotes. */
+export function tableOptions(sql: string): TableOptions {
+  const found = new Set<string>();
+  eachOption(sql, ({ words }) => {
+    if (OPTIONS.has(words)) found.add(words);
+  });
+  return {
+    withoutRowid: found.has(WITHOUT),
+    strict: found.has(STRICT),
+    randomRowid: found.has(RANDOM),
+  };
+}
+
+/** The statement without RANDOM ROWID. */
+export function withoutRandomRowid(sql: string): string {
+  let kept = "";
+  let comma = "";
+  const { start, end } = eachOption(sql, ({ words, from, to }) => {
+    if (words === RANDOM) return;
+    kept += comma + sql.slice(from, to);
+    comma = ",";
+  });
+  return sql.slice(0, start) + kept + sql.slice(end);
+}
+
+const WITHOUT = "WITHOUT ROWID";
+const STRICT = "STRICT";
+const RANDOM = "RANDOM ROWID";
+const OPTIONS: ReadonlySet<string> = new Set([WITHOUT, STRICT, RANDOM]);
+/** No option has more words. */
+const MOST_WORDS = 2;
 
 /** One option of a table: its words, and its text from the comma before it on. */
 interface Option {
-  readonly words: readonly string[];
+  /** With one space between them; of an option that is none, its first words. */
+  readonly words: string;
   readonly from: number;
   readonly to: number;
 }
 
-const isRandom = ({ words }: Option): boolean => words.join(" ") === "RANDOM ROWID";
-
-/** The options behind the columns, which commas separate; where they begin, and where the last one ends. */
-function optionsOf(sql: string): { start: number; options: Option[]; end: number } {
+/**
+ * Read the options behind the columns, which commas separate, one after the other.
+ *
+ * @returns where they begin, and where the last one ends
+ */
+function eachOption(sql: string, read: (option: Option) => void): { start: number; end: number } {
   const next = tokenReader(sql);
   const start = endOfColumns(next);
-  const options: Option[] = [];
+  if (start < 0) return { start: sql.length, end: sql.length };
   let words: string[] = [];
   let from = start;
   let to = start;
-  if (start < 0) return { start: sql.length, options, end: sql.length };
   for (let token = next(); ; token = next()) {
-    const ended = token === END || token.word === ";";
+    // At a NUL SQLite takes the text for ended.
+    const ended = token === END || token.word === ";" || token.word === "\0";
     if (!ended && token.word !== ",") {
-      words.push(token.word);
+      if (words.length <= MOST_WORDS) words.push(token.word);
       to = token.end;
       continue;
     }
-    if (words.length > 0) options.push({ words, from, to });
-    if (ended) return { start, options, end: to };
+    if (words.length > 0) read({ words: words.join(" "), from, to });
+    if (ended) return { start, end: to };
     words = [];
     from = token.end;
   }

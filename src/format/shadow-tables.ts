@@ -40,6 +40,16 @@ export function shadowsOf(sql: string): readonly string[] {
   return SHADOWS[module]!(optionsOf(sql));
 }
 
+/** The virtual table of each shadow table in a schema, by the shadow's name. */
+export function shadowOwners(
+  schema: readonly { readonly name: string; readonly sql: string | null }[],
+): Map<string, string> {
+  const owners = new Map<string, string>();
+  for (const { name, sql } of schema)
+    for (const suffix of shadowsOf(sql ?? "")) owners.set(`${name}_${suffix}`, name);
+  return owners;
+}
+
 function fts4Shadows(options: readonly ModuleOption[]): string[] {
   const value = (key: string) => options.find((option) => option.key === key)?.value;
   const shadows = ["segments", "segdir", "stat"];

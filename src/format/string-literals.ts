@@ -18,49 +18,56 @@ const ITEM_ENDS = new Set([",", ")", "COLLATE", "ASC", "DESC", "NULLS"]);
 export function withStringLiterals(sql: string, columns: readonly string[]): string {
   if (!sql.includes('"')) return sql;
   const names = new Set([...columns, ...ROWIDS].map(lowerName));
-  const tokens = allTokens(sql);
   let text = "";
   let copied = 0;
-  for (const { at, listed } of valuesIn(tokens)) {
-    const token = tokens[at]!;
+  for (const { before, token, after: following, listed } of valuesIn(sql)) {
     if (sql[token.start] !== '"' || names.has(lowerName(token.text))) continue;
-    const before = tokens[at - 1]!;
-    const after = tokens[at + 1]?.word;
+    const after = following.word;
     if (NAMED.has(before.word) || after === "." || after === "(") continue;
     const literal = `'${token.text.replaceAll("'", "''")}'`;
     // Alone in an index's list, a string in any quotes is the name of a column.
-    const alone = listed && [",", "("].includes(before.word) && ITEM_ENDS.has(after ?? "");
+    const alone = listed && [",", "("].includes(before.word) && ITEM_ENDS.has(after);
     text += sql.slice(copied, token.start) + (alone ? `CAST(${literal} AS TEXT)` : literal);
     copied = token.end;
   }
   return text + sql.slice(copied);
 }
 
-function allTokens(sql: string): Token[] {
-  const next = tokenReader(sql);
-  const tokens: Token[] = [];
-  for (let token = next(); token !== END; token = next()) tokens.push(token);
-  return tokens;
+/** A token in an expression, with those beside it; `listed` in an index's list, outside of parentheses. */
+interface Value {
+  readonly before: Token;
+  readonly token: Token;
+  /** `END` where there is none. */
+  readonly after: Token;
+  readonly listed: boolean;
 }
 
-/** The places of tokens in expressions; `listed` in an index's list, outside of parentheses. */
-function* valuesIn(tokens: readonly Token[]): Generator<{ at: number; listed: boolean }> {
-  const kind = tokens[1]?.word;
+/** The tokens in expressions, one after the other. */
+function* valuesIn(sql: string): Generator<Value> {
+  const next = tokenReader(sql);
+  next(); // CREATE
+  let before = next();
+  const kind = before.word;
   const isIndex = kind === "INDEX" || kind === "UNIQUE";
   if (!isIndex && kind !== "TABLE") return;
   let depth = 0;
   let inside = 0; // the depth at which the expression began, 0 for none
   let where = false;
-  for (let at = 2; at < tokens.length; at++) {
-    const { word } = tokens[at]!;
+  let token = next();
+  while (token !== END) {
+    const { word } = token;
+    const after = next();
     if (word === "(") {
       depth++;
-      const opener = tokens[at - 1]!.word;
+      const opener = before.word;
       if (inside === 0 && (isIndex || opener === "CHECK" || opener === "AS")) inside = depth;
     } else if (word === ")") {
       if (depth === inside) inside = 0;
       depth--;
     } else if (isIndex && depth === 0 && word === "WHERE") where = true;
-    if (inside > 0 || where) yield { at, listed: isIndex && !where && depth === 1 };
+    if (inside > 0 || where)
+      yield { before, token, after, listed: isIndex && !where && depth === 1 };
+    before = token;
+    token = after;
   }
 }

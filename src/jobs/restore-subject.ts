@@ -8,7 +8,7 @@ import { lowerName, type Selection, selects } from "../format/selection.ts";
 import { lossWindow, type LossWindow } from "../plan/loss.ts";
 import type { PlannedTable, SubjectView } from "../restore-report.ts";
 import { openImage } from "../sqlite/open.ts";
-import { readSchema, readTables } from "../sqlite/tables.ts";
+import { describeTables, readSchema } from "../sqlite/tables.ts";
 import { type Stored, storedPages } from "./stored.ts";
 
 /** What can be restored. */
@@ -81,7 +81,7 @@ async function tablesOfImage(
   );
   const image = await openImage(await storedPages(context, subject));
   try {
-    const all = await readTables(image, await readSchema(image));
+    const all = describeTables(await readSchema(image));
     const tables = all
       .filter((table) => !isMarker(table))
       .filter(({ kind }) => kind === "table" || kind === "without-rowid" || kind === "virtual")

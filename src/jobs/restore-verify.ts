@@ -10,9 +10,9 @@ import { hashSchema } from "../sqlite/facts.ts";
 import type { Image } from "../sqlite/image.ts";
 import { quoteName } from "../sqlite/sql-text.ts";
 import {
+  describeTables,
   isForeign,
   readSchema,
-  readTables,
   type SchemaObject,
   type Table,
 } from "../sqlite/tables.ts";
@@ -55,7 +55,7 @@ async function compareImage(
 ): Promise<Verified | null> {
   const { target, selection } = planned;
   const schema = await readSchema(image);
-  const tables = await readTables(image, schema);
+  const tables = describeTables(schema);
   const { objects } = await inspectTarget(target.server, context.deps);
   if (selection.schema) {
     const own = chosen(schema, tables, selection);

@@ -1,12 +1,14 @@
 import { NightjarError } from "../errors.ts";
 import { pagesInFile } from "../format/database-file.ts";
 import { Meter, tap } from "../format/hash.ts";
+import { tableOptions } from "../format/libsql-schema.ts";
 import { PageAudit, type Root } from "../format/page-audit.ts";
 import { isPageSize, type PageReader } from "../format/page.ts";
 import type { Manifest, SnapshotFacts } from "../manifest.ts";
 import { type ImageFacts, imageFacts } from "../sqlite/facts.ts";
 import type { Image } from "../sqlite/image.ts";
 import { openImage } from "../sqlite/open.ts";
+import { readSchema } from "../sqlite/tables.ts";
 import { BlockCache } from "../store/block-cache.ts";
 import { openSnapshot, readSnapshotFile } from "../store/snapshot-reader.ts";
 import type { Findings } from "./findings.ts";
@@ -76,15 +78,12 @@ async function readPages(
   return sameBytes(manifest, stored, raw);
 }
 
-function rootsOf(image: Image): Promise<Root[]> {
-  return image.rows(
-    `SELECT type, name, rootpage, name IN (SELECT name FROM pragma_table_list WHERE wr = 1)
-     FROM sqlite_schema WHERE rootpage > 0`,
-    (row) => ({
-      type: row.text(0) ?? "",
-      name: row.text(1) ?? "",
-      rootpage: Number(row.integer(2)),
-      withoutRowid: Number(row.integer(3)) === 1,
-    }),
-  );
+async function rootsOf(image: Image): Promise<Root[]> {
+  const schema = await readSchema(image);
+  return schema
+    .filter(({ rootpage }) => rootpage > 0)
+    .map(({ type, name, rootpage, sql }) => {
+      const { withoutRowid } = tableOptions(type === "table" ? (sql ?? "") : "");
+      return { type, name, rootpage, withoutRowid };
+    });
 }

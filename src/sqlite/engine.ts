@@ -63,6 +63,17 @@ export interface Emscripten {
   _sqlite3_value_text(value: number): number;
   _sqlite3_value_dup(value: number): number;
   _sqlite3_value_free(value: number): void;
+  _sqlite3_value_int64(value: number): number;
+  _sqlite3_open_v2(name: number, out: number, flags: number, vfs: number): number;
+  _sqlite3_prepare_v2(db: number, sql: number, bytes: number, out: number, tail: number): number;
+  _sqlite3_step(statement: number): number;
+  _sqlite3_reset(statement: number): number;
+  _sqlite3_clear_bindings(statement: number): number;
+  _sqlite3_bind_value(statement: number, at: number, value: number): number;
+  _sqlite3_bind_zeroblob(statement: number, at: number, bytes: number): number;
+  _sqlite3_column_value(statement: number, at: number): number;
+  _sqlite3_result_value(context: number, value: number): void;
+  _sqlite3_result_zeroblob64(context: number, low: number, high: number): number;
   _sqlite3_result_int(context: number, value: number): void;
   _sqlite3_result_text(context: number, text: number, bytes: number, free: number): void;
   _sqlite3_result_error(context: number, text: number, bytes: number): void;
@@ -116,8 +127,18 @@ const MOST_ARGUMENTS = 127;
 /** Steps that any database may take, and steps for each byte of it: see docs/limits.md. */
 const BASE_STEPS = 100_000_000;
 const STEPS_PER_BYTE = 64;
-/** Wall time that one engine may spend inside of SQLite, ms, the reading of pages included. */
-const MOST_BUSY = 15 * 60_000;
+/**
+ * Wall time that one engine may spend inside of SQLite, ms, the reading of pages included: less than the
+ * CPU time that a Worker has (`cpu_ms` in wrangler.jsonc).
+ */
+export const MOST_BUSY = 4 * 60_000;
+/**
+ * The longest value, stored or computed, bytes: no database holds one that is longer than itself, and
+ * twice that is left for what its schema makes of it, as hex() does. The least is what a question may have.
+ */
+const SHORT_VALUE = 1024 * 1024;
+const VALUE_BYTES_PER_BYTE = 2;
+const LONGEST_VALUE = 1_000_000_000;
 
 /**
  * A Worker has one thread: while SQLite works, nothing else is answered. So SQLite is suspended for a
@@ -168,7 +189,7 @@ export class Engine {
   guard: ((action: number, first: string, second: string | null) => boolean) | undefined;
   /** Asked every `STEPS_PER_TICK` steps; true interrupts the statement. Must not throw. */
   stop: (() => boolean) | undefined;
-  /** Steps of SQLite's virtual machine so far, and what the functions of functions.ts count as such. */
+  /** Steps of SQLite's virtual machine so far, and what long values and functions.ts count as such. */
   steps = 0;
   /** How often other work of the isolate was let in. */
   pauses = 0;
@@ -183,9 +204,10 @@ export class Engine {
   /** Ticks between two pauses, and how many of them are left. */
   #slice = 1;
   #left = 1;
-  /** Work of our functions since the last tick; whether one of them was refused as it is too much. */
+  #longest = SHORT_VALUE;
+  /** Work of our functions since the last tick; why one of them was refused. */
   #work = 0;
-  #tooLong = false;
+  #refused: string | undefined;
   /** Steps of short statements that have not made a tick. */
   #short = 0;
 
@@ -196,11 +218,13 @@ export class Engine {
   }
 
   /**
-   * Allow the steps that the whole work on `bytes` of a database may take. They hold for everything that
-   * the engine does from its start on.
+   * Allow the steps that the whole work on `bytes` of a database may take, and values of the length that
+   * these can have. The steps hold for everything that the engine does from its start on.
    */
   allowFor(bytes: number): void {
     this.#allowed = BASE_STEPS + STEPS_PER_BYTE * bytes;
+    this.#longest = Math.min(Math.max(SHORT_VALUE, VALUE_BYTES_PER_BYTE * bytes), LONGEST_VALUE);
+    if (this.#db !== 0) this.module._sqlite3_limit(this.#db, LIMIT.LENGTH, this.#longest);
   }
 
   /** @param heapLimit what SQLite may allocate, bytes */
@@ -246,6 +270,7 @@ export class Engine {
       module._free(out);
     }
     this.switch("trustedSchema", false);
+    module._sqlite3_limit(this.#db, LIMIT.LENGTH, this.#longest);
     module._sqlite3_limit(this.#db, LIMIT.ATTACHED, 0);
     module._sqlite3_limit(this.#db, LIMIT.FUNCTION_ARG, MOST_ARGUMENTS);
     registerFunctions(this);
@@ -287,12 +312,17 @@ export class Engine {
    */
   charge(steps: number): boolean {
     if (this.#work + steps > MOST_WORK) {
-      this.#tooLong = true;
+      this.refuse("more than a second at once");
       return false;
     }
     this.steps += steps;
     this.#work += steps;
     return !this.#stops();
+  }
+
+  /** Remember what a function was refused for, which then ends its statement with SQLITE_INTERRUPT. */
+  refuse(what: string): void {
+    this.#refused = what;
   }
 
   /**
@@ -309,8 +339,9 @@ export class Engine {
   }
 
   #onTick(): Settled | Promise<number> {
-    this.steps += STEPS_PER_TICK;
-    this.#left -= 1 + this.#work / STEPS_PER_TICK + this.#passingMemory() / BYTES_PER_TICK;
+    const passing = this.#passingMemory() / BYTES_PER_TICK;
+    this.steps += Math.round(STEPS_PER_TICK * (1 + passing));
+    this.#left -= 1 + this.#work / STEPS_PER_TICK + passing;
     this.#work = 0;
     if (this.#stops()) return settled(1);
     if (this.#left > 0) return settled(0);
@@ -375,8 +406,8 @@ export class Engine {
     const { failure } = this.file;
     this.file.failure = undefined;
     if (failure !== undefined) return failure;
-    const exceeded = this.#tooLong ? "more than a second at once" : this.#exceeded;
-    this.#tooLong = false;
+    const exceeded = this.#refused ?? this.#exceeded;
+    this.#refused = undefined;
     if ((code & 0xff) === CODE.INTERRUPT && exceeded !== undefined)
       return new NightjarError(
         "QUERY_LIMIT",

@@ -4,7 +4,13 @@ import { findMigrationTable, NewestMigration } from "../format/migrations.ts";
 import { isMarker } from "../format/restore-marker.ts";
 import type { Image } from "./image.ts";
 import { quoteName } from "./sql-text.ts";
-import { readSchema, readTables, type SchemaObject, type Table, type TableKind } from "./tables.ts";
+import {
+  readSchema,
+  describeTables,
+  type SchemaObject,
+  type Table,
+  type TableKind,
+} from "./tables.ts";
 
 export interface TableFact {
   readonly name: string;
@@ -29,7 +35,7 @@ export interface ImageFacts {
 /** @throws NightjarError `OBJECT_CORRUPT`; the page reader's own */
 export async function imageFacts(image: Image): Promise<ImageFacts> {
   const schema = await readSchema(image);
-  const tables = await readTables(image, schema);
+  const tables = describeTables(schema);
   return {
     userVersion: await pragma(image, "user_version"),
     applicationId: await pragma(image, "application_id"),

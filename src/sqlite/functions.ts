@@ -2,15 +2,21 @@ import { decode, encode } from "../format/bytes.ts";
 import { CODE, LIMIT, TYPE } from "./codes.ts";
 import type { Engine } from "./engine.ts";
 import { Finder } from "./find-bytes.ts";
+import { StockFunctions } from "./stock-functions.ts";
 
 /**
  * Functions of SQLite whose own code takes time for each pair of bytes of its two arguments, so that one
- * step of SQLite's machine can take minutes, in which nothing can interrupt it. These here give the same
- * answers in linear time, or refuse what would take longer than a second.
+ * step of SQLite's machine can take minutes, in which nothing can interrupt it; and those that make long
+ * values of short ones. These here give the same answers, the first in linear time, count their work, and
+ * refuse what would take longer than a second.
  */
 
-/** SQLITE_UTF8, SQLITE_DETERMINISTIC and SQLITE_INNOCUOUS, as the functions that they replace have them. */
-const FLAGS = 1 | 0x800 | 0x200000;
+/** SQLITE_UTF8 and SQLITE_INNOCUOUS, as the functions that they replace have them. */
+const RANDOM = 1 | 0x200000;
+/** And SQLITE_DETERMINISTIC. */
+const FLAGS = RANDOM | 0x800;
+/** And SQLITE_RESULT_SUBTYPE: what they answer is JSON. */
+const JSON_FLAGS = FLAGS | 0x1000000;
 const TRANSIENT = -1;
 /** A step of SQLite's machine takes as long as so many bytes of linear work. */
 const BYTES_PER_STEP = 16;
@@ -20,9 +26,15 @@ const MOST_LENGTHS = 8;
 /** Patterns and texts whose bytes make no more pairs than this take a millisecond at the most. */
 const PATTERN_AT_ONCE = 500_000;
 
+/** More characters to trim are refused, as each takes a key of a Map; bytes. */
+const MOST_TRIMMED = 64 * 1024;
+/** A placeholder of printf() takes as long as so many bytes. */
+const PLACEHOLDER = 16;
+
 /** The arguments of one call. */
 interface Call {
   readonly engine: Engine;
+  readonly stock: StockFunctions;
   readonly context: number;
   readonly args: readonly number[];
 }
@@ -30,10 +42,16 @@ interface Call {
 /** Register them on the open connection. */
 export function registerFunctions(engine: Engine): void {
   const { module } = engine;
-  const define = (name: string, count: number, body: (call: Call) => void): void => {
-    module.create_function(engine.db, name, count, FLAGS, null, (context, given, values) => {
+  const stock = new StockFunctions(engine);
+  const define = (
+    name: string,
+    count: number,
+    body: (call: Call) => void,
+    flags: number = FLAGS,
+  ): void => {
+    module.create_function(engine.db, name, count, flags, null, (context, given, values) => {
       const args = Array.from({ length: given }, (_, at) => module.getValue(values + 4 * at, "*"));
-      body({ engine, context, args });
+      body({ engine, stock, context, args });
     });
   };
   define("instr", 2, instr);
@@ -45,6 +63,14 @@ export function registerFunctions(engine: Engine): void {
   define("like", 2, (call) => matchPattern(call, "_sqlite3_strlike"));
   // wa-sqlite keeps one callback for each spelling of a name; to SQLite it is the same name.
   define("LIKE", 3, (call) => matchPattern(call, "_sqlite3_strlike"));
+  for (const name of ["json_patch", "jsonb_patch"])
+    define(name, 2, (call) => mergePatch(call, name), JSON_FLAGS);
+  define("unhex", 2, unhex);
+  define("hex", 1, (call) => spell(call, "hex"));
+  define("quote", 1, (call) => spell(call, "quote"));
+  for (const name of ["printf", "format"]) define(name, -1, (call) => print(call, name));
+  define("randomblob", 1, randomBlob, RANDOM);
+  define("zeroblob", 1, zeroBlob);
 }
 
 /** Count the work of a call; false when it is refused, and the statement ends. */
@@ -173,8 +199,13 @@ function trim(call: Call, left: boolean, right: boolean): void {
     { at: number; bytes: Uint8Array },
     { at: number; bytes: Uint8Array },
   ];
+  if (set.bytes.length > MOST_TRIMMED) {
+    engine.refuse(`a set of more than ${MOST_TRIMMED} bytes to trim`);
+    return module._sqlite3_result_error_code(context, CODE.INTERRUPT);
+  }
+  if (!charge(call, set.bytes.length)) return;
   const characters = charactersOf(set.bytes);
-  if (!charge(call, text.bytes.length * characters.length + set.bytes.length)) return;
+  if (!charge(call, text.bytes.length * characters.length)) return;
   if (characters.length > MOST_LENGTHS) return fail(call, "the characters to trim are not UTF-8");
   const { from, to } = trimmed(text.bytes, characters, left, right);
   module._sqlite3_result_text(context, text.at + from, to - from, TRANSIENT);
@@ -269,6 +300,66 @@ function matchPattern(call: Call, match: "_sqlite3_strlike" | "_sqlite3_strglob"
       ? 1
       : 0,
   );
+}
+
+/** How many bytes a TEXT or a BLOB has; of anything else a few. */
+function lengthOf({ engine: { module } }: Call, value: number): number {
+  const type = module._sqlite3_value_type(value);
+  return type === TYPE.TEXT || type === TYPE.BLOB ? module._sqlite3_value_bytes(value) : 32;
+}
+
+/** SQLite looks up each key of the patch among all keys of the object, and of those it has put there. */
+function mergePatch(call: Call, name: string): void {
+  const [object, patch] = call.args.map((value) => lengthOf(call, value)) as [number, number];
+  if (charge(call, object + patch + (patch * (object + patch)) / BYTES_PER_STEP))
+    call.stock.answer(call.context, name, call.args);
+}
+
+/** SQLite looks up each character that is no digit among those that may be passed over. */
+function unhex(call: Call): void {
+  const [text, passed] = call.args.map((value) => lengthOf(call, value)) as [number, number];
+  if (charge(call, text + text * passed)) call.stock.answer(call.context, "unhex", call.args);
+}
+
+/** Two characters for a byte at the most. */
+function spell(call: Call, name: "hex" | "quote"): void {
+  const value = call.args[0]!;
+  const { module } = call.engine;
+  const type = module._sqlite3_value_type(value);
+  // The length of a TEXT would be that of its UTF-8, and hex() spells the bytes that the database has.
+  if (name === "hex" && type === TYPE.TEXT) module._sqlite3_value_blob(value);
+  if (charge(call, 2 * lengthOf(call, value)))
+    call.stock.answer(call.context, name, call.args, { asBlob: name === "hex" });
+}
+
+/**
+ * How long the answer is the format tells in many ways. SQLite's own answers NULL when it is too long: so it
+ * is let make it, as far as there is memory.
+ */
+function print(call: Call, name: string): void {
+  const [format, ...rest] = call.args.map((value) => lengthOf(call, value));
+  const most = rest.reduce((sum, length) => sum + length, PLACEHOLDER * (format ?? 0));
+  if (charge(call, most))
+    charge(call, call.stock.answer(call.context, name, call.args, { long: true }));
+}
+
+function randomBlob(call: Call): void {
+  if (charge(call, lengthAsked(call))) call.stock.answer(call.context, "randomblob", call.args);
+}
+
+function zeroBlob(call: Call): void {
+  const { engine, context } = call;
+  const length = lengthAsked(call);
+  if (!charge(call, length)) return;
+  engine.module._sqlite3_result_zeroblob64(context, length, 0);
+}
+
+/** The number of bytes that are asked for; when it is more than a value may have, just more. */
+function lengthAsked({ engine: { module, db }, args }: Call): number {
+  const low = module._sqlite3_value_int64(args[0]!);
+  const high = module.getTempRet0();
+  const most = module._sqlite3_limit(db, LIMIT.LENGTH, -1) + 1;
+  return Math.min(Math.max(high * 0x1_0000_0000 + (low >>> 0), 0), most);
 }
 
 function fail({ engine, context }: Call, words: string): void {

@@ -14,7 +14,10 @@ const DETACH = 25;
 export const FUNCTION = 31;
 export const RECURSIVE = 33;
 
-/** Pragmas that only read, with any argument (https://sqlite.org/pragma.html). */
+/**
+ * Pragmas that only read, with any argument (https://sqlite.org/pragma.html). `table_list` is not among
+ * them: it prepares every view of the schema at once, and nothing can interrupt that.
+ */
 const READING = new Set([
   "collation_list",
   "compile_options",
@@ -30,7 +33,6 @@ const READING = new Set([
   "pragma_list",
   "quick_check",
   "table_info",
-  "table_list",
   "table_xinfo",
 ]);
 

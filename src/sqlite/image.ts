@@ -1,6 +1,8 @@
 import { NightjarError } from "../errors.ts";
 import type { Erased, Erasure } from "../format/erasure.ts";
 import type { PageReader } from "../format/page.ts";
+import { refuseLargeSchema } from "../format/schema-census.ts";
+import { CODE } from "./codes.ts";
 import { Engine, SqliteError } from "./engine.ts";
 import { eraseRows } from "./erase.ts";
 import { patchSchema } from "./patch.ts";
@@ -73,10 +75,12 @@ export class Image {
  * Open the database whose pages these are, with a compiled wa-sqlite-async.wasm (open.ts has the one
  * that Wrangler bundles).
  *
- * @throws NightjarError `OBJECT_CORRUPT` when SQLite cannot read the schema; the page reader's own
+ * @throws NightjarError `OBJECT_CORRUPT` when SQLite cannot read the schema, `SCHEMA_TOO_LARGE`; the page
+ *   reader's own
  */
 export async function openImageWith(wasm: WebAssembly.Module, pages: PageReader): Promise<Image> {
   try {
+    await refuseLargeSchema(pages);
     const engine = await Engine.start(wasm, pages);
     const originals = await patchSchema(engine);
     engine.switch("defensive", true);
@@ -102,6 +106,7 @@ export async function openErasedWith(
   erasures: readonly Erasure[],
 ): Promise<{ image: Image; erased: Erased }> {
   try {
+    await refuseLargeSchema(pages);
     const engine = await Engine.start(wasm, pages);
     const originals = await patchSchema(engine);
     await engine.close();
@@ -124,6 +129,14 @@ function asImageError(thrown: unknown): unknown {
     return new NightjarError(
       "QUERY_LIMIT",
       "SQLite needs more memory for this than a Worker has.",
+      {
+        cause: thrown,
+      },
+    );
+  if (code === CODE.TOOBIG)
+    return new NightjarError(
+      "QUERY_LIMIT",
+      "SQLite would make a value that is longer than the database.",
       {
         cause: thrown,
       },

@@ -1,6 +1,7 @@
-import { isRandomRowid, isVectorIndex } from "../format/libsql-schema.ts";
+import { isVectorIndex, tableOptions, type TableOptions } from "../format/libsql-schema.ts";
+import { SchemaSize } from "../format/schema-size.ts";
 import { lowerName } from "../format/selection.ts";
-import { isKnownModule, shadowsOf } from "../format/shadow-tables.ts";
+import { isKnownModule, shadowOwners } from "../format/shadow-tables.ts";
 import { moduleOf } from "../format/virtual-module.ts";
 import type { Image } from "./image.ts";
 
@@ -27,21 +28,23 @@ export type TableKind =
   /** SQLite's own: sqlite_sequence, sqlite_stat1, … */
   | "internal";
 
-export interface Table extends SchemaObject {
+export interface Table extends SchemaObject, TableOptions {
   readonly kind: TableKind;
-  readonly withoutRowid: boolean;
-  readonly strict: boolean;
-  /** Its rowids are drawn at random, which libSQL alone does. */
-  readonly randomRowid: boolean;
   /** The virtual table that a shadow table belongs to. */
   readonly owner: string | null;
 }
 
-/** Every object of the schema, in the order in which it was made. */
+/**
+ * Every object of the schema, in the order in which it was made.
+ *
+ * @throws NightjarError `SCHEMA_TOO_LARGE`
+ */
 export function readSchema(image: Image): Promise<SchemaObject[]> {
+  const size = new SchemaSize();
   return image.rows(
     "SELECT type, name, tbl_name, rootpage, sql FROM sqlite_schema ORDER BY rowid",
     (row) => {
+      size.add(row.size(1) + row.size(2) + row.size(4));
       const name = row.text(1) ?? "";
       return {
         type: row.text(0) as SchemaObject["type"],
@@ -54,14 +57,11 @@ export function readSchema(image: Image): Promise<SchemaObject[]> {
   );
 }
 
-/** The tables of a schema, and what each of them is. */
-export async function readTables(image: Image, schema: readonly SchemaObject[]): Promise<Table[]> {
-  const options = await image.rows(
-    "SELECT name, wr, strict FROM pragma_table_list WHERE schema = 'main' AND (wr = 1 OR strict = 1)",
-    (row) => ({ name: row.text(0) ?? "", wr: row.integer(1) === 1, strict: row.integer(2) === 1 }),
-  );
-  const withoutRowid = new Set(options.filter(({ wr }) => wr).map(({ name }) => name));
-  const strict = new Set(options.filter((table) => table.strict).map(({ name }) => name));
+/**
+ * The tables of a schema, and what each of them is, by their text alone: `PRAGMA table_list` would prepare
+ * every view, and views of views of views keep SQLite from answering anybody.
+ */
+export function describeTables(schema: readonly SchemaObject[]): Table[] {
   const owners = shadowOwners(schema);
   const vectorShadows = new Set(
     schema
@@ -73,28 +73,25 @@ export async function readTables(image: Image, schema: readonly SchemaObject[]):
     .filter(({ type }) => type === "table")
     .map((table) => {
       const lower = lowerName(table.name);
-      const owner = isVirtual(table) ? null : (owners.get(table.name) ?? null);
+      const virtual = isVirtual(table);
+      const options = virtual ? NO_OPTIONS : tableOptions(table.sql ?? "");
+      const owner = virtual ? null : (owners.get(table.name) ?? null);
       const kind: TableKind = lower.startsWith("sqlite_")
         ? "internal"
-        : isVirtual(table)
+        : virtual
           ? "virtual"
           : owner !== null
             ? "shadow"
             : vectorShadows.has(lower)
               ? "vector-shadow"
-              : withoutRowid.has(table.name)
+              : options.withoutRowid
                 ? "without-rowid"
                 : "table";
-      return {
-        ...table,
-        kind,
-        owner,
-        withoutRowid: withoutRowid.has(table.name),
-        strict: strict.has(table.name),
-        randomRowid: isRandomRowid(table.sql ?? ""),
-      };
+      return { ...table, ...options, kind, owner };
     });
 }
+
+const NO_OPTIONS: TableOptions = { withoutRowid: false, strict: false, randomRowid: false };
 
 /** Whether it is a virtual table of a module that Nightjar does not know, and a reader need not have. */
 export function isForeign({ kind, sql }: Table): boolean {
@@ -103,12 +100,4 @@ export function isForeign({ kind, sql }: Table): boolean {
 
 function isVirtual({ sql, rootpage }: SchemaObject): boolean {
   return rootpage === 0 && moduleOf(sql ?? "") !== undefined;
-}
-
-/** The virtual table of each shadow table, by the shadow's name. */
-function shadowOwners(schema: readonly SchemaObject[]): Map<string, string> {
-  const owners = new Map<string, string>();
-  for (const { name, sql } of schema)
-    for (const suffix of shadowsOf(sql ?? "")) owners.set(`${name}_${suffix}`, name);
-  return owners;
 }

@@ -8,7 +8,7 @@ import { brokenCheck, changeRules } from "./change-rules.ts";
 import type { Image } from "./image.ts";
 import { textLiteral } from "./sql-output.ts";
 import { quoteName, quoteText } from "./sql-text.ts";
-import { isForeign, readSchema, readTables, type SchemaObject, type Table } from "./tables.ts";
+import { describeTables, isForeign, readSchema, type SchemaObject, type Table } from "./tables.ts";
 import { planRows, type RowPlan, writeRows } from "./write-rows.ts";
 import { refuseUnwritable, writtenSql } from "./written-schema.ts";
 
@@ -75,7 +75,7 @@ interface Writing {
 
 async function prepareSql(image: Image, target: SqlTarget, selection: Selection): Promise<Writing> {
   const schema = await readSchema(image);
-  const tables = await readTables(image, schema);
+  const tables = describeTables(schema);
   await refuseUnwritable(image, schema, tables, selection);
   return { image, target, selection, schema, tables };
 }

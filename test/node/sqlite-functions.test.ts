@@ -1,10 +1,15 @@
+import { readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Engine } from "../../src/sqlite/engine.ts";
 import { placeOf } from "../../src/sqlite/functions.ts";
+import { openImageWith } from "../../src/sqlite/image.ts";
 import { allRows } from "../../src/sqlite/rows.ts";
 import type { Bound, Statement } from "../../src/sqlite/statement.ts";
+import { pagesOf } from "../support/describe-image.ts";
 import { compiledWasm } from "../support/wasm.ts";
 
 const TRIALS = Number(process.env["TRIALS"] ?? 400);
@@ -90,16 +95,102 @@ describe("a function that replaces SQLite's own", () => {
     );
   });
 
+  it.each([
+    ["hex(?1)", 1],
+    ["quote(?1)", 1],
+    ["unhex(?1, ?2)", 2],
+    ["unhex(hex(?1) || ?2, ?2)", 2],
+    ["zeroblob(?1)", 1],
+    ["length(randomblob(?1))", 1],
+    ["typeof(randomblob(?1))", 1],
+    ["printf(?1)", 1],
+    ["printf(?1, ?2)", 2],
+    ["printf('%s|%q|%Q|%w', ?1, ?2, ?1, ?2)", 2],
+    ["printf('%d|%x|%g|%!.15g', ?1, ?2, ?1, ?2)", 2],
+    ["printf('%*s|%-.3s|%!5.2s|%c', ?1, ?2, ?2, ?2, ?2)", 2],
+    ["format('%.*c', ?1, ?2)", 2],
+  ])("%s answers as SQLite's own does", async (call, count) => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(value, { minLength: count, maxLength: count }), async (args) => {
+        expect(await ours(call, args)).toBe(theirs(call, args));
+      }),
+      { numRuns: TRIALS },
+    );
+  });
+
+  it.each(["json_patch(?1, ?2)", "json(jsonb_patch(?1, ?2))", "json_patch(jsonb(?1), ?2)"])(
+    "%s answers as SQLite's own does",
+    async (call) => {
+      const json = fc.oneof(
+        { arbitrary: fc.json({ maxDepth: 3 }), weight: 8 },
+        { arbitrary: fc.constant(null), weight: 1 },
+        { arbitrary: letters, weight: 1 },
+      );
+      await fc.assert(
+        fc.asyncProperty(json, json, async (a, b) => {
+          expect(await ours(call, [a, b])).toBe(theirs(call, [a, b]));
+        }),
+        { numRuns: TRIALS },
+      );
+    },
+  );
+
+  it("answers JSON where SQLite's own does, and names the error that its own names", async () => {
+    const merged = `json_array(json_patch('{"a":1}', '{"b":2}'))`;
+    expect(await allRows(engine, `SELECT ${merged}`, (row) => row.text(0))).toEqual([
+      '[{"a":1,"b":2}]',
+    ]);
+    const broken = allRows(engine, "SELECT json_patch('{', '{}')", () => 0);
+    await expect(broken).rejects.toThrow("malformed JSON");
+    expect(await allRows(engine, "SELECT printf()", (row) => row.text(0))).toEqual([null]);
+  });
+
+  it("gives the bytes of text in UTF-16, as SQLite's own does", async () => {
+    const path = join(tmpdir(), `nightjar-utf16-${process.pid}.db`);
+    const made = new DatabaseSync(path);
+    made.exec("PRAGMA encoding = 'UTF-16le'; CREATE TABLE t(a); INSERT INTO t VALUES ('hé')");
+    const calls =
+      "SELECT hex(a) || quote(a) || printf('%s', a) || unhex('41é', a || 'é') || hex(12) AS x FROM t";
+    const stocks = made.prepare(calls).get()!["x"];
+    made.close();
+    const image = await openImageWith(await compiledWasm(), pagesOf(readFileSync(path)));
+    rmSync(path);
+    expect(await image.rows(calls, (row) => row.text(0))).toEqual([stocks]);
+    expect(stocks).toMatch(/^6800E900'hé'hé/);
+    image.close();
+  });
+
   it("keeps the type where replace() replaces nothing, and the limit of a value's length", async () => {
     expect(await ours("replace(?1, '', 'x')", [7n])).toBe(theirs("replace(?1, '', 'x')", [7n]));
-    const long = `SELECT replace(hex(zeroblob(100)), '0', hex(zeroblob(4000000)))`;
+    const long = `SELECT replace(hex(zeroblob(100)), '0', hex(zeroblob(400000)))`;
     await expect(allRows(engine, long, () => 0)).rejects.toThrow(/too big/);
+  });
+
+  it("makes no value that is twice as long as the database and longer than 1 MiB", async () => {
+    const calls = ["randomblob", "zeroblob", "printf('%*s', ", "hex(zeroblob("].map((call) =>
+      call.includes("(") ? call : `${call}(`,
+    );
+    const other = await newEngine();
+    const ask = (call: string, length: number) => {
+      const ends = call.startsWith("hex") ? "))" : call.includes("*") ? ", 'x')" : ")";
+      return allRows(other, `SELECT length(${call}${length}${ends})`, (row) => row.integer(0));
+    };
+    for (const call of calls) {
+      const most = call.startsWith("hex") ? 524_287 : 1_048_575;
+      expect(await ask(call, most), call).toHaveLength(1);
+      await expect(ask(call, 2_000_000), call).rejects.toThrow(/too big/);
+      await expect(ask(call, most + 2), call).rejects.toThrow(/too big/);
+    }
+    other.allowFor(1_000_000);
+    for (const call of calls) await ask(call, call.startsWith("hex") ? 999_999 : 1_999_999);
   });
 
   it("may be used in a schema, in an index too", async () => {
     const other = await newEngine();
     const run = (sql: string) => allRows(other, sql, (row) => row.text(0));
     await run("CREATE TABLE t(a, b AS (replace(a, 'x', 'y')), CHECK (instr(a, '!') = 0))");
+    await run("CREATE INDEX p ON t(hex(a), printf('%s', a), json_patch('{}', json_object(a, 1)))");
+    await run("ALTER TABLE t ADD COLUMN c DEFAULT (quote(length(randomblob(3) || zeroblob(2))))");
     await run("CREATE INDEX i ON t(trim(a, 'x')) WHERE a LIKE 'x%'");
     await run("INSERT INTO t(a) VALUES ('xax'), ('b')");
     expect(await run("SELECT b FROM t WHERE trim(a, 'x') = 'a'")).toEqual(["yay"]);
@@ -148,7 +239,7 @@ describe("the work of a function", () => {
       const other = await newEngine();
       const sql = `SELECT instr(hex(zeroblob(${n})), hex(zeroblob(${n / 2})) || '1'),
         length(replace(hex(zeroblob(${n})), hex(zeroblob(${n / 2})) || '1', '')),
-        trim(hex(zeroblob(${n})), hex(zeroblob(${n})))`;
+        trim(hex(zeroblob(${n})), '10')`;
       await allRows(other, sql, () => 0);
       return other.steps;
     };
@@ -157,7 +248,46 @@ describe("the work of a function", () => {
     expect(ten / one).toBeLessThan(11);
   });
 
+  it("is counted for a value that comes from nothing", async () => {
+    const steps = async (call: string): Promise<number> => {
+      const other = await newEngine();
+      await allRows(other, `SELECT ${call}`, () => 0);
+      return other.steps;
+    };
+    for (const call of ["randomblob(1000000)", "zeroblob(1000000)", "printf('%.*c', 1000000, 'x')"])
+      expect(await steps(call), call).toBeGreaterThan(60_000);
+    for (const call of ["hex(?)", "quote(?)"])
+      expect(
+        (await steps(call.replace("?", "zeroblob(500000)"))) - (await steps("zeroblob(500000)")),
+        call,
+      ).toBeGreaterThan(60_000);
+  });
+
+  it("is counted before it is done, also for a set of characters to trim", async () => {
+    const trimming = (bytes: number) =>
+      allRows(engine, `SELECT trim('aab', ?1)`, (row) => row.text(0), [
+        { text: new TextEncoder().encode("a".repeat(bytes)) },
+      ]);
+    expect(await trimming(65_536)).toEqual(["b"]);
+    await expect(trimming(65_537)).rejects.toMatchObject({
+      code: "QUERY_LIMIT",
+      message: expect.stringContaining("a set of more than 65536 bytes to trim") as string,
+    });
+  });
+
   it.each([
+    ["randomblob() again and again", `length(randomblob(1000000)) + `.repeat(500) + "0"],
+    [
+      "zeroblob() again and again",
+      `length(zeroblob(1000000 + random() * 0) || 'x') + `.repeat(500) + "0",
+    ],
+    [
+      "printf() again and again",
+      `length(printf('%.*c', 1000000 + random() * 0, 'x')) + `.repeat(500) + "0",
+    ],
+    ["json_patch()", "json_patch(?1, ?1)"],
+    ["jsonb_patch()", "jsonb_patch('{}', ?1)"],
+    ["unhex()", "unhex(?1, ?1)"],
     ["LIKE", "hex(zeroblob(100000)) LIKE '%' || hex(zeroblob(5000)) || '1'"],
     ["LIKE with ESCAPE", "hex(zeroblob(100000)) LIKE '%' || hex(zeroblob(5000)) || '1' ESCAPE '!'"],
     ["GLOB", "hex(zeroblob(100000)) GLOB '*' || hex(zeroblob(5000)) || '1'"],
@@ -167,7 +297,11 @@ describe("the work of a function", () => {
     ],
   ])("that would take longer than a second is refused: %s", async (_, expression) => {
     const other = await newEngine();
-    await expect(allRows(other, `SELECT ${expression}`, () => 0)).rejects.toMatchObject({
+    const keys = Array.from({ length: 20_000 }, (_, at) => [`k${at}`, 1] as const);
+    const long = new TextEncoder().encode(JSON.stringify(Object.fromEntries(keys)));
+    const bound = expression.includes("?1") ? [{ text: long }] : [];
+    const asked = allRows(other, `SELECT ${expression}`, () => 0, bound);
+    await expect(asked).rejects.toMatchObject({
       code: "QUERY_LIMIT",
       message: expect.stringContaining("more than a second at once") as string,
     });

@@ -46,8 +46,9 @@ async function rowsOf(image: Image, table: string): Promise<string[]> {
     (row) => row.text(0)!,
   );
   const [keyed] = await image.rows(
-    `SELECT wr FROM pragma_table_list WHERE schema = 'main' AND name = ${literal(table)}`,
-    (row) => row.text(0) === "1",
+    // It tells the key of a table WITHOUT ROWID, and nothing of any other.
+    `SELECT 1 FROM pragma_index_info(${literal(table)})`,
+    () => true,
   );
   const rowid = ["rowid", "_rowid_", "oid"].find((alias) => !columns.includes(alias));
   const numbered = keyed !== true && rowid !== undefined;
