@@ -5,6 +5,7 @@ import { downloadCost, DOWNLOADS, ISOLATE_MEMORY } from "../../src/jobs/memory.t
 import { MemoryBudget } from "../../src/memory-budget.ts";
 import { apiOf } from "../support/api.ts";
 import { backUp, manualRun, testContext } from "../support/context.ts";
+import { askRestore } from "../support/restores.ts";
 import { PageDatabase } from "../support/page-database.ts";
 
 let config: Record<string, object>;
@@ -94,7 +95,7 @@ describe("admission", () => {
     },
   );
 
-  it("refuses a question and a restore while there is no memory for them", async () => {
+  it("refuses a question while there is no memory for them", async () => {
     const release = await memory.hold(ISOLATE_MEMORY);
     const query = () =>
       apiOf(context).call(`/v1/backups/${id}/query`, { sql: "SELECT count(*) FROM items" });
@@ -103,6 +104,18 @@ describe("admission", () => {
     expect(refused.headers.get("retry-after")).not.toBeNull();
     release();
     expect((await query()).status).toBe(200);
+    expect(memory.held).toBe(0);
+  });
+
+  it("lets a restore wait in line, and says so", async () => {
+    const target = await PageDatabase.create();
+    const release = await memory.hold(ISOLATE_MEMORY);
+    setTimeout(release, 300);
+    const body = { target: target.config };
+    const { lines } = await askRestore(context, `/v1/backups/${id}/restore`, body);
+    const states = lines.map((line) => line["state"] ?? Object.keys(line)[0]);
+    expect(states[1]).toBe("waiting");
+    expect(states.at(-1)).toBe("done");
     expect(memory.held).toBe(0);
   });
 
