@@ -299,17 +299,18 @@ describe("the readers of a schema's text", () => {
       `CREATE TABLE t("a" ${"x ".repeat(MANY)})`,
     ],
   ])("hold a few tokens at once: %s", (_, read, sql) => {
-    const { push } = Array.prototype;
+    const lists: Pick<unknown[], "push"> = Array.prototype;
+    const { push } = lists;
     let longest = 0;
-    Array.prototype.push = function count(...items: unknown[]) {
-      const length = push.apply(this, items);
+    lists.push = function count(...items: unknown[]) {
+      const length = push.apply(this as unknown[], items);
       longest = Math.max(longest, length);
       return length;
     };
     try {
       read(sql);
     } finally {
-      Array.prototype.push = push;
+      lists.push = push;
     }
     expect(longest).toBeLessThan(10);
   });
