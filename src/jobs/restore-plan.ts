@@ -66,7 +66,7 @@ export async function planRestore(
       ? await erasuresOfBackup(context, subject.manifest)
       : await erasuresAt(context, view.database, earliestOf(subject.moment));
   const state = await inspectTarget(target.server, context.deps);
-  const standing = state.begun ? "incomplete" : state.objects.length > 0 ? "in use" : "empty";
+  const standing = standingOf(state);
   const drops = request.overwrite || state.begun ? dropsOf(state) : [];
   if (standing === "in use") refuseInUse(request, target, view, state);
   if (standing === "empty" && target.database === view.database && !request.overwrite)
@@ -95,6 +95,13 @@ export async function planRestore(
     notes: notesOf(subject, way, selection, erasures, marked),
   };
   return { plan, subject, selection, target, state, verify: request.verify, erasures };
+}
+
+/** What a target is. One in use that is only marked is still what it was. */
+function standingOf({ begun, marker, objects }: TargetState): Plan["target"]["state"] {
+  if (begun !== undefined) return "incomplete";
+  if (objects.length > 0) return "in use";
+  return marker === undefined ? "empty" : "incomplete";
 }
 
 /** What cannot be written as SQL is refused before the target is marked. */
