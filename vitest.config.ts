@@ -4,8 +4,8 @@ import { defineConfig } from "vitest/config";
 
 export default defineConfig({
   test: {
-    // Most tests wait for servers: one file more than there are processors keeps them busy.
-    maxWorkers: availableParallelism() + 1,
+    // Tests wait for servers now and then: as many files at once as there are processors, two at least.
+    maxWorkers: Math.max(2, availableParallelism() - 1),
     silent: "passed-only",
     reporters: ["default", "./test/support/closing-line.ts"],
     projects: [

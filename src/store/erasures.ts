@@ -58,7 +58,9 @@ export async function readErasures(
       withdrawals.set(withdrawal.id, withdrawal);
     } else erasures.push(parseErasure(text, key));
   }
-  return erasures.map((erasure) => {
+  // Keys have whole seconds.
+  const inOrder = erasures.toSorted((a, b) => (a.at < b.at ? -1 : a.at > b.at ? 1 : 0));
+  return inOrder.map((erasure) => {
     const withdrawn = withdrawals.get(erasure.id);
     return withdrawn === undefined ? erasure : { ...erasure, withdrawn };
   });

@@ -69,7 +69,7 @@ async function backedUp(): Promise<void> {
 beforeAll(async () => {
   product = await Product.create();
   const [shop, other] = [await product.sqld("shop"), await product.sqld("followed")];
-  await loadShop(shop.url);
+  await loadShop(shop.url, 0.25);
   source = createClient({ url: shop.url });
   followed = createClient({ url: other.url });
   await followed.executeMultiple("CREATE TABLE t (v); INSERT INTO t VALUES ('first')");

@@ -101,11 +101,15 @@ const READERS: Record<string, (sql: string) => void> = {
 };
 
 describe("the work of reading grows with the length of what is read", () => {
-  it.each(Object.entries(READERS))("%s", async (_, read) => {
-    for (const wrap of WRAPS)
-      for (const piece of PIECES) {
-        const sql = wrap(piece.repeat(Math.ceil(6000 / piece.length)));
-        // What grows with the square would be at 36 million.
+  // A third of the pairs for each reader, all of them where ALL is set: to count work is slow.
+  const step = process.env["ALL"] === undefined ? 3 : 1;
+  it.each(Object.entries(READERS))("%s", async (name, read) => {
+    const first = Object.keys(READERS).indexOf(name);
+    for (const [at, wrap] of WRAPS.entries())
+      for (const [place, piece] of PIECES.entries()) {
+        if ((first + at + place) % step !== 0) continue;
+        const sql = wrap(piece.repeat(Math.ceil(2500 / piece.length)));
+        // What grows with the square would be at 6 million.
         const work = await workOf(ignoring(() => read(sql)));
         expect(work, sql.slice(0, 120)).toBeLessThan(60 * sql.length + 5000);
       }

@@ -71,7 +71,7 @@ beforeAll(async () => {
   product = await Product.create();
   source = (await product.sqld("shop")).url;
   variables["OTHER_SERVER"] = (await product.sqld("other")).url;
-  await loadShop(source);
+  await loadShop(source, 0.25);
   await product.start({ shop: { url: source } });
   await shims();
   expect((await product.nightjar("backup", "shop")).code).toBe(0);

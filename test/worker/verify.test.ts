@@ -22,12 +22,16 @@ beforeAll(async () => {
   const database = await PageDatabase.create();
   await database.fill("items", 4);
   await database.exec("CREATE TABLE other (a, b); INSERT INTO other VALUES (1, 'x'), (2, 'y')");
+  // Of a few hundred bytes, as every one of them is looked at.
+  const tiny = await PageDatabase.create("CREATE TABLE t (a); INSERT INTO t VALUES ('x')");
   context = testContext({
     shop: database.config,
     dumped: { ...database.config, capture: "dump" },
+    tiny: tiny.config,
+    "tiny-dump": { ...tiny.config, capture: "dump" },
     fidelity: { url: inject("fidelity") },
   });
-  for (const name of ["shop", "dumped", "fidelity"])
+  for (const name of ["shop", "dumped", "tiny", "tiny-dump", "fidelity"])
     expect(await backUp(context, manualRun(name)), name).toMatchObject({ state: "done" });
 });
 
@@ -82,7 +86,7 @@ describe("a verify", () => {
     expect(verification).toMatchObject({ outcome: "verified", proofKey: second.proofKey });
   });
 
-  it.each(["shop", "dumped"])(
+  it.each(["tiny", "tiny-dump"])(
     "finds every flipped bit and every missing byte of what is stored of %s",
     async (name) => {
       const { manifest } = await backupOf(name);
