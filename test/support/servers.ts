@@ -19,6 +19,8 @@ declare module "vitest" {
   interface ProvidedContext {
     /** How often a random trial is repeated, where the environment variable TRIALS says so. */
     trials: number | null;
+    /** Whether tests try all that they can, and not a part of it: where the environment variable ALL is set. */
+    all: boolean;
     /** A real libSQL server with the sample shop. */
     shop: string;
     /** A real libSQL server with a few pages, for what is backed up many times: see small-shop.ts. */
@@ -79,6 +81,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   const bombs = await startBombServer();
   const sync = await startSyncStandIn(await mkdtemp(join(dir, "sync-")));
   project.provide("trials", process.env["TRIALS"] ? Number(process.env["TRIALS"]) : null);
+  project.provide("all", process.env["ALL"] !== undefined);
   project.provide("shop", shop.url);
   project.provide("small", small.url);
   project.provide("faults", faults.url);
