@@ -11,7 +11,7 @@ import { Product } from "../support/product.ts";
 let product: Product;
 let source: Client;
 
-const KILLS = 6;
+const KILLS = 4;
 const DATABASES = (url: string) => ({ shop: { url, follow: "10s", stall: "10s" } });
 const BACKUP = { tier: "manual", labels: {}, wait: false } as const;
 const STATE = "SELECT n FROM counter";

@@ -172,13 +172,13 @@ describe("consistency", () => {
     })();
     const sum = "SELECT sum(money) AS money FROM accounts";
     try {
-      for (let count = 0; count < 5; count++) {
+      for (let count = 0; count < 3; count++) {
         expect((await product.nightjar("backup", "shop")).code).toBe(0);
         const copy = await product.open(await product.download("shop", "db"));
         expect(copy.prepare(sum).get()).toEqual({ money: 20_000 });
         expect(copy.prepare("PRAGMA integrity_check").get()).toEqual({ integrity_check: "ok" });
       }
-      for (let count = 0; count < 3; count++) {
+      for (let count = 0; count < 2; count++) {
         expect((await product.nightjar("backup", "dumped")).code).toBe(0);
         const copy = loaded((await product.download("dumped", "sql")).toString());
         expect(copy.prepare(sum).get()).toEqual({ money: 20_000 });
@@ -191,7 +191,7 @@ describe("consistency", () => {
     // Each of the backups pulled what was new to the log, and no more.
     const { changes } = await product.timeline("shop");
     expect(changes.filter(({ whole }) => whole)).toHaveLength(1);
-    expect(changes.length).toBeGreaterThanOrEqual(6);
+    expect(changes.length).toBeGreaterThanOrEqual(4);
     for (const { pages } of changes.slice(0, -1)) expect(pages).toBeLessThan(100);
   });
 });
