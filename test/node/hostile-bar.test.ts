@@ -17,7 +17,7 @@ import { EVERYTHING } from "../../src/format/selection.ts";
  * Schemas and rows that were made to do harm, written as sqld's exporter writes them and loaded as people
  * load them, in a folder with another database and with commands that would leave a file.
  */
-const TRIALS = Number(process.env["TRIALS"] ?? 40);
+const TRIALS = Number(process.env["TRIALS"] ?? 200);
 const encode = (text: string) => new TextEncoder().encode(text);
 
 const payload = fc.constantFrom(
