@@ -3,13 +3,7 @@ import { lowerName } from "./selection.ts";
 import { NightjarError } from "../errors.ts";
 import { copyOf, decode, encode, startsWith } from "./bytes.ts";
 import { DumpOrder } from "./dump-order.ts";
-import {
-  type DumpStatement,
-  OWN_TABLE,
-  readDumpStatement,
-  startOf,
-  unsafeStatement,
-} from "./dump-statement.ts";
+import { type DumpStatement, OWN_TABLE, startOf, unsafeStatement } from "./dump-statement.ts";
 import { countsUp } from "./loadable-dump.ts";
 import { findMigrationTable, NewestMigration } from "./migrations.ts";
 import { isMarker, MARKER_WARNING } from "./restore-marker.ts";
@@ -138,9 +132,7 @@ export class DumpInspector {
     if (startsWith(bytes, ROLLBACK))
       throw new NightjarError("DUMP_INCOMPLETE", "The server ended its dump with a ROLLBACK.");
     this.#current = undefined;
-    const found = readDumpStatement(statement);
-    const fault = "unsafe" in found ? found.unsafe : this.#order.faultOf(found);
-    if ("unsafe" in found || fault !== undefined) throw unsafeStatement(bytes, fault!);
+    const found = this.#order.read(statement);
     switch (found.is) {
       case "row":
         if (OWN_TABLE.test(found.table)) return;

@@ -1,5 +1,11 @@
-import { type DumpStatement, OWN_TABLE } from "./dump-statement.ts";
+import {
+  type DumpStatement,
+  OWN_TABLE,
+  readDumpStatement,
+  unsafeStatement,
+} from "./dump-statement.ts";
 import { lowerName } from "./selection.ts";
+import type { Statement } from "./sql-scanner.ts";
 
 /**
  * Watches that the statements of a dump come as sqld's exporter writes them: tables with their rows first,
@@ -13,8 +19,17 @@ export class DumpOrder {
   #begun = false;
   #hasLast = false;
 
+  /** Read the next statement. @throws NightjarError `DUMP_UNSAFE` for one that no dump has, or not here */
+  read(statement: Statement): DumpStatement {
+    const found = readDumpStatement(statement);
+    if ("unsafe" in found) throw unsafeStatement(statement.bytes, found.unsafe);
+    const fault = this.#faultOf(found);
+    if (fault !== undefined) throw unsafeStatement(statement.bytes, fault);
+    return found;
+  }
+
   /** Why the statement may not come here; undefined where it may. */
-  faultOf(found: DumpStatement): string | undefined {
+  #faultOf(found: DumpStatement): string | undefined {
     switch (found.is) {
       case "begin": {
         const again = this.#begun;

@@ -1,7 +1,7 @@
 import { NightjarError } from "../errors.ts";
 import { concat, encode } from "./bytes.ts";
 import { DumpOrder } from "./dump-order.ts";
-import { readDumpStatement, type SchemaRow, unsafeStatement } from "./dump-statement.ts";
+import type { SchemaRow } from "./dump-statement.ts";
 import { LONGEST_REWRITTEN, rewriteDump } from "./rewrite-dump.ts";
 import { hasShellLine, shieldTerminators } from "./shell-lines.ts";
 import type { Statement } from "./sql-scanner.ts";
@@ -32,9 +32,7 @@ export class LoadableDump {
    */
   take(statement: Statement): readonly Uint8Array[] {
     const { bytes } = statement;
-    const found = readDumpStatement(statement);
-    const fault = "unsafe" in found ? found.unsafe : this.#order.faultOf(found);
-    if ("unsafe" in found || fault !== undefined) throw unsafeStatement(bytes, fault!);
+    const found = this.#order.read(statement);
     switch (found.is) {
       case "create":
         this.#counters ||= found.type === "table" && countsUp(found.sql);

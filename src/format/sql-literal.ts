@@ -1,4 +1,4 @@
-import { tokenReader } from "./sql-tokens.ts";
+import { endOfQuoted, tokenReader } from "./sql-tokens.ts";
 
 /** What a literal of SQL is. */
 export type LiteralKind = "null" | "text" | "blob" | "number";
@@ -62,11 +62,11 @@ function literalsFrom(sql: string, at: number): Literal[] | undefined {
   };
   const value = (): Literal | undefined => {
     if (sql[at] === "'") {
-      const start = at + 1;
-      const end = closingQuote(sql, start);
+      const start = at;
+      const end = endOfQuoted(sql, start, "'");
       if (end === -1) return undefined;
-      at = end + 1;
-      return { kind: "text", text: sql.slice(start, end).replaceAll("''", "'") };
+      at = end;
+      return { kind: "text", text: sql.slice(start + 1, end - 1).replaceAll("''", "'") };
     }
     const blob = take(/[Xx]'([0-9A-Fa-f]*)'/y);
     if (blob !== null) return { kind: "blob", text: blob[1]! };
@@ -91,11 +91,4 @@ function literalsFrom(sql: string, at: number): Literal[] | undefined {
     if (take(/\);\s*$/y) !== null) return literals;
     if (take(/,/y) === null) return undefined;
   }
-}
-
-/** Where a text ends that begins at a place, -1 where it does not. A doubled quote is a part of it. */
-function closingQuote(sql: string, from: number): number {
-  let at = sql.indexOf("'", from);
-  while (at !== -1 && sql[at + 1] === "'") at = sql.indexOf("'", at + 2);
-  return at;
 }

@@ -92,7 +92,7 @@ function indexAfter(sql: string, text: string, from: number): number {
 }
 
 /** The index after the closing quote, -1 where there is none. A doubled quote does not close. */
-function endOfQuoted(sql: string, start: number, quote: string): number {
+export function endOfQuoted(sql: string, start: number, quote: string): number {
   let at = start;
   for (;;) {
     at = sql.indexOf(quote, at + 1);

@@ -5,7 +5,7 @@ import { backups } from "../../src/catalog/schema.ts";
 import type { Context } from "../../src/context.ts";
 import { zstdCompress, zstdDecompress } from "../../src/format/codec.ts";
 import { pagesInFile } from "../../src/format/database-file.ts";
-import { Meter, tap } from "../../src/format/hash.ts";
+import { Meter } from "../../src/format/hash.ts";
 import { seekableCompress } from "../../src/format/seekable.ts";
 import type { Manifest } from "../../src/manifest.ts";
 import { manifestText } from "../../src/store/document.ts";
@@ -28,23 +28,9 @@ export async function alter(
   const file = await unpacked(new Uint8Array(stored));
   const { pageSize } = manifest.snapshot!;
   change(file, pageSize);
-  const [raw, meter] = [new Meter(), new Meter()];
-  raw.update(file);
   const pages = pagesInFile(chunksOf(file, pageSize), pageSize);
-  const bytes = await bytesOf(
-    tap(
-      seekableCompress(pages, () => {}),
-      (chunk) => meter.update(chunk),
-    ),
-  );
-  const altered: Manifest = {
-    ...manifest,
-    raw: { bytes: raw.bytes, sha256: raw.digest() },
-    stored: { bytes: meter.bytes, sha256: meter.digest() },
-    ...facts(manifest),
-  };
-  await putAltered(catalog, altered, bytes);
-  return altered;
+  const bytes = await bytesOf(seekableCompress(pages, () => {}));
+  return putAltered(catalog, manifest, file, bytes, facts(manifest));
 }
 
 /** Make a stored dump another one, whose bytes and manifest agree. */
@@ -59,24 +45,25 @@ export async function alterDump(
   const before = new TextDecoder().decode(await bytesOf(zstdDecompress(chunksOf(stored))));
   const sql = new TextEncoder().encode(change(before));
   const bytes = await bytesOf(zstdCompress(chunksOf(sql)));
-  const [raw, meter] = [new Meter(), new Meter()];
-  raw.update(sql);
-  meter.update(bytes);
-  const altered: Manifest = {
-    ...manifest,
-    raw: { bytes: raw.bytes, sha256: raw.digest() },
-    stored: { bytes: meter.bytes, sha256: meter.digest() },
-    ...facts(manifest),
-  };
-  await putAltered(catalog, altered, bytes);
+  await putAltered(catalog, manifest, sql, bytes, facts(manifest));
 }
 
+/** Store other bytes under a backup's keys, with the manifest that fits them; also in the catalog. */
 async function putAltered(
   catalog: Context["catalog"],
-  altered: Manifest,
+  manifest: Manifest,
+  content: Uint8Array,
   bytes: Uint8Array,
-): Promise<void> {
+  facts: Partial<Manifest>,
+): Promise<Manifest> {
+  const hashed = (of: Uint8Array) => {
+    const meter = new Meter();
+    meter.update(of);
+    return { bytes: meter.bytes, sha256: meter.digest() };
+  };
+  const altered = { ...manifest, raw: hashed(content), stored: hashed(bytes), ...facts };
   await putRotted(altered.key, bytes);
   await putRotted(altered.manifestKey, manifestText(altered));
   await catalog.update(backups).set({ manifest: altered }).where(eq(backups.id, altered.id)).run();
+  return altered;
 }
