@@ -36,6 +36,7 @@ export async function captureMs(
 export async function withLocalNightjar<T>(
   databases: (sqldUrl: string, local: Pick<Local, "onEnd">) => Promise<Record<string, object>>,
   measure: (local: Local) => Promise<T>,
+  v8Options?: string,
 ): Promise<T> {
   const dir = await mkdtemp(join(tmpdir(), "nightjar-bench-"));
   const stops: (() => Promise<void>)[] = [];
@@ -51,7 +52,13 @@ export async function withLocalNightjar<T>(
       SIGNING_KEY: "bench-signing-key-of-24-characters",
     };
     const inspectorPort = await freePort();
-    const worker = await startWorker({ port: await freePort(), persistTo, vars, inspectorPort });
+    const worker = await startWorker({
+      port: await freePort(),
+      persistTo,
+      vars,
+      inspectorPort,
+      ...(v8Options !== undefined && { v8Options }),
+    });
     onEnd(() => worker.stop());
     const client = apiClient({ url: worker.url, token: "bench-admin-token-of-24-characters" });
     const backup = async (db: string) => {

@@ -20,6 +20,8 @@ export interface LocalWorkerOptions {
   vars: Record<string, string>;
   /** Where V8's inspector listens; on a free port unless told. */
   inspectorPort?: number;
+  /** Options of V8 (`node --v8-options` lists them), parted by spaces. */
+  v8Options?: string;
   /** Further options of `wrangler dev`. */
   args?: string[];
   onOutput?: (text: string) => void;
@@ -36,7 +38,7 @@ export async function migrateLocally(persistTo: string): Promise<void> {
 
 /** Run the Worker in `wrangler dev`, on 127.0.0.1. */
 export function startWorker(options: LocalWorkerOptions): Promise<ServerProcess> {
-  const { port, persistTo, vars, inspectorPort = 0, args = [], onOutput } = options;
+  const { port, persistTo, vars, inspectorPort = 0, v8Options, args = [], onOutput } = options;
   const named = Object.entries(vars).flatMap(([name, value]) => ["--var", `${name}:${value}`]);
   const own = [
     "--ip",
@@ -51,7 +53,7 @@ export function startWorker(options: LocalWorkerOptions): Promise<ServerProcess>
     command: process.execPath,
     args: [WRANGLER, "dev", ...own, "--persist-to", persistTo, ...named, ...args],
     cwd: ROOT,
-    env: QUIET,
+    env: { ...QUIET, ...(v8Options !== undefined && { MINIFLARE_WORKERD_V8_FLAGS: v8Options }) },
     url: `http://127.0.0.1:${port}`,
     ...(onOutput === undefined ? {} : { onOutput }),
   });

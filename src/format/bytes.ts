@@ -8,6 +8,9 @@ export function decode(bytes: Uint8Array): string {
   return new TextDecoder().decode(bytes);
 }
 
+/** Bytes. */
+const WORTH_FREEING = 128 * 1024;
+
 export function startsWith(bytes: Uint8Array, prefix: Uint8Array): boolean {
   if (bytes.length < prefix.length) return false;
   for (let at = 0; at < prefix.length; at++) if (bytes[at] !== prefix[at]) return false;
@@ -31,6 +34,26 @@ export function concat(
     at += piece.length;
   }
   return whole;
+}
+
+/**
+ * Free the memory of bytes that nobody reads again. The engine would collect it too, but late: until then
+ * it counts against the 128 MB of a Worker. The whole buffer goes that the bytes lie in; a small one is
+ * left to the engine, as Node's Buffers share theirs.
+ */
+export function free({ buffer }: Uint8Array): void {
+  if (buffer instanceof ArrayBuffer && buffer.byteLength >= WORTH_FREEING) buffer.transfer(0);
+}
+
+/** The chunks of `source`, each of which is freed when the next but one is asked for. */
+export async function* freeing(source: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
+  let before: Uint8Array | undefined;
+  for await (const chunk of source) {
+    yield chunk;
+    // Two chunks may share a buffer, which may not be full yet.
+    if (before !== undefined && before.buffer !== chunk.buffer) free(before);
+    before = chunk;
+  }
 }
 
 /** All that a source yields, in one array; its chunks may use their memory again. */

@@ -1,3 +1,5 @@
+import { copyOf } from "./bytes.ts";
+
 /** One page of an SQLite database, numbered from 1. */
 export interface Page {
   readonly pgno: number;
@@ -11,11 +13,18 @@ export interface PageReader {
   /** Pages 1 to this one exist. */
   readonly pageCount: number;
   /**
-   * The page's bytes, which the caller must not change.
+   * Call `use` with the page's bytes, at once where they are in memory. They are valid during the call
+   * only, and must not be changed.
    *
-   * @throws NightjarError `OBJECT_CORRUPT`, `OBJECT_MISSING`, `STORE_FAILED`
+   * @returns what `use` returns
+   * @throws NightjarError `OBJECT_CORRUPT`, `OBJECT_MISSING`, `STORE_FAILED`, at once or later; what `use` throws
    */
-  readPage(pgno: number): Promise<Uint8Array>;
+  usePage<T>(pgno: number, use: (page: Uint8Array) => T): T | Promise<T>;
+}
+
+/** Read a page into memory of its own. @throws NightjarError as `usePage` */
+export async function readPage(pages: PageReader, pgno: number): Promise<Uint8Array> {
+  return pages.usePage(pgno, copyOf);
 }
 
 /** Whether SQLite knows pages of so many bytes. */

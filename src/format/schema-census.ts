@@ -1,7 +1,7 @@
 import { varint, varintEnd } from "./audit/varint.ts";
 import { concat } from "./bytes.ts";
 import { FILE_HEADER, INTERIOR_TABLE, LEAF_TABLE } from "./btree-kind.ts";
-import type { PageReader } from "./page.ts";
+import { type PageReader, readPage } from "./page.ts";
 import { SchemaSize, tooLarge } from "./schema-size.ts";
 
 /** SQLite looks at all indexes of a table for each that it adds, while it reads the schema. */
@@ -17,7 +17,7 @@ const MOST_PAGES = 200_000;
  */
 export async function refuseLargeSchema(pages: PageReader): Promise<void> {
   if (pages.pageCount === 0) return;
-  const first = await pages.readPage(1);
+  const first = await readPage(pages, 1);
   if (first.length < FILE_HEADER) return;
   const usable = pages.pageSize - first[20]!;
   // Of UTF-16 half the bytes are counted.
@@ -29,7 +29,7 @@ export async function refuseLargeSchema(pages: PageReader): Promise<void> {
   for (let pgno; (pgno = waiting.pop()) !== undefined;) {
     if (pgno < 1 || pgno > pages.pageCount || seen.has(pgno)) return;
     if (seen.add(pgno).size > MOST_PAGES) throw tooLarge(`more than ${MOST_PAGES} pages`);
-    const page = pgno === 1 ? first : await pages.readPage(pgno);
+    const page = pgno === 1 ? first : await readPage(pages, pgno);
     if (page.length < pages.pageSize) return;
     const view = new DataView(page.buffer, page.byteOffset, page.byteLength);
     const base = pgno === 1 ? FILE_HEADER : 0;
@@ -90,7 +90,7 @@ async function tableOf(
   let length = own.length;
   for (let pgno = next; length < place.end;) {
     if (pgno < 1 || pgno > pages.pageCount) return "";
-    const page = await pages.readPage(pgno);
+    const page = await readPage(pages, pgno);
     if (page.length < usable) return "";
     pieces.push(page.subarray(4, usable));
     length += usable - 4;

@@ -14,6 +14,8 @@ const REAL = 2;
 const TEXT = 3;
 const BLOB = 4;
 const BUFFER = 64 * 1024;
+/** Values of so many bytes are copied one by one. */
+const SHORT = 128;
 
 /**
  * SHA-256 over a table's rows in the order of their keys: each row its rowid (where rows have one that
@@ -35,7 +37,8 @@ export class RowHash {
   integer(value: number | bigint): void {
     this.#room(9);
     this.#buffer[this.#length] = INTEGER;
-    this.#view.setBigInt64(this.#length + 1, BigInt(value));
+    if (typeof value === "bigint") this.#view.setBigInt64(this.#length + 1, value);
+    else this.#setInteger(value);
     this.#length += 9;
   }
 
@@ -46,12 +49,14 @@ export class RowHash {
     this.#length += 9;
   }
 
-  text(bytes: Uint8Array): void {
-    this.#bytes(TEXT, bytes);
+  /** Hash a text: `length` bytes of `heap` from `from`. */
+  text(heap: Uint8Array, from = 0, length = heap.length): void {
+    this.#bytes(TEXT, heap, from, length);
   }
 
-  blob(bytes: Uint8Array): void {
-    this.#bytes(BLOB, bytes);
+  /** Hash a blob: `length` bytes of `heap` from `from`. */
+  blob(heap: Uint8Array, from = 0, length = heap.length): void {
+    this.#bytes(BLOB, heap, from, length);
   }
 
   /** The SHA-256 in hexadecimal; ends the hashing. */
@@ -60,19 +65,27 @@ export class RowHash {
     return this.#hash.digest("hex");
   }
 
-  #bytes(type: number, bytes: Uint8Array): void {
+  /** A whole number of at most 53 bits as eight bytes, behind the byte for its type. */
+  #setInteger(value: number): void {
+    this.#view.setInt32(this.#length + 1, Math.floor(value / 0x1_0000_0000));
+    this.#view.setUint32(this.#length + 5, value >>> 0);
+  }
+
+  #bytes(type: number, heap: Uint8Array, from: number, length: number): void {
     this.#room(9);
     this.#buffer[this.#length] = type;
-    this.#view.setBigUint64(this.#length + 1, BigInt(bytes.length));
+    this.#setInteger(length);
     this.#length += 9;
-    if (bytes.length > BUFFER) {
+    if (length > BUFFER) {
       this.#flush();
-      this.#hash.update(bytes);
+      this.#hash.update(heap.subarray(from, from + length));
       return;
     }
-    this.#room(bytes.length);
-    this.#buffer.set(bytes, this.#length);
-    this.#length += bytes.length;
+    this.#room(length);
+    // A view costs more than most values are long.
+    if (length > SHORT) this.#buffer.set(heap.subarray(from, from + length), this.#length);
+    else for (let at = 0; at < length; at++) this.#buffer[this.#length + at] = heap[from + at]!;
+    this.#length += length;
   }
 
   #room(more: number): void {

@@ -1,4 +1,5 @@
 import { constants, createZstdCompress } from "node:zlib";
+import { free } from "./bytes.ts";
 
 /**
  * A zstd compressor at level 1, with the content checksum, that is fed and flushed step by step.
@@ -10,6 +11,7 @@ export class ZstdEncoder {
   readonly #buffer: number;
   readonly #stream: ReturnType<typeof createZstdCompress>;
   #pieces: Uint8Array[] = [];
+  #last: Uint8Array | undefined;
   #written = 0;
 
   /** @param buffer bytes of the output buffer */
@@ -24,6 +26,7 @@ export class ZstdEncoder {
     });
     this.#stream.on("data", (piece: Uint8Array) => {
       this.#pieces.push(piece);
+      this.#last = piece;
       this.#written += piece.length;
     });
   }
@@ -48,8 +51,11 @@ export class ZstdEncoder {
     return this.#step((done) => this.#stream.flush(constants.ZSTD_e_end, done));
   }
 
+  /** End all work. Nothing of what came out may be read afterwards. */
   close(): void {
     this.#stream.destroy();
+    if (this.#last !== undefined) free(this.#last);
+    this.#last = undefined;
   }
 
   async #step(start: (done: (error?: Error | null) => void) => void): Promise<Uint8Array[]> {

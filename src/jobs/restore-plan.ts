@@ -2,6 +2,7 @@ import type { Context } from "../context.ts";
 import { asNightjarError, NightjarError } from "../errors.ts";
 import type { Erasure } from "../format/erasure.ts";
 import { misfit, pageFormOf } from "../format/first-page.ts";
+import { readPage } from "../format/page.ts";
 import { MARKER, MARKER_WARNING } from "../format/restore-marker.ts";
 import { isWhole, lowerName, type Selection, selectionOf } from "../format/selection.ts";
 import { openImage } from "../sqlite/open.ts";
@@ -243,7 +244,7 @@ async function whyNotPages(
   if (selection.except !== undefined) return `the table ${MARKER} is left out`;
   if ("why" in pages) return pages.why;
   const reader = await storedPages(context, subject);
-  const fault = misfit(pageFormOf(await reader.readPage(1)), pageFormOf(pages.header));
+  const fault = misfit(pageFormOf(await readPage(reader, 1)), pageFormOf(pages.header));
   if (fault !== undefined) return fault;
   // A database cannot be made shorter; the marker needs a page too.
   return pages.pageCount + 1 > reader.pageCount

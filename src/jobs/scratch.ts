@@ -64,13 +64,13 @@ export async function restoreInScratch(context: Context, manifest: Manifest): Pr
     const bytes = readInSpans(bucket, key, stored.bytes, PART_BYTES);
     const compressed = await gather(decrypt(bytes, [identity!]));
     const file = verified(decodeSeekable(compressed, raw.bytes), raw, key);
-    const image = await openImage(await inMemory(file, snapshot!.pageSize));
+    const image = await openImage(await holdFile(file, raw.bytes, snapshot!.pageSize));
     const detail = `${raw.bytes} bytes were decrypted and restored into memory`;
     return { image, pragma: "integrity_check", detail };
   }
   if (raw.bytes <= IN_MEMORY) {
     const file = verified(readSnapshotFile(bucket, manifest), raw, key);
-    const image = await openImage(await inMemory(file, snapshot!.pageSize));
+    const image = await openImage(await holdFile(file, raw.bytes, snapshot!.pageSize));
     const detail = `${raw.bytes} bytes were restored into memory`;
     return { image, pragma: "integrity_check", detail };
   }
@@ -106,22 +106,21 @@ function identityFor({ config }: Context, { database }: Manifest): string {
   );
 }
 
-/** The pages of a file that is held in memory. */
-async function inMemory(file: AsyncIterable<Uint8Array>, pageSize: number): Promise<PageReader> {
-  const frames: Uint8Array[] = []; // each a multiple of the page size, all but the last of the same
-  let bytes = 0;
-  for await (const frame of file) {
-    frames.push(frame);
-    bytes += frame.length;
+/** Hold a database file of `bytes` bytes in memory. */
+async function holdFile(
+  file: AsyncIterable<Uint8Array>,
+  bytes: number,
+  pageSize: number,
+): Promise<PageReader> {
+  const whole = new Uint8Array(bytes);
+  let filled = 0;
+  for await (const chunk of file) {
+    whole.set(chunk, filled);
+    filled += chunk.length;
   }
-  const frameBytes = frames[0]!.length;
   return {
     pageSize,
     pageCount: bytes / pageSize,
-    async readPage(pgno) {
-      const at = (pgno - 1) * pageSize;
-      const frame = frames[Math.floor(at / frameBytes)]!;
-      return frame.subarray(at % frameBytes, (at % frameBytes) + pageSize);
-    },
+    usePage: (pgno, use) => use(whole.subarray((pgno - 1) * pageSize, pgno * pageSize)),
   };
 }

@@ -3,7 +3,7 @@ import { pagesInFile } from "../format/database-file.ts";
 import { Meter, tap } from "../format/hash.ts";
 import { tableOptions } from "../format/libsql-schema.ts";
 import { PageAudit, type Root } from "../format/page-audit.ts";
-import { isPageSize, type PageReader } from "../format/page.ts";
+import { isPageSize, type PageReader, readPage } from "../format/page.ts";
 import type { Manifest, SnapshotFacts } from "../manifest.ts";
 import { type ImageFacts, imageFacts } from "../sqlite/facts.ts";
 import type { Image } from "../sqlite/image.ts";
@@ -36,7 +36,7 @@ export async function verifySnapshot(
       pages = await openSnapshot(bucket, manifest, new BlockCache(CACHE));
       image = await openImage(pages);
       const roots = await rootsOf(image);
-      rows = await audit.finish(roots, (pgno) => pages!.readPage(pgno));
+      rows = await audit.finish(roots, (pgno) => readPage(pages!, pgno));
       return `each of ${facts.pageCount} pages has its one place, under ${roots.length} roots`;
     });
     let found: ImageFacts | undefined;

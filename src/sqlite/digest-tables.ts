@@ -68,10 +68,14 @@ function hashValue(hash: RowHash, row: Statement, at: number): void {
       return hash.integer(row.integer(at));
     case TYPE.REAL:
       return hash.real(row.real(at));
-    case TYPE.TEXT:
-      return hash.text(row.view(at));
-    case TYPE.BLOB:
-      return hash.blob(row.view(at));
+    case TYPE.TEXT: {
+      const from = row.place(at); // before the heap is looked at, which it may move
+      return hash.text(row.heap, from, row.size(at));
+    }
+    case TYPE.BLOB: {
+      const from = row.place(at);
+      return hash.blob(row.heap, from, row.size(at));
+    }
     default:
       return hash.null();
   }

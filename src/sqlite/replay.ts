@@ -88,7 +88,7 @@ export async function replayDumpWith(
 const NO_PAGES = {
   pageSize: 4096,
   pageCount: 0,
-  readPage: async (): Promise<never> => {
+  usePage: (): never => {
     throw new NightjarError("INTERNAL", "A database in memory has no stored pages.");
   },
 };

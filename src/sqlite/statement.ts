@@ -144,6 +144,17 @@ export class Statement {
 
   /** The bytes of TEXT (UTF-8) or of a BLOB: a view that holds only until the next call. */
   view(at: number): Uint8Array {
+    const from = this.place(at);
+    return this.heap.subarray(from, from + this.size(at));
+  }
+
+  /** The instance's memory, which moves when it grows. */
+  get heap(): Uint8Array {
+    return this.#engine.module.HEAPU8;
+  }
+
+  /** Where the bytes of TEXT (UTF-8) or of a BLOB begin in `heap`, until the next call. */
+  place(at: number): number {
     const { module } = this.#engine;
     const from =
       this.type(at) === TYPE.BLOB
@@ -152,8 +163,7 @@ export class Statement {
     // No memory for a copy looks like an empty value otherwise.
     if (from === 0 && (module._sqlite3_extended_errcode(this.#engine.db) & 0xff) === CODE.NOMEM)
       throw this.#engine.error(CODE.NOMEM);
-    const length = this.size(at);
-    return module.HEAPU8.subarray(from, from + length);
+    return from;
   }
 
   /** A copy of the bytes of `CAST(column AS TEXT)`. */

@@ -1,6 +1,6 @@
 import { copyOf } from "../format/bytes.ts";
 import type { PageReader } from "../format/page.ts";
-import { asNightjarError, type NightjarError } from "../errors.ts";
+import { asNightjarError, NightjarError } from "../errors.ts";
 
 /** SQLite's codes (https://sqlite.org/rescode.html) and flags that a file system answers with. */
 const OK = 0;
@@ -86,15 +86,18 @@ export class PageFile {
       return settled(IOERR_SHORT_READ);
     }
     const give = (page: Uint8Array): number => {
+      if (page.length !== pageSize)
+        throw new NightjarError(
+          "OBJECT_CORRUPT",
+          `Page ${pgno} has ${page.length} bytes, not ${pageSize}.`,
+        );
       this.#memory.HEAPU8.set(page.subarray(within, within + amount), to);
       return OK;
     };
     const known = this.#written.get(pgno) ?? (pgno === 1 ? this.#first : undefined);
     if (known !== undefined) return settled(give(known));
-    return this.#read(pgno).then(give, (thrown: unknown) => {
-      this.failure = asNightjarError(thrown);
-      return IOERR_READ;
-    });
+    if (++this.reads % this.#readsPerPause !== 0) return this.#read(pgno, give);
+    return this.#pause().then(async () => this.#read(pgno, give));
   }
 
   xWrite(_file: number, from: number, amount: number, low: number, high: number): number {
@@ -166,12 +169,26 @@ export class PageFile {
     return OK;
   }
 
-  async #read(pgno: number): Promise<Uint8Array> {
-    if (++this.reads % this.#readsPerPause === 0) await this.#pause();
-    const page = await this.#pages.readPage(pgno);
-    if (pgno !== 1) return page;
-    // Bytes 18 and 19 say "WAL" in every libSQL database. The image is whole without one, so that
-    // SQLite is told of a rollback journal, which it looks for and does not find.
+  #read(pgno: number, give: (page: Uint8Array) => number): Promise<number> | Settled {
+    const fail = (thrown: unknown): number => {
+      this.failure = asNightjarError(thrown);
+      return IOERR_READ;
+    };
+    try {
+      const code = this.#pages.usePage(pgno, (page) =>
+        give(pgno === 1 ? this.#keepFirst(page) : page),
+      );
+      return typeof code === "number" ? settled(code) : code.catch(fail);
+    } catch (thrown) {
+      return settled(fail(thrown));
+    }
+  }
+
+  /**
+   * Bytes 18 and 19 say "WAL" in every libSQL database. The image is whole without one, so that SQLite is
+   * told of a rollback journal, which it looks for and does not find.
+   */
+  #keepFirst(page: Uint8Array): Uint8Array {
     this.#first = copyOf(page);
     this.#first[18] = this.#first[19] = 1;
     return this.#first;

@@ -1,3 +1,4 @@
+import { free } from "../format/bytes.ts";
 import type { ObjectReader } from "./read-counter.ts";
 
 /**
@@ -18,21 +19,34 @@ export class BlockCache {
     return this.#bytes;
   }
 
-  /** The block, from memory or by `load`. */
-  async get(name: string, load: () => Promise<Uint8Array>): Promise<Uint8Array> {
+  /**
+   * Call `use` with a block, at once where it is in memory, else when `load` has brought it. The block is
+   * valid during the call only: its memory is freed when others take its place.
+   */
+  use<T>(
+    name: string,
+    load: () => Promise<Uint8Array>,
+    use: (block: Uint8Array) => T,
+  ): T | Promise<T> {
     const held = this.#blocks.get(name);
-    if (held !== undefined) {
-      this.#blocks.delete(name); // a Map keeps the order of insertion: the oldest come first
-      this.#blocks.set(name, held);
-      return held;
+    if (held === undefined) return load().then((block) => this.#add(name, block, use));
+    this.#blocks.delete(name); // a Map keeps the order of insertion: the oldest come first
+    this.#blocks.set(name, held);
+    return use(held);
+  }
+
+  #add<T>(name: string, block: Uint8Array, use: (block: Uint8Array) => T): T {
+    try {
+      return use(block);
+    } finally {
+      if (this.#blocks.has(name))
+        free(block); // another one has loaded it too
+      else {
+        this.#blocks.set(name, block);
+        this.#bytes += block.length;
+        this.#shrink();
+      }
     }
-    const block = await load();
-    if (!this.#blocks.has(name)) {
-      this.#blocks.set(name, block);
-      this.#bytes += block.length;
-      this.#shrink();
-    }
-    return block;
   }
 
   #shrink(): void {
@@ -40,6 +54,7 @@ export class BlockCache {
       if (this.#bytes <= this.#limit) return;
       this.#blocks.delete(name);
       this.#bytes -= block.length;
+      free(block);
     }
   }
 }

@@ -47,12 +47,13 @@ export async function openLog(
     for (let at = offset; at < offset + length;) {
       const start = Math.floor(at / BLOCK) * BLOCK;
       const size = Math.min(BLOCK, bytes - start);
-      const block = await cache.get(`${name}#${start}`, () =>
-        readSpan(bucket, key, start, size, bytes),
+      const end = Math.min(start + size, offset + length);
+      await cache.use(
+        `${name}#${start}`,
+        () => readSpan(bucket, key, start, size, bytes),
+        (block) => whole.set(block.subarray(at - start, end - start), at - offset),
       );
-      const part = block.subarray(at - start, Math.min(size, offset + length - start));
-      whole.set(part, at - offset);
-      at += part.length;
+      at = end;
     }
     return whole;
   };
@@ -60,13 +61,13 @@ export async function openLog(
   return {
     pageSize,
     pageCount,
-    async readPage(pgno) {
-      if (pgno === lockPage(pageSize)) return new Uint8Array(pageSize);
+    async usePage(pgno, use) {
+      if (pgno === lockPage(pageSize)) return use(new Uint8Array(pageSize));
       for (const { segment, index } of newestFirst) {
         const place = index.find(pgno);
         if (place === undefined) continue;
         const page = decodeLtxPage(await read(segment, place.offset, place.size), pageSize);
-        if (page.pgno === pgno) return page.data;
+        if (page.pgno === pgno) return use(page.data);
         throw new NightjarError(
           "OBJECT_CORRUPT",
           `${segment.key} has page ${page.pgno} for ${pgno}.`,

@@ -1,4 +1,5 @@
 import { messageOf, NightjarError, orFail } from "../errors.ts";
+import { free } from "../format/bytes.ts";
 import { log } from "../log.ts";
 import { objectExists } from "./read.ts";
 import { orRefused } from "./refusal.ts";
@@ -61,6 +62,7 @@ export async function uploadParts(
   const parts: R2UploadedPart[] = [];
   let bytes = 0;
   let sending: Promise<R2UploadedPart> | undefined;
+  const buffers: Buffers = { filling: new Uint8Array(PART_BYTES), sent: undefined };
   const send = async (part: Uint8Array): Promise<void> => {
     if (sending !== undefined) parts.push(await sending); // its buffer is filled again from now on
     const number = parts.length + 1;
@@ -71,37 +73,49 @@ export async function uploadParts(
     sending.catch(() => {}); // reported where it is awaited
   };
   try {
-    for await (const part of partsOf(source)) await send(part);
+    for await (const part of partsOf(source, buffers)) await send(part);
+    if (sending !== undefined) parts.push(await sending);
+    return { parts, bytes };
   } catch (error) {
     await sending?.catch(() => {}); // the first error is the one to tell
     throw error;
+  } finally {
+    free(buffers.filling);
+    if (buffers.sent !== undefined) free(buffers.sent);
   }
-  if (sending !== undefined) parts.push(await sending);
-  return { parts, bytes };
+}
+
+/** The memory of two parts, which take turns. */
+interface Buffers {
+  filling: Uint8Array<ArrayBuffer>;
+  sent: Uint8Array<ArrayBuffer> | undefined;
 }
 
 /**
- * The source's bytes in pieces of `PART_BYTES`; only the last may be shorter. Two buffers take turns:
- * a piece is valid until the next but one is asked for.
+ * The source's bytes in pieces of `PART_BYTES`; only the last may be shorter. A piece is valid until the
+ * next but one is asked for.
  */
-async function* partsOf(source: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
-  let part = new Uint8Array(PART_BYTES);
-  let other: Uint8Array<ArrayBuffer> | undefined;
+async function* partsOf(
+  source: AsyncIterable<Uint8Array>,
+  buffers: Buffers,
+): AsyncIterable<Uint8Array> {
   let filled = 0;
   for await (const chunk of source) {
     for (let at = 0; at < chunk.length;) {
       const take = Math.min(chunk.length - at, PART_BYTES - filled);
-      part.set(chunk.subarray(at, at + take), filled);
+      buffers.filling.set(chunk.subarray(at, at + take), filled);
       at += take;
       filled += take;
       if (filled === PART_BYTES) {
-        yield part;
-        [part, other] = [other ?? new Uint8Array(PART_BYTES), part];
+        yield buffers.filling;
+        const { filling, sent } = buffers;
+        buffers.filling = sent ?? new Uint8Array(PART_BYTES);
+        buffers.sent = filling;
         filled = 0;
       }
     }
   }
-  if (filled > 0) yield part.subarray(0, filled);
+  if (filled > 0) yield buffers.filling.subarray(0, filled);
 }
 
 /**

@@ -1,13 +1,24 @@
 import { messageOf, NightjarError, orFail } from "../errors.ts";
+import { freeing } from "../format/bytes.ts";
 import type { ObjectReader } from "./read-counter.ts";
 
 /**
  * An object's bytes, read in spans of `spanBytes`, each of them whole before the next but one is asked
- * for: however slowly it is read, no connection to R2 stays open, of which a Worker has six.
+ * for: however slowly it is read, no connection to R2 stays open, of which a Worker has six. A span is
+ * valid until the next but one is asked for: then its memory is freed.
  *
  * @throws NightjarError `OBJECT_MISSING`, `OBJECT_CORRUPT` for another size, or `STORE_FAILED`
  */
-export async function* readInSpans(
+export function readInSpans(
+  bucket: ObjectReader,
+  key: string,
+  size: number,
+  spanBytes: number,
+): AsyncIterable<Uint8Array> {
+  return freeing(readSpans(bucket, key, size, spanBytes));
+}
+
+async function* readSpans(
   bucket: ObjectReader,
   key: string,
   size: number,

@@ -1,5 +1,5 @@
 import { messageOf, NightjarError } from "../errors.ts";
-import { concat } from "../format/bytes.ts";
+import { free, freeing } from "../format/bytes.ts";
 import { readDatabaseHeader } from "../format/database-header.ts";
 import type { PageReader } from "../format/page.ts";
 import {
@@ -40,46 +40,60 @@ export async function openSnapshot(
   const { offsets, frameContent, contentBytes } = table;
   const frames = offsets.length - 1;
   const groupContent = group * frameContent;
-  /** The content of the group of frames that begins with this one. */
-  const read = (first: number): Promise<Uint8Array> =>
-    cache.get(`${name}#${first}`, async () => {
-      const last = Math.min(first + group, frames);
-      const start = offsets[first]!;
-      const bytes = await readSpan(bucket, key, start, offsets[last]! - start, stored.bytes);
-      const contents: Uint8Array[] = [];
-      for (let frame = first; frame < last; frame++) {
-        const [from, to] = [offsets[frame]!, offsets[frame + 1]!];
-        const expected = Math.min(frameContent, contentBytes - frame * frameContent);
-        contents.push(
-          await decodeFrame(key, bytes.subarray(from - start, to - start), expected, from),
-        );
-      }
-      return concat(contents, Math.min(groupContent, contentBytes - first * frameContent));
-    });
+  /** Read the content of the group of frames that begins with `first`. */
+  const read = async (first: number): Promise<Uint8Array> => {
+    const last = Math.min(first + group, frames);
+    const start = offsets[first]!;
+    const bytes = await readSpan(bucket, key, start, offsets[last]! - start, stored.bytes);
+    const block = new Uint8Array(Math.min(groupContent, contentBytes - first * frameContent));
+    for (let frame = first; frame < last; frame++) {
+      const [from, to] = [offsets[frame]!, offsets[frame + 1]!];
+      const expected = Math.min(frameContent, contentBytes - frame * frameContent);
+      const part = bytes.subarray(from - start, to - start);
+      const content = await decodeFrame(key, part, expected, from);
+      block.set(content, (frame - first) * frameContent);
+      free(content);
+    }
+    free(bytes);
+    return block;
+  };
+  /** Call `use` with the content of a group; see {@link BlockCache.use}. */
+  const useGroup = <T>(first: number, use: (content: Uint8Array) => T): T | Promise<T> =>
+    cache.use(`${name}#${first}`, () => read(first), use);
 
-  const { pageSize } = readDatabaseHeader((await read(0)).subarray(0, 100));
+  const { pageSize } = await useGroup(0, (content) => readDatabaseHeader(content.subarray(0, 100)));
   return {
     pageSize,
     pageCount: contentBytes / pageSize,
-    async readPage(pgno) {
+    usePage(pgno, use) {
       const at = (pgno - 1) * pageSize;
-      const content = await read(Math.floor(at / groupContent) * group);
-      return content.subarray(at % groupContent, (at % groupContent) + pageSize);
+      return useGroup(Math.floor(at / groupContent) * group, (content) =>
+        use(content.subarray(at % groupContent, (at % groupContent) + pageSize)),
+      );
     },
   };
 }
 
 /**
  * The whole file of a stored snapshot, frame by frame: workerd's stream decompressor loses its way in
- * files of many frames, depending on where its input is cut.
+ * files of many frames, depending on where its input is cut. A frame is valid until the next but one is
+ * asked for: then its memory is freed.
  *
  * @param watch is shown every stored byte, in order, if it is read to the end
  * @throws NightjarError `OBJECT_MISSING`, `OBJECT_CORRUPT`, `STORE_FAILED`
  */
-export async function* readSnapshotFile(
+export function readSnapshotFile(
   bucket: ObjectReader,
   snapshot: StoredSnapshot,
   watch: (stored: Uint8Array) => void = () => {},
+): AsyncIterable<Uint8Array> {
+  return freeing(readFrames(bucket, snapshot, watch));
+}
+
+async function* readFrames(
+  bucket: ObjectReader,
+  snapshot: StoredSnapshot,
+  watch: (stored: Uint8Array) => void,
 ): AsyncIterable<Uint8Array> {
   const { key, stored } = snapshot;
   const { table, tail } = await readSeekTable(bucket, snapshot);
@@ -104,6 +118,7 @@ export async function* readSnapshotFile(
       const content = Math.min(frameContent, contentBytes - frame * frameContent);
       yield await decodeFrame(key, bytes, content, offsets[frame]!);
     }
+    free(group);
   }
   watch(tail);
 }

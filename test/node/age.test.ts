@@ -6,7 +6,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { decrypt, encrypt, identityMistake, recipientMistake } from "../../src/format/age.ts";
 import { EnvelopeInspector } from "../../src/format/age-envelope.ts";
 import { openAge } from "../support/age-by-hand.ts";
-import { bytesOf } from "../support/bytes-of.ts";
+import { gather } from "../../src/format/bytes.ts";
 
 let mine: string;
 let other: string;
@@ -41,10 +41,10 @@ describe("an age file", () => {
   it("is opened by any of its identities, and by an implementation of its own", async () => {
     await fc.assert(
       fc.asyncProperty(content, step, async (bytes, by) => {
-        const file = await bytesOf(encrypt(cut(bytes, Math.max(by, 13)), recipients));
+        const file = await gather(encrypt(cut(bytes, Math.max(by, 13)), recipients));
         for (const identity of [mine, other]) {
           expect(Buffer.compare(openAge(file, identity), bytes)).toBe(0);
-          const opened = await bytesOf(decrypt(cut(file, Math.max(by, 13)), [identity]));
+          const opened = await gather(decrypt(cut(file, Math.max(by, 13)), [identity]));
           expect(Buffer.compare(opened, bytes)).toBe(0);
         }
         const stanzas = ["X25519", "X25519"];
@@ -57,30 +57,30 @@ describe("an age file", () => {
   it("may be for recipients of the post-quantum kind", async () => {
     const hybrid = await generateHybridIdentity();
     const recipient = await identityToRecipient(hybrid);
-    const file = await bytesOf(encrypt(cut(new Uint8Array(9), 9), [recipient]));
-    expect(await bytesOf(decrypt(cut(file, 1000), [hybrid]))).toEqual(new Uint8Array(9));
+    const file = await gather(encrypt(cut(new Uint8Array(9), 9), [recipient]));
+    expect(await gather(decrypt(cut(file, 1000), [hybrid]))).toEqual(new Uint8Array(9));
     expect(look(file)).toMatchObject({ stanzas: [expect.any(String)], contentBytes: 9 });
   });
 
   it("is not opened by anybody else", async () => {
-    const file = await bytesOf(encrypt(cut(new Uint8Array(10), 10), recipients.slice(1)));
-    const opened = bytesOf(decrypt(cut(file, file.length), [mine]));
+    const file = await gather(encrypt(cut(new Uint8Array(10), 10), recipients.slice(1)));
+    const opened = gather(decrypt(cut(file, file.length), [mine]));
     await expect(opened).rejects.toMatchObject({ code: "IDENTITY_UNFIT" });
   });
 
   it("does not open when any byte of it is another, or missing", async () => {
     const bytes = new Uint8Array(CHUNK + 100);
-    const file = await bytesOf(encrypt(cut(bytes, CHUNK), recipients.slice(0, 1)));
+    const file = await gather(encrypt(cut(bytes, CHUNK), recipients.slice(0, 1)));
     const header = file.length - bytes.length - 16 - 2 * 16;
     const places = [...Array(header + 20).keys(), CHUNK, file.length - 20, file.length - 1];
     for (const at of places) {
       const spoiled = file.slice();
       spoiled[at]! ^= 1;
-      await expect(bytesOf(decrypt(cut(spoiled, CHUNK), [mine])), String(at)).rejects.toThrow();
+      await expect(gather(decrypt(cut(spoiled, CHUNK), [mine])), String(at)).rejects.toThrow();
     }
     for (const length of [0, 10, header, header + 16, header + 16 + CHUNK + 16, file.length - 1])
       await expect(
-        bytesOf(decrypt(cut(file.subarray(0, length), CHUNK), [mine])),
+        gather(decrypt(cut(file.subarray(0, length), CHUNK), [mine])),
         String(length),
       ).rejects.toThrow();
   });
@@ -90,8 +90,8 @@ describe("an age file", () => {
       yield new Uint8Array(100_000);
       throw new Error("the source is gone");
     }
-    await expect(bytesOf(encrypt(broken(), recipients))).rejects.toThrow("the source is gone");
-    await expect(bytesOf(decrypt(broken(), [mine]))).rejects.toThrow();
+    await expect(gather(encrypt(broken(), recipients))).rejects.toThrow("the source is gone");
+    await expect(gather(decrypt(broken(), [mine]))).rejects.toThrow();
   });
 
   it("lets go of its source when its reader leaves", async () => {
@@ -116,14 +116,14 @@ describe("golden files", () => {
     const file = readFileSync(join(import.meta.dirname, "../golden", name));
     const text = "What was written with one version is read with every later one.\n";
     expect(openAge(file, key).toString()).toBe(text);
-    expect(Buffer.from(await bytesOf(decrypt(cut(file, 50), [key]))).toString()).toBe(text);
+    expect(Buffer.from(await gather(decrypt(cut(file, 50), [key]))).toString()).toBe(text);
     expect(look(file)).toEqual({ stanzas: ["X25519"], contentBytes: text.length });
   });
 });
 
 describe("the look at an age file without a key", () => {
   it("refuses every one that is cut where no chunk ends, and every line that is none of a header", async () => {
-    const file = await bytesOf(encrypt(cut(new Uint8Array(40), 40), recipients.slice(0, 1)));
+    const file = await gather(encrypt(cut(new Uint8Array(40), 40), recipients.slice(0, 1)));
     for (let length = 0; length < file.length - 40; length++)
       expect(() => look(file.subarray(0, length)), String(length)).toThrow(/no whole age file/);
     const text = Buffer.from(file).toString("latin1");
@@ -155,9 +155,9 @@ describe("the look at an age file without a key", () => {
   });
 
   it("takes no empty last chunk but for nothing at all", async () => {
-    const empty = await bytesOf(encrypt(cut(new Uint8Array(), 1), recipients));
+    const empty = await gather(encrypt(cut(new Uint8Array(), 1), recipients));
     expect(look(empty).contentBytes).toBe(0);
-    const one = await bytesOf(encrypt(cut(new Uint8Array(CHUNK), CHUNK), recipients));
+    const one = await gather(encrypt(cut(new Uint8Array(CHUNK), CHUNK), recipients));
     expect(look(one).contentBytes).toBe(CHUNK);
     const longer = Buffer.concat([one, new Uint8Array(16)]);
     expect(() => look(longer)).toThrow(/last chunk/);

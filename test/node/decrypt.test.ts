@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { openSealed } from "../../src/cli/decrypt.ts";
 import { readIdentities } from "../../src/cli/identity.ts";
 import { encrypt } from "../../src/format/age.ts";
-import { bytesOf } from "../support/bytes-of.ts";
+import { gather } from "../../src/format/bytes.ts";
 
 const dir = mkdtempSync(join(tmpdir(), "nightjar-decrypt-"));
 afterAll(() => rmSync(dir, { recursive: true }));
@@ -31,7 +31,7 @@ let files = 0;
 /** Open a dump whose encrypted content is `content`, as the manifest of TEXT describes it. */
 async function open(content: Uint8Array, format: string, of = identity) {
   const [sealed, part] = [join(dir, `${files}.age`), join(dir, `${files++}.part`)];
-  writeFileSync(sealed, await bytesOf(encrypt(once(content), [recipient])));
+  writeFileSync(sealed, await gather(encrypt(once(content), [recipient])));
   const compressed = zstdCompressSync(TEXT);
   const known = {
     kind: "dump",

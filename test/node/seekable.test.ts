@@ -3,7 +3,7 @@ import { zstdDecompressSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
 import type { Page } from "../../src/format/page.ts";
 import { seekableCompress } from "../../src/format/seekable.ts";
-import { bytesOf } from "../support/bytes-of.ts";
+import { gather } from "../../src/format/bytes.ts";
 
 async function* pagesOf(count: number): AsyncIterable<Page[]> {
   for (let pgno = 1; pgno <= count; pgno++) {
@@ -26,7 +26,7 @@ function hasZstd(): boolean {
 describe("the seekable form of a snapshot", () => {
   it.each([1, 64, 65, 6000])("is a file that zstd reads whole: %i pages", async (count) => {
     const contents: Buffer[] = [];
-    const file = await bytesOf(
+    const file = await gather(
       seekableCompress(pagesOf(count), (content) => void contents.push(Buffer.from(content))),
     );
     const raw = Buffer.concat(contents);

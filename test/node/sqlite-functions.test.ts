@@ -22,8 +22,8 @@ beforeAll(async () => {
 afterAll(() => stock.close());
 
 async function newEngine(): Promise<Engine> {
-  const readPage = async (): Promise<never> => expect.fail("there are no pages");
-  const made = await Engine.start(await compiledWasm(), { pageSize: 4096, pageCount: 0, readPage });
+  const usePage = (): never => expect.fail("there are no pages");
+  const made = await Engine.start(await compiledWasm(), { pageSize: 4096, pageCount: 0, usePage });
   await made.open("memory");
   return made;
 }

@@ -9,7 +9,7 @@ import { Meter } from "../../src/format/hash.ts";
 import { seekableCompress } from "../../src/format/seekable.ts";
 import type { Manifest } from "../../src/manifest.ts";
 import { manifestText } from "../../src/store/document.ts";
-import { bytesOf } from "./bytes-of.ts";
+import { gather } from "../../src/format/bytes.ts";
 import { chunksOf } from "./ltx.ts";
 import { putRotted } from "./rotted.ts";
 import { unpacked } from "./seekable-file.ts";
@@ -29,7 +29,7 @@ export async function alter(
   const { pageSize } = manifest.snapshot!;
   change(file, pageSize);
   const pages = pagesInFile(chunksOf(file, pageSize), pageSize);
-  const bytes = await bytesOf(seekableCompress(pages, () => {}));
+  const bytes = await gather(seekableCompress(pages, () => {}));
   return putAltered(catalog, manifest, file, bytes, facts(manifest));
 }
 
@@ -42,9 +42,9 @@ export async function alterDump(
 ): Promise<void> {
   const { manifest } = (await findBackup(catalog, id))!;
   const stored = new Uint8Array(await (await BUCKET.get(manifest.key))!.arrayBuffer());
-  const before = new TextDecoder().decode(await bytesOf(zstdDecompress(chunksOf(stored))));
+  const before = new TextDecoder().decode(await gather(zstdDecompress(chunksOf(stored))));
   const sql = new TextEncoder().encode(change(before));
-  const bytes = await bytesOf(zstdCompress(chunksOf(sql)));
+  const bytes = await gather(zstdCompress(chunksOf(sql)));
   await putAltered(catalog, manifest, sql, bytes, facts(manifest));
 }
 

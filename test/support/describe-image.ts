@@ -11,9 +11,9 @@ export function pagesOf(bytes: Uint8Array): PageReader & { reads: number } {
     pageSize,
     pageCount: bytes.length / pageSize,
     reads: 0,
-    async readPage(pgno) {
+    usePage(pgno, use) {
       this.reads++;
-      return bytes.subarray((pgno - 1) * pageSize, pgno * pageSize);
+      return use(bytes.subarray((pgno - 1) * pageSize, pgno * pageSize));
     },
   };
 }

@@ -2,7 +2,7 @@ import { decodeLtx } from "../../src/format/ltx/decode.ts";
 import { encodeLtx } from "../../src/format/ltx/encode.ts";
 import type { LtxHeader } from "../../src/format/ltx/header.ts";
 import type { Page } from "../../src/format/page.ts";
-import { bytesOf } from "./bytes-of.ts";
+import { gather } from "../../src/format/bytes.ts";
 
 /** `items` in batches; the memory of a batch is overwritten when the next is asked for. */
 export async function* pagesOf(pages: readonly Page[], batch = 64): AsyncIterable<readonly Page[]> {
@@ -29,7 +29,7 @@ export async function encoded(
   pages: readonly Page[],
   batch?: number,
 ): Promise<Uint8Array> {
-  return bytesOf(encodeLtx(header, pagesOf(pages, batch)));
+  return gather(encodeLtx(header, pagesOf(pages, batch)));
 }
 
 /** Copies of all pages. */

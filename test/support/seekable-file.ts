@@ -1,5 +1,5 @@
 import { decodeFrameContent, decodeSeekTable, FRAME_CONTENT } from "../../src/format/seekable.ts";
-import { bytesOf } from "./bytes-of.ts";
+import { gather } from "../../src/format/bytes.ts";
 
 /**
  * The content of a file of many zstd frames, frame by frame as its seek table says. workerd's stream
@@ -15,5 +15,5 @@ export async function unpacked(file: Uint8Array): Promise<Uint8Array> {
       yield await decodeFrameContent(file.subarray(offsets[frame], offsets[frame + 1]), length);
     }
   }
-  return bytesOf(frames());
+  return gather(frames());
 }

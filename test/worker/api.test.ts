@@ -4,7 +4,7 @@ import { newestBackup } from "../../src/catalog/backups.ts";
 import { zstdCompress } from "../../src/format/codec.ts";
 import { app } from "../../src/http/app.ts";
 import { DAY, HOUR } from "../../src/plan/duration.ts";
-import { bytesOf } from "../support/bytes-of.ts";
+import { gather } from "../../src/format/bytes.ts";
 import { backUp, manualRun, testContext } from "../support/context.ts";
 import { failing } from "../support/failing.ts";
 import { putRotted } from "../support/rotted.ts";
@@ -261,7 +261,7 @@ describe("downloads", () => {
       for (const { url } of links)
         await expect((await download(url)).arrayBuffer()).rejects.toThrow();
       // Sound zstd of the same size, but of another text: a short frame, then one to be skipped.
-      const other = await bytesOf(zstdCompress(new Blob(["SELECT 1;"]).stream()));
+      const other = await gather(zstdCompress(new Blob(["SELECT 1;"]).stream()));
       const swapped = new Uint8Array(good.length);
       swapped.set(other);
       new DataView(swapped.buffer).setUint32(other.length, 0x184d2a50, true);

@@ -7,7 +7,7 @@ import { drillBackup } from "../../src/jobs/drill.ts";
 import { erase, erasuresOfBackup } from "../../src/jobs/erasures.ts";
 import { verifyBackup } from "../../src/jobs/verify.ts";
 import { sharedBlocks } from "../../src/store/block-cache.ts";
-import { bytesOf } from "../support/bytes-of.ts";
+import { gather } from "../../src/format/bytes.ts";
 import { backUp, manualRun, testContext } from "../support/context.ts";
 import {
   type FaultKind,
@@ -63,7 +63,7 @@ const download =
   async (context, id) => {
     const manifest = await manifestOf(context, id);
     const erasures = await erasuresOfBackup(context, manifest);
-    return bytesOf((await deriveBackup(context, manifest, format, erasures)).bytes);
+    return gather((await deriveBackup(context, manifest, format, erasures)).bytes);
   };
 
 /** What each finds; what it finds to be wrong is thrown. */
@@ -92,7 +92,11 @@ const CASES = Object.keys(ACTS).flatMap((act) =>
 
 /** Blocks that were read before would keep a fault from being met. */
 const forgetBlocks = () =>
-  sharedBlocks.get("all of it", async () => ({ length: 2 ** 30 }) as Uint8Array);
+  sharedBlocks.use(
+    "all of it",
+    async () => ({ length: 2 ** 30 }) as Uint8Array,
+    () => undefined,
+  );
 
 /** That the bucket keeps an entry of the erasure list to itself: nobody can know that there is one. */
 const cannotBeKnown = (kind: FaultKind, name: string) =>

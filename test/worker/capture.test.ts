@@ -5,7 +5,7 @@ import { uploadsOf } from "../../src/catalog/uploads.ts";
 import { systemDeps } from "../../src/deps.ts";
 import { zstdDecompress } from "../../src/format/codec.ts";
 import { readDump } from "../../src/source/dump.ts";
-import { bytesOf } from "../support/bytes-of.ts";
+import { gather } from "../../src/format/bytes.ts";
 import { allKeys, backUp, backupKeys, manualRun, testContext } from "../support/context.ts";
 
 const SHOP = inject("shop");
@@ -38,7 +38,7 @@ describe("a backup of a healthy server", () => {
     expect(await backupKeys()).toEqual([manifest.manifestKey, manifest.key].toSorted());
     const stored = await BUCKET.get(manifest.key);
     const storedBytes = new Uint8Array(await stored!.arrayBuffer());
-    const sql = await bytesOf(zstdDecompress(new Blob([storedBytes]).stream()));
+    const sql = await gather(zstdDecompress(new Blob([storedBytes]).stream()));
     expect(await sha256(sql)).toBe(await sha256(await sourceDump()));
     expect(manifest).toMatchObject({
       format: 1,

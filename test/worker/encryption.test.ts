@@ -20,7 +20,7 @@ import { verifyBackup } from "../../src/jobs/verify.ts";
 import type { Manifest } from "../../src/manifest.ts";
 import { manifestText } from "../../src/store/document.ts";
 import { apiOf } from "../support/api.ts";
-import { bytesOf } from "../support/bytes-of.ts";
+import { gather } from "../../src/format/bytes.ts";
 import {
   allKeys,
   backUp,
@@ -55,8 +55,8 @@ const stored = async ({ key }: { key: string }) =>
 
 /** What is stored, opened with the identity. */
 async function opened({ key, kind, raw }: Manifest): Promise<Uint8Array> {
-  const content = await bytesOf(decrypt(chunksOf(await stored({ key }), 100_000), [identity]));
-  return bytesOf(
+  const content = await gather(decrypt(chunksOf(await stored({ key }), 100_000), [identity]));
+  return gather(
     kind === "dump"
       ? zstdDecompress(chunksOf(content, 100_000))
       : decodeSeekable(content, raw.bytes),
@@ -215,14 +215,14 @@ describe("a verify without a key", () => {
 
   it("finds what is no age file of its length and recipients, though its hash fits", async () => {
     const { context, backup } = await made({ capture: "dump" });
-    const content = await bytesOf(
+    const content = await gather(
       decrypt(chunksOf(await stored(backup.manifest), 1000), [identity]),
     );
     const tried = async (bytes: Uint8Array) => {
       const altered = await replaced(context, backup, bytes);
       return (await verifyBackup(context, altered)).problem;
     };
-    const again = (to: string[], bytes = content) => bytesOf(encrypt(chunksOf(bytes, 1000), to));
+    const again = (to: string[], bytes = content) => gather(encrypt(chunksOf(bytes, 1000), to));
     expect(await tried(await again(recipients))).toBeNull();
     expect(await tried(await again(recipients.slice(1)))).toMatchObject({ code: "OBJECT_CORRUPT" });
     expect(await tried(await again(recipients, content.slice(1)))).toMatchObject({
@@ -264,14 +264,14 @@ describe("a drill with an identity", () => {
     ]);
 
     // What was encrypted is not what the manifest says; the age file itself is without fault.
-    const content = await bytesOf(
+    const content = await gather(
       decrypt(chunksOf(await stored(backup.manifest), 1000), [identity]),
     );
     content[content.length >> 1]! ^= 1;
     const spoiled = await replaced(
       context,
       backup,
-      await bytesOf(encrypt(chunksOf(content, 1000), recipients)),
+      await gather(encrypt(chunksOf(content, 1000), recipients)),
     );
     expect((await verifyBackup(context, spoiled)).problem).toBeNull();
     expect(await drillBackup(context, spoiled)).toMatchObject({

@@ -18,7 +18,7 @@ import type { Manifest } from "../../src/manifest.ts";
 import { DAY, HOUR } from "../../src/plan/duration.ts";
 import { listKeys } from "../../src/store/list.ts";
 import { apiOf } from "../support/api.ts";
-import { bytesOf } from "../support/bytes-of.ts";
+import { gather } from "../../src/format/bytes.ts";
 import { chanceOf } from "../support/chance.ts";
 import { backUp, manualRun, testContext } from "../support/context.ts";
 import { intercepted, KilledError } from "../support/failing.ts";
@@ -96,7 +96,7 @@ async function sameSize(
 }
 
 const repacked = (file: Uint8Array, pageSize: number) =>
-  bytesOf(seekableCompress(pagesInFile(chunksOf(file, pageSize), pageSize), () => {}));
+  gather(seekableCompress(pagesInFile(chunksOf(file, pageSize), pageSize), () => {}));
 
 async function forgedSnapshot({ key, snapshot }: Manifest): Promise<Uint8Array> {
   const bytes = await stored(key);
@@ -108,20 +108,20 @@ async function forgedSnapshot({ key, snapshot }: Manifest): Promise<Uint8Array> 
 
 async function forgedDump({ key }: Manifest): Promise<Uint8Array> {
   const bytes = await stored(key);
-  const sql = await bytesOf(zstdDecompress(chunksOf(bytes)));
+  const sql = await gather(zstdDecompress(chunksOf(bytes)));
   return sameSize(bytes.length, (number) =>
-    bytesOf(zstdCompress(chunksOf(forgedContent(sql, number)))),
+    gather(zstdCompress(chunksOf(forgedContent(sql, number)))),
   );
 }
 
 async function forgedSealed({ key, encryption, snapshot }: Manifest): Promise<Uint8Array> {
   const bytes = await stored(key);
-  const content = await bytesOf(decrypt(chunksOf(bytes), [identity]));
+  const content = await gather(decrypt(chunksOf(bytes), [identity]));
   const file = await unpacked(content);
   const other = await sameSize(content.length, (number) =>
     repacked(forgedContent(file, number), snapshot!.pageSize),
   );
-  return bytesOf(encrypt(chunksOf(other), encryption!.recipients));
+  return gather(encrypt(chunksOf(other), encryption!.recipients));
 }
 
 async function forgedSegment(key: string): Promise<Uint8Array> {

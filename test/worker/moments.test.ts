@@ -5,7 +5,7 @@ import { beforeAll, describe, expect, it, vi } from "vitest";
 import { newestBackup } from "../../src/catalog/backups.ts";
 import { zstdDecompress } from "../../src/format/codec.ts";
 import { apiOf } from "../support/api.ts";
-import { bytesOf } from "../support/bytes-of.ts";
+import { gather } from "../../src/format/bytes.ts";
 import { backUp, manualRun, testContext } from "../support/context.ts";
 import { askFile } from "../support/open-file.ts";
 import { PageDatabase } from "../support/page-database.ts";
@@ -67,7 +67,7 @@ describe("downloads of a snapshot", () => {
     expect(sql).toMatch(/COMMIT;\n$/);
     expect(gunzipSync(await download(links, { format: "sql.gz" })).toString()).toBe(sql);
     const zst = await download(links, { format: "sql.zst" });
-    const unzipped = await bytesOf(zstdDecompress(new Blob([zst]).stream()));
+    const unzipped = await gather(zstdDecompress(new Blob([zst]).stream()));
     expect(Buffer.from(unzipped).toString()).toBe(sql);
   });
 

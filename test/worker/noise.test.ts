@@ -4,7 +4,7 @@ import { describe, expect, inject, it, vi } from "vitest";
 import { newestBackup } from "../../src/catalog/backups.ts";
 import { zstdDecompress } from "../../src/format/codec.ts";
 import { deriveBackup } from "../../src/jobs/derive.ts";
-import { bytesOf } from "../support/bytes-of.ts";
+import { gather } from "../../src/format/bytes.ts";
 import { chanceOf } from "../support/chance.ts";
 import { backUp, manualRun, testContext } from "../support/context.ts";
 import { PageDatabase } from "../support/page-database.ts";
@@ -35,7 +35,7 @@ describe("a database of text that hardly compresses", () => {
       expect(run.state).toBe("done");
       const { manifest } = (await newestBackup(context.catalog, "noise"))!;
       const stored = await BUCKET.get(manifest.key);
-      const text = await bytesOf(zstdDecompress(stored!.body));
+      const text = await gather(zstdDecompress(stored!.body));
       expect(text.length).toBe(manifest.raw.bytes);
     }
   });
@@ -54,9 +54,9 @@ describe("a database of text that hardly compresses", () => {
       ]);
       expect((await backUp(context, manualRun(name))).state).toBe("done");
       const { manifest } = (await newestBackup(context.catalog, name))!;
-      const plain = await bytesOf((await deriveBackup(context, manifest, "sql", [])).bytes);
-      const coded = await bytesOf((await deriveBackup(context, manifest, "sql.zst", [])).bytes);
-      const text = await bytesOf(zstdDecompress(new Blob([coded]).stream()));
+      const plain = await gather((await deriveBackup(context, manifest, "sql", [])).bytes);
+      const coded = await gather((await deriveBackup(context, manifest, "sql.zst", [])).bytes);
+      const text = await gather(zstdDecompress(new Blob([coded]).stream()));
       expect(Buffer.compare(text, plain)).toBe(0);
     }
   });

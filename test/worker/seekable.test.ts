@@ -10,7 +10,7 @@ import {
   seekTableBytes,
 } from "../../src/format/seekable.ts";
 import { readSnapshotFile } from "../../src/store/snapshot-reader.ts";
-import { bytesOf } from "../support/bytes-of.ts";
+import { gather } from "../../src/format/bytes.ts";
 
 const { BUCKET } = env as unknown as { BUCKET: R2Bucket };
 
@@ -28,11 +28,11 @@ async function compressed(pages: Page[]): Promise<Uint8Array> {
   async function* batches() {
     for (let at = 0; at < pages.length; at += 50) yield pages.slice(at, at + 50);
   }
-  return bytesOf(seekableCompress(batches(), () => {}));
+  return gather(seekableCompress(batches(), () => {}));
 }
 
 const joined = (pages: Page[]) =>
-  bytesOf(
+  gather(
     (async function* () {
       for (const { data } of pages) yield data;
     })(),
@@ -108,15 +108,15 @@ describe("a stored snapshot", () => {
     await BUCKET.put("manual/shop/large.db.zst", file);
     const key = "manual/shop/large.db.zst";
     const snapshot = { key, stored: { bytes: file.length }, raw: { bytes: raw.length } };
-    expect(Buffer.compare(await bytesOf(readSnapshotFile(BUCKET, snapshot)), raw)).toBe(0);
+    expect(Buffer.compare(await gather(readSnapshotFile(BUCKET, snapshot)), raw)).toBe(0);
 
     file[Math.floor(file.length / 2)]! ^= 1;
     await BUCKET.put(key, file);
-    await expect(bytesOf(readSnapshotFile(BUCKET, snapshot))).rejects.toMatchObject({
+    await expect(gather(readSnapshotFile(BUCKET, snapshot))).rejects.toMatchObject({
       code: "OBJECT_CORRUPT",
     });
     await BUCKET.put(key, file.slice(1));
-    await expect(bytesOf(readSnapshotFile(BUCKET, snapshot))).rejects.toMatchObject({
+    await expect(gather(readSnapshotFile(BUCKET, snapshot))).rejects.toMatchObject({
       code: "OBJECT_CORRUPT",
     });
   });

@@ -3,7 +3,7 @@ import { env } from "cloudflare:workers";
 import { beforeAll, expect, it, vi } from "vitest";
 import { momentAt, pagesOf, windowOf } from "../../src/jobs/log-moment.ts";
 import { apiOf } from "../support/api.ts";
-import { bytesOf } from "../support/bytes-of.ts";
+import { gather } from "../../src/format/bytes.ts";
 import { backUp, manualRun, testContext } from "../support/context.ts";
 import { PageDatabase } from "../support/page-database.ts";
 
@@ -26,7 +26,7 @@ it.each(["db", "db.zst", "sql"])("a slow reader gets the same bytes: %s", async 
   const at = new Date((await windowOf(context, "shop")).to).toISOString();
   const { url } = await api.json("/v1/databases/shop/links", { at, format });
   const quick = await api.bytes(url);
-  const slow = await bytesOf(dawdling((await api.call(url)).body!));
+  const slow = await gather(dawdling((await api.call(url)).body!));
   expect(Buffer.compare(slow, quick)).toBe(0);
   if (format !== "db") return;
   const moment = await momentAt(context, "shop", Date.parse(at));

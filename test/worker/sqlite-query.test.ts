@@ -253,12 +253,29 @@ describe("the pages of an image", () => {
     let failing = false;
     const image = await open({
       ...pages,
-      readPage: (pgno) => (failing && pgno > 40 ? Promise.reject(lost) : pages.readPage(pgno)),
+      usePage: async (pgno, use) => {
+        if (failing && pgno > 40) throw lost;
+        return pages.usePage(pgno, use);
+      },
     });
     failing = true;
     expect(await failure(ask(image, "SELECT sum(length(bytes)) FROM photos"))).toBe(lost);
     failing = false;
     expect((await ask(image, "SELECT count(*) FROM photos")).rows).toEqual([[300]]);
+  });
+
+  it("that are cut short are told, and nothing else stands in their place", async () => {
+    const pages = pagesOf(shop);
+    let cut = false;
+    const image = await open({
+      ...pages,
+      usePage: (pgno, use) =>
+        pages.usePage(pgno, (page) => use(cut && pgno > 40 ? page.subarray(0, 512) : page)),
+    });
+    cut = true;
+    const error = await failure(ask(image, "SELECT sum(length(bytes)) FROM photos"));
+    expect(error).toMatchObject({ code: "OBJECT_CORRUPT" });
+    expect(error.message).toMatch(/^Page \d+ has 512 bytes, not 4096\.$/);
   });
 
   it("that are no database are refused at once", async () => {
@@ -275,9 +292,9 @@ describe("the pages of an image", () => {
       const pages = pagesOf(bytes);
       return {
         ...pages,
-        readPage: async (pgno) => {
+        usePage: async (pgno, use) => {
           await new Promise((resolve) => setTimeout(resolve, Math.random() * 2));
-          return pages.readPage(pgno);
+          return pages.usePage(pgno, use);
         },
       };
     };
