@@ -40,9 +40,10 @@ export async function benchCapture(mb: number): Promise<Line[]> {
       ADMIN_TOKEN: "bench-admin-token-of-24-characters",
       SIGNING_KEY: "bench-signing-key-of-24-characters",
     };
-    const worker = await startWorker({ port: await freePort(), persistTo, vars });
+    const port = await freePort();
+    const worker = await startWorker({ port, persistTo, vars });
     stops.push(() => worker.stop());
-    const workerds = workerdsOf(worker.pid);
+    const workerds = workerdsOf(worker.pid, port);
     const client = apiClient({ url: worker.url, token: "bench-admin-token-of-24-characters" });
     const capture = async () => {
       const run = await bodyOf(

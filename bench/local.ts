@@ -51,9 +51,9 @@ export async function withLocalNightjar<T>(
       ADMIN_TOKEN: "bench-admin-token-of-24-characters",
       SIGNING_KEY: "bench-signing-key-of-24-characters",
     };
-    const inspectorPort = await freePort();
+    const [port, inspectorPort] = [await freePort(), await freePort()];
     const worker = await startWorker({
-      port: await freePort(),
+      port,
       persistTo,
       vars,
       inspectorPort,
@@ -71,7 +71,7 @@ export async function withLocalNightjar<T>(
       sqldUrl: sqld.url,
       client,
       inspectorPort,
-      workerds: workerdsOf(worker.pid),
+      workerds: workerdsOf(worker.pid, port),
       backup,
       onEnd,
     });

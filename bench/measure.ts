@@ -29,8 +29,11 @@ export function has(command: string): boolean {
   }
 }
 
-/** The workerd processes in a process group (Linux only; none elsewhere). */
-export function workerdsOf(group: number): number[] {
+/**
+ * The workerd processes in a process group (Linux only; none elsewhere), but the one that listens on `port`:
+ * it is wrangler's own proxy, and grows with every request.
+ */
+export function workerdsOf(group: number, port: number): number[] {
   try {
     return readdirSync("/proc")
       .filter((name) => /^\d+$/.test(name))
@@ -39,7 +42,10 @@ export function workerdsOf(group: number): number[] {
         try {
           const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
           const afterName = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-          return Number(afterName[2]) === group && stat.includes("(workerd)");
+          if (Number(afterName[2]) !== group || !stat.includes("(workerd)")) return false;
+          return !readFileSync(`/proc/${pid}/cmdline`, "utf8").includes(
+            `entry=127.0.0.1:${port}\0`,
+          );
         } catch {
           return false; // it has ended meanwhile
         }
