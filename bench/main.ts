@@ -14,7 +14,7 @@ import { cpus } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { printTable } from "../src/cli/output.ts";
-import { VERSION } from "../src/version.ts";
+import { VERSION } from "../src/core/version.ts";
 import { benchBombs } from "./bombs.ts";
 import { benchCapture } from "./capture.ts";
 import { benchMemory } from "./memory.ts";

@@ -5,7 +5,7 @@
  */
 import { randomBytes } from "node:crypto";
 import { apiClient, bodyOf, connection } from "../src/cli/client.ts";
-import { printable } from "../src/printable.ts";
+import { printable } from "../src/core/printable.ts";
 import { askSecret } from "./lib/ask.ts";
 import { pinFirst } from "./lib/pin-first.ts";
 import { deploy, missingSecrets, type Project } from "./lib/provision.ts";

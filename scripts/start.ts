@@ -5,8 +5,8 @@
 import { existsSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { messageOf } from "../src/errors.ts";
-import { printableLines } from "../src/printable.ts";
+import { messageOf } from "../src/errors/errors.ts";
+import { printableLines } from "../src/core/printable.ts";
 import { fireCron, migrateLocally, startWorker } from "./lib/local-worker.ts";
 import { ROOT } from "./lib/paths.ts";
 import { loadShop } from "./lib/sample-shop.ts";

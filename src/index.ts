@@ -5,7 +5,7 @@ import {
   type WorkflowStep,
 } from "cloudflare:workers";
 import { openCatalog } from "./catalog/open.ts";
-import { type Config, loadConfig } from "./config.ts";
+import { type Config, loadConfig } from "./config/config.ts";
 import type {
   BackupWorkflows,
   Context,
@@ -13,26 +13,26 @@ import type {
   Followers,
   LogPosition,
   ProofWorkflows,
-} from "./context.ts";
-import { systemDeps } from "./deps.ts";
-import type { CopyParams, Env, ProofParams } from "./env.ts";
-import { asNightjarError, type ErrorReport, messageOf, NightjarError } from "./errors.ts";
+} from "./worker/context.ts";
+import { systemDeps } from "./core/deps.ts";
+import type { CopyParams, Env, ProofParams } from "./worker/env.ts";
+import { asNightjarError, type ErrorReport, messageOf, NightjarError } from "./errors/errors.ts";
 import { app } from "./http/app.ts";
 import { bearerIs } from "./http/auth.ts";
 import { problem } from "./http/problem.ts";
-import { runBackup } from "./jobs/backup.ts";
-import { LogFollower } from "./jobs/follow.ts";
-import { guardedBucket } from "./jobs/guard.ts";
-import { look } from "./jobs/look.ts";
-import { isolateMemory } from "./jobs/memory.ts";
-import { runCopy } from "./jobs/run-copy.ts";
-import { runProof } from "./jobs/run-proof.ts";
-import { keepHouse } from "./jobs/keep-house.ts";
-import { log } from "./log.ts";
-import type { FarStore } from "./store/far.ts";
-import { farR2 } from "./store/far-r2.ts";
-import { farS3 } from "./store/far-s3.ts";
-import { S3Client } from "./store/s3-request.ts";
+import { runBackup } from "./jobs/backup/backup.ts";
+import { LogFollower } from "./jobs/log/follow.ts";
+import { guardedBucket } from "./worker/guarded-bucket.ts";
+import { startDueRuns } from "./jobs/schedule/start-due-runs.ts";
+import { isolateMemory } from "./worker/memory.ts";
+import { runCopy } from "./jobs/second-copy/run-copy.ts";
+import { runProof } from "./jobs/proof/run-proof.ts";
+import { runNightly } from "./jobs/schedule/nightly.ts";
+import { log } from "./core/log.ts";
+import type { FarStore } from "./store/second/far.ts";
+import { farR2 } from "./store/second/r2.ts";
+import { farS3 } from "./store/second/s3.ts";
+import { S3Client } from "./store/second/s3-request.ts";
 
 /** The cron of wrangler.toml that prunes and reconciles; every other one looks for what is due. */
 const PRUNE_CRON = "30 3 * * *";
@@ -155,8 +155,8 @@ export default {
   async scheduled(controller, env): Promise<void> {
     try {
       const context = contextOf(env);
-      if (controller.cron === PRUNE_CRON) await keepHouse(context, controller.scheduledTime);
-      else await look(context, controller.scheduledTime);
+      if (controller.cron === PRUNE_CRON) await runNightly(context, controller.scheduledTime);
+      else await startDueRuns(context, controller.scheduledTime);
     } catch (error) {
       log.error("cron-failed", error, { cron: controller.cron });
       throw error;

@@ -1,5 +1,5 @@
 import { apiClient, bodyOf, connection } from "../../src/cli/client.ts";
-import { printable } from "../../src/printable.ts";
+import { printable } from "../../src/core/printable.ts";
 
 /** What a later attempt would not change: damaged bytes, in whose place the next good ones are pinned. */
 const CERTAIN = ["OBJECT_CORRUPT", "STORE_LOCKED"];

@@ -1,7 +1,7 @@
 import { parse } from "smol-toml";
-import { type CopyConfig, copySecrets, parseCopy } from "../../src/config-copy.ts";
-import { type Databases, parseDatabases } from "../../src/config.ts";
-import { NightjarError } from "../../src/errors.ts";
+import { type CopyConfig, copySecrets, parseCopy } from "../../src/config/second-copy.ts";
+import { type Databases, parseDatabases } from "../../src/config/config.ts";
+import { NightjarError } from "../../src/errors/errors.ts";
 import { lifecycleRules } from "../../src/plan/lifecycle.ts";
 import { LOCK_NAME, lockRules } from "../../src/plan/locks.ts";
 import type { Wrangler } from "./wrangler.ts";

@@ -1,9 +1,9 @@
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { messageOf, NightjarError } from "../../src/errors.ts";
+import { messageOf, NightjarError } from "../../src/errors/errors.ts";
 import { lockNotes } from "../../src/plan/locks.ts";
-import { printableLines } from "../../src/printable.ts";
+import { printableLines } from "../../src/core/printable.ts";
 import { ROOT } from "./paths.ts";
 import { type Project, readProject, type WriteRules } from "./provision.ts";
 import { dryWrangler, type Wrangler, wrangler } from "./wrangler.ts";

@@ -1,8 +1,8 @@
 import { and, asc, count, desc, eq, inArray, lt, or, type SQL, sql } from "drizzle-orm";
-import { NightjarError } from "../errors.ts";
-import type { Manifest, Pin } from "../manifest.ts";
+import { NightjarError } from "../errors/errors.ts";
+import type { Manifest, Pin } from "../model/manifest.ts";
 import { isScheduledTier, TIERS } from "../plan/tier.ts";
-import type { Act, Outcome, ProofSummary } from "../proof.ts";
+import type { Act, Outcome, ProofSummary } from "../model/proof.ts";
 import { type Catalog, query } from "./open.ts";
 import { backups, runs } from "./schema.ts";
 

@@ -1,5 +1,5 @@
 import { and, asc, eq, isNull, ne, or, type SQL, sql } from "drizzle-orm";
-import type { CopyState } from "../copy.ts";
+import type { CopyState } from "../model/copy.ts";
 import { type Catalog, query } from "./open.ts";
 import { backups } from "./schema.ts";
 

@@ -1,5 +1,5 @@
 import { and, asc, desc, eq, inArray, isNull, lte } from "drizzle-orm";
-import type { PageCursor } from "../manifest.ts";
+import type { PageCursor } from "../model/manifest.ts";
 import { type Catalog, query } from "./open.ts";
 import { lineages, segments } from "./schema.ts";
 

@@ -1,5 +1,5 @@
 import { eq } from "drizzle-orm";
-import type { Method } from "../manifest.ts";
+import type { Method } from "../model/manifest.ts";
 import { type Catalog, query } from "./open.ts";
 import { methods } from "./schema.ts";
 

@@ -1,6 +1,6 @@
 import { DrizzleQueryError } from "drizzle-orm";
 import { drizzle, type DrizzleD1Database } from "drizzle-orm/d1";
-import { messageOf, NightjarError, orFail } from "../errors.ts";
+import { messageOf, NightjarError, orFail } from "../errors/errors.ts";
 
 export type Catalog = DrizzleD1Database;
 

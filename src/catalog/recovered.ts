@@ -1,6 +1,6 @@
 import { eq, getTableColumns } from "drizzle-orm";
-import type { Manifest } from "../manifest.ts";
-import type { Act, ProofSummary } from "../proof.ts";
+import type { Manifest } from "../model/manifest.ts";
+import type { Act, ProofSummary } from "../model/proof.ts";
 import type { Lineage, Segment } from "./lineages.ts";
 import { type Catalog, query } from "./open.ts";
 import type { Run } from "./runs.ts";

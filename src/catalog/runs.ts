@@ -1,5 +1,5 @@
 import { and, desc, eq, inArray, lt } from "drizzle-orm";
-import type { ErrorReport } from "../errors.ts";
+import type { ErrorReport } from "../errors/errors.ts";
 import { type Catalog, query } from "./open.ts";
 import { ACTIVE_STATES, runs } from "./schema.ts";
 

@@ -1,9 +1,9 @@
 import { index, integer, sqliteTable, text } from "drizzle-orm/sqlite-core";
-import type { CopyState } from "../copy.ts";
-import type { ErrorReport } from "../errors.ts";
-import type { Manifest, Method, PageCursor, Trigger } from "../manifest.ts";
+import type { CopyState } from "../model/copy.ts";
+import type { ErrorReport } from "../errors/errors.ts";
+import type { Manifest, Method, PageCursor, Trigger } from "../model/manifest.ts";
 import type { Tier } from "../plan/tier.ts";
-import type { ProofSummary } from "../proof.ts";
+import type { ProofSummary } from "../model/proof.ts";
 
 export type RunState =
   "queued" | "capturing" | "storing" | "verifying" | "drilling" | "done" | "failed";

@@ -1,6 +1,6 @@
 import { hc, type ClientResponse } from "hono/client";
-import { messageOf } from "../errors.ts";
-import { readJson, readText } from "../read-body.ts";
+import { messageOf } from "../errors/errors.ts";
+import { readJson, readText } from "../core/read-body.ts";
 import type { App } from "../http/app.ts";
 import { sendsTokenInClear } from "../plan/transport.ts";
 import { CliError, EXIT } from "./exit.ts";

@@ -3,7 +3,7 @@ import type { Client } from "./client.ts";
 import { CliError, EXIT } from "./exit.ts";
 import { allBackups, findBackup, newestBackup } from "./link.ts";
 import { Progress } from "./progress.ts";
-import { GOES_ON, ifStopped } from "./unfinished.ts";
+import { GOES_ON, ifStopped } from "./files/unfinished.ts";
 
 /** The arguments of a command on one backup of a database, or on every one. */
 export const eachArgs = {

@@ -1,12 +1,12 @@
 #!/usr/bin/env node
 import { type ArgsDef, type CommandDef, defineCommand, runCommand, showUsage } from "citty";
-import { messageOf } from "../errors.ts";
-import { VERSION } from "../version.ts";
+import { messageOf } from "../errors/errors.ts";
+import { VERSION } from "../core/version.ts";
 import { CliError, EXIT, type ExitCode } from "./exit.ts";
 import { print, printAside, printJsonError } from "./output.ts";
 import { clearLine } from "./progress.ts";
 import { refuseMistakes } from "./refuse-mistakes.ts";
-import { removeUnfinished } from "./unfinished.ts";
+import { removeUnfinished } from "./files/unfinished.ts";
 
 // eslint-disable-next-line typescript/no-explicit-any -- each command has arguments of its own
 type Command = CommandDef<any>;

@@ -1,4 +1,4 @@
-import { printable } from "../printable.ts";
+import { printable } from "../core/printable.ts";
 
 /** Elsewhere than on a terminal a line is shown once in so long, ms. */
 const LINE_EVERY = 2000;

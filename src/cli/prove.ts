@@ -1,5 +1,5 @@
 import { defineCommand } from "citty";
-import type { Act, Outcome } from "../proof.ts";
+import type { Act, Outcome } from "../model/proof.ts";
 import { apiClient, bodyOf, type Client, connection } from "./client.ts";
 import { eachArgs, eachBackup } from "./each-backup.ts";
 import { CliError, EXIT } from "./exit.ts";

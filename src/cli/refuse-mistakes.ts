@@ -1,6 +1,6 @@
 import { parseArgs, type ParseArgsOptionsConfig } from "node:util";
 import type { ArgsDef } from "citty";
-import { messageOf } from "../errors.ts";
+import { messageOf } from "../errors/errors.ts";
 import { CliError, EXIT } from "./exit.ts";
 
 /** What names a database or a backup; anything else would change the address that is asked. */

@@ -1,4 +1,4 @@
-import { badWords, type KnownBad } from "../proof.ts";
+import { badWords, type KnownBad } from "../model/proof.ts";
 import { paint, printAside } from "./output.ts";
 
 /** What a backup has to say before anybody restores it. */

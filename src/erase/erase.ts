@@ -1,6 +1,6 @@
 import { Buffer } from "node:buffer";
-import { type Erased, type Erasure, isErased } from "../format/erasure.ts";
-import { lowerName } from "../format/selection.ts";
+import { type Erased, type Erasure, isErased } from "../format/tables/erasure.ts";
+import { lowerName } from "../format/tables/selection.ts";
 import { cleanFullText } from "./full-text.ts";
 import { type ErasingDatabase, failed, orFailed, quoted, textsOf } from "./port.ts";
 

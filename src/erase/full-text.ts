@@ -1,5 +1,5 @@
-import { addNames, fullTextOf } from "../format/full-text.ts";
-import { lowerName } from "../format/selection.ts";
+import { addNames, fullTextOf } from "../format/sql/full-text.ts";
+import { lowerName } from "../format/tables/selection.ts";
 import { type ErasingDatabase, failed, quoted, orFailed, textsOf } from "./port.ts";
 
 /**

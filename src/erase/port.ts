@@ -1,4 +1,4 @@
-import { messageOf, NightjarError } from "../errors.ts";
+import { messageOf, NightjarError } from "../errors/errors.ts";
 
 /** A database that rows are deleted from, whichever SQLite has it open. */
 export interface ErasingDatabase {

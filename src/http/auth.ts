@@ -1,6 +1,6 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import { createMiddleware } from "hono/factory";
-import { NightjarError } from "../errors.ts";
+import { NightjarError } from "../errors/errors.ts";
 import type { HttpEnv } from "./hono-env.ts";
 
 /** Whether two secrets are equal, in a time that tells neither their bytes nor their lengths. */

@@ -1,8 +1,8 @@
 import { backupCounts, countBackups } from "../catalog/backups.ts";
 import { lineagesOf } from "../catalog/lineages.ts";
-import type { DatabaseConfig } from "../config.ts";
-import type { Context } from "../context.ts";
-import { NightjarError } from "../errors.ts";
+import type { DatabaseConfig } from "../config/config.ts";
+import type { Context } from "../worker/context.ts";
+import { NightjarError } from "../errors/errors.ts";
 import { nearest } from "../plan/nearest.ts";
 
 /** A database by its name. */

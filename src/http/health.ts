@@ -1,6 +1,6 @@
 import { Hono } from "hono";
-import { NightjarError } from "../errors.ts";
-import { visibleDatabase } from "./badge-access.ts";
+import { NightjarError } from "../errors/errors.ts";
+import { visibleDatabase } from "./databases/badge-access.ts";
 import type { HttpEnv } from "./hono-env.ts";
 import { healthOf } from "./views.ts";
 

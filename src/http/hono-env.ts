@@ -1,4 +1,4 @@
-import type { Context } from "../context.ts";
+import type { Context } from "../worker/context.ts";
 
 /** Hono's own types for our app: what it calls `c.env` is our Context, made by `index.ts`. */
 export interface HttpEnv {

@@ -1,7 +1,7 @@
 import { validator } from "hono/validator";
 import * as v from "valibot";
-import { NightjarError } from "../errors.ts";
-import { issueKeys, issueMessage } from "../schema-issue.ts";
+import { NightjarError } from "../errors/errors.ts";
+import { issueKeys, issueMessage } from "../errors/schema-issue.ts";
 
 type Schema = v.StrictObjectSchema<v.ObjectEntries, undefined>;
 

@@ -1,5 +1,5 @@
-import type { NightjarError } from "../errors.ts";
-import { RETRY_AFTER } from "../memory-budget.ts";
+import type { NightjarError } from "../errors/errors.ts";
+import { RETRY_AFTER } from "../core/memory-budget.ts";
 
 /** The answer to a request that failed: `application/problem+json` (RFC 9457) with code and hint. */
 export function problem(error: NightjarError, headers: Record<string, string> = {}): Response {

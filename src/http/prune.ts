@@ -1,6 +1,6 @@
 import { Hono } from "hono";
 import * as v from "valibot";
-import { prune as pruneJob, type PruneReport } from "../jobs/prune.ts";
+import { prune as pruneJob, type PruneReport } from "../jobs/retention/prune.ts";
 import type { HttpEnv } from "./hono-env.ts";
 import { input } from "./input.ts";
 

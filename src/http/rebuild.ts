@@ -1,7 +1,7 @@
 import { Hono } from "hono";
 import * as v from "valibot";
-import { rebuild as rebuildJob } from "../jobs/rebuild.ts";
-import { reconcile as reconcileJob } from "../jobs/reconcile.ts";
+import { rebuild as rebuildJob } from "../jobs/recovery/rebuild.ts";
+import { reconcile as reconcileJob } from "../jobs/recovery/reconcile.ts";
 import type { HttpEnv } from "./hono-env.ts";
 import { input } from "./input.ts";
 

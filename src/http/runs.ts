@@ -1,6 +1,6 @@
 import { Hono } from "hono";
 import { findRun } from "../catalog/runs.ts";
-import { NightjarError } from "../errors.ts";
+import { NightjarError } from "../errors/errors.ts";
 import type { HttpEnv } from "./hono-env.ts";
 import { runView } from "./views.ts";
 

@@ -3,16 +3,16 @@ import { newestBackup, newestDrilled, newestVerified } from "../catalog/backups.
 import { followOf } from "../catalog/follows.ts";
 import { openLineage } from "../catalog/lineages.ts";
 import { lastFinishedRun, newestRuns, type Run } from "../catalog/runs.ts";
-import type { DatabaseConfig } from "../config.ts";
-import type { Context } from "../context.ts";
-import type { CopyState } from "../copy.ts";
-import { countRows } from "../format/table-rows.ts";
-import type { Manifest } from "../manifest.ts";
+import type { DatabaseConfig } from "../config/config.ts";
+import type { Context } from "../worker/context.ts";
+import type { CopyState } from "../model/copy.ts";
+import { countRows } from "../format/tables/rows.ts";
+import type { Manifest } from "../model/manifest.ts";
 import { formatsOf, storedForm } from "../plan/formats.ts";
 import { type Freshness, freshness } from "../plan/freshness.ts";
 import { nextMoment, startDelay } from "../plan/schedule.ts";
-import { isKnownBad, knownBad } from "../proof.ts";
-import { badgePath } from "./badge-access.ts";
+import { isKnownBad, knownBad } from "../model/proof.ts";
+import { badgePath } from "./databases/badge-access.ts";
 import type { KnownDatabase } from "./configured.ts";
 
 /** How the catalog's rows look outside: moments in ISO 8601, sizes in bytes. */

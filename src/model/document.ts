@@ -1,6 +1,6 @@
 import * as v from "valibot";
-import { NightjarError } from "../errors.ts";
-import { issueKeys } from "../schema-issue.ts";
+import { NightjarError } from "../errors/errors.ts";
+import { issueKeys } from "../errors/schema-issue.ts";
 
 /** Fields that documents in the bucket share. Whoever writes to the bucket can have written them. */
 

@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import type { StoredErasure, Withdrawal } from "../format/erasure.ts";
+import type { StoredErasure, Withdrawal } from "../format/tables/erasure.ts";
 import { databaseName, id, misfit, moment, parseDocument, text } from "./document.ts";
 
 const schema = v.looseObject({

@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import type { Manifest } from "../manifest.ts";
+import type { Manifest } from "./manifest.ts";
 import { stamp } from "../plan/stamp.ts";
 import { type Tier, TIERS } from "../plan/tier.ts";
 import {

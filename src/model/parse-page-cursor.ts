@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import type { PageCursor } from "../manifest.ts";
+import type { PageCursor } from "./manifest.ts";
 import { count, parseDocument, text } from "./document.ts";
 
 const frame = v.pipe(v.number(), v.safeInteger(), v.minValue(-1));

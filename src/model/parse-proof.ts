@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import type { Proof } from "../proof.ts";
+import type { Proof } from "./proof.ts";
 import {
   count,
   databaseName,

@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import type { PageCursor } from "../manifest.ts";
+import type { PageCursor } from "./manifest.ts";
 import { count, databaseName, lineageId, misfit, parseDocument, sha256, text } from "./document.ts";
 import { pageCursor } from "./parse-page-cursor.ts";
 

@@ -1,4 +1,4 @@
-import type { Outcome } from "../proof.ts";
+import type { Outcome } from "../model/proof.ts";
 import { FOREVER, type Retention, type Tier } from "./tier.ts";
 
 /** What a database's `retain` says of its backups. */

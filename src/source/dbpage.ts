@@ -1,11 +1,11 @@
-import type { Deps } from "../deps.ts";
-import { NightjarError } from "../errors.ts";
-import { checkFirstPage } from "../format/database-header.ts";
-import { isPageSize, MOST_PAGES, type Page } from "../format/page.ts";
-import { readRow, readRows } from "./cursor.ts";
-import type { Value } from "./hrana-messages.ts";
+import type { Deps } from "../core/deps.ts";
+import { NightjarError } from "../errors/errors.ts";
+import { checkFirstPage } from "../format/pages/database-header.ts";
+import { isPageSize, MOST_PAGES, type Page } from "../format/pages/page.ts";
+import { readRow, readRows } from "../libsql/cursor.ts";
+import type { Value } from "../libsql/hrana-messages.ts";
 import type { PageEvent, PageSource, SchemaRow } from "./pages.ts";
-import type { Source } from "./server.ts";
+import type { Source } from "../libsql/server.ts";
 
 /** More of a schema than this is not taken into memory; characters. */
 const LONGEST_SCHEMA = 8 * 1024 * 1024;

@@ -1,9 +1,9 @@
-import type { Deps } from "../deps.ts";
-import { messageOf } from "../errors.ts";
-import { readRow } from "./cursor.ts";
-import { isEncoded, readText } from "../read-body.ts";
-import { fetchFrom } from "./fetch-from.ts";
-import { redact, type Source } from "./server.ts";
+import type { Deps } from "../core/deps.ts";
+import { messageOf } from "../errors/errors.ts";
+import { readRow } from "../libsql/cursor.ts";
+import { isEncoded, readText } from "../core/read-body.ts";
+import { fetchFrom } from "../libsql/fetch-from.ts";
+import { redact, type Source } from "../libsql/server.ts";
 
 /** What the server says of itself and of the database beside the dump. */
 export interface SourceFacts {

@@ -1,8 +1,8 @@
-import type { Deps } from "../deps.ts";
-import { fetchFrom } from "./fetch-from.ts";
-import { refuseEncoding, refuseStatus } from "./refuse.ts";
-import type { Source } from "./server.ts";
-import { Watchdog } from "./watchdog.ts";
+import type { Deps } from "../core/deps.ts";
+import { fetchFrom } from "../libsql/fetch-from.ts";
+import { refuseEncoding, refuseStatus } from "../libsql/refuse.ts";
+import type { Source } from "../libsql/server.ts";
+import { Watchdog } from "../libsql/watchdog.ts";
 
 /**
  * A read comes back with no less than this, or sqld's dump, which comes in a piece for each row, would

@@ -1,6 +1,6 @@
-import type { Page } from "../format/page.ts";
-import type { PageCursor } from "../manifest.ts";
-import type { Translated } from "./server-clock.ts";
+import type { Page } from "../format/pages/page.ts";
+import type { PageCursor } from "../model/manifest.ts";
+import type { Translated } from "../libsql/server-clock.ts";
 
 /** A row of sqlite_schema, as the server tells it. */
 export interface SchemaRow {

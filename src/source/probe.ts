@@ -1,11 +1,11 @@
-import type { Deps } from "../deps.ts";
-import { asNightjarError, messageOf, NightjarError } from "../errors.ts";
-import type { Method } from "../manifest.ts";
+import type { Deps } from "../core/deps.ts";
+import { asNightjarError, messageOf, NightjarError } from "../errors/errors.ts";
+import type { Method } from "../model/manifest.ts";
 import { imageSource, offersImage } from "./dbpage.ts";
 import type { PageSource } from "./pages.ts";
-import { lacksNamespace, named, replicaSource, sayHello } from "./replica.ts";
-import type { Source } from "./server.ts";
-import { probeSync, syncSource } from "./sync.ts";
+import { lacksNamespace, named, replicaSource, sayHello } from "./replica/replica.ts";
+import type { Source } from "../libsql/server.ts";
+import { probeSync, syncSource } from "./sync/sync.ts";
 
 /** What a probe found. */
 interface Finding {

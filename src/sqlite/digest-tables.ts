@@ -1,10 +1,10 @@
-import { encode } from "../format/bytes.ts";
-import { RowHash, type TableDigest } from "../format/table-digest.ts";
-import type { Image } from "./image.ts";
-import { quoteName } from "./sql-text.ts";
-import { Statement, TYPE } from "./statement.ts";
+import { encode } from "../format/bytes/bytes.ts";
+import { RowHash, type TableDigest } from "../format/tables/digest.ts";
+import type { Image } from "./engine/image.ts";
+import { quoteName } from "../format/sql/quote.ts";
+import { Statement, TYPE } from "./engine/statement.ts";
 import type { Table, TableKind } from "./tables.ts";
-import { planRows } from "./write-rows.ts";
+import { planRows } from "./sql/write-rows.ts";
 
 /** Rows of one turn on the image. */
 const TURN = 5000;

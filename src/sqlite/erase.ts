@@ -1,10 +1,10 @@
 import { eraseRows as eraseFrom } from "../erase/erase.ts";
 import { type ErasingDatabase, SqlRefused } from "../erase/port.ts";
-import { encode } from "../format/bytes.ts";
-import type { Erased, Erasure } from "../format/erasure.ts";
-import { CODE } from "./codes.ts";
-import { type Engine, SqliteError } from "./engine.ts";
-import { Statement } from "./statement.ts";
+import { encode } from "../format/bytes/bytes.ts";
+import type { Erased, Erasure } from "../format/tables/erasure.ts";
+import { CODE } from "./engine/codes.ts";
+import { type Engine, SqliteError } from "./engine/engine.ts";
+import { Statement } from "./engine/statement.ts";
 
 /** SQLITE_ERROR and SQLITE_CONSTRAINT: what SQLite answers to a statement that it cannot or may not run. */
 const REFUSALS = new Set([1, 19]);

@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto";
-import { encode } from "../format/bytes.ts";
-import { findMigrationTable, NewestMigration } from "../format/migrations.ts";
-import { isMarker } from "../format/restore-marker.ts";
-import type { Image } from "./image.ts";
-import { quoteName } from "./sql-text.ts";
+import { encode } from "../format/bytes/bytes.ts";
+import { findMigrationTable, NewestMigration } from "../format/dump/migrations.ts";
+import { isMarker } from "../format/tables/restore-marker.ts";
+import type { Image } from "./engine/image.ts";
+import { quoteName } from "../format/sql/quote.ts";
 import {
   readSchema,
   describeTables,

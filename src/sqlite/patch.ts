@@ -1,8 +1,8 @@
-import { encode } from "../format/bytes.ts";
-import { isRandomRowid, isVectorIndex, withoutRandomRowid } from "../format/libsql-schema.ts";
-import type { Engine } from "./engine.ts";
-import { allRows } from "./rows.ts";
-import { quoteName } from "./sql-text.ts";
+import { encode } from "../format/bytes/bytes.ts";
+import { isRandomRowid, isVectorIndex, withoutRandomRowid } from "../format/sql/libsql-schema.ts";
+import type { Engine } from "./engine/engine.ts";
+import { allRows } from "./engine/rows.ts";
+import { quoteName } from "../format/sql/quote.ts";
 
 interface SchemaRow {
   readonly rowid: bigint;

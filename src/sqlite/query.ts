@@ -1,11 +1,11 @@
-import { NightjarError } from "../errors.ts";
-import { encode } from "../format/bytes.ts";
-import { CODE, LIMIT } from "./codes.ts";
-import { type Engine, SqliteError } from "./engine.ts";
-import { FUNCTION, refusal } from "./guard.ts";
-import type { Image } from "./image.ts";
-import { Statement } from "./statement.ts";
-import { type JsonValue, readValue, toBound, valueSize } from "./value.ts";
+import { NightjarError } from "../errors/errors.ts";
+import { encode } from "../format/bytes/bytes.ts";
+import { CODE, LIMIT } from "./engine/codes.ts";
+import { type Engine, SqliteError } from "./engine/engine.ts";
+import { FUNCTION, refusal } from "./engine/guard.ts";
+import type { Image } from "./engine/image.ts";
+import { Statement } from "./engine/statement.ts";
+import { type JsonValue, readValue, toBound, valueSize } from "./engine/value.ts";
 
 export interface Question {
   /** One statement. */

@@ -1,18 +1,18 @@
-import { asNightjarError, type ErrorCode, messageOf, NightjarError } from "../errors.ts";
-import { decode } from "../format/bytes.ts";
-import { lackOf } from "../format/integrity.ts";
-import { isRandomRowid } from "../format/libsql-schema.ts";
-import { LoadableDump } from "../format/loadable-dump.ts";
-import { readSqlHead } from "../format/sql-head.ts";
-import { insertedRow } from "../format/sql-literal.ts";
-import { SqlScanner } from "../format/sql-scanner.ts";
-import { moduleOf } from "../format/virtual-module.ts";
-import { CODE } from "./codes.ts";
-import { Engine, SqliteError, startOf } from "./engine.ts";
-import { DELETE, FUNCTION, INSERT, PRAGMA, READ, RECURSIVE, UPDATE } from "./guard.ts";
-import { Image } from "./image.ts";
-import { allRows } from "./rows.ts";
-import { Statement } from "./statement.ts";
+import { asNightjarError, type ErrorCode, messageOf, NightjarError } from "../errors/errors.ts";
+import { decode } from "../format/bytes/bytes.ts";
+import { lackOf } from "../format/tables/integrity.ts";
+import { isRandomRowid } from "../format/sql/libsql-schema.ts";
+import { LoadableDump } from "../format/dump/loadable-dump.ts";
+import { readSqlHead } from "../format/sql/head.ts";
+import { insertedRow } from "../format/sql/literal.ts";
+import { SqlScanner } from "../format/sql/scanner.ts";
+import { moduleOf } from "../format/sql/virtual-module.ts";
+import { CODE } from "./engine/codes.ts";
+import { Engine, SqliteError, startOf } from "./engine/engine.ts";
+import { DELETE, FUNCTION, INSERT, PRAGMA, READ, RECURSIVE, UPDATE } from "./engine/guard.ts";
+import { Image } from "./engine/image.ts";
+import { allRows } from "./engine/rows.ts";
+import { Statement } from "./engine/statement.ts";
 
 /** Bytes that a database in memory may take. */
 const HEAP_LIMIT = 80 * 1024 * 1024;

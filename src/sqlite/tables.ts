@@ -1,9 +1,9 @@
-import { isVectorIndex, tableOptions, type TableOptions } from "../format/libsql-schema.ts";
-import { SchemaSize } from "../format/schema-size.ts";
-import { lowerName } from "../format/selection.ts";
-import { isKnownModule, shadowOwners } from "../format/shadow-tables.ts";
-import { moduleOf } from "../format/virtual-module.ts";
-import type { Image } from "./image.ts";
+import { isVectorIndex, tableOptions, type TableOptions } from "../format/sql/libsql-schema.ts";
+import { SchemaSize } from "../format/tables/schema-size.ts";
+import { lowerName } from "../format/tables/selection.ts";
+import { isKnownModule, shadowOwners } from "../format/sql/shadow-tables.ts";
+import { moduleOf } from "../format/sql/virtual-module.ts";
+import type { Image } from "./engine/image.ts";
 
 /** A row of sqlite_schema, as the database has it. */
 export interface SchemaObject {

@@ -1,4 +1,4 @@
-import { free } from "../format/bytes.ts";
+import { free } from "../format/bytes/bytes.ts";
 import type { ObjectReader } from "./read-counter.ts";
 
 /**

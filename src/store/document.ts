@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { asNightjarError, NightjarError, orFail } from "../errors.ts";
+import { asNightjarError, NightjarError, orFail } from "../errors/errors.ts";
 import { type GuardedBucket, LONGEST_DOCUMENT } from "./guarded-bucket.ts";
 import { isLocked, orRefused } from "./refusal.ts";
 

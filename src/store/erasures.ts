@@ -1,5 +1,5 @@
-import { NightjarError } from "../errors.ts";
-import type { StoredErasure, Withdrawal } from "../format/erasure.ts";
+import { NightjarError } from "../errors/errors.ts";
+import type { StoredErasure, Withdrawal } from "../format/tables/erasure.ts";
 import { parseErasure, parseWithdrawal, WITHDRAWN } from "../model/parse-erasure.ts";
 import { stamp } from "../plan/stamp.ts";
 import { readDocument, writeDocument } from "./document.ts";

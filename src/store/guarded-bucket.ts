@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
-import { NightjarError, orFail } from "../errors.ts";
-import { macOf, type Note, type Origin, originOf } from "../format/object-mac.ts";
+import { NightjarError, orFail } from "../errors/errors.ts";
+import { macOf, type Note, type Origin, originOf } from "../format/bytes/object-mac.ts";
 
 /** What is known of an object that Nightjar wrote, from where somebody with access to the bucket cannot write. */
 export interface KnownObject {

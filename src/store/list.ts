@@ -1,4 +1,4 @@
-import { orFail } from "../errors.ts";
+import { orFail } from "../errors/errors.ts";
 
 interface ListOptions {
   /** Only those behind this key. */

@@ -1,9 +1,9 @@
-import { NightjarError } from "../errors.ts";
-import { decodeLtxPage } from "../format/ltx/decode.ts";
+import { NightjarError } from "../errors/errors.ts";
+import { decodeLtx, decodeLtxPage } from "../format/ltx/decode.ts";
 import { type LtxIndex, ltxTailSize, readLtxIndex } from "../format/ltx/index-tail.ts";
-import { lockPage, type PageReader } from "../format/page.ts";
+import { lockPage, type Page, type PageReader } from "../format/pages/page.ts";
 import { type BlockCache, cacheName, sharedBlocks } from "./block-cache.ts";
-import { readSpan } from "./range-reader.ts";
+import { readInSpans, readSpan } from "./range-reader.ts";
 import type { ObjectReader } from "./read-counter.ts";
 
 /** A segment as it is read: its key and its length. */
@@ -100,4 +100,15 @@ export async function readSegmentIndex(
     );
   if (needed > tail.length) tail = await look(needed);
   return readLtxIndex(tail, bytes);
+}
+
+/** Read a stored segment's pages, checked to the last byte. @throws NightjarError `OBJECT_MISSING`, `OBJECT_CORRUPT`, `STORE_FAILED` */
+export async function* readSegment(
+  bucket: ObjectReader,
+  key: string,
+  bytes: number,
+  spanBytes: number,
+): AsyncIterable<readonly Page[]> {
+  const { pages } = await decodeLtx(readInSpans(bucket, key, bytes, spanBytes));
+  yield* pages;
 }

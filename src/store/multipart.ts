@@ -1,6 +1,6 @@
-import { messageOf, NightjarError, orFail } from "../errors.ts";
-import { free } from "../format/bytes.ts";
-import { log } from "../log.ts";
+import { messageOf, NightjarError, orFail } from "../errors/errors.ts";
+import { free } from "../format/bytes/bytes.ts";
+import { log } from "../core/log.ts";
 import { objectExists } from "./read.ts";
 import { orRefused } from "./refusal.ts";
 

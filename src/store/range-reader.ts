@@ -1,5 +1,5 @@
-import { messageOf, NightjarError, orFail } from "../errors.ts";
-import { freeing } from "../format/bytes.ts";
+import { messageOf, NightjarError, orFail } from "../errors/errors.ts";
+import { freeing } from "../format/bytes/bytes.ts";
 import type { ObjectReader } from "./read-counter.ts";
 
 /**

@@ -1,4 +1,4 @@
-import { NightjarError } from "../errors.ts";
+import { NightjarError } from "../errors/errors.ts";
 
 /** What reading objects needs of a bucket. */
 export interface ObjectReader {

@@ -1,4 +1,4 @@
-import { NightjarError, orFail } from "../errors.ts";
+import { NightjarError, orFail } from "../errors/errors.ts";
 import type { ObjectReader } from "./read-counter.ts";
 
 /** A span of bytes: `length` from `offset`. */

@@ -1,4 +1,4 @@
-import { messageOf, NightjarError, orFail } from "../errors.ts";
+import { messageOf, NightjarError, orFail } from "../errors/errors.ts";
 
 /** R2's ObjectLockedByBucketPolicy: `delete: The object is locked by the bucket policy. (10069)`. */
 const LOCKED = /\(10069\)|locked by the bucket policy/;

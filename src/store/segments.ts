@@ -1,4 +1,4 @@
-import { NightjarError, orFail } from "../errors.ts";
+import { NightjarError, orFail } from "../errors/errors.ts";
 import { hex16, levelPrefix } from "./segment-keys.ts";
 
 /** What a segment's object says of itself beside its bytes: the log can go on from it alone. */

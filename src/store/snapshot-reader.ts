@@ -1,13 +1,13 @@
-import { messageOf, NightjarError } from "../errors.ts";
-import { free, freeing } from "../format/bytes.ts";
-import { readDatabaseHeader } from "../format/database-header.ts";
-import type { PageReader } from "../format/page.ts";
+import { messageOf, NightjarError } from "../errors/errors.ts";
+import { free, freeing } from "../format/bytes/bytes.ts";
+import { readDatabaseHeader } from "../format/pages/database-header.ts";
+import type { PageReader } from "../format/pages/page.ts";
 import {
   decodeFrameContent,
   decodeSeekTable,
   type SeekTable,
   seekTableBytes,
-} from "../format/seekable.ts";
+} from "../format/bytes/seekable.ts";
 import { type BlockCache, cacheName, sharedBlocks } from "./block-cache.ts";
 import { readSpan } from "./range-reader.ts";
 import type { ObjectReader } from "./read-counter.ts";

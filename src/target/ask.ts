@@ -1,7 +1,7 @@
-import type { Deps } from "../deps.ts";
-import { NightjarError } from "../errors.ts";
-import type { Value } from "../source/hrana-messages.ts";
-import { redact, type Source } from "../source/server.ts";
+import type { Deps } from "../core/deps.ts";
+import { NightjarError } from "../errors/errors.ts";
+import type { Value } from "../libsql/hrana-messages.ts";
+import { redact, type Source } from "../libsql/server.ts";
 import { send, type Step, type Told } from "./pipeline.ts";
 
 /**

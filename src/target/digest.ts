@@ -1,10 +1,10 @@
-import type { Deps } from "../deps.ts";
-import { NightjarError } from "../errors.ts";
-import { RowHash, type TableDigest } from "../format/table-digest.ts";
-import { readRows } from "../source/cursor.ts";
-import type { Value } from "../source/hrana-messages.ts";
-import type { Source } from "../source/server.ts";
-import { quoteName } from "../sqlite/sql-text.ts";
+import type { Deps } from "../core/deps.ts";
+import { NightjarError } from "../errors/errors.ts";
+import { RowHash, type TableDigest } from "../format/tables/digest.ts";
+import { readRows } from "../libsql/cursor.ts";
+import type { Value } from "../libsql/hrana-messages.ts";
+import type { Source } from "../libsql/server.ts";
+import { quoteName } from "../format/sql/quote.ts";
 import { patiently } from "./patience.ts";
 import { asTargetError } from "./target-error.ts";
 

@@ -1,4 +1,4 @@
-import { lockPage } from "../format/page.ts";
+import { lockPage } from "../format/pages/page.ts";
 
 /** The most that one row holds, bytes: sqld takes no value of 5,000,000. */
 const LARGEST_ROW = 4_000_000;

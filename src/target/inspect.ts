@@ -1,8 +1,8 @@
-import type { Deps } from "../deps.ts";
-import { asNightjarError } from "../errors.ts";
-import { isOwnTable } from "../format/own-tables.ts";
-import { isMarkerName } from "../format/restore-marker.ts";
-import type { Source } from "../source/server.ts";
+import type { Deps } from "../core/deps.ts";
+import { asNightjarError } from "../errors/errors.ts";
+import { isOwnTable } from "../format/sql/own-tables.ts";
+import { isMarkerName } from "../format/tables/restore-marker.ts";
+import type { Source } from "../libsql/server.ts";
 import type { SchemaObject } from "../sqlite/tables.ts";
 import { rowsOf } from "./ask.ts";
 import { type Marker, markerFrom, READ_MARKER, SCHEMA_PRINT } from "./marker.ts";

@@ -1,10 +1,10 @@
-import type { Deps } from "../deps.ts";
-import { asNightjarError, messageOf, NightjarError } from "../errors.ts";
-import { encode } from "../format/bytes.ts";
-import { MARKER, MARKER_COLUMNS } from "../format/restore-marker.ts";
-import type { Value } from "../source/hrana-messages.ts";
-import type { Source } from "../source/server.ts";
-import { quoteText } from "../sqlite/sql-text.ts";
+import type { Deps } from "../core/deps.ts";
+import { asNightjarError, messageOf, NightjarError } from "../errors/errors.ts";
+import { encode } from "../format/bytes/bytes.ts";
+import { MARKER, MARKER_COLUMNS } from "../format/tables/restore-marker.ts";
+import type { Value } from "../libsql/hrana-messages.ts";
+import type { Source } from "../libsql/server.ts";
+import { quoteText } from "../format/sql/quote.ts";
 import { rowsOf } from "./ask.ts";
 import { send, type Step, type Told } from "./pipeline.ts";
 

@@ -1,5 +1,5 @@
-import type { Deps } from "../deps.ts";
-import { asNightjarError } from "../errors.ts";
+import type { Deps } from "../core/deps.ts";
+import { asNightjarError } from "../errors/errors.ts";
 
 const TRIES = 6;
 /** The first pause, ms; each is twice the one before. */

@@ -1,12 +1,12 @@
 import { BinaryReader, BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
-import type { Deps } from "../deps.ts";
-import { NightjarError } from "../errors.ts";
-import { readStart } from "../read-body.ts";
-import { decodeRow, type Value, wordsOf } from "../source/hrana-messages.ts";
-import { postProtobuf } from "../source/post-protobuf.ts";
-import { refuseEncoding, refuseStatus } from "../source/refuse.ts";
-import type { Source } from "../source/server.ts";
-import { Watchdog } from "../source/watchdog.ts";
+import type { Deps } from "../core/deps.ts";
+import { NightjarError } from "../errors/errors.ts";
+import { readStart } from "../core/read-body.ts";
+import { decodeRow, type Value, wordsOf } from "../libsql/hrana-messages.ts";
+import { postProtobuf } from "../libsql/post-protobuf.ts";
+import { refuseEncoding, refuseStatus } from "../libsql/refuse.ts";
+import type { Source } from "../libsql/server.ts";
+import { Watchdog } from "../libsql/watchdog.ts";
 import { patiently } from "./patience.ts";
 import { asTargetError } from "./target-error.ts";
 

@@ -1,9 +1,9 @@
-import type { Deps } from "../deps.ts";
-import { asNightjarError, type NightjarError } from "../errors.ts";
-import { encode } from "../format/bytes.ts";
-import type { Source } from "../source/server.ts";
+import type { Deps } from "../core/deps.ts";
+import { asNightjarError, type NightjarError } from "../errors/errors.ts";
+import { encode } from "../format/bytes/bytes.ts";
+import type { Source } from "../libsql/server.ts";
 import { rowsOf } from "./ask.ts";
-import { MARKER } from "../format/restore-marker.ts";
+import { MARKER } from "../format/tables/restore-marker.ts";
 import { type Marker, moveMarker, readMarker, unknownEnd } from "./marker.ts";
 import { send } from "./pipeline.ts";
 

@@ -1,5 +1,5 @@
-import { asNightjarError, type ErrorCode, NightjarError } from "../errors.ts";
-import { redact, type Source } from "../source/server.ts";
+import { asNightjarError, type ErrorCode, NightjarError } from "../errors/errors.ts";
+import { redact, type Source } from "../libsql/server.ts";
 
 /** What each failure of a server means when it is written to. */
 const MEANING: Partial<Record<ErrorCode, ErrorCode>> = {

@@ -1,4 +1,4 @@
-import { quoteName } from "../sqlite/sql-text.ts";
+import { quoteName } from "../format/sql/quote.ts";
 import type { SchemaObject } from "../sqlite/tables.ts";
 
 /**

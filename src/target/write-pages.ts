@@ -1,9 +1,9 @@
-import type { Deps } from "../deps.ts";
-import { asNightjarError, NightjarError } from "../errors.ts";
-import { firstPageFor } from "../format/first-page.ts";
-import { lockPage, type Page } from "../format/page.ts";
-import type { Value } from "../source/hrana-messages.ts";
-import type { Source } from "../source/server.ts";
+import type { Deps } from "../core/deps.ts";
+import { asNightjarError, NightjarError } from "../errors/errors.ts";
+import { firstPageFor } from "../format/pages/first-page.ts";
+import { lockPage, type Page } from "../format/pages/page.ts";
+import type { Value } from "../libsql/hrana-messages.ts";
+import type { Source } from "../libsql/server.ts";
 import { rowsOf } from "./ask.ts";
 import { bulkRows, exactRows } from "./filler.ts";
 import { moveMarker, readMarker, unknownEnd } from "./marker.ts";

@@ -1,4 +1,4 @@
-import { printable } from "../printable.ts";
+import { printable } from "../core/printable.ts";
 import type { BadgeColor, BadgeFace } from "./badge-face.ts";
 
 /** Widths of the printable ASCII characters from space on, in hundredths of a pixel: Verdana, 11 px. */

@@ -3,10 +3,10 @@ import { join } from "node:path";
 import { generateHybridIdentity, generateIdentity, identityToRecipient } from "age-encryption";
 import fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
-import { decrypt, encrypt, identityMistake, recipientMistake } from "../../src/format/age.ts";
-import { EnvelopeInspector } from "../../src/format/age-envelope.ts";
+import { decrypt, encrypt, identityMistake, recipientMistake } from "../../src/format/age/age.ts";
+import { EnvelopeInspector } from "../../src/format/age/envelope.ts";
 import { openAge } from "../support/age-by-hand.ts";
-import { gather } from "../../src/format/bytes.ts";
+import { gather } from "../../src/format/bytes/bytes.ts";
 
 let mine: string;
 let other: string;

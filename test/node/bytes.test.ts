@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { free, freeing, gather } from "../../src/format/bytes.ts";
+import { free, freeing, gather } from "../../src/format/bytes/bytes.ts";
 
 const SIZE = 256 * 1024;
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { parseCopy } from "../../src/config-copy.ts";
-import { loadConfig, parseDatabases } from "../../src/config.ts";
+import { parseCopy } from "../../src/config/second-copy.ts";
+import { loadConfig, parseDatabases } from "../../src/config/config.ts";
 import { DAY } from "../../src/plan/duration.ts";
 import { FOREVER } from "../../src/plan/tier.ts";
 import { refusal } from "../support/config-refusal.ts";

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, it } from "vitest";
-import { Crc64, crc64 } from "../../src/format/crc64.ts";
+import { Crc64, crc64 } from "../../src/format/bytes/crc64.ts";
 
 /** The definition, bit by bit. */
 function reference(data: Uint8Array, from: bigint): bigint {

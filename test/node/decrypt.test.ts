@@ -5,10 +5,10 @@ import { join } from "node:path";
 import { zstdCompressSync } from "node:zlib";
 import { generateIdentity, identityToRecipient } from "age-encryption";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { openSealed } from "../../src/cli/decrypt.ts";
-import { readIdentities } from "../../src/cli/identity.ts";
-import { encrypt } from "../../src/format/age.ts";
-import { gather } from "../../src/format/bytes.ts";
+import { openSealed } from "../../src/cli/files/decrypt.ts";
+import { readIdentities } from "../../src/cli/files/identity.ts";
+import { encrypt } from "../../src/format/age/age.ts";
+import { gather } from "../../src/format/bytes/bytes.ts";
 
 const dir = mkdtempSync(join(tmpdir(), "nightjar-decrypt-"));
 afterAll(() => rmSync(dir, { recursive: true }));

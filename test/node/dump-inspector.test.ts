@@ -1,9 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { NightjarError } from "../../src/errors.ts";
-import { createdColumns } from "../../src/format/created-columns.ts";
-import { DumpInspector } from "../../src/format/dump-inspector.ts";
-import { insertedRow } from "../../src/format/sql-literal.ts";
+import { NightjarError } from "../../src/errors/errors.ts";
+import { createdColumns } from "../../src/format/sql/created-columns.ts";
+import { DumpInspector } from "../../src/format/dump/inspector.ts";
+import { insertedRow } from "../../src/format/sql/literal.ts";
 
 const encode = (text: string) => new TextEncoder().encode(text);
 const HEAD = "PRAGMA foreign_keys=OFF;\nBEGIN TRANSACTION;\n";

@@ -1,9 +1,9 @@
 import { DatabaseSync } from "node:sqlite";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { eraseFromDump } from "../../src/format/erase-dump.ts";
-import { realText } from "../../src/format/real-text.ts";
-import { type Erased, type Erasure, hashKey } from "../../src/format/erasure.ts";
+import { eraseFromDump } from "../../src/format/dump/erase-dump.ts";
+import { realText } from "../../src/format/sql/real-text.ts";
+import { type Erased, type Erasure, hashKey } from "../../src/format/tables/erasure.ts";
 
 const HEAD = "PRAGMA foreign_keys=OFF;\nBEGIN TRANSACTION;\n";
 

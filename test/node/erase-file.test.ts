@@ -3,8 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { afterAll, describe, expect, it } from "vitest";
-import { eraseFromFile } from "../../src/cli/erase-file.ts";
-import { type Erasure, hashKey } from "../../src/format/erasure.ts";
+import { eraseFromFile } from "../../src/cli/files/erase-file.ts";
+import { type Erasure, hashKey } from "../../src/format/tables/erasure.ts";
 
 const dir = mkdtempSync(join(tmpdir(), "nightjar-erase-"));
 afterAll(() => rmSync(dir, { recursive: true }));

@@ -4,11 +4,11 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { eraseFromFile } from "../../src/cli/erase-file.ts";
-import { type Erasure, hashKey } from "../../src/format/erasure.ts";
-import { openErasedWith } from "../../src/sqlite/image.ts";
+import { eraseFromFile } from "../../src/cli/files/erase-file.ts";
+import { type Erasure, hashKey } from "../../src/format/tables/erasure.ts";
+import { openErasedWith } from "../../src/sqlite/engine/image.ts";
 import { readSchema } from "../../src/sqlite/tables.ts";
-import { writeSql } from "../../src/sqlite/write-sql.ts";
+import { writeSql } from "../../src/sqlite/sql/write-sql.ts";
 import { pagesOf } from "../support/describe-image.ts";
 import { compiledWasm } from "../support/wasm.ts";
 

@@ -3,10 +3,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { refuseForeign } from "../../src/cli/check-file.ts";
-import { databasePages } from "../../src/format/database-file.ts";
-import { emptyDatabase, readDatabaseHeader } from "../../src/format/database-header.ts";
-import { WalTransaction } from "../../src/format/wal-transaction.ts";
+import { refuseForeign } from "../../src/cli/files/check-file.ts";
+import { databasePages } from "../../src/format/pages/database-file.ts";
+import { emptyDatabase, readDatabaseHeader } from "../../src/format/pages/database-header.ts";
+import { WalTransaction } from "../../src/format/wal/transaction.ts";
 
 const golden = (name: string) => readFile(join(import.meta.dirname, "../golden/turso-0.6.0", name));
 let dir: string;

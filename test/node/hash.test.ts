@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { expect, it } from "vitest";
-import { verified } from "../../src/format/hash.ts";
+import { verified } from "../../src/format/bytes/hash.ts";
 
 const CHUNKS = ["one ", "two ", "three"].map((text) => new TextEncoder().encode(text));
 const TEXT = "one two three";

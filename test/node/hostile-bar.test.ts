@@ -5,13 +5,13 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { checkFile } from "../../src/cli/check-file.ts";
-import { openGuarded } from "../../src/cli/guarded-database.ts";
-import { loadSql } from "../../src/cli/load-sql.ts";
-import type { Found, RestoreOptions } from "../../src/cli/restore-options.ts";
-import { DumpInspector } from "../../src/format/dump-inspector.ts";
-import { loadableText } from "../../src/format/loadable-dump.ts";
-import { EVERYTHING } from "../../src/format/selection.ts";
+import { checkFile } from "../../src/cli/files/check-file.ts";
+import { openGuarded } from "../../src/cli/files/guarded-database.ts";
+import { loadSql } from "../../src/cli/files/load-sql.ts";
+import type { Found, RestoreOptions } from "../../src/cli/restore/options.ts";
+import { DumpInspector } from "../../src/format/dump/inspector.ts";
+import { loadableText } from "../../src/format/dump/loadable-dump.ts";
+import { EVERYTHING } from "../../src/format/tables/selection.ts";
 
 /**
  * Schemas and rows that were made to do harm, written as sqld's exporter writes them and loaded as people

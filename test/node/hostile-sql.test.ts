@@ -3,12 +3,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { checkFile } from "../../src/cli/check-file.ts";
-import { openGuarded } from "../../src/cli/guarded-database.ts";
-import { loadSql } from "../../src/cli/load-sql.ts";
-import type { Found, RestoreOptions } from "../../src/cli/restore-options.ts";
-import { DumpInspector } from "../../src/format/dump-inspector.ts";
-import { EVERYTHING, type Selection } from "../../src/format/selection.ts";
+import { checkFile } from "../../src/cli/files/check-file.ts";
+import { openGuarded } from "../../src/cli/files/guarded-database.ts";
+import { loadSql } from "../../src/cli/files/load-sql.ts";
+import type { Found, RestoreOptions } from "../../src/cli/restore/options.ts";
+import { DumpInspector } from "../../src/format/dump/inspector.ts";
+import { EVERYTHING, type Selection } from "../../src/format/tables/selection.ts";
 
 /** SQL and files that want more than their own database, on the machine of whoever restores them. */
 const HEAD = "PRAGMA foreign_keys=OFF;\nBEGIN TRANSACTION;\n";

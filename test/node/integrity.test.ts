@@ -9,7 +9,7 @@ import {
   type Integrity,
   integrityWords,
   lackOf,
-} from "../../src/format/integrity.ts";
+} from "../../src/format/tables/integrity.ts";
 
 /** What SQLite finds in a database of the shell's making, judged. */
 async function judged(sql: string): Promise<Integrity> {

@@ -1,13 +1,13 @@
 import { describe, expect, it } from "vitest";
-import { createdColumns } from "../../src/format/created-columns.ts";
-import { DumpInspector } from "../../src/format/dump-inspector.ts";
-import { LoadableDump } from "../../src/format/loadable-dump.ts";
-import { schemaFault } from "../../src/format/schema-statement.ts";
-import { SqlSelector } from "../../src/format/select-sql.ts";
-import { readSqlHead } from "../../src/format/sql-head.ts";
-import { insertedRow } from "../../src/format/sql-literal.ts";
-import { SqlScanner } from "../../src/format/sql-scanner.ts";
-import { moduleOf } from "../../src/format/virtual-module.ts";
+import { createdColumns } from "../../src/format/sql/created-columns.ts";
+import { DumpInspector } from "../../src/format/dump/inspector.ts";
+import { LoadableDump } from "../../src/format/dump/loadable-dump.ts";
+import { schemaFault } from "../../src/format/sql/schema-statement.ts";
+import { SqlSelector } from "../../src/format/sql/select-sql.ts";
+import { readSqlHead } from "../../src/format/sql/head.ts";
+import { insertedRow } from "../../src/format/sql/literal.ts";
+import { SqlScanner } from "../../src/format/sql/scanner.ts";
+import { moduleOf } from "../../src/format/sql/virtual-module.ts";
 import { workOf } from "../support/work.ts";
 
 /** Whatever is read, twice as much of it takes about twice the work. */

@@ -4,8 +4,8 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { LtxHeader } from "../../src/format/ltx/header.ts";
-import { mergePages } from "../../src/format/merge-pages.ts";
-import type { Page } from "../../src/format/page.ts";
+import { mergePages } from "../../src/format/pages/merge-pages.ts";
+import type { Page } from "../../src/format/pages/page.ts";
 import { decodeLtx } from "../../src/format/ltx/decode.ts";
 import {
   NO_LITESTREAM,

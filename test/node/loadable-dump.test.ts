@@ -4,11 +4,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { DumpInspector } from "../../src/format/dump-inspector.ts";
-import { loadableText } from "../../src/format/loadable-dump.ts";
-import { loadSql } from "../../src/cli/load-sql.ts";
-import { openGuarded } from "../../src/cli/guarded-database.ts";
-import { EVERYTHING } from "../../src/format/selection.ts";
+import { DumpInspector } from "../../src/format/dump/inspector.ts";
+import { loadableText } from "../../src/format/dump/loadable-dump.ts";
+import { loadSql } from "../../src/cli/files/load-sql.ts";
+import { openGuarded } from "../../src/cli/files/guarded-database.ts";
+import { EVERYTHING } from "../../src/format/tables/selection.ts";
 
 /** What sqld's exporter writes and plain SQLite reads otherwise, loaded by the shell and the command line. */
 const HEAD = "PRAGMA foreign_keys=OFF;\nBEGIN TRANSACTION;\n";

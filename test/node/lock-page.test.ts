@@ -7,13 +7,13 @@ import { DatabaseSync } from "node:sqlite";
 import { Readable } from "node:stream";
 import { createZstdDecompress } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { databasePages, pagesInFile } from "../../src/format/database-file.ts";
+import { databasePages, pagesInFile } from "../../src/format/pages/database-file.ts";
 import { decodeLtx } from "../../src/format/ltx/decode.ts";
 import { encodeLtx } from "../../src/format/ltx/encode.ts";
-import { lockPage, type Page } from "../../src/format/page.ts";
-import { PageCensus } from "../../src/format/page-census.ts";
-import { seekableCompress } from "../../src/format/seekable.ts";
-import { skipLockPage } from "../../src/jobs/page-stream.ts";
+import { lockPage, type Page } from "../../src/format/pages/page.ts";
+import { PageCensus } from "../../src/format/pages/page-census.ts";
+import { seekableCompress } from "../../src/format/bytes/seekable.ts";
+import { skipLockPage } from "../../src/jobs/backup/page-stream.ts";
 import { header } from "../support/ltx.ts";
 
 /** A database of more than 1 GiB, where SQLite leaves one page empty that logs leave out. */

@@ -6,7 +6,7 @@ import { ROOT } from "../../scripts/lib/paths.ts";
 import { decodeLtx, decodeLtxPage } from "../../src/format/ltx/decode.ts";
 import { encodeLtx } from "../../src/format/ltx/encode.ts";
 import { LTX_END_SIZE, ltxTailSize, readLtxIndex } from "../../src/format/ltx/index-tail.ts";
-import { lockPage } from "../../src/format/page.ts";
+import { lockPage } from "../../src/format/pages/page.ts";
 import { chunksOf, decoded, encoded, header, page, pagesOf, snapshot } from "../support/ltx.ts";
 
 const invalid = expect.objectContaining({ code: "PAGES_INVALID" }) as Error;

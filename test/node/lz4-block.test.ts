@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { lz4Bound, lz4Compress, lz4Decompress } from "../../src/format/lz4-block.ts";
+import { lz4Bound, lz4Compress, lz4Decompress } from "../../src/format/bytes/lz4-block.ts";
 
 function compress(source: Uint8Array): Uint8Array {
   const target = new Uint8Array(lz4Bound(source.length));

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { type Clock, MemoryBudget } from "../../src/memory-budget.ts";
+import { type Clock, MemoryBudget } from "../../src/core/memory-budget.ts";
 
 /** A clock that a test moves; sleepers wake in the order of their times. */
 class TestClock implements Clock {

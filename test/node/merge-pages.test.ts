@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { mergePages } from "../../src/format/merge-pages.ts";
-import type { Page } from "../../src/format/page.ts";
+import { mergePages } from "../../src/format/pages/merge-pages.ts";
+import type { Page } from "../../src/format/pages/page.ts";
 import { allPages, pagesOf } from "../support/ltx.ts";
 
 /** A page whose bytes tell which input it is from. */

@@ -10,7 +10,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { FILES, type Files, nameFile, setAside } from "../../src/cli/name-file.ts";
+import { FILES, type Files, nameFile, setAside } from "../../src/cli/files/name-file.ts";
 
 /** A process that ends at a step, as by SIGKILL or a power cut. */
 class Crash extends Error {}

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { parseRange } from "../../src/http/range.ts";
-import { grantFor, linkPath, readLink } from "../../src/http/link-url.ts";
+import { parseRange } from "../../src/http/links/range.ts";
+import { grantFor, linkPath, readLink } from "../../src/http/links/link-url.ts";
 import { FORMATS } from "../../src/plan/formats.ts";
 import { TIERS } from "../../src/plan/tier.ts";
 import {

@@ -3,8 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { emptyDatabase } from "../../src/format/database-header.ts";
-import { PageAudit } from "../../src/format/page-audit.ts";
+import { emptyDatabase } from "../../src/format/pages/database-header.ts";
+import { PageAudit } from "../../src/format/pages/page-audit.ts";
 import {
   audit,
   finding,

@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { PointerMap } from "../../src/format/audit/pointer-map.ts";
-import { follows, varint, varintEnd } from "../../src/format/audit/varint.ts";
-import { lockPage } from "../../src/format/page.ts";
+import { PointerMap } from "../../src/format/pages/audit/pointer-map.ts";
+import { follows, varint, varintEnd } from "../../src/format/pages/audit/varint.ts";
+import { lockPage } from "../../src/format/pages/page.ts";
 
 /** SQLite's bytes of an integer: seven bits in each, but eight in a ninth. */
 function encoded(value: bigint): number[] {

@@ -3,9 +3,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { emptyDatabase } from "../../src/format/database-header.ts";
-import { lockPage } from "../../src/format/page.ts";
-import { PageAudit } from "../../src/format/page-audit.ts";
+import { emptyDatabase } from "../../src/format/pages/database-header.ts";
+import { lockPage } from "../../src/format/pages/page.ts";
+import { PageAudit } from "../../src/format/pages/page-audit.ts";
 import { audit, finding, integrityCheck, makeDatabase, ROWS } from "../support/audited.ts";
 
 let dir: string;

@@ -3,9 +3,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { databasePages } from "../../src/format/database-file.ts";
-import { PageCensus } from "../../src/format/page-census.ts";
-import type { Page } from "../../src/format/page.ts";
+import { databasePages } from "../../src/format/pages/database-file.ts";
+import { PageCensus } from "../../src/format/pages/page-census.ts";
+import type { Page } from "../../src/format/pages/page.ts";
 import { allPages, pagesOf } from "../support/ltx.ts";
 
 let dir: string;

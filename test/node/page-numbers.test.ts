@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { PageAudit } from "../../src/format/page-audit.ts";
-import { PageNumbers } from "../../src/format/page-numbers.ts";
+import { PageAudit } from "../../src/format/pages/page-audit.ts";
+import { PageNumbers } from "../../src/format/pages/page-numbers.ts";
 
 describe("PageNumbers", () => {
   it("gives back what was set last, and 0 for the rest", () => {

@@ -10,8 +10,8 @@ import {
   printTable,
 } from "../../src/cli/output.ts";
 import { Progress } from "../../src/cli/progress.ts";
-import { log } from "../../src/log.ts";
-import { printable, printableJson, printableLines } from "../../src/printable.ts";
+import { log } from "../../src/core/log.ts";
+import { printable, printableJson, printableLines } from "../../src/core/printable.ts";
 import { badgeSvg } from "../../src/web/badge.ts";
 
 /** Whether a UTF-16 text has anything that a terminal obeys, or that is no character, told by hand. */

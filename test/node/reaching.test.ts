@@ -4,12 +4,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { DumpInspector } from "../../src/format/dump-inspector.ts";
-import { loadableText } from "../../src/format/loadable-dump.ts";
-import { reachingName } from "../../src/format/reaching.ts";
-import { schemaFault, type SchemaType } from "../../src/format/schema-statement.ts";
-import { openImageWith } from "../../src/sqlite/image.ts";
-import { writeSql } from "../../src/sqlite/write-sql.ts";
+import { DumpInspector } from "../../src/format/dump/inspector.ts";
+import { loadableText } from "../../src/format/dump/loadable-dump.ts";
+import { reachingName } from "../../src/format/sql/reaching.ts";
+import { schemaFault, type SchemaType } from "../../src/format/sql/schema-statement.ts";
+import { openImageWith } from "../../src/sqlite/engine/image.ts";
+import { writeSql } from "../../src/sqlite/sql/write-sql.ts";
 import { pagesOf } from "../support/describe-image.ts";
 import { compiledWasm } from "../support/wasm.ts";
 

@@ -4,8 +4,8 @@ import {
   isRandomRowid,
   isVectorIndex,
   withoutRandomRowid,
-} from "../../src/format/libsql-schema.ts";
-import { findMigrationTable, NewestMigration } from "../../src/format/migrations.ts";
+} from "../../src/format/sql/libsql-schema.ts";
+import { findMigrationTable, NewestMigration } from "../../src/format/dump/migrations.ts";
 
 describe("a word of libSQL in a schema", () => {
   it.each([

@@ -1,9 +1,9 @@
 import { execFileSync } from "node:child_process";
 import { zstdDecompressSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
-import type { Page } from "../../src/format/page.ts";
-import { seekableCompress } from "../../src/format/seekable.ts";
-import { gather } from "../../src/format/bytes.ts";
+import type { Page } from "../../src/format/pages/page.ts";
+import { seekableCompress } from "../../src/format/bytes/seekable.ts";
+import { gather } from "../../src/format/bytes/bytes.ts";
 
 async function* pagesOf(count: number): AsyncIterable<Page[]> {
   for (let pgno = 1; pgno <= count; pgno++) {

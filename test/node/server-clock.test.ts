@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { dateCommit } from "../../src/jobs/log-pull.ts";
-import { ServerClock } from "../../src/source/server-clock.ts";
+import { dateCommit } from "../../src/jobs/log/pull.ts";
+import { ServerClock } from "../../src/libsql/server-clock.ts";
 
 const NOW = Date.parse("2026-11-20T14:03:00Z");
 

@@ -5,9 +5,9 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import fc from "fast-check";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { asNightjarError } from "../../src/errors.ts";
-import { openImageWith } from "../../src/sqlite/image.ts";
-import { writeSql } from "../../src/sqlite/write-sql.ts";
+import { asNightjarError } from "../../src/errors/errors.ts";
+import { openImageWith } from "../../src/sqlite/engine/image.ts";
+import { writeSql } from "../../src/sqlite/sql/write-sql.ts";
 import { pagesOf } from "../support/describe-image.ts";
 import { compiledWasm } from "../support/wasm.ts";
 

@@ -7,9 +7,14 @@ import { createClient } from "@libsql/client/http";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { ServerProcess } from "../../scripts/lib/server-process.ts";
 import { startSqld } from "../../scripts/lib/sqld.ts";
-import { EVERYTHING } from "../../src/format/selection.ts";
-import { type Image, openImageWith } from "../../src/sqlite/image.ts";
-import { refuseSql, type SqlTarget, writeSelected, writeSql } from "../../src/sqlite/write-sql.ts";
+import { EVERYTHING } from "../../src/format/tables/selection.ts";
+import { type Image, openImageWith } from "../../src/sqlite/engine/image.ts";
+import {
+  refuseSql,
+  type SqlTarget,
+  writeSelected,
+  writeSql,
+} from "../../src/sqlite/sql/write-sql.ts";
 import { describeImage, pagesOf } from "../support/describe-image.ts";
 import { databaseBytes } from "../support/hrana-pages.ts";
 import { compiledWasm } from "../support/wasm.ts";

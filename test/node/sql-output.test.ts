@@ -1,8 +1,8 @@
 import { DatabaseSync } from "node:sqlite";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { SqlOutput, textLiteral, unusedMark } from "../../src/sqlite/sql-output.ts";
-import { type Statement, TYPE } from "../../src/sqlite/statement.ts";
+import { SqlOutput, textLiteral, unusedMark } from "../../src/sqlite/sql/sql-output.ts";
+import { type Statement, TYPE } from "../../src/sqlite/engine/statement.ts";
 
 const RUNS = Number(process.env["TRIALS"] ?? 300);
 

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { SqlScanner, type Statement } from "../../src/format/sql-scanner.ts";
-import { END, tokenReader } from "../../src/format/sql-tokens.ts";
+import { SqlScanner, type Statement } from "../../src/format/sql/scanner.ts";
+import { END, tokenReader } from "../../src/format/sql/tokens.ts";
 import { completeBySqlite } from "../support/sqlite-complete.ts";
 
 const encode = (text: string) => new TextEncoder().encode(text);

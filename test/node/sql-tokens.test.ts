@@ -1,8 +1,8 @@
 import { DatabaseSync } from "node:sqlite";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { schemaFault, type SchemaType } from "../../src/format/schema-statement.ts";
-import { END, tokenReader } from "../../src/format/sql-tokens.ts";
+import { schemaFault, type SchemaType } from "../../src/format/sql/schema-statement.ts";
+import { END, tokenReader } from "../../src/format/sql/tokens.ts";
 
 function tokensOf(sql: string): string[] {
   const next = tokenReader(sql);

@@ -4,11 +4,11 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { Engine } from "../../src/sqlite/engine.ts";
-import { placeOf } from "../../src/sqlite/functions.ts";
-import { openImageWith } from "../../src/sqlite/image.ts";
-import { allRows } from "../../src/sqlite/rows.ts";
-import type { Bound, Statement } from "../../src/sqlite/statement.ts";
+import { Engine } from "../../src/sqlite/engine/engine.ts";
+import { placeOf } from "../../src/sqlite/engine/functions.ts";
+import { openImageWith } from "../../src/sqlite/engine/image.ts";
+import { allRows } from "../../src/sqlite/engine/rows.ts";
+import type { Bound, Statement } from "../../src/sqlite/engine/statement.ts";
 import { pagesOf } from "../support/describe-image.ts";
 import { compiledWasm } from "../support/wasm.ts";
 

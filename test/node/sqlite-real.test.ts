@@ -1,7 +1,7 @@
 import { DatabaseSync } from "node:sqlite";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { realLiteral } from "../../src/sqlite/real.ts";
+import { realLiteral } from "../../src/sqlite/engine/real.ts";
 
 const db = new DatabaseSync(":memory:");
 const read = (literal: string) =>

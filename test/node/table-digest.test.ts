@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { expect, it } from "vitest";
-import { RowHash } from "../../src/format/table-digest.ts";
+import { RowHash } from "../../src/format/tables/digest.ts";
 
 it("writes integers and lengths as 64 bits, whatever they come as", () => {
   const integers = [0, 1, -1, 255, 2 ** 31, -(2 ** 31), 2 ** 32, -(2 ** 32), 2 ** 32 - 1];

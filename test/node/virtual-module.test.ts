@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { fullTextOf } from "../../src/format/full-text.ts";
-import { moduleOf } from "../../src/format/virtual-module.ts";
+import { fullTextOf } from "../../src/format/sql/full-text.ts";
+import { moduleOf } from "../../src/format/sql/virtual-module.ts";
 
 describe("the module of a virtual table", () => {
   it.each([

@@ -3,10 +3,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { describe, expect, it } from "vitest";
-import { readDatabaseHeader } from "../../src/format/database-header.ts";
-import { WalChain, walFrames } from "../../src/format/wal.ts";
-import { WalTransaction } from "../../src/format/wal-transaction.ts";
-import { redirectTarget } from "../../src/source/sync-request.ts";
+import { readDatabaseHeader } from "../../src/format/pages/database-header.ts";
+import { WalChain, walFrames } from "../../src/format/wal/wal.ts";
+import { WalTransaction } from "../../src/format/wal/transaction.ts";
+import { redirectTarget } from "../../src/source/sync/request.ts";
 
 /** The frames of a real WAL with some transactions, and what the database's header says. */
 function realWal(): { frames: Uint8Array; start: Uint8Array } {

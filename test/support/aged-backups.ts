@@ -1,7 +1,7 @@
 import { env } from "cloudflare:workers";
 import { expect, inject } from "vitest";
 import { listBackups } from "../../src/catalog/backups.ts";
-import type { Context } from "../../src/context.ts";
+import type { Context } from "../../src/worker/context.ts";
 import { DAY } from "../../src/plan/duration.ts";
 import { allKeys, backUp, manualRun, testContext } from "./context.ts";
 

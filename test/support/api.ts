@@ -1,5 +1,5 @@
 import { expect } from "vitest";
-import type { Context } from "../../src/context.ts";
+import type { Context } from "../../src/worker/context.ts";
 import { app } from "../../src/http/app.ts";
 
 export const ORIGIN = "https://nightjar.example";

@@ -1,7 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { readFile, rm, writeFile } from "node:fs/promises";
 import { DatabaseSync } from "node:sqlite";
-import { PageAudit, type Root } from "../../src/format/page-audit.ts";
+import { PageAudit, type Root } from "../../src/format/pages/page-audit.ts";
 
 /** A database file in memory, with what SQLite says of it. */
 export interface MadeDatabase {

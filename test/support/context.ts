@@ -3,16 +3,16 @@ import { env } from "cloudflare:workers";
 import { NonRetryableError } from "cloudflare:workflows";
 import { openCatalog } from "../../src/catalog/open.ts";
 import { enterRun, findRun, type NewRun, type Run } from "../../src/catalog/runs.ts";
-import { loadConfig } from "../../src/config.ts";
-import type { Context, Followers } from "../../src/context.ts";
-import { systemDeps } from "../../src/deps.ts";
-import type { Env } from "../../src/env.ts";
-import { runBackup } from "../../src/jobs/backup.ts";
-import { LogFollower } from "../../src/jobs/follow.ts";
-import { guardedBucket } from "../../src/jobs/guard.ts";
-import { ISOLATE_MEMORY } from "../../src/jobs/memory.ts";
-import { MemoryBudget } from "../../src/memory-budget.ts";
-import type { FarStore } from "../../src/store/far.ts";
+import { loadConfig } from "../../src/config/config.ts";
+import type { Context, Followers } from "../../src/worker/context.ts";
+import { systemDeps } from "../../src/core/deps.ts";
+import type { Env } from "../../src/worker/env.ts";
+import { runBackup } from "../../src/jobs/backup/backup.ts";
+import { LogFollower } from "../../src/jobs/log/follow.ts";
+import { guardedBucket } from "../../src/worker/guarded-bucket.ts";
+import { ISOLATE_MEMORY } from "../../src/worker/memory.ts";
+import { MemoryBudget } from "../../src/core/memory-budget.ts";
+import type { FarStore } from "../../src/store/second/far.ts";
 
 const bindings = env as unknown as Env;
 

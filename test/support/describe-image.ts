@@ -1,7 +1,7 @@
-import type { Image } from "../../src/sqlite/image.ts";
-import { quoteName } from "../../src/sqlite/sql-text.ts";
-import { type Statement, TYPE } from "../../src/sqlite/statement.ts";
-import type { PageReader } from "../../src/format/page.ts";
+import type { Image } from "../../src/sqlite/engine/image.ts";
+import { quoteName } from "../../src/format/sql/quote.ts";
+import { type Statement, TYPE } from "../../src/sqlite/engine/statement.ts";
+import type { PageReader } from "../../src/format/pages/page.ts";
 
 /** A database file in memory as pages. */
 export function pagesOf(bytes: Uint8Array): PageReader & { reads: number } {

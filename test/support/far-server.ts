@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { QUIET } from "../../scripts/lib/local-worker.ts";
 import { WRANGLER } from "../../scripts/lib/paths.ts";
 import { freePort, type ServerProcess, startServer } from "../../scripts/lib/server-process.ts";
-import type { S3Keys } from "../../src/store/s3-request.ts";
+import type { S3Keys } from "../../src/store/second/s3-request.ts";
 
 export interface FarServer extends ServerProcess {
   /** The bucket's address, path style. */

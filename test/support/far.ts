@@ -1,10 +1,10 @@
 import { env } from "cloudflare:workers";
 import { inject } from "vitest";
-import { type Deps, systemDeps } from "../../src/deps.ts";
-import type { FarStore } from "../../src/store/far.ts";
-import { farR2 } from "../../src/store/far-r2.ts";
-import { farS3 } from "../../src/store/far-s3.ts";
-import { S3Client } from "../../src/store/s3-request.ts";
+import { type Deps, systemDeps } from "../../src/core/deps.ts";
+import type { FarStore } from "../../src/store/second/far.ts";
+import { farR2 } from "../../src/store/second/r2.ts";
+import { farS3 } from "../../src/store/second/s3.ts";
+import { S3Client } from "../../src/store/second/s3-request.ts";
 import { intercepted, KilledError } from "./failing.ts";
 
 const bindings = env as unknown as { COPY_BUCKET: R2Bucket; DB: D1Database };

@@ -1,7 +1,7 @@
-import type { Context } from "../../src/context.ts";
-import { concat } from "../../src/format/bytes.ts";
-import { databasePages } from "../../src/format/database-file.ts";
-import { type Moment, momentOf, pagesOf } from "../../src/jobs/log-moment.ts";
+import type { Context } from "../../src/worker/context.ts";
+import { concat } from "../../src/format/bytes/bytes.ts";
+import { databasePages } from "../../src/format/pages/database-file.ts";
+import { type Moment, momentOf, pagesOf } from "../../src/read/moment.ts";
 import { askFile } from "./open-file.ts";
 
 /** The database file of a moment, as a download gives it. */

@@ -1,8 +1,8 @@
 import { decodeLtx } from "../../src/format/ltx/decode.ts";
 import { encodeLtx } from "../../src/format/ltx/encode.ts";
 import type { LtxHeader } from "../../src/format/ltx/header.ts";
-import type { Page } from "../../src/format/page.ts";
-import { gather } from "../../src/format/bytes.ts";
+import type { Page } from "../../src/format/pages/page.ts";
+import { gather } from "../../src/format/bytes/bytes.ts";
 
 /** `items` in batches; the memory of a batch is overwritten when the next is asked for. */
 export async function* pagesOf(pages: readonly Page[], batch = 64): AsyncIterable<readonly Page[]> {

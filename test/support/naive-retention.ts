@@ -1,4 +1,4 @@
-import type { Pin } from "../../src/manifest.ts";
+import type { Pin } from "../../src/model/manifest.ts";
 import type { Tier } from "../../src/plan/tier.ts";
 
 /** The retention policy said a second time, without a thought for speed. */

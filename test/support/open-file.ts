@@ -1,4 +1,4 @@
-import { openImage } from "../../src/sqlite/open.ts";
+import { openImage } from "../../src/sqlite/engine/open.ts";
 import { pagesOf } from "./describe-image.ts";
 
 /** The first column of a statement's rows on a whole database file, as text. */

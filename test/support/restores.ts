@@ -1,8 +1,8 @@
 import { createClient } from "@libsql/client/http";
 import { inject } from "vitest";
-import type { Context } from "../../src/context.ts";
-import type { Image } from "../../src/sqlite/image.ts";
-import { openImage } from "../../src/sqlite/open.ts";
+import type { Context } from "../../src/worker/context.ts";
+import type { Image } from "../../src/sqlite/engine/image.ts";
+import { openImage } from "../../src/sqlite/engine/open.ts";
 import { apiOf } from "./api.ts";
 import { describeImage, pagesOf } from "./describe-image.ts";
 import { databaseBytes } from "./hrana-pages.ts";

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { enterBackup } from "../../src/catalog/backups.ts";
 import { openCatalog } from "../../src/catalog/open.ts";
-import type { Manifest, Pin } from "../../src/manifest.ts";
+import type { Manifest, Pin } from "../../src/model/manifest.ts";
 import { DAY } from "../../src/plan/duration.ts";
 import type { LifecycleRule } from "../../src/plan/lifecycle.ts";
 import { manifestText } from "../../src/store/document.ts";

@@ -1,4 +1,4 @@
-import { RowHash } from "../../src/format/table-digest.ts";
+import { RowHash } from "../../src/format/tables/digest.ts";
 
 /** A value of SQLite: INTEGER as bigint, REAL boxed, TEXT as its UTF-8 bytes. */
 type DigestValue =

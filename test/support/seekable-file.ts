@@ -1,5 +1,9 @@
-import { decodeFrameContent, decodeSeekTable, FRAME_CONTENT } from "../../src/format/seekable.ts";
-import { gather } from "../../src/format/bytes.ts";
+import {
+  decodeFrameContent,
+  decodeSeekTable,
+  FRAME_CONTENT,
+} from "../../src/format/bytes/seekable.ts";
+import { gather } from "../../src/format/bytes/bytes.ts";
 
 /**
  * The content of a file of many zstd frames, frame by frame as its seek table says. workerd's stream

@@ -1,7 +1,7 @@
 import { type Client, createClient } from "@libsql/client/web";
 import { newestBackup } from "../../src/catalog/backups.ts";
-import type { Context } from "../../src/context.ts";
-import { concat } from "../../src/format/bytes.ts";
+import type { Context } from "../../src/worker/context.ts";
+import { concat } from "../../src/format/bytes/bytes.ts";
 import { readSnapshotFile } from "../../src/store/snapshot-reader.ts";
 import type { Chance } from "./chance.ts";
 import { databaseBytes } from "./hrana-pages.ts";

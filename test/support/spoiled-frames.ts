@@ -1,4 +1,4 @@
-import { type Deps, systemDeps } from "../../src/deps.ts";
+import { type Deps, systemDeps } from "../../src/core/deps.ts";
 
 /** What becomes of a frame: these in its place, or the connection breaks off before it. */
 type Spoil = (frame: Uint8Array<ArrayBuffer>, number: number) => Uint8Array[] | "cut";

@@ -1,10 +1,10 @@
 import { expect, inject } from "vitest";
-import { systemDeps, type Deps } from "../../src/deps.ts";
-import { NightjarError } from "../../src/errors.ts";
-import type { PageCursor } from "../../src/manifest.ts";
+import { systemDeps, type Deps } from "../../src/core/deps.ts";
+import { NightjarError } from "../../src/errors/errors.ts";
+import type { PageCursor } from "../../src/model/manifest.ts";
 import type { PageEvent } from "../../src/source/pages.ts";
-import type { Source } from "../../src/source/server.ts";
-import { syncSource } from "../../src/source/sync.ts";
+import type { Source } from "../../src/libsql/server.ts";
+import { syncSource } from "../../src/source/sync/sync.ts";
 import type { SyncFault } from "./sync-faults.ts";
 
 /** A new database of the sync stand-in, and its controls. */

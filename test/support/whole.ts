@@ -1,7 +1,7 @@
 import { env } from "cloudflare:workers";
-import { zstdDecompress } from "../../src/format/codec.ts";
-import type { Manifest } from "../../src/manifest.ts";
-import { openImage, replayDump } from "../../src/sqlite/open.ts";
+import { zstdDecompress } from "../../src/format/bytes/codec.ts";
+import type { Manifest } from "../../src/model/manifest.ts";
+import { openImage, replayDump } from "../../src/sqlite/engine/open.ts";
 import { manifestText } from "../../src/store/document.ts";
 import { describeImage, pagesOf } from "./describe-image.ts";
 import { chunksOf } from "./ltx.ts";

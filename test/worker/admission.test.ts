@@ -1,8 +1,8 @@
 import { beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { newestBackup } from "../../src/catalog/backups.ts";
 import { app } from "../../src/http/app.ts";
-import { downloadCost, DOWNLOADS, ISOLATE_MEMORY } from "../../src/jobs/memory.ts";
-import { MemoryBudget } from "../../src/memory-budget.ts";
+import { downloadCost, DOWNLOADS, ISOLATE_MEMORY } from "../../src/worker/memory.ts";
+import { MemoryBudget } from "../../src/core/memory-budget.ts";
 import { apiOf } from "../support/api.ts";
 import { backUp, manualRun, testContext } from "../support/context.ts";
 import { askRestore } from "../support/restores.ts";

@@ -1,10 +1,10 @@
 import { env } from "cloudflare:workers";
 import { beforeAll, describe, expect, inject, it, vi } from "vitest";
 import { newestBackup } from "../../src/catalog/backups.ts";
-import { zstdCompress } from "../../src/format/codec.ts";
+import { zstdCompress } from "../../src/format/bytes/codec.ts";
 import { app } from "../../src/http/app.ts";
 import { DAY, HOUR } from "../../src/plan/duration.ts";
-import { gather } from "../../src/format/bytes.ts";
+import { gather } from "../../src/format/bytes/bytes.ts";
 import { backUp, manualRun, testContext } from "../support/context.ts";
 import { failing } from "../support/failing.ts";
 import { putRotted } from "../support/rotted.ts";

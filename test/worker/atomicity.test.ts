@@ -4,7 +4,7 @@ import { listBackups } from "../../src/catalog/backups.ts";
 import { lineagesOf, segmentsOf } from "../../src/catalog/lineages.ts";
 import { enterUpload, uploadsOf } from "../../src/catalog/uploads.ts";
 import { enterRun, failRun, findRun, updateRun } from "../../src/catalog/runs.ts";
-import { runBackup } from "../../src/jobs/backup.ts";
+import { runBackup } from "../../src/jobs/backup/backup.ts";
 import { noteKey } from "../../src/store/segment-keys.ts";
 import {
   allKeys,

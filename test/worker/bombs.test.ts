@@ -1,14 +1,14 @@
 import { describe, expect, inject, it } from "vitest";
-import { type Deps, systemDeps } from "../../src/deps.ts";
-import { asNightjarError } from "../../src/errors.ts";
+import { type Deps, systemDeps } from "../../src/core/deps.ts";
+import { asNightjarError } from "../../src/errors/errors.ts";
 import { imageSource, offersImage, readImage } from "../../src/source/dbpage.ts";
 import { describeServer, describeSource } from "../../src/source/describe.ts";
 import { readDump } from "../../src/source/dump.ts";
-import { sayHello } from "../../src/source/replica.ts";
-import type { Source } from "../../src/source/server.ts";
-import { currentGeneration } from "../../src/source/sync-protocol.ts";
-import { farS3 } from "../../src/store/far-s3.ts";
-import { S3Client } from "../../src/store/s3-request.ts";
+import { sayHello } from "../../src/source/replica/replica.ts";
+import type { Source } from "../../src/libsql/server.ts";
+import { currentGeneration } from "../../src/source/sync/protocol.ts";
+import { farS3 } from "../../src/store/second/s3.ts";
+import { S3Client } from "../../src/store/second/s3-request.ts";
 import { ask } from "../../src/target/ask.ts";
 
 const KB = 1024;

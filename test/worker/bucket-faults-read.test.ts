@@ -1,13 +1,13 @@
 import { beforeAll, beforeEach, describe as group, expect, it, vi } from "vitest";
 import { existingBackup } from "../../src/catalog/backups.ts";
-import type { Context } from "../../src/context.ts";
-import { NightjarError } from "../../src/errors.ts";
-import { deriveBackup } from "../../src/jobs/derive.ts";
-import { drillBackup } from "../../src/jobs/drill.ts";
-import { erase, erasuresOfBackup } from "../../src/jobs/erasures.ts";
-import { verifyBackup } from "../../src/jobs/verify.ts";
+import type { Context } from "../../src/worker/context.ts";
+import { NightjarError } from "../../src/errors/errors.ts";
+import { deriveBackup } from "../../src/read/derive.ts";
+import { drillBackup } from "../../src/jobs/proof/drill.ts";
+import { erase, erasuresOfBackup } from "../../src/read/erasures.ts";
+import { verifyBackup } from "../../src/jobs/proof/verify.ts";
 import { sharedBlocks } from "../../src/store/block-cache.ts";
-import { gather } from "../../src/format/bytes.ts";
+import { gather } from "../../src/format/bytes/bytes.ts";
 import { backUp, manualRun, testContext } from "../support/context.ts";
 import {
   type FaultKind,

@@ -5,8 +5,8 @@ import { beforeAll, beforeEach, describe as group, expect, it, vi } from "vitest
 import { listBackups } from "../../src/catalog/backups.ts";
 import { enterRun, findRun, type Run } from "../../src/catalog/runs.ts";
 import { uploadsOf } from "../../src/catalog/uploads.ts";
-import type { Context } from "../../src/context.ts";
-import { runBackup } from "../../src/jobs/backup.ts";
+import type { Context } from "../../src/worker/context.ts";
+import { runBackup } from "../../src/jobs/backup/backup.ts";
 import { backUp, backupKeys, manualRun, testContext } from "../support/context.ts";
 import {
   callsFor,

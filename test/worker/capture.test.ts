@@ -2,10 +2,10 @@ import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, inject, it, vi } from "vitest";
 import { newestBackup } from "../../src/catalog/backups.ts";
 import { uploadsOf } from "../../src/catalog/uploads.ts";
-import { systemDeps } from "../../src/deps.ts";
-import { zstdDecompress } from "../../src/format/codec.ts";
+import { systemDeps } from "../../src/core/deps.ts";
+import { zstdDecompress } from "../../src/format/bytes/codec.ts";
 import { readDump } from "../../src/source/dump.ts";
-import { gather } from "../../src/format/bytes.ts";
+import { gather } from "../../src/format/bytes/bytes.ts";
 import { allKeys, backUp, backupKeys, manualRun, testContext } from "../support/context.ts";
 
 const SHOP = inject("shop");

@@ -1,8 +1,8 @@
 import { BinaryReader, BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import { beforeAll, expect, it, vi } from "vitest";
 import { recordMethod } from "../../src/catalog/methods.ts";
-import type { Deps } from "../../src/deps.ts";
-import { momentAt } from "../../src/jobs/log-moment.ts";
+import type { Deps } from "../../src/core/deps.ts";
+import { momentAt } from "../../src/read/moment.ts";
 import { apiOf } from "../support/api.ts";
 import { testContext } from "../support/context.ts";
 import { askMoment } from "../support/log-moments.ts";

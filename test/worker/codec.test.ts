@@ -1,7 +1,7 @@
 import { gunzipSync, zstdDecompressSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
-import { gather } from "../../src/format/bytes.ts";
-import { gzipCompress, zstdCompress, zstdDecompress } from "../../src/format/codec.ts";
+import { gather } from "../../src/format/bytes/bytes.ts";
+import { gzipCompress, zstdCompress, zstdDecompress } from "../../src/format/bytes/codec.ts";
 import { chanceOf } from "../support/chance.ts";
 
 const chance = chanceOf(20261128);

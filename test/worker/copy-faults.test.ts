@@ -1,9 +1,9 @@
 import { env } from "cloudflare:workers";
 import { beforeAll, beforeEach, describe, expect, inject, it, vi } from "vitest";
 import { type Backup, findBackup, newestBackup } from "../../src/catalog/backups.ts";
-import { copyBackup } from "../../src/jobs/copy.ts";
+import { copyBackup } from "../../src/jobs/second-copy/copy.ts";
 import { manifestText } from "../../src/store/document.ts";
-import type { FarStore } from "../../src/store/far.ts";
+import type { FarStore } from "../../src/store/second/far.ts";
 import { backUp, manualRun, testContext } from "../support/context.ts";
 import { boundFar, farKeys, FARS, faultAt, s3Far } from "../support/far.ts";
 import { failing, intercepted, KilledError } from "../support/failing.ts";

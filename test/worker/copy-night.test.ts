@@ -1,15 +1,15 @@
 import { env } from "cloudflare:workers";
 import { beforeAll, beforeEach, describe, expect, inject, it, vi } from "vitest";
 import { type Backup, findBackup, listBackups } from "../../src/catalog/backups.ts";
-import { copyBackup } from "../../src/jobs/copy.ts";
-import { tendCopies } from "../../src/jobs/copy-night.ts";
-import { keepHouse } from "../../src/jobs/keep-house.ts";
-import { prove } from "../../src/jobs/prove.ts";
-import { rebuild } from "../../src/jobs/rebuild.ts";
+import { copyBackup } from "../../src/jobs/second-copy/copy.ts";
+import { syncCopies } from "../../src/jobs/second-copy/sync-copies.ts";
+import { runNightly } from "../../src/jobs/schedule/nightly.ts";
+import { prove } from "../../src/jobs/proof/prove.ts";
+import { rebuild } from "../../src/jobs/recovery/rebuild.ts";
 import { DAY, HOUR } from "../../src/plan/duration.ts";
 import { writeDocument } from "../../src/store/document.ts";
-import type { FarStore } from "../../src/store/far.ts";
-import { farR2 } from "../../src/store/far-r2.ts";
+import type { FarStore } from "../../src/store/second/far.ts";
+import { farR2 } from "../../src/store/second/r2.ts";
 import { allKeys, backUp, manualRun, testContext } from "../support/context.ts";
 import { boundFar, farKeys } from "../support/far.ts";
 
@@ -59,9 +59,9 @@ describe("the night", () => {
   it("begins the copies that lack, the oldest first and those that failed last", async () => {
     const far = boundFar("begin/");
     const context = contextOf(far);
-    await tendCopies(context, Date.now());
+    await syncCopies(context, Date.now());
     expect(context.copiesStarted).toEqual([]); // they are their runs' own
-    await tendCopies(context, later);
+    await syncCopies(context, later);
     expect(begun(context)).toEqual(shop.map(({ id }) => id));
     expect(context.copiesStarted[0]).toMatch(/^copy-\w{12}-\d+$/);
 
@@ -72,7 +72,7 @@ describe("the night", () => {
     await copyBackup(contextOf(away), shop[0]!.id).catch(() => {});
     await copyBackup(contextOf(far), shop[1]!.id);
     const next = contextOf(far);
-    await tendCopies(next, later);
+    await syncCopies(next, later);
     expect(begun(next)).toEqual([shop[2]!.id, shop[0]!.id]);
   });
 
@@ -82,14 +82,14 @@ describe("the night", () => {
     await far.remove([shop[0]!.manifest.key]);
     await far.remove([shop[1]!.manifest.manifestKey]);
     const context = contextOf(far);
-    await tendCopies(context, later);
+    await syncCopies(context, later);
     expect(begun(context)).toEqual([shop[0]!.id, shop[1]!.id]);
     for (const { id } of shop) await copyBackup(contextOf(far), id);
     const whole = contextOf(far);
-    await tendCopies(whole, later);
+    await syncCopies(whole, later);
     expect(whole.copiesStarted).toEqual([]);
     const elsewhere = contextOf(boundFar("elsewhere/"));
-    await tendCopies(elsewhere, later);
+    await syncCopies(elsewhere, later);
     expect(begun(elsewhere)).toHaveLength(3);
   });
 
@@ -107,11 +107,11 @@ describe("the night", () => {
         .run();
     await copying(later - HOUR);
     const young = contextOf(far);
-    await tendCopies(young, later);
+    await syncCopies(young, later);
     expect(begun(young)).not.toContain(shop[0]!.id);
     await copying(later - 4 * HOUR);
     const old = contextOf(far);
-    await tendCopies(old, later);
+    await syncCopies(old, later);
     expect(begun(old)).toContain(shop[0]!.id);
   });
 
@@ -124,10 +124,10 @@ describe("the night", () => {
     const proofs = async () => (await farKeys(far)).filter((key) => key.includes(".proof-"));
     const near = async () =>
       (await allKeys(undefined, stem)).filter((key) => key.includes(".proof-"));
-    await tendCopies(context, later);
+    await syncCopies(context, later);
     expect(await proofs()).toEqual(await near());
     await prove(context, id, "verify");
-    await tendCopies(context, later);
+    await syncCopies(context, later);
     expect(await proofs()).toEqual(await near());
     expect((await proofs()).length).toBeGreaterThan(2);
   });
@@ -136,14 +136,14 @@ describe("the night", () => {
     const far = boundFar("erasures/");
     const key = "erasures/shop/20261121T000000Z-00000000000a.json";
     await writeDocument(contextOf(far).bucket, key, "{}\n");
-    await tendCopies(contextOf(far), later);
+    await syncCopies(contextOf(far), later);
     expect(await far.readText(key)).toBe("{}\n");
     await BUCKET.delete(key);
   });
 
   it("says that the store is away, after the rest of its work", async () => {
     const far = boundFar("away/", async () => Promise.reject(new Error("away")));
-    await expect(keepHouse(contextOf(far), Date.now())).rejects.toMatchObject({
+    await expect(runNightly(contextOf(far), Date.now())).rejects.toMatchObject({
       code: "COPY_UNREACHABLE",
     });
     expect(logged).toContain("copies-failed");
@@ -155,7 +155,7 @@ describe("what the policy lets go", () => {
   async function lost(prefix: string): Promise<FarStore> {
     const far = boundFar(prefix);
     for (const { id } of shop) await copyBackup(contextOf(far), id);
-    await tendCopies(contextOf(far), later);
+    await syncCopies(contextOf(far), later);
     return far;
   }
   const forgotten = async (action: () => Promise<void>) => {
@@ -180,17 +180,17 @@ describe("what the policy lets go", () => {
 
   it("stays while the catalog has it, and goes when it does not, but for the newest", async () => {
     const far = await lost("let-go/");
-    await tendCopies(contextOf(far), past);
+    await syncCopies(contextOf(far), past);
     expect(await ids(far)).toHaveLength(3);
     await forgotten(async () => {
-      await tendCopies(contextOf(far), later);
+      await syncCopies(contextOf(far), later);
       expect(await ids(far)).toHaveLength(3);
       const removed: (readonly string[])[] = [];
       const remove = async (keys: readonly string[]) => {
         removed.push(keys);
         await far.remove(keys);
       };
-      await tendCopies(contextOf({ ...far, remove }), past);
+      await syncCopies(contextOf({ ...far, remove }), past);
       expect(await ids(far)).toEqual([shop[2]!.id]);
       // Their manifests go first: what is killed half-way leaves no backup that is not whole.
       expect(removed.map(([first]) => first)).toEqual(
@@ -207,9 +207,9 @@ describe("what the policy lets go", () => {
     );
     await far.writeText(orphan, "bytes", {});
     await forgotten(async () => {
-      await tendCopies(contextOf(far), past);
+      await syncCopies(contextOf(far), past);
       expect(await ids(far)).toEqual([shop[2]!.id, "00000000000a"]);
-      await tendCopies(contextOf(far), Date.parse("2099-03-01"));
+      await syncCopies(contextOf(far), Date.parse("2099-03-01"));
       expect(await ids(far)).toEqual([shop[2]!.id]);
     });
   });
@@ -219,10 +219,10 @@ describe("what the policy lets go", () => {
     await far.writeText("notes.txt", "somebody's own", {});
     const before = await farKeys(far);
     await forgotten(async () => {
-      await tendCopies(contextOf(far, { keep: true }), past);
-      await tendCopies(contextOf(far, {}, { left: DATABASES.left }), past);
+      await syncCopies(contextOf(far, { keep: true }), past);
+      await syncCopies(contextOf(far, {}, { left: DATABASES.left }), past);
       expect(await farKeys(far)).toEqual(before);
-      await tendCopies(contextOf(far), past);
+      await syncCopies(contextOf(far), past);
       expect(await farKeys(far)).toContain("notes.txt");
     });
   });
@@ -233,7 +233,7 @@ it("a copy is a bucket that the catalog can be rebuilt from", async () => {
   await COPY_BUCKET.delete((await allKeys(COPY_BUCKET)).filter((key) => key.startsWith("keep/")));
   const context = contextOf(far);
   for (const { id } of shop) await copyBackup(context, id);
-  await tendCopies(context, later);
+  await syncCopies(context, later);
   const before = await listBackups(context.catalog, "shop", 3);
   await DB.prepare("DELETE FROM backups").run();
   await DB.prepare("DELETE FROM runs").run();

@@ -1,15 +1,15 @@
 import { env } from "cloudflare:workers";
 import { beforeAll, beforeEach, describe, expect, inject, it, vi } from "vitest";
 import { type Backup, enterBackup, findBackup, newestBackup } from "../../src/catalog/backups.ts";
-import { copyBackup } from "../../src/jobs/copy.ts";
-import { tendCopies } from "../../src/jobs/copy-night.ts";
-import { pinBackup, unpinBackup } from "../../src/jobs/pin.ts";
+import { copyBackup } from "../../src/jobs/second-copy/copy.ts";
+import { syncCopies } from "../../src/jobs/second-copy/sync-copies.ts";
+import { pinBackup, unpinBackup } from "../../src/jobs/retention/pin.ts";
 import { DAY } from "../../src/plan/duration.ts";
 import { writeManifest } from "../../src/store/document.ts";
 import { apiOf } from "../support/api.ts";
 import { backUp, manualRun, testContext } from "../support/context.ts";
 import { boundFar, farKeys, FARS, s3Far } from "../support/far.ts";
-import type { FarStore } from "../../src/store/far.ts";
+import type { FarStore } from "../../src/store/second/far.ts";
 
 /** Second copies: what is copied, what is refused, and what stands on the backup. */
 const { BUCKET, DB } = env as unknown as { BUCKET: R2Bucket; DB: D1Database };
@@ -169,7 +169,7 @@ it("of a pinned backup lies under the backup's own keys, with its own manifest",
   expect(await copyBackup(context, id)).toMatchObject({ state: "copied" });
   expect(await farKeys(context.far!)).toEqual([manifest.key, manifest.manifestKey].toSorted());
   expect(await context.far!.readText(manifest.manifestKey)).toBe(own);
-  await tendCopies(context, Date.now() + DAY);
+  await syncCopies(context, Date.now() + DAY);
   const keys = await farKeys(context.far!);
   expect(keys.filter((key) => key.includes(id)).length).toBeGreaterThan(2); // its proofs
   expect(keys.filter((key) => key.startsWith("pinned/"))).toEqual([]);

@@ -7,20 +7,20 @@ import { beforeAll, describe, expect, inject, it, vi } from "vitest";
 import { type Backup, newestBackup } from "../../src/catalog/backups.ts";
 import { enterRun, findRun } from "../../src/catalog/runs.ts";
 import { backups } from "../../src/catalog/schema.ts";
-import type { Context } from "../../src/context.ts";
-import { decrypt, encrypt } from "../../src/format/age.ts";
-import { Meter } from "../../src/format/hash.ts";
-import { decodeSeekable } from "../../src/format/seekable.ts";
-import { zstdDecompress } from "../../src/format/codec.ts";
-import { runBackup } from "../../src/jobs/backup.ts";
-import { copyBackup } from "../../src/jobs/copy.ts";
-import { drillBackup } from "../../src/jobs/drill.ts";
-import { rebuild } from "../../src/jobs/rebuild.ts";
-import { verifyBackup } from "../../src/jobs/verify.ts";
-import type { Manifest } from "../../src/manifest.ts";
+import type { Context } from "../../src/worker/context.ts";
+import { decrypt, encrypt } from "../../src/format/age/age.ts";
+import { Meter } from "../../src/format/bytes/hash.ts";
+import { decodeSeekable } from "../../src/format/bytes/seekable.ts";
+import { zstdDecompress } from "../../src/format/bytes/codec.ts";
+import { runBackup } from "../../src/jobs/backup/backup.ts";
+import { copyBackup } from "../../src/jobs/second-copy/copy.ts";
+import { drillBackup } from "../../src/jobs/proof/drill.ts";
+import { rebuild } from "../../src/jobs/recovery/rebuild.ts";
+import { verifyBackup } from "../../src/jobs/proof/verify.ts";
+import type { Manifest } from "../../src/model/manifest.ts";
 import { manifestText } from "../../src/store/document.ts";
 import { apiOf } from "../support/api.ts";
-import { gather } from "../../src/format/bytes.ts";
+import { gather } from "../../src/format/bytes/bytes.ts";
 import {
   allKeys,
   backUp,

@@ -2,7 +2,7 @@ import { Buffer } from "node:buffer";
 import { env } from "cloudflare:workers";
 import { beforeAll, describe, expect, it, vi } from "vitest";
 import { newestBackup } from "../../src/catalog/backups.ts";
-import { hashKey } from "../../src/format/erasure.ts";
+import { hashKey } from "../../src/format/tables/erasure.ts";
 import { addErasure, readErasures } from "../../src/store/erasures.ts";
 import { apiOf } from "../support/api.ts";
 import { backUp, manualRun, testContext } from "../support/context.ts";

@@ -3,7 +3,7 @@ import { env } from "cloudflare:workers";
 import { createClient } from "@libsql/client/http";
 import { expect, inject, it, vi } from "vitest";
 import { newestBackup } from "../../src/catalog/backups.ts";
-import { openImage } from "../../src/sqlite/open.ts";
+import { openImage } from "../../src/sqlite/engine/open.ts";
 import { apiOf } from "../support/api.ts";
 import { backUp, manualRun, testContext } from "../support/context.ts";
 import { describeImage, pagesOf } from "../support/describe-image.ts";

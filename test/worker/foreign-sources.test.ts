@@ -1,11 +1,11 @@
 import { Buffer } from "node:buffer";
 import { beforeAll, describe, expect, inject, it, vi } from "vitest";
 import { recordMethod } from "../../src/catalog/methods.ts";
-import { type Deps, systemDeps } from "../../src/deps.ts";
-import type { PageCursor } from "../../src/manifest.ts";
+import { type Deps, systemDeps } from "../../src/core/deps.ts";
+import type { PageCursor } from "../../src/model/manifest.ts";
 import { imageSource } from "../../src/source/dbpage.ts";
 import type { PageSource } from "../../src/source/pages.ts";
-import { replicaSource } from "../../src/source/replica.ts";
+import { replicaSource } from "../../src/source/replica/replica.ts";
 import { allKeys, backUp, manualRun, testContext } from "../support/context.ts";
 import { PageDatabase } from "../support/page-database.ts";
 import { spoiling } from "../support/spoiled-frames.ts";

@@ -2,8 +2,8 @@ import { Buffer } from "node:buffer";
 import { env } from "cloudflare:workers";
 import { beforeAll, expect, inject, it, vi } from "vitest";
 import { newestBackup } from "../../src/catalog/backups.ts";
-import { prove } from "../../src/jobs/prove.ts";
-import { rebuild } from "../../src/jobs/rebuild.ts";
+import { prove } from "../../src/jobs/proof/prove.ts";
+import { rebuild } from "../../src/jobs/recovery/rebuild.ts";
 import { apiOf } from "../support/api.ts";
 import { testContext } from "../support/context.ts";
 

@@ -1,11 +1,11 @@
 import { beforeEach, describe, expect, it, vi } from "vitest";
 import { lineagesOf, openLineage } from "../../src/catalog/lineages.ts";
 import { recordMethod } from "../../src/catalog/methods.ts";
-import type { Context } from "../../src/context.ts";
-import { type Deps, systemDeps } from "../../src/deps.ts";
-import { log } from "../../src/log.ts";
-import type { SyncCursor } from "../../src/manifest.ts";
-import { readRow } from "../../src/source/cursor.ts";
+import type { Context } from "../../src/worker/context.ts";
+import { type Deps, systemDeps } from "../../src/core/deps.ts";
+import { log } from "../../src/core/log.ts";
+import type { SyncCursor } from "../../src/model/manifest.ts";
+import { readRow } from "../../src/libsql/cursor.ts";
 import { backUp, manualRun, testContext } from "../support/context.ts";
 import { askMoment } from "../support/log-moments.ts";
 import { PageDatabase } from "../support/page-database.ts";

@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it, vi } from "vitest";
 import { newestBackup, recordProof } from "../../src/catalog/backups.ts";
 import { app } from "../../src/http/app.ts";
-import type { Act, Outcome } from "../../src/proof.ts";
+import type { Act, Outcome } from "../../src/model/proof.ts";
 import { apiOf } from "../support/api.ts";
 import { backUp, manualRun, testContext } from "../support/context.ts";
 import { PageDatabase } from "../support/page-database.ts";

@@ -2,7 +2,7 @@ import { env } from "cloudflare:workers";
 import { beforeEach, describe, expect, it, vi } from "vitest";
 import { lineagesOf, openLineage, segmentsOf } from "../../src/catalog/lineages.ts";
 import { uploadsOf } from "../../src/catalog/uploads.ts";
-import { momentAt, windowOf } from "../../src/jobs/log-moment.ts";
+import { momentAt, windowOf } from "../../src/read/moment.ts";
 import { DAY, HOUR, MINUTE } from "../../src/plan/duration.ts";
 import { listKeys } from "../../src/store/list.ts";
 import { noteKey } from "../../src/store/segment-keys.ts";

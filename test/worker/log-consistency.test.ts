@@ -1,7 +1,7 @@
 import { beforeAll, expect, it, vi } from "vitest";
 import { openLineage } from "../../src/catalog/lineages.ts";
 import { recordMethod } from "../../src/catalog/methods.ts";
-import { type Deps, systemDeps } from "../../src/deps.ts";
+import { type Deps, systemDeps } from "../../src/core/deps.ts";
 import { testContext } from "../support/context.ts";
 import { askMoment } from "../support/log-moments.ts";
 import { PageDatabase } from "../support/page-database.ts";

@@ -6,8 +6,8 @@ import { lineagesOf, openLineage, segmentsOf } from "../../src/catalog/lineages.
 import { recordMethod } from "../../src/catalog/methods.ts";
 import { timelineOf } from "../../src/catalog/timeline.ts";
 import { uploadsOf } from "../../src/catalog/uploads.ts";
-import { LogFollower } from "../../src/jobs/follow.ts";
-import { momentAt } from "../../src/jobs/log-moment.ts";
+import { LogFollower } from "../../src/jobs/log/follow.ts";
+import { momentAt } from "../../src/read/moment.ts";
 import { DAY, HOUR } from "../../src/plan/duration.ts";
 import { listKeys } from "../../src/store/list.ts";
 import { noteKey } from "../../src/store/segment-keys.ts";

@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, it, vi } from "vitest";
 import { newestBackup } from "../../src/catalog/backups.ts";
-import { prune } from "../../src/jobs/prune.ts";
+import { prune } from "../../src/jobs/retention/prune.ts";
 import { DAY } from "../../src/plan/duration.ts";
 import { nearest } from "../../src/plan/nearest.ts";
 import { apiOf } from "../support/api.ts";

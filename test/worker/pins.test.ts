@@ -1,7 +1,7 @@
 import { env } from "cloudflare:workers";
 import { beforeEach, describe, expect, it, vi } from "vitest";
 import { findBackup, listBackups } from "../../src/catalog/backups.ts";
-import { prune } from "../../src/jobs/prune.ts";
+import { prune } from "../../src/jobs/retention/prune.ts";
 import { DAY } from "../../src/plan/duration.ts";
 import { manifestKey, pinnedKey, proofKey } from "../../src/store/keys.ts";
 import { apiOf } from "../support/api.ts";

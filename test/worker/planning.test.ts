@@ -3,9 +3,9 @@ import { beforeEach, describe, expect, inject, it, vi } from "vitest";
 import { listBackups } from "../../src/catalog/backups.ts";
 import { lastLook, recordLook } from "../../src/catalog/databases.ts";
 import { failRun, findRun } from "../../src/catalog/runs.ts";
-import { look } from "../../src/jobs/look.ts";
-import { prune } from "../../src/jobs/prune.ts";
-import { runBackup } from "../../src/jobs/backup.ts";
+import { startDueRuns } from "../../src/jobs/schedule/start-due-runs.ts";
+import { prune } from "../../src/jobs/retention/prune.ts";
+import { runBackup } from "../../src/jobs/backup/backup.ts";
 import { DAY, MINUTE } from "../../src/plan/duration.ts";
 import { startDelay } from "../../src/plan/schedule.ts";
 import { apiOf } from "../support/api.ts";
@@ -26,7 +26,7 @@ async function night(name: string, now: number, url = SMALL) {
     { [name]: { url, attempts: 1, capture: "dump" } },
     { now: () => now },
   );
-  await look(context, now);
+  await startDueRuns(context, now);
   for (const id of context.started) await runBackup(context, id, inlineStep).catch(() => {});
   return context;
 }
@@ -34,11 +34,15 @@ async function night(name: string, now: number, url = SMALL) {
 describe("the cron's look", () => {
   it("makes one backup for a moment, however often it is delivered", async () => {
     const context = testContext({ once: { url: SMALL, capture: "dump" } }, { now: () => NIGHT });
-    await Promise.all([look(context, NIGHT), look(context, NIGHT), look(context, NIGHT)]);
+    await Promise.all([
+      startDueRuns(context, NIGHT),
+      startDueRuns(context, NIGHT),
+      startDueRuns(context, NIGHT),
+    ]);
     expect(context.started).toEqual(["once-20261101T000000Z"]);
     await runBackup(context, context.started[0]!, inlineStep);
-    await look(context, NIGHT);
-    await look(context, NIGHT + 30_000);
+    await startDueRuns(context, NIGHT);
+    await startDueRuns(context, NIGHT + 30_000);
     expect(context.started).toHaveLength(1);
     expect(await listBackups(context.catalog, "once", 10)).toHaveLength(1);
   });
@@ -66,7 +70,7 @@ describe("the cron's look", () => {
     for (let minute = -1; minute < 8; minute++) {
       now = NIGHT + minute * MINUTE;
       const before = context.started.length;
-      await look(context, now);
+      await startDueRuns(context, now);
       for (const id of context.started.slice(before)) minutes.set(id, minute);
     }
     const schedules = [...context.config.databases.values()].map(({ schedule }) => schedule);
@@ -91,10 +95,10 @@ describe("the cron's look", () => {
     const context = testContext({ cut: { url: SMALL, capture: "dump" } }, { now: () => NIGHT });
     const { create } = context.workflows;
     context.workflows.create = () => Promise.reject(new Error("no Workflow today"));
-    await expect(look(context, NIGHT)).rejects.toThrow("no Workflow today");
+    await expect(startDueRuns(context, NIGHT)).rejects.toThrow("no Workflow today");
     expect(await lastLook(context.catalog, "cut")).toBeUndefined();
     context.workflows.create = create;
-    await look(context, NIGHT + MINUTE);
+    await startDueRuns(context, NIGHT + MINUTE);
     expect(context.started).toEqual(["cut-20261101T000000Z"]);
   });
 
@@ -102,7 +106,7 @@ describe("the cron's look", () => {
     const databases = { busy: { url: SMALL, schedule: "* * * * *" } };
     const at = async (now: number) => {
       const context = testContext(databases, { now: () => now });
-      await look(context, now);
+      await startDueRuns(context, now);
       return context.started;
     };
     expect(await at(NIGHT)).toEqual(["busy-20261101T000000Z"]);
@@ -116,10 +120,10 @@ describe("the cron's look", () => {
 
   it("waits on for a quiet run whose Workflow says that it is at work", async () => {
     const databases = { slow: { url: SMALL, capture: "dump" } };
-    await look(testContext(databases, { now: () => NIGHT }), NIGHT);
+    await startDueRuns(testContext(databases, { now: () => NIGHT }), NIGHT);
     const context = testContext(databases, { now: () => NIGHT + DAY });
     context.started.push("slow-20261101T000000Z");
-    await look(context, NIGHT + DAY);
+    await startDueRuns(context, NIGHT + DAY);
     expect(context.started).toHaveLength(1);
     expect(await findRun(context.catalog, "slow-20261101T000000Z")).toMatchObject({
       state: "queued",
@@ -127,12 +131,15 @@ describe("the cron's look", () => {
   });
 
   it("marks a run failed whose Workflow is gone", async () => {
-    await look(testContext({ lost: { url: SMALL, capture: "dump" } }, { now: () => NIGHT }), NIGHT);
+    await startDueRuns(
+      testContext({ lost: { url: SMALL, capture: "dump" } }, { now: () => NIGHT }),
+      NIGHT,
+    );
     const context = testContext(
       { lost: { url: SMALL, capture: "dump" } },
       { now: () => NIGHT + DAY },
     );
-    await look(context, NIGHT + DAY);
+    await startDueRuns(context, NIGHT + DAY);
     expect(await findRun(context.catalog, "lost-20261101T000000Z")).toMatchObject({
       state: "failed",
       error: { code: "RUN_LOST" },
@@ -149,7 +156,7 @@ describe("the cron's look", () => {
     const { create } = context.workflows;
     context.workflows.create = (id) =>
       id.startsWith("aaa") ? Promise.reject(new Error("no")) : create(id);
-    await expect(look(context, NIGHT)).rejects.toThrow("no");
+    await expect(startDueRuns(context, NIGHT)).rejects.toThrow("no");
     expect(context.started).toEqual(["bbb-20261101T000000Z"]);
   });
 });

@@ -1,8 +1,8 @@
 import { describe, expect, inject, it } from "vitest";
 import { knownMethod } from "../../src/catalog/methods.ts";
-import { systemDeps } from "../../src/deps.ts";
+import { systemDeps } from "../../src/core/deps.ts";
 import { newestBackup } from "../../src/catalog/backups.ts";
-import { probeSync } from "../../src/source/sync.ts";
+import { probeSync } from "../../src/source/sync/sync.ts";
 import { backUp, manualRun, testContext } from "../support/context.ts";
 import { PageDatabase } from "../support/page-database.ts";
 import { StandInDatabase } from "../support/sync-client.ts";

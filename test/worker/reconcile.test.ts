@@ -2,7 +2,7 @@ import { env } from "cloudflare:workers";
 import { beforeAll, expect, inject, it, vi } from "vitest";
 import { findBackup, listBackups, newestBackup } from "../../src/catalog/backups.ts";
 import { DAY } from "../../src/plan/duration.ts";
-import { reconcile } from "../../src/jobs/reconcile.ts";
+import { reconcile } from "../../src/jobs/recovery/reconcile.ts";
 import { allKeys, backUp, manualRun, testContext } from "../support/context.ts";
 
 const { BUCKET, DB } = env as unknown as { BUCKET: R2Bucket; DB: D1Database };

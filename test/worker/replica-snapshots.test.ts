@@ -1,9 +1,9 @@
 import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import { expect, it } from "vitest";
-import { type Deps, systemDeps } from "../../src/deps.ts";
-import { emptyDatabase } from "../../src/format/database-header.ts";
+import { type Deps, systemDeps } from "../../src/core/deps.ts";
+import { emptyDatabase } from "../../src/format/pages/database-header.ts";
 import type { PageEvent } from "../../src/source/pages.ts";
-import { replicaSource } from "../../src/source/replica.ts";
+import { replicaSource } from "../../src/source/replica/replica.ts";
 
 const SOURCE = { url: "http://log.example", namespace: undefined, token: undefined, stallMs: 5000 };
 

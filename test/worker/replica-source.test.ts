@@ -1,11 +1,11 @@
 import { createClient } from "@libsql/client/web";
 import { beforeAll, describe, expect, inject, it } from "vitest";
-import { type Deps, systemDeps } from "../../src/deps.ts";
-import { concat } from "../../src/format/bytes.ts";
-import type { PageCursor } from "../../src/manifest.ts";
+import { type Deps, systemDeps } from "../../src/core/deps.ts";
+import { concat } from "../../src/format/bytes/bytes.ts";
+import type { PageCursor } from "../../src/model/manifest.ts";
 import { imageSource } from "../../src/source/dbpage.ts";
-import { replicaSource } from "../../src/source/replica.ts";
-import type { Source } from "../../src/source/server.ts";
+import { replicaSource } from "../../src/source/replica/replica.ts";
+import type { Source } from "../../src/libsql/server.ts";
 import { askFile } from "../support/open-file.ts";
 import { PageDatabase } from "../support/page-database.ts";
 import { spoiling } from "../support/spoiled-frames.ts";

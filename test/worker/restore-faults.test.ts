@@ -1,6 +1,6 @@
 import { beforeAll, describe as group, expect, it } from "vitest";
-import type { Context } from "../../src/context.ts";
-import { MemoryBudget } from "../../src/memory-budget.ts";
+import type { Context } from "../../src/worker/context.ts";
+import { MemoryBudget } from "../../src/core/memory-budget.ts";
 import { backUp, manualRun, testContext } from "../support/context.ts";
 import { PageDatabase } from "../support/page-database.ts";
 import { askRestore, describe } from "../support/restores.ts";

@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it, vi } from "vitest";
 import { findBackup } from "../../src/catalog/backups.ts";
-import type { Context } from "../../src/context.ts";
-import { runBackup } from "../../src/jobs/backup.ts";
+import type { Context } from "../../src/worker/context.ts";
+import { runBackup } from "../../src/jobs/backup/backup.ts";
 import { apiOf } from "../support/api.ts";
 import { backUp, inlineStep, manualRun, testContext } from "../support/context.ts";
 import { PageDatabase } from "../support/page-database.ts";

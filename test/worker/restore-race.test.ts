@@ -1,7 +1,7 @@
 import { inject } from "vitest";
 import { beforeAll, describe, expect, it, vi } from "vitest";
-import type { Context } from "../../src/context.ts";
-import { MemoryBudget } from "../../src/memory-budget.ts";
+import type { Context } from "../../src/worker/context.ts";
+import { MemoryBudget } from "../../src/core/memory-budget.ts";
 import { backUp, manualRun, testContext } from "../support/context.ts";
 import { PageDatabase } from "../support/page-database.ts";
 import { askRestore } from "../support/restores.ts";

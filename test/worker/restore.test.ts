@@ -1,8 +1,8 @@
 import { inject } from "vitest";
 import { beforeAll, describe as group, expect, it } from "vitest";
-import type { Context } from "../../src/context.ts";
-import { ISOLATE_MEMORY } from "../../src/jobs/memory.ts";
-import { MemoryBudget } from "../../src/memory-budget.ts";
+import type { Context } from "../../src/worker/context.ts";
+import { ISOLATE_MEMORY } from "../../src/worker/memory.ts";
+import { MemoryBudget } from "../../src/core/memory-budget.ts";
 import { backUp, manualRun, testContext } from "../support/context.ts";
 import { PageDatabase } from "../support/page-database.ts";
 import { askRestore, describe, describeFidelity } from "../support/restores.ts";

@@ -1,16 +1,16 @@
 import { Buffer } from "node:buffer";
 import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
-import type { Page } from "../../src/format/page.ts";
+import type { Page } from "../../src/format/pages/page.ts";
 import {
   decodeFrameContent,
   decodeSeekTable,
   FRAME_CONTENT,
   seekableCompress,
   seekTableBytes,
-} from "../../src/format/seekable.ts";
+} from "../../src/format/bytes/seekable.ts";
 import { readSnapshotFile } from "../../src/store/snapshot-reader.ts";
-import { gather } from "../../src/format/bytes.ts";
+import { gather } from "../../src/format/bytes/bytes.ts";
 
 const { BUCKET } = env as unknown as { BUCKET: R2Bucket };
 

@@ -1,9 +1,9 @@
 import { Buffer } from "node:buffer";
 import { env } from "cloudflare:workers";
 import { beforeAll, expect, it, vi } from "vitest";
-import { momentAt, pagesOf, windowOf } from "../../src/jobs/log-moment.ts";
+import { momentAt, pagesOf, windowOf } from "../../src/read/moment.ts";
 import { apiOf } from "../support/api.ts";
-import { gather } from "../../src/format/bytes.ts";
+import { gather } from "../../src/format/bytes/bytes.ts";
 import { backUp, manualRun, testContext } from "../support/context.ts";
 import { PageDatabase } from "../support/page-database.ts";
 

@@ -2,7 +2,7 @@ import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
 import { newestBackup } from "../../src/catalog/backups.ts";
 import { lineagesOf, segmentsOf } from "../../src/catalog/lineages.ts";
-import { openImage } from "../../src/sqlite/open.ts";
+import { openImage } from "../../src/sqlite/engine/open.ts";
 import { openSnapshot } from "../../src/store/snapshot-reader.ts";
 import { backUp, manualRun, testContext } from "../support/context.ts";
 import { PageDatabase } from "../support/page-database.ts";

@@ -1,10 +1,10 @@
 import { beforeAll, describe, expect, it, vi } from "vitest";
 import { newestBackup } from "../../src/catalog/backups.ts";
-import { NightjarError } from "../../src/errors.ts";
+import { NightjarError } from "../../src/errors/errors.ts";
 import { imageFacts } from "../../src/sqlite/facts.ts";
-import { openErased, openImage, replayDump } from "../../src/sqlite/open.ts";
+import { openErased, openImage, replayDump } from "../../src/sqlite/engine/open.ts";
 import { query } from "../../src/sqlite/query.ts";
-import { prove } from "../../src/jobs/prove.ts";
+import { prove } from "../../src/jobs/proof/prove.ts";
 import { apiOf } from "../support/api.ts";
 import { backUp, manualRun, testContext } from "../support/context.ts";
 import { pagesOf } from "../support/describe-image.ts";

@@ -1,9 +1,9 @@
 import { createClient } from "@libsql/client/http";
 import { afterEach, beforeAll, describe, expect, inject, it } from "vitest";
-import { NightjarError } from "../../src/errors.ts";
-import type { PageReader } from "../../src/format/page.ts";
-import type { Image } from "../../src/sqlite/image.ts";
-import { openImage } from "../../src/sqlite/open.ts";
+import { NightjarError } from "../../src/errors/errors.ts";
+import type { PageReader } from "../../src/format/pages/page.ts";
+import type { Image } from "../../src/sqlite/engine/image.ts";
+import { openImage } from "../../src/sqlite/engine/open.ts";
 import { DEFAULT_LIMITS, query, type QueryLimits } from "../../src/sqlite/query.ts";
 import { pagesOf } from "../support/describe-image.ts";
 import { databaseBytes } from "../support/hrana-pages.ts";

@@ -1,11 +1,11 @@
 import { createClient } from "@libsql/client/http";
 import { beforeAll, describe, expect, inject, it } from "vitest";
-import { SqlScanner } from "../../src/format/sql-scanner.ts";
-import { refuseForeign } from "../../src/format/written-sql.ts";
+import { SqlScanner } from "../../src/format/sql/scanner.ts";
+import { refuseForeign } from "../../src/format/sql/written-sql.ts";
 import { imageFacts } from "../../src/sqlite/facts.ts";
-import type { Image } from "../../src/sqlite/image.ts";
-import { openImage } from "../../src/sqlite/open.ts";
-import { writeSql } from "../../src/sqlite/write-sql.ts";
+import type { Image } from "../../src/sqlite/engine/image.ts";
+import { openImage } from "../../src/sqlite/engine/open.ts";
+import { writeSql } from "../../src/sqlite/sql/write-sql.ts";
 import { describeImage, pagesOf } from "../support/describe-image.ts";
 import { databaseBytes } from "../support/hrana-pages.ts";
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { systemDeps } from "../../src/deps.ts";
-import { syncSource } from "../../src/source/sync.ts";
+import { systemDeps } from "../../src/core/deps.ts";
+import { syncSource } from "../../src/source/sync/sync.ts";
 import {
   differingPages,
   pullAll,

@@ -5,7 +5,7 @@ import { apiClient, bodyOf, type Client, connection } from "../client.ts";
 import { CliError, EXIT } from "../exit.ts";
 import { moment, print, printJson, size, sizes } from "../output.ts";
 import { Progress } from "../progress.ts";
-import { ifStopped } from "../unfinished.ts";
+import { ifStopped } from "../files/unfinished.ts";
 import { printWarnings } from "../warnings.ts";
 
 /** How often a run is looked at, ms. */

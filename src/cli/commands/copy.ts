@@ -1,5 +1,5 @@
 import { defineCommand } from "citty";
-import { isKnownBad } from "../../proof.ts";
+import { isKnownBad } from "../../model/proof.ts";
 import { apiClient, bodyOf, type Client, connection } from "../client.ts";
 import { eachArgs, eachBackup, type Listed } from "../each-backup.ts";
 import { CliError, EXIT } from "../exit.ts";

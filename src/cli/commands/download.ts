@@ -2,12 +2,12 @@ import { defineCommand } from "citty";
 import { backup, database, json } from "../args.ts";
 import { apiClient, connection } from "../client.ts";
 import { storedFormat } from "../../plan/formats.ts";
-import { saveDecrypted } from "../decrypt.ts";
-import { checked, digestIn, saveVerified } from "../download.ts";
-import { identityFile } from "../identity.ts";
+import { saveDecrypted } from "../files/decrypt.ts";
+import { checked, digestIn, saveVerified } from "../files/download.ts";
+import { identityFile } from "../files/identity.ts";
 import { findBackup, makeLink } from "../link.ts";
 import { print, printJson, size } from "../output.ts";
-import { refuseOpenDatabase, refuseTarget, target } from "../target.ts";
+import { refuseOpenDatabase, refuseTarget, target } from "../restore/target.ts";
 import { printWarnings } from "../warnings.ts";
 
 export default defineCommand({

@@ -1,6 +1,6 @@
 import { defineCommand } from "citty";
 import { database, json } from "../args.ts";
-import type { KnownBad, ProofSummary } from "../../proof.ts";
+import type { KnownBad, ProofSummary } from "../../model/proof.ts";
 import { apiClient, bodyOf, connection } from "../client.ts";
 import {
   copyWord,

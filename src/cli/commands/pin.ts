@@ -3,7 +3,7 @@ import { backup, database, json } from "../args.ts";
 import { apiClient, bodyOf, connection } from "../client.ts";
 import { findBackup } from "../link.ts";
 import { print, printJson } from "../output.ts";
-import { GOES_ON, ifStopped } from "../unfinished.ts";
+import { GOES_ON, ifStopped } from "../files/unfinished.ts";
 
 export default defineCommand({
   meta: { name: "pin", description: "Keep a backup until it is unpinned, whatever its age" },

@@ -3,7 +3,7 @@ import { json } from "../args.ts";
 import { apiClient, bodyOf, connection } from "../client.ts";
 import { CliError, EXIT } from "../exit.ts";
 import { moment, print, printJson, printTable } from "../output.ts";
-import { GOES_ON, ifStopped } from "../unfinished.ts";
+import { GOES_ON, ifStopped } from "../files/unfinished.ts";
 
 export default defineCommand({
   meta: { name: "prune", description: "Delete what the retention policy lets go" },

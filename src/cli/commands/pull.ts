@@ -2,16 +2,16 @@ import { defineCommand } from "citty";
 import { backup, database, json } from "../args.ts";
 import { apiClient, bodyOf, type Client, connection } from "../client.ts";
 import { storedFormat } from "../../plan/formats.ts";
-import { saveDecrypted, type Sealed } from "../decrypt.ts";
-import { type Digest, digestIn, saveVerified } from "../download.ts";
+import { saveDecrypted, type Sealed } from "../files/decrypt.ts";
+import { type Digest, digestIn, saveVerified } from "../files/download.ts";
 import { asOfWords } from "../as-of.ts";
 import { CliError, EXIT } from "../exit.ts";
 import { findBackup, makeLink } from "../link.ts";
 import { uncertainty } from "../moment.ts";
-import { identityFile } from "../identity.ts";
+import { identityFile } from "../files/identity.ts";
 import { print, printJson, size } from "../output.ts";
-import { restoreToFile } from "../restore-file.ts";
-import { refuseOpenDatabase, refuseTarget, target } from "../target.ts";
+import { restoreToFile } from "../restore/file.ts";
+import { refuseOpenDatabase, refuseTarget, target } from "../restore/target.ts";
 import { printWarnings, type Warned } from "../warnings.ts";
 
 export default defineCommand({

@@ -4,7 +4,7 @@ import { apiClient, bodyOf, connection } from "../client.ts";
 import { CliError, EXIT } from "../exit.ts";
 import { print, printJson } from "../output.ts";
 import { Progress } from "../progress.ts";
-import { GOES_ON, ifStopped } from "../unfinished.ts";
+import { GOES_ON, ifStopped } from "../files/unfinished.ts";
 
 export default defineCommand({
   meta: { name: "rebuild", description: "Make the catalog again from what lies in the bucket" },

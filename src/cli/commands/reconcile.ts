@@ -2,7 +2,7 @@ import { defineCommand } from "citty";
 import { json } from "../args.ts";
 import { apiClient, bodyOf, connection } from "../client.ts";
 import { print, printJson } from "../output.ts";
-import { GOES_ON, ifStopped } from "../unfinished.ts";
+import { GOES_ON, ifStopped } from "../files/unfinished.ts";
 
 export default defineCommand({
   meta: {

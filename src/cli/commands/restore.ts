@@ -2,10 +2,10 @@ import { defineCommand } from "citty";
 import { backup, database, json } from "../args.ts";
 import { apiClient, connection, refuseClearToken, refuseUnsendable } from "../client.ts";
 import { CliError, EXIT } from "../exit.ts";
-import { identityFile } from "../identity.ts";
-import { restoreToFile } from "../restore-file.ts";
-import { restoreToServer } from "../restore-server.ts";
-import { restoreToTurso } from "../restore-turso.ts";
+import { identityFile } from "../files/identity.ts";
+import { restoreToFile } from "../restore/file.ts";
+import { restoreToServer } from "../restore/server.ts";
+import { restoreToTurso } from "../restore/turso.ts";
 
 const text = (description: string, valueHint?: string) =>
   ({ type: "string", description, ...(valueHint === undefined ? {} : { valueHint }) }) as const;

@@ -1,10 +1,10 @@
 import { Buffer } from "node:buffer";
-import { messageOf, NightjarError } from "../../errors.ts";
-import { ByteReader } from "../byte-reader.ts";
-import { closable } from "../closable.ts";
-import { Crc64 } from "../crc64.ts";
-import { lz4Bound, lz4Decompress } from "../lz4-block.ts";
-import type { Page } from "../page.ts";
+import { messageOf, NightjarError } from "../../errors/errors.ts";
+import { ByteReader } from "../bytes/byte-reader.ts";
+import { closable } from "../bytes/closable.ts";
+import { Crc64 } from "../bytes/crc64.ts";
+import { lz4Bound, lz4Decompress } from "../bytes/lz4-block.ts";
+import type { Page } from "../pages/page.ts";
 import { FrameList } from "./frame-list.ts";
 import {
   CHECKSUM_FLAG,

@@ -1,7 +1,7 @@
-import { NightjarError } from "../../errors.ts";
-import { Crc64 } from "../crc64.ts";
-import { lz4Bound, lz4Compress } from "../lz4-block.ts";
-import type { Page } from "../page.ts";
+import { NightjarError } from "../../errors/errors.ts";
+import { Crc64 } from "../bytes/crc64.ts";
+import { lz4Bound, lz4Compress } from "../bytes/lz4-block.ts";
+import type { Page } from "../pages/page.ts";
 import { FrameList } from "./frame-list.ts";
 import {
   CHECKSUM_FLAG,

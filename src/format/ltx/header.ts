@@ -1,4 +1,4 @@
-import { type ErrorCode, NightjarError } from "../../errors.ts";
+import { type ErrorCode, NightjarError } from "../../errors/errors.ts";
 
 /**
  * LTX version 3 (https://github.com/superfly/ltx): pages of an SQLite database as they were after a

@@ -1,5 +1,5 @@
-import { type ErrorCode, NightjarError } from "../../errors.ts";
-import { lockPage } from "../page.ts";
+import { type ErrorCode, NightjarError } from "../../errors/errors.ts";
+import { lockPage } from "../pages/page.ts";
 import { isSnapshot, type LtxHeader } from "./header.ts";
 
 /**

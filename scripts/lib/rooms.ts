@@ -1,0 +1,59 @@
+/**
+ * The folders of src/ and what each may import; docs/design.md says what belongs into each. `types` are
+ * rooms of which only types may be imported, which leave no trace in the bundle.
+ */
+export interface Room {
+  readonly may: readonly string[];
+  readonly types?: readonly string[];
+}
+
+export const ROOMS: Readonly<Record<string, Room>> = {
+  errors: { may: [] },
+  core: { may: ["errors"] },
+  plan: { may: [], types: ["model"] },
+  format: { may: ["errors"] },
+  model: { may: ["errors", "plan"], types: ["format"] },
+  config: { may: ["errors", "format", "plan"] },
+  libsql: { may: ["core", "errors", "format"] },
+  source: { may: ["core", "errors", "format", "libsql"], types: ["model"] },
+  target: { may: ["core", "errors", "format", "libsql"], types: ["sqlite"] },
+  erase: { may: ["errors", "format"] },
+  sqlite: { may: ["erase", "errors", "format"] },
+  store: { may: ["core", "errors", "format", "model", "plan"], types: ["config"] },
+  catalog: { may: ["core", "errors", "model", "plan"] },
+  worker: {
+    may: ["catalog", "core", "errors", "format", "plan", "store"],
+    types: ["config", "index.ts", "model"],
+  },
+  read: {
+    may: ["catalog", "core", "errors", "format", "model", "plan", "sqlite", "store", "worker"],
+  },
+  jobs: {
+    may: [
+      ...["catalog", "config", "core", "errors", "format", "libsql", "model", "plan", "read"],
+      ...["source", "sqlite", "store", "target", "worker"],
+    ],
+  },
+  web: { may: ["core", "plan"] },
+  http: {
+    may: [
+      ...["catalog", "config", "core", "errors", "format", "jobs", "model", "plan", "read"],
+      ...["store", "web", "worker"],
+    ],
+  },
+  cli: { may: ["core", "erase", "errors", "format", "model", "plan"], types: ["http"] },
+  "index.ts": {
+    may: ["catalog", "config", "core", "errors", "http", "jobs", "store", "worker"],
+  },
+};
+
+/** Rooms that do no I/O: they import nothing of the platform that could. */
+export const PURE: readonly string[] = [
+  "errors",
+  "plan",
+  "format",
+  "model",
+  "config",
+  "erase",
+  "web",
+];

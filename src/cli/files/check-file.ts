@@ -1,0 +1,197 @@
+import { closeSync, openSync, readSync } from "node:fs";
+import type { DatabaseSync } from "node:sqlite";
+import { asNightjarError, messageOf } from "../../errors/errors.ts";
+import { readDatabaseHeader } from "../../format/pages/database-header.ts";
+import { isOwn } from "../../format/tables/rows.ts";
+import { checkIntegrity, integrityWords, type SchemaText } from "../../format/tables/integrity.ts";
+import { isRandomRowid, isVectorIndex } from "../../format/sql/libsql-schema.ts";
+import { encode } from "../../format/bytes/bytes.ts";
+import { startOf } from "../../format/dump/statement.ts";
+import { schemaFault, type SchemaType } from "../../format/sql/schema-statement.ts";
+import { lowerName } from "../../format/tables/selection.ts";
+import { shadowOwners } from "../../format/sql/shadow-tables.ts";
+import { readSqlHead } from "../../format/sql/head.ts";
+import { moduleOf } from "../../format/sql/virtual-module.ts";
+import { CliError, EXIT } from "../exit.ts";
+import { openGuarded } from "./guarded-database.ts";
+import type { Found, RestoreOptions } from "../restore/options.ts";
+
+/** How a restored file was checked. */
+export interface Checked {
+  readonly integrity: "ok" | "not checked";
+  /** Rows that were counted, and compared with the backup's where it has counts; null without --verify. */
+  readonly rows: number | null;
+  readonly words: string;
+  readonly notes: string[];
+}
+
+/**
+ * Let SQLite check a restored file, with `verify` to the last index entry and row. Rows that break a rule
+ * of their own schema, as they did at the source, and what this SQLite lacks are notes.
+ *
+ * @param leftOut statements that only libSQL can run, which the file was made without
+ * @throws CliError `failed` when SQLite finds it damaged, or a table has not the rows that it should have;
+ *   with the code `SOURCE_MVCC`, `SOURCE_ENCRYPTED` or `PAGES_INVALID` for a file that is not SQLite's
+ */
+export async function checkFile(
+  file: string,
+  found: Found,
+  options: RestoreOptions,
+  leftOut: readonly string[] = [],
+): Promise<Checked> {
+  refuseForeign(file);
+  const database = openGuarded(file, "read");
+  try {
+    const { foreign, faulty } = readNames(database);
+    if (foreign.length > 0) {
+      const notes = [`Only libSQL can check what it alone has: ${foreign.join(", ")}.`, ...faulty];
+      return { integrity: "not checked", rows: null, words: "Not checked by SQLite.", notes };
+    }
+    const schema = readSchema(database);
+    const check = options.verify ? "integrity_check" : "quick_check";
+    const integrity = await checkIntegrity(
+      async (sql) =>
+        database
+          .prepare(sql)
+          .all()
+          .map((row) => String(Object.values(row)[0])),
+      check,
+      schema,
+    );
+    const { damage } = integrity;
+    if (damage.length > 0)
+      throw failed(`SQLite finds the file damaged: ${damage.slice(0, 3).join("; ")}`);
+    const told = integrityWords(integrity);
+    const notes = told === undefined ? [] : [`SQLite's ${check}: ${told}.`];
+    if (!options.verify)
+      return {
+        integrity: "ok",
+        rows: null,
+        words: "SQLite finds it sound.",
+        notes: [...notes, ...faulty],
+      };
+    const rows = options.schemaOnly
+      ? 0
+      : countRows(database, schema, found, options, vectorTables(leftOut));
+    return {
+      integrity: "ok",
+      rows,
+      words: `SQLite finds it sound; ${rows} rows.`,
+      notes: [...notes, ...faulty],
+    };
+  } catch (error) {
+    if (error instanceof CliError) throw error;
+    throw failed(`SQLite cannot read the file: ${messageOf(error)}`);
+  } finally {
+    database.close();
+  }
+}
+
+/** SQLite itself would only say of such a file that it is no database. An empty one is. */
+export function refuseForeign(file: string): void {
+  const start = firstBytes(file);
+  if (start.length === 0) return;
+  try {
+    readDatabaseHeader(start);
+  } catch (thrown) {
+    const { code, message, hint } = asNightjarError(thrown);
+    throw new CliError(EXIT.failed, message, { code, hint });
+  }
+}
+
+/** As much of a file as a database's header is long. */
+function firstBytes(file: string): Uint8Array {
+  const start = new Uint8Array(100);
+  const handle = openSync(file, "r");
+  try {
+    return start.subarray(0, readSync(handle, start));
+  } finally {
+    closeSync(handle);
+  }
+}
+
+/** The objects that only libSQL reads, and words about those whose text holds more than themselves. */
+function readNames(database: DatabaseSync): { foreign: string[]; faulty: string[] } {
+  // With this pragma SQLite goes on after a statement of the schema that it cannot parse.
+  database.exec("PRAGMA writable_schema=ON");
+  const schema = readSchema(database);
+  const foreign = schema
+    .filter(({ type, sql }) =>
+      type === "index" ? isVectorIndex(sql ?? "") : type === "table" && isRandomRowid(sql ?? ""),
+    )
+    .map(({ name }) => name);
+  const faulty = schema.flatMap(({ type, name, sql }) => {
+    const fault = sql === null ? undefined : schemaFault(type as SchemaType, sql);
+    const what = startOf(encode(`${type} ${name}`));
+    return fault === undefined
+      ? []
+      : [
+          `The text of the ${what} in the schema is not one CREATE statement (${fault}): load SQL that other tools make of this file only with \`sqlite3 -safe\`.`,
+        ];
+  });
+  database.exec("PRAGMA writable_schema=RESET");
+  return { foreign, faulty };
+}
+
+function readSchema(database: DatabaseSync): SchemaText[] {
+  return database
+    .prepare("SELECT type, name, tbl_name, sql FROM sqlite_schema")
+    .all()
+    .map(({ type, name, tbl_name: table, sql }) => ({
+      type: String(type),
+      name: String(name),
+      table: String(table),
+      sql: sql === null ? null : String(sql),
+    }));
+}
+
+/** The tables, in lower case, in which libSQL keeps vector indexes that were left out. */
+function vectorTables(leftOut: readonly string[]): Set<string> {
+  const indexes = leftOut
+    .map((sql) => readSqlHead(encode(sql)))
+    .filter(({ does }) => does === "create-index");
+  const names = indexes.map(({ name }) => lowerName(`${name}_shadow`));
+  return new Set(names.length === 0 ? [] : [...names, "libsql_vector_meta_shadow"]);
+}
+
+function countRows(
+  database: DatabaseSync,
+  schema: readonly SchemaText[],
+  { tables, erasures }: Found,
+  options: RestoreOptions,
+  absent: ReadonlySet<string>,
+): number {
+  const fewer = new Set(erasures.map(({ table }) => table.toLowerCase()));
+  const chosen = options.tables?.map((name) => name.toLowerCase());
+  const shadows = shadowOwners(schema);
+  const counted =
+    tables ??
+    schema
+      .filter(
+        ({ type, name, sql }) =>
+          type === "table" &&
+          !lowerName(name).startsWith("sqlite_") &&
+          moduleOf(sql ?? "") === undefined &&
+          !shadows.has(name),
+      )
+      .map(({ name }) => ({ name, rows: undefined }));
+  let total = 0;
+  for (const { name, rows } of counted) {
+    if (rows === null || isOwn(name) || absent.has(lowerName(name))) continue;
+    if (chosen !== undefined && !chosen.includes(name.toLowerCase())) continue;
+    const quoted = `"${name.replaceAll('"', '""')}"`;
+    const found = Number(
+      database.prepare(`SELECT count(*) AS n FROM ${quoted} NOT INDEXED`).get()!["n"],
+    );
+    if (rows !== undefined && (fewer.has(name.toLowerCase()) ? found > rows : rows !== found))
+      throw failed(`The table ${name} has ${found} rows, and the backup ${rows}`);
+    total += found;
+  }
+  return total;
+}
+
+function failed(message: string): CliError {
+  return new CliError(EXIT.failed, `${message}.`, {
+    hint: "Nothing was kept. Run the command again; if it stays so, choose another backup.",
+  });
+}

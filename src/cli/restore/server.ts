@@ -1,0 +1,173 @@
+import { readJson } from "../../core/read-body.ts";
+import type { Plan, RestoreProgress as Step, Restored } from "../../model/restore-report.ts";
+import { asOfWords } from "../as-of.ts";
+import { type Client, reach, refusal } from "../client.ts";
+import { CliError, EXIT } from "../exit.ts";
+import { findBackup } from "../link.ts";
+import { print, printJson, size } from "../output.ts";
+import { Progress } from "../progress.ts";
+import type { RestoreOptions } from "./options.ts";
+import { ifStopped } from "../files/unfinished.ts";
+import { printWarnings } from "../warnings.ts";
+
+type Target = { url: string; token?: string; namespace?: string } | { database: string };
+
+/** One line of the Worker's answer. */
+type Line =
+  | { plan: Plan }
+  | Step
+  | { done: Restored }
+  | { error: { code: string; message: string; hint: string } };
+
+/** What is so of a target whose restore was not heard to its end. */
+const INCOMPLETE =
+  "A target that is not complete has the table _nightjar_restore. Run the same restore again: it wipes such a target and starts anew.";
+/** No line of the Worker's answer is longer, a plan with every table included; bytes. */
+const LONGEST_LINE = 64 * 1024 * 1024;
+
+/** Let the Worker restore into a server, and show how it gets on. @throws CliError */
+export async function restoreToServer(
+  client: Client,
+  options: RestoreOptions,
+  target: Target,
+  way: string | undefined,
+): Promise<void> {
+  const { database: db, at, tables, schemaOnly, dataOnly, verify, overwrite, dryRun } = options;
+  const body = {
+    target,
+    ...(tables === undefined ? {} : { tables: [...tables] }),
+    ...{ schemaOnly, dataOnly, verify, overwrite, dryRun },
+    // The server names the ways that it takes when this is none of them.
+    way: (way ?? "auto") as "auto",
+  };
+  const backup = at === undefined ? await findBackup(client, db, options.backup) : undefined;
+  // The plan's notes tell the rest.
+  if (backup !== undefined) printWarnings({ ...backup, warnings: [] });
+  const send = async () => {
+    const response = await reach(
+      backup !== undefined
+        ? client.v1.backups[":id"].restore.$post({ param: { id: backup.id }, json: body })
+        : client.v1.databases[":db"].restore.$post({ param: { db }, json: { at: at!, ...body } }),
+    );
+    if (!response.ok || response.body === null) throw await refusal(response);
+    return response as { body: ReadableStream<Uint8Array> };
+  };
+  if (dryRun) {
+    const { plan } = (await readJson(await send(), LONGEST_LINE)) as { plan: Plan };
+    if (options.json) printJson(plan);
+    else for (const line of planLines(plan)) print(line);
+    return;
+  }
+  const done = await ifStopped(`This stops the restore. ${INCOMPLETE}`, async () =>
+    follow((await send()).body, options.json),
+  );
+  if (options.json) printJson(done);
+  else for (const line of doneLines(done)) print(line);
+}
+
+async function follow(body: ReadableStream<Uint8Array>, quiet: boolean): Promise<Restored> {
+  const progress = new Progress(quiet);
+  try {
+    for await (const line of linesOf(body)) {
+      if ("done" in line) return line.done;
+      if ("error" in line) throw new CliError(EXIT.failed, line.error.message, line.error);
+      if ("state" in line) progress.show(shown(line));
+    }
+  } finally {
+    progress.end();
+  }
+  throw brokenOff("Nightjar's answer ended before its last line");
+}
+
+async function* linesOf(body: ReadableStream<Uint8Array>): AsyncIterable<Line> {
+  const decoder = new TextDecoder();
+  let rest = "";
+  try {
+    for await (const chunk of body as unknown as AsyncIterable<Uint8Array>) {
+      const lines = (rest + decoder.decode(chunk, { stream: true })).split("\n");
+      rest = lines.pop()!;
+      if (rest.length > LONGEST_LINE) throw brokenOff("Nightjar's answer has a line without end");
+      for (const line of lines) yield JSON.parse(line) as Line;
+    }
+  } catch (error) {
+    if (error instanceof CliError) throw error;
+    throw brokenOff(`The connection to Nightjar broke: ${String(error)}`);
+  }
+}
+
+function brokenOff(why: string): CliError {
+  return new CliError(EXIT.failed, `${why}; the restore has stopped or goes on unseen.`, {
+    code: "RESTORE_UNHEARD",
+    hint: INCOMPLETE,
+  });
+}
+
+function shown(step: Step): string {
+  switch (step.state) {
+    case "saving":
+      return `backing up the target ${size(step.bytes)}`;
+    case "waiting":
+      return "waiting until the Worker has memory for it";
+    case "wiping":
+      return `wiping the target: ${step.objects}`;
+    case "verifying":
+      return `comparing ${step.table}: ${step.rows} rows`;
+    case "writing":
+      return "pages" in step
+        ? `writing page ${step.pages} of ${step.of}`
+        : `writing ${size(step.bytes)} of SQL`;
+  }
+}
+
+function planLines({
+  subject,
+  target,
+  way,
+  why,
+  only,
+  tables,
+  drops,
+  saves,
+  loss,
+  notes,
+}: Plan): string[] {
+  const from = subject.backup === null ? "the page log" : `backup ${subject.backup}`;
+  const where =
+    target.database ?? `${target.url}${target.namespace === null ? "" : ` (${target.namespace})`}`;
+  const shownTables = tables.map(
+    ({ name, rows }) => `  ${name}${rows === null ? "" : `: ${rows} rows`}`,
+  );
+  return [
+    `Would restore ${subject.database} ${asOfWords(subject)}, from ${from} (${subject.kind}, ${size(subject.bytes)}),`,
+    `into ${where}, which is ${target.state}, by ${way} (${why}).`,
+    ...(only === null ? [] : [`Only the ${only}.`]),
+    `${tables.length} tables:`,
+    ...shownTables,
+    ...(saves ? ["A backup of the target would be made first."] : []),
+    ...(drops.length === 0 ? [] : ["It would be wiped of:", ...drops.map((drop) => `  ${drop}`)]),
+    ...notes.map((note) => `Note: ${note}`),
+    loss.words,
+  ];
+}
+
+function doneLines({
+  subject,
+  target,
+  way,
+  tables,
+  saved,
+  verified,
+  seconds,
+  notes,
+}: Restored): string[] {
+  const where = target.database ?? target.url;
+  const compared =
+    verified === null
+      ? "Not compared (see --verify)."
+      : `Compared: ${verified.rows} rows of ${verified.tables} tables ${verified.hashed ? "are the same, by hash" : "are there, by count"}.`;
+  return [
+    ...notes.map((note) => `Note: ${note}`),
+    ...(saved === null ? [] : [`What stood there before is backup ${saved}.`]),
+    `Restored ${subject.database} ${asOfWords(subject)} into ${where}: ${tables} tables by ${way}, in ${seconds.toFixed(1)} s. ${compared}`,
+  ];
+}

@@ -1,0 +1,77 @@
+import * as v from "valibot";
+import { NightjarError } from "../errors/errors.ts";
+import { DURATION_FORM, parseDuration } from "../plan/duration.ts";
+
+/** One thing that is wrong with the configuration: where, and how to mend it. */
+export interface ConfigMistake {
+  path: string;
+  mend: string;
+}
+
+export function configError(mistakes: readonly ConfigMistake[]): NightjarError {
+  const lines = mistakes.map(({ path, mend }) => `${path}: ${mend}`);
+  return new NightjarError("CONFIG_INVALID", `The configuration is refused. ${lines.join("; ")}`);
+}
+
+/**
+ * The name of a secret, never the secret.
+ *
+ * @param example a name as it may look
+ * @param reader who would be shown the secret
+ */
+export const secretName = (example: string, reader: string) =>
+  v.pipe(
+    v.string(`must be the NAME of a secret, like ${example}`),
+    v.regex(
+      /^[A-Z][A-Z0-9_]{0,63}$/,
+      `must be the NAME of a secret in capitals, like ${example}, never the secret itself: run \`npx wrangler secret put ${example}\` and name it here`,
+    ),
+    v.check(
+      (name) => !["ADMIN_TOKEN", "SIGNING_KEY", "FORMER_SIGNING_KEYS"].includes(name),
+      `must not be Nightjar's own secret: ${reader} would be sent it`,
+    ),
+  );
+
+/** A variable that is a table of wrangler.toml, or the same as a JSON string. */
+export function tableOrJson(
+  name: string,
+  raw: unknown,
+): { value: unknown; mistakes: ConfigMistake[] } {
+  if (typeof raw !== "string") return { value: raw, mistakes: [] };
+  try {
+    return { value: JSON.parse(raw) as unknown, mistakes: [] };
+  } catch {
+    // The parser's own message quotes the text, which may hold what should have been a secret.
+    const mistake = { path: name, mend: "must be valid JSON when it is a string" };
+    return { value: undefined, mistakes: [mistake] };
+  }
+}
+
+/** A duration like 30d; ms come out. */
+export const duration = (unit = DURATION_FORM) =>
+  v.pipe(
+    v.string(`must be ${unit}`),
+    v.check((text) => parseDuration(text) !== undefined, `must be ${unit}`),
+    v.transform((text) => parseDuration(text)!),
+  );
+
+/** The address of a libSQL server; http or https comes out, without a trailing slash. */
+export const serverUrl = v.pipe(
+  v.string("must be the database's address, like libsql://shop-acme.turso.io"),
+  v.check(
+    (text) => /^(libsql|https?):\/\/[^/]/.test(text) && URL.canParse(text),
+    "must start with libsql://, https:// or http:// and name a host",
+  ),
+  v.check((text) => {
+    if (!URL.canParse(text)) return true;
+    const { username, password } = new URL(text);
+    return username + password === "" && !/[?#]/.test(text);
+  }, "must hold no credentials, query or fragment: put the token in a secret and name it in `token`"),
+  v.transform((text) => text.replace(/^libsql:/, "https:").replace(/\/+$/, "")),
+);
+
+/** A namespace of a self-hosted server. */
+export const namespaceName = v.pipe(
+  v.string("must be the namespace's name"),
+  v.regex(/^[A-Za-z0-9._-]{1,255}$/, "must be a namespace's name: letters, digits, . _ -"),
+);

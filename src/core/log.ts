@@ -1,0 +1,29 @@
+import { asNightjarError } from "../errors/errors.ts";
+import { printableJson } from "./printable.ts";
+
+/** What a line says besides. `level` and `event` are the line's own. */
+type Fields = Record<string, string | number | boolean | null | undefined> & {
+  level?: never;
+  event?: never;
+};
+
+/**
+ * One line of JSON per event, as Workers Logs and `wrangler tail` index them. `wrangler tail` and
+ * `wrangler dev` show it on a terminal: it holds nothing that a terminal would obey.
+ */
+function write(level: "info" | "warn" | "error", event: string, fields: Fields): void {
+  const line = { level, event };
+  console[level](printableJson({ ...line, ...fields, ...line }));
+}
+
+export const log = {
+  info: (event: string, fields: Fields = {}) => write("info", event, fields),
+  warn: (event: string, fields: Fields = {}) => write("warn", event, fields),
+
+  /** An error that was caught, with its code and hint. */
+  error(event: string, thrown: unknown, fields: Fields = {}): void {
+    const error = asNightjarError(thrown);
+    const stack = error.code === "INTERNAL" && error.cause instanceof Error && error.cause.stack;
+    write("error", event, { ...fields, ...error.report(), ...(stack && { stack }) });
+  },
+};

@@ -1,0 +1,119 @@
+import { NightjarError } from "../../errors/errors.ts";
+import { concat, encode } from "../bytes/bytes.ts";
+import { DumpOrder } from "./order.ts";
+import type { SchemaRow } from "./statement.ts";
+import { LONGEST_REWRITTEN, rewriteDump } from "./rewrite-dump.ts";
+import { hasShellLine, shieldTerminators } from "../sql/shell-lines.ts";
+import type { Statement } from "../sql/scanner.ts";
+import { END, tokenReader } from "../sql/tokens.ts";
+import { readValues } from "../sql/values.ts";
+
+/** AUTOINCREMENT's table of counters comes with the first such table, and stays after the last. */
+const COUNTERS = [
+  'CREATE TABLE "nightjar makes sqlite_sequence"(a INTEGER PRIMARY KEY AUTOINCREMENT);',
+  'DROP TABLE "nightjar makes sqlite_sequence";',
+].map(encode);
+
+/**
+ * Turns the statements of a server's dump, one after the other, into what SQLite and its shells load as
+ * the server meant it. Most stay the same bytes. What the exporter writes and SQLite does not read is
+ * written anew: text with NUL, infinity, a virtual table's text with quotes, counters without their table,
+ * lines that end a statement for a shell.
+ */
+export class LoadableDump {
+  #counters = false;
+  readonly #order = new DumpOrder();
+
+  /**
+   * What is to be run for the statement, each piece exactly one statement of SQL.
+   *
+   * @param statement not shortened
+   * @throws NightjarError `DUMP_UNSAFE` for a statement that no dump has
+   */
+  take(statement: Statement): readonly Uint8Array[] {
+    const { bytes } = statement;
+    const found = this.#order.read(statement);
+    switch (found.is) {
+      case "create":
+        this.#counters ||= found.type === "table" && countsUp(found.sql);
+        return [hasShellLine(found.sql) ? encode(`${shieldTerminators(found.sql)};`) : bytes];
+      case "delete-counters":
+        return this.#counters ? [bytes] : [...COUNTERS, bytes];
+      case "row":
+        return [statement.nul || statement.bareInfinity ? writeRow(bytes, found.values) : bytes];
+      case "schema-row":
+        return [found.unquoted ? writeSchemaRow(found) : bytes];
+      case "begin":
+      case "commit":
+      case "pragma":
+      case "analyze":
+        return [bytes];
+    }
+  }
+}
+
+/**
+ * A whole dump as `LoadableDump` makes it, statement by statement, each on a line of its own.
+ *
+ * @throws NightjarError `DUMP_UNSAFE`; `FORMAT_UNAVAILABLE` for a statement that is too long for a Worker
+ */
+export async function* loadableText(dump: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
+  const loadable = new LoadableDump();
+  yield* rewriteDump(dump, (statement) => {
+    const { bytes, length } = statement;
+    if (length > bytes.length)
+      throw new NightjarError(
+        "FORMAT_UNAVAILABLE",
+        `A statement of the dump has ${length} bytes; ${LONGEST_REWRITTEN} can be written anew at the most.`,
+        { hint: "Restore it with `nightjar restore --to <file>`." },
+      );
+    return loadable.take(statement);
+  });
+}
+
+/** Whether a table's CREATE statement has AUTOINCREMENT. */
+export function countsUp(sql: string): boolean {
+  if (!/autoincrement/i.test(sql)) return false;
+  const next = tokenReader(sql);
+  for (let token = next(); token !== END; token = next())
+    if (token.word === "AUTOINCREMENT") return true;
+  return false;
+}
+
+/** The row with values that SQLite reads as the server had them. */
+function writeRow(bytes: Uint8Array, values: number): Uint8Array {
+  const pieces: Uint8Array[] = [];
+  let from = 0;
+  const put = (start: number, end: number, ...written: Uint8Array[]) => {
+    pieces.push(bytes.subarray(from, start), ...written);
+    from = end;
+  };
+  readValues(bytes, values, (kind, start, end) => {
+    if (kind === "infinity") put(start, end, encode("9e999"));
+    else if (bytes.subarray(start, end).includes(0))
+      put(start - 1, end + 1, encode("CAST(X'"), hexOf(bytes, start, end), encode("' AS TEXT)"));
+  });
+  pieces.push(bytes.subarray(from));
+  return concat(pieces);
+}
+
+const HEX = encode("0123456789abcdef");
+
+/** A text's bytes in hexadecimal, of two quotes one. */
+function hexOf(bytes: Uint8Array, start: number, end: number): Uint8Array {
+  const digits = new Uint8Array(2 * (end - start));
+  let length = 0;
+  for (let at = start; at < end; at++) {
+    digits[length++] = HEX[bytes[at]! >> 4]!;
+    digits[length++] = HEX[bytes[at]! & 15]!;
+    if (bytes[at] === 39) at++;
+  }
+  return digits.subarray(0, length);
+}
+
+function writeSchemaRow({ name, sql }: SchemaRow): Uint8Array {
+  const [quotedName, text] = [name, sql].map((value) => `'${value.replaceAll("'", "''")}'`);
+  return encode(
+    `INSERT INTO sqlite_schema(type,name,tbl_name,rootpage,sql) VALUES('table',${quotedName},${quotedName},0,${text});`,
+  );
+}

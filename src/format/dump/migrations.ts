@@ -1,0 +1,75 @@
+import { createdColumns } from "../sql/created-columns.ts";
+import { insertedRow } from "../sql/literal.ts";
+
+/** A table in which a migration tool records what it has applied. */
+export interface MigrationTable {
+  readonly name: string;
+  /** The column that names a migration best. */
+  readonly column: string;
+  /** The columns by whose values a migration is the newest: the first of them that is not NULL. */
+  readonly order: readonly string[];
+}
+
+const KNOWN: readonly MigrationTable[] = [
+  { name: "__drizzle_migrations", column: "hash", order: ["created_at", "id"] },
+  { name: "_prisma_migrations", column: "migration_name", order: ["finished_at", "started_at"] },
+  { name: "knex_migrations", column: "name", order: ["id"] },
+  { name: "schema_migrations", column: "version", order: ["version"] }, // Rails
+];
+
+/** A longer name is cut: it goes into every list of backups. */
+const LONGEST = 200;
+
+export function findMigrationTable(name: string): MigrationTable | undefined {
+  return KNOWN.find((table) => table.name === name);
+}
+
+/** Finds the newest migration among the rows of a migrations table, in whatever order they come. */
+export class NewestMigration {
+  readonly #table: MigrationTable;
+  #newest: { name: string; rank: string } | undefined;
+
+  constructor(table: MigrationTable) {
+    this.#table = table;
+  }
+
+  get table(): string {
+    return this.#table.name;
+  }
+
+  /**
+   * The naming column of the newest row, or all of its values with commas between them when it has no
+   * such column; undefined where there is no row.
+   */
+  get name(): string | undefined {
+    return this.#newest?.name;
+  }
+
+  /** Take in a row; of rows that are equally new the later one counts. */
+  add(columns: readonly string[], values: readonly (string | null)[]): void {
+    const valueOf = (column: string): string | null =>
+      values[columns.indexOf(column)]?.slice(0, LONGEST) ?? null;
+    const rank = this.#table.order.map(valueOf).find((value) => value !== null) ?? "";
+    if (this.#newest !== undefined && isLess(rank, this.#newest.rank)) return;
+    const name = valueOf(this.#table.column) ?? values.map((value) => value ?? "NULL").join(",");
+    this.#newest = { name: name.slice(0, LONGEST), rank };
+  }
+
+  /** Take in the INSERT of a row of a dump. @param create the table's CREATE statement */
+  addInsert(create: string, insert: string): void {
+    const row = insertedRow(insert);
+    this.add(row?.columns ?? createdColumns(create), row?.values ?? []);
+  }
+}
+
+/** Numbers by their size, all else by its characters; a number comes before all else. */
+function isLess(a: string, b: string): boolean {
+  const [one, other] = [digitsOf(a), digitsOf(b)];
+  if (one === undefined || other === undefined) return one === other ? a < b : other === undefined;
+  return one.length === other.length ? one < other : one.length < other.length;
+}
+
+/** A whole number without zeros in front; undefined for all else. */
+function digitsOf(text: string): string | undefined {
+  return /^0*([0-9]+)$/.exec(text)?.[1];
+}

@@ -1,0 +1,45 @@
+import { END, tokenReader } from "./tokens.ts";
+
+/** With one of these at its start a line is a command or a comment of the sqlite3 shell. */
+const COMMAND = /^[.#]/;
+/** Alone on its line, each of these ends a statement for the shell, as a semicolon does. */
+const TERMINATOR = /^(?:go|\/)$/i;
+
+/**
+ * Whether a line of the statement, but its first, is one that a sqlite3 shell of some version takes for
+ * its own (process_input of https://sqlite.org/src/file/src/shell.c.in): a command, or a terminator with
+ * nothing but comments after it. Lines inside of comments and of quotes count too.
+ */
+export function hasShellLine(sql: string): boolean {
+  return sql
+    .split("\n")
+    .slice(1)
+    .some((line) => COMMAND.test(line) || TERMINATOR.test(uncommented(line)));
+}
+
+/** A line without white space at its ends, and without the comments after its first two letters. */
+function uncommented(line: string): string {
+  const text = line.trim();
+  const head = /^(?:go|\/)(?=\s|--|\/\*|$)/i.exec(text)?.[0];
+  if (head === undefined) return text;
+  return tokenReader(text.slice(head.length))() === END ? head : text;
+}
+
+/**
+ * The statement with a comment before each terminator that is outside of quotes and comments, so that no
+ * shell takes it for one: where none ends a statement early, none sees a command either. Means the same.
+ */
+export function shieldTerminators(sql: string): string {
+  const pieces: string[] = [];
+  const next = tokenReader(sql);
+  let from = 0;
+  for (let token = next(), end = 0; token !== END; end = token.end, token = next()) {
+    const { word, start } = token;
+    if (word !== "GO" && word !== "/") continue;
+    const gap = sql.slice(end, start);
+    if (gap.slice(gap.lastIndexOf("\n") + 1).trim() !== "" || !gap.includes("\n")) continue;
+    pieces.push(sql.slice(from, start), "/**/");
+    from = start;
+  }
+  return pieces.join("") + sql.slice(from);
+}

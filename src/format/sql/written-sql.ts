@@ -1,0 +1,67 @@
+import { NightjarError } from "../../errors/errors.ts";
+import { decode } from "../bytes/bytes.ts";
+import { startOf } from "../dump/statement.ts";
+import { schemaFault, type SchemaType } from "./schema-statement.ts";
+import { readSqlHead } from "./head.ts";
+import type { Statement } from "./scanner.ts";
+import { END, tokenReader } from "./tokens.ts";
+
+const CREATES: Readonly<Record<string, SchemaType>> = {
+  "create-table": "table",
+  "create-virtual": "table",
+  "create-index": "index",
+  "create-view": "view",
+  "create-trigger": "trigger",
+};
+/** SQL that Nightjar writes has these and no other pragmas. */
+const PRAGMAS = new Set([
+  ...["application_id", "foreign_keys", "ignore_check_constraints", "user_version"],
+  "writable_schema",
+]);
+/** What an UPDATE of Nightjar's SQL is made of, beside names in quotes and literals. */
+const UPDATE_WORDS = new Set([
+  ...["UPDATE", "SET", "WHERE", "AND", "SELECT", "MAX", "FROM", "SQLITE_SCHEMA", "SQL", "TYPE"],
+  ...["NAME", "ROWID", "_ROWID_", "OID", "CAST", "AS", "TEXT", "REPLACE", "CHAR", "X"],
+  ...["(", ")", ",", "=", "-", ";"],
+]);
+
+/**
+ * Refuse a statement that is of no kind that Nightjar's own SQL has, or that SQLite could take for more
+ * than one.
+ *
+ * @throws NightjarError `DUMP_UNSAFE`
+ */
+export function refuseForeign({ bytes, ambiguous, nul }: Statement): void {
+  const why = ambiguous
+    ? "SQLite and a shell do not agree on where it ends"
+    : nul
+      ? "it has a NUL byte"
+      : foreignness(bytes);
+  if (why === undefined) return;
+  throw new NightjarError("DUMP_UNSAFE", `The SQL has a statement (${startOf(bytes)}): ${why}.`);
+}
+
+function foreignness(bytes: Uint8Array): string | undefined {
+  const { does, verb, name } = readSqlHead(bytes);
+  const type = CREATES[does];
+  if (type !== undefined) return schemaFault(type, decode(bytes).slice(0, -1));
+  if (does === "insert" || does === "delete" || does === "transaction") return undefined;
+  if (does === "update" && isPlainUpdate(decode(bytes))) return undefined;
+  if (verb === "ANALYZE" || (verb === "PRAGMA" && PRAGMAS.has(name))) return undefined;
+  // A table that is made for AUTOINCREMENT's counters alone goes at once.
+  if (verb === "DROP" && /^DROP TABLE "nightjar makes sqlite_sequence"\s*;$/.test(decode(bytes)))
+    return undefined;
+  return "no SQL of a backup has such a one";
+}
+
+/**
+ * Whether it is one of the two UPDATEs that Nightjar writes: one that gives a table its own text in the
+ * schema back, or one that gives a row its rowid.
+ */
+function isPlainUpdate(sql: string): boolean {
+  const next = tokenReader(sql);
+  for (let token = next(); token !== END; token = next())
+    if (token.kind !== "quoted" && !UPDATE_WORDS.has(token.word) && !/^[0-9]+$/.test(token.word))
+      return false;
+  return true;
+}

@@ -1,0 +1,124 @@
+import { type Context as HonoContext, Hono } from "hono";
+import * as v from "valibot";
+import { existingBackup } from "../../catalog/backups.ts";
+import { namespaceName, serverUrl } from "../../config/parts.ts";
+import { asNightjarError } from "../../errors/errors.ts";
+import { momentAt } from "../../read/moment.ts";
+import { restore } from "../../jobs/restore/restore.ts";
+import { planRestore, type RestoreRequest } from "../../jobs/restore/plan.ts";
+import type { Subject } from "../../jobs/restore/subject.ts";
+import { log } from "../../core/log.ts";
+import { sendsTokenInClear } from "../../plan/transport.ts";
+import { isTable } from "../../errors/schema-issue.ts";
+import { atField } from "../databases/at-input.ts";
+import { knownDatabase } from "../configured.ts";
+import type { HttpEnv } from "../hono-env.ts";
+import { input } from "../input.ts";
+import { setKnownBad } from "./known-bad.ts";
+
+const text = (what: string) => v.pipe(v.string(what), v.minLength(1, what));
+const flag = v.optional(v.boolean("must be true or false"), false);
+const TARGET = 'must be {"url", "token"?, "namespace"?} or {"database"}';
+const named = v.strictObject({ database: text("must be a configured database's name") }, TARGET);
+const addressed = v.pipe(
+  v.strictObject(
+    {
+      url: serverUrl,
+      token: v.optional(text("must be the target's token")),
+      namespace: v.optional(namespaceName),
+    },
+    TARGET,
+  ),
+  v.check(
+    ({ url, token }) => token === undefined || !sendsTokenInClear(url),
+    "must be an https:// or libsql:// address: over http:// everybody on the way could read the token",
+  ),
+);
+
+const entries = {
+  target: v.lazy((target): typeof named | typeof addressed =>
+    isTable(target) && "database" in target ? named : addressed,
+  ),
+  tables: v.optional(
+    v.pipe(
+      v.array(text("must be a table's name"), "must be a list of tables"),
+      v.minLength(1, "must name a table"),
+    ),
+  ),
+  schemaOnly: flag,
+  dataOnly: flag,
+  verify: flag,
+  overwrite: flag,
+  dryRun: flag,
+  way: v.optional(
+    v.picklist(["auto", "pages", "statements"], 'must be "auto", "pages" or "statements"'),
+    "auto",
+  ),
+};
+const ofBackup = v.strictObject(entries);
+const ofMoment = v.strictObject({ at: atField, ...entries });
+
+/** `/v1/backups/:id/restore` */
+export const restoreBackup = new Hono<HttpEnv>().post(
+  "/:id/restore",
+  input("json", ofBackup),
+  async (c) => {
+    const backup = await existingBackup(c.env.catalog, c.req.param("id"));
+    const { dryRun, ...request } = c.req.valid("json");
+    const response = await answer(c, { manifest: backup.manifest }, request, dryRun);
+    setKnownBad(response.headers, backup);
+    return response;
+  },
+);
+
+/** `/v1/databases/:db/restore` */
+export const restoreMoment = new Hono<HttpEnv>().post(
+  "/:db/restore",
+  input("json", ofMoment),
+  async (c) => {
+    const { name } = await knownDatabase(c.env, c.req.param("db"));
+    const { at, dryRun, ...request } = c.req.valid("json");
+    const moment = await momentAt(c.env, name, Date.parse(at));
+    return answer(c, { moment }, request, dryRun);
+  },
+);
+
+/**
+ * A dry run's plan; else the restore, as one line of JSON for each piece of progress (at most a few a
+ * second) and a last one, `{"done": …}` or `{"error": {code, message, hint}}`. What is refused before
+ * anything is done is a problem like any other. Whoever leaves before the last line stops the restore.
+ */
+async function answer(
+  { env }: HonoContext<HttpEnv>,
+  subject: Subject,
+  request: RestoreRequest,
+  dryRun: boolean,
+): Promise<Response> {
+  const planned = await planRestore(env, subject, request);
+  if (dryRun) return Response.json({ plan: planned.plan });
+  const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
+  const writer = writable.getWriter();
+  const encoder = new TextEncoder();
+  const line = (value: object) => writer.write(encoder.encode(`${JSON.stringify(value)}\n`));
+
+  const run = async () => {
+    await line({ plan: planned.plan });
+    let toldAt = 0;
+    let toldState = "";
+    const done = await restore(env, planned, async (progress) => {
+      const now = env.deps.now();
+      if (progress.state === toldState && now - toldAt < 250) return;
+      toldAt = now;
+      toldState = progress.state;
+      await line(progress);
+    });
+    await line({ done });
+  };
+  run()
+    .catch((thrown: unknown) => line({ error: asNightjarError(thrown).report() }))
+    .then(() => writer.close())
+    .catch((thrown: unknown) => log.error("restore-unheard", thrown));
+  return new Response(readable, {
+    headers: { "content-type": "application/x-ndjson; charset=utf-8", "cache-control": "no-store" },
+  });
+}

@@ -1,0 +1,164 @@
+import { Hono } from "hono";
+import * as v from "valibot";
+import {
+  type Backup,
+  backupCounts,
+  countBackups,
+  type Cursor,
+  findBackup,
+  listBackups,
+  newestBackup,
+  newestDrilled,
+  newestGood,
+} from "../../catalog/backups.ts";
+import { findRun, type NewRun, type Run } from "../../catalog/runs.ts";
+import type { Context } from "../../worker/context.ts";
+import { randomId } from "../../core/deps.ts";
+import { NightjarError } from "../../errors/errors.ts";
+import { startRunOnce } from "../../jobs/schedule/start-run.ts";
+import { stamp } from "../../plan/stamp.ts";
+import { REQUESTED_TIERS } from "../../plan/tier.ts";
+import { badWords, knownBad } from "../../model/proof.ts";
+import { isTable } from "../../errors/schema-issue.ts";
+import { configured, type KnownDatabase, knownDatabase } from "../configured.ts";
+import type { HttpEnv } from "../hono-env.ts";
+import { input } from "../input.ts";
+import { text } from "../text.ts";
+import { backupSummary, backupView, databaseView, runView } from "../views.ts";
+
+const newBackupSchema = v.strictObject({
+  name: v.optional(text(100)),
+  tier: v.optional(
+    v.picklist(REQUESTED_TIERS, `must be one of ${REQUESTED_TIERS.join(", ")}`),
+    "manual",
+  ),
+  labels: v.optional(
+    v.pipe(
+      v.custom<Record<string, unknown>>(isTable, "must be an object of texts"),
+      v.record(text(50), text(200)),
+      v.check((labels) => Object.keys(labels).length <= 20, "must be 20 at the most"),
+    ),
+    {},
+  ),
+  wait: v.optional(v.boolean("must be true or false"), false),
+});
+
+const pageSchema = v.strictObject({
+  limit: v.optional(
+    v.pipe(
+      v.string(),
+      v.regex(/^([1-9]|[1-9][0-9]|1[0-9][0-9]|200)$/, "must be a whole number from 1 to 200"),
+      v.transform(Number),
+    ),
+    "50",
+  ),
+  cursor: v.optional(
+    v.pipe(v.string(), v.regex(/^\d{1,15}-[0-9a-z]{12}$/, "must be the `next` of the page before")),
+  ),
+});
+
+function parseCursor(cursor: string | undefined): Cursor | undefined {
+  if (cursor === undefined) return undefined;
+  const [takenAt, id] = cursor.split("-") as [string, string];
+  return { takenAt: Number(takenAt), id };
+}
+
+/** How long a request with `wait` is held, ms, and how often it looks, ms. */
+const WAIT_AT_MOST = 10 * 60_000;
+const lookInterval = (waited: number): number => Math.min(200 + waited / 20, 3000);
+
+async function awaitRun({ catalog, deps }: Context, id: string): Promise<Run> {
+  const begun = deps.now();
+  for (;;) {
+    const run = await findRun(catalog, id);
+    if (run === undefined) throw new NightjarError("RUN_NOT_FOUND", `There is no run ${id}.`);
+    const waited = deps.now() - begun;
+    if (run.finishedAt !== null || waited > WAIT_AT_MOST) return run;
+    await deps.sleep(lookInterval(waited));
+  }
+}
+
+function missing(database: string, wanted: string): string {
+  return wanted === "latest-verified"
+    ? `${database} has no backup whose drill passed.`
+    : `${database} has no backup ${wanted}.`;
+}
+
+/**
+ * Nobody gets a backup that does not restore without asking for it by its id.
+ *
+ * @throws NightjarError `BACKUP_KNOWN_BAD`
+ */
+async function refuseKnownBad({ catalog }: Context, newest: Backup): Promise<void> {
+  const bad = knownBad(newest);
+  if (bad === null) return;
+  const { id, database } = newest;
+  const good = await newestGood(catalog, database);
+  const instead =
+    good === undefined
+      ? `${database} has no backup that is not known to be bad: make one with \`nightjar backup ${database}\`.`
+      : `The newest that is not known to be bad is ${good.id}, taken ${good.manifest.takenAt}: name it with \`--backup ${good.id}\`.`;
+  throw new NightjarError("BACKUP_KNOWN_BAD", badWords(id, bad), {
+    hint: `${instead} To have the bad one all the same, name it: \`--backup ${id}\`.`,
+  });
+}
+
+/** `/v1/databases`: the databases, their backups, and starting one. */
+export const databases = new Hono<HttpEnv>()
+  .get("/", async (c) => {
+    const origin = new URL(c.req.url).origin;
+    const counts = await backupCounts(c.env.catalog);
+    const { databases: known } = c.env.config;
+    const all: KnownDatabase[] = [...known].map(([name, config]) => ({ name, config }));
+    for (const name of counts.keys()) if (!known.has(name)) all.push({ name, config: undefined });
+    const views = all.map((database) =>
+      databaseView(c.env, database, counts.get(database.name) ?? 0, origin),
+    );
+    return c.json({ databases: await Promise.all(views) });
+  })
+
+  .get("/:db", async (c) => {
+    const database = await knownDatabase(c.env, c.req.param("db"));
+    const count = await countBackups(c.env.catalog, database.name);
+    return c.json(await databaseView(c.env, database, count, new URL(c.req.url).origin));
+  })
+
+  .get("/:db/backups", input("query", pageSchema), async (c) => {
+    const { name, config } = await knownDatabase(c.env, c.req.param("db"));
+    const { limit, cursor } = c.req.valid("query");
+    // One more than the page shows tells whether there is another page.
+    const found = await listBackups(c.env.catalog, name, limit + 1, parseCursor(cursor));
+    const page = found.slice(0, limit);
+    const last = page.at(-1);
+    const next = found.length > limit ? `${last!.takenAt}-${last!.id}` : null;
+    const isConfigured = config !== undefined;
+    return c.json({ configured: isConfigured, backups: page.map(backupSummary), next });
+  })
+
+  .post("/:db/backups", input("json", newBackupSchema), async (c) => {
+    const { name: database } = await configured(c.env, c.req.param("db"));
+    const { name = null, tier, labels, wait } = c.req.valid("json");
+    const trigger = tier === "deploy" ? "deploy" : "api";
+    const id = `${database}-${stamp(c.env.deps.now())}-${randomId(c.env.deps)}`;
+    const run: NewRun = { id, database, trigger, tier, name, labels, scheduledFor: null };
+    await startRunOnce(c.env, run);
+    const started = wait ? await awaitRun(c.env, id) : (await findRun(c.env.catalog, id))!;
+    c.header("location", `/v1/runs/${id}`);
+    return c.json(runView(started), started.finishedAt === null ? 202 : 200);
+  })
+
+  .get("/:db/backups/:backup", async (c) => {
+    const { name } = await knownDatabase(c.env, c.req.param("db"));
+    const wanted = c.req.param("backup");
+    const { catalog } = c.env;
+    const found: Backup | undefined =
+      wanted === "latest"
+        ? await newestBackup(catalog, name)
+        : wanted === "latest-verified"
+          ? await newestDrilled(catalog, name)
+          : await findBackup(catalog, wanted);
+    if (found === undefined || found.database !== name)
+      throw new NightjarError("BACKUP_NOT_FOUND", missing(name, wanted));
+    if (wanted === "latest") await refuseKnownBad(c.env, found);
+    return c.json(backupView(found));
+  });

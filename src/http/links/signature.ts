@@ -1,0 +1,21 @@
+import { createHmac } from "node:crypto";
+import { secretsEqual } from "../auth.ts";
+
+/** What a signature is for; no signature of one purpose holds for another. */
+type Purpose = "link" | "badge";
+
+/** HMAC-SHA-256 over a purpose and its fields, in base64url. Fields must not hold line breaks. */
+export function sign(key: string, purpose: Purpose, fields: readonly string[]): string {
+  const message = ["nightjar", purpose, ...fields].join("\n");
+  return createHmac("sha256", key).update(message).digest("base64url");
+}
+
+/** Whether a signature holds, compared in constant time. */
+export function signatureHolds(
+  signature: string,
+  key: string,
+  purpose: Purpose,
+  fields: readonly string[],
+): boolean {
+  return secretsEqual(signature, sign(key, purpose, fields));
+}

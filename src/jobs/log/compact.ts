@@ -1,0 +1,95 @@
+import { enterSegment, type Lineage, openLineage, segmentsOf } from "../../catalog/lineages.ts";
+import type { DatabaseConfig } from "../../config/config.ts";
+import type { Context } from "../../worker/context.ts";
+import { log } from "../../core/log.ts";
+import { type Merge, mergesDue } from "../../plan/log-compaction.ts";
+import type { Segment } from "../../catalog/lineages.ts";
+import { momentOf, pagesOf } from "../../read/moment.ts";
+import { COSTS, inTurn } from "../../worker/memory.ts";
+import { readSegment } from "../../store/log-reader.ts";
+import { LogWriter, writeLargeSegment } from "./writer.ts";
+
+const READ_BACK_SPAN = 1024 * 1024;
+
+/**
+ * Merge what is due in a database's log, so that a moment is made of few segments. What is merged
+ * stays: it holds the moments in between, until the log's retention lets it go. A merged segment counts
+ * only once it has been read back.
+ *
+ * @throws NightjarError `STORE_FAILED`, `OBJECT_CORRUPT`, `OBJECT_MISSING`, `CATALOG_FAILED`
+ */
+export async function compactLog(context: Context, database: DatabaseConfig): Promise<void> {
+  const { catalog, deps } = context;
+  const lineage = await openLineage(catalog, database.name);
+  if (lineage === undefined) return;
+  const failures: unknown[] = [];
+  for (const merge of mergesDue(await segmentsOf(catalog, lineage.id), deps.now(), database.logMs))
+    // One that cannot be carried out, for a damaged segment, does not keep the others from it.
+    await inTurn(context, COSTS.log, () => carryOut(context, lineage, merge)).catch(
+      (thrown: unknown) => failures.push(thrown),
+    );
+  if (failures.length > 0) throw failures[0];
+  await renewIdleBase(context, database, lineage);
+}
+
+async function carryOut(
+  context: Context,
+  lineage: Lineage,
+  { level, inputs }: Merge<Segment>,
+): Promise<void> {
+  const first = inputs[0]!;
+  const last = inputs.at(-1)!;
+  const header = {
+    pageSize: lineage.pageSize,
+    commit: last.pageCount,
+    minTxid: first.minTxid,
+    maxTxid: last.maxTxid,
+    timestamp: last.at,
+    uncertainty: last.uncertainty,
+    clockOffset: last.clockOffset,
+  };
+  await context.bucket.expect(inputs.map(({ key }) => key));
+  const pages = pagesOf(context.bucket, { chain: inputs, pageCount: last.pageCount });
+  await writeLargeSegment(
+    context,
+    { database: lineage.database, lineage: lineage.id, level, cursor: () => null },
+    header,
+    pages,
+    async (row) => {
+      for await (const batch of readSegment(context.bucket, row.key, row.bytes, READ_BACK_SPAN))
+        void batch; // reading to the end is what checks it
+      await enterSegment(context.catalog, row);
+    },
+  );
+  log.info("log-compacted", {
+    database: lineage.database,
+    ltxLevel: level,
+    segments: inputs.length,
+  });
+}
+
+/**
+ * A database where nothing happens keeps the base that it has, until R2's lifecycle takes it: before
+ * that the log begins anew with the same pages and the same place in the source's history.
+ */
+async function renewIdleBase(
+  context: Context,
+  { name, logMs }: DatabaseConfig,
+  lineage: Lineage,
+): Promise<void> {
+  const { catalog, bucket, deps } = context;
+  const rows = await segmentsOf(catalog, lineage.id);
+  const newest = Math.max(
+    ...rows.filter(({ minTxid }) => minTxid === 1).map((row) => row.createdAt),
+  );
+  if (deps.now() - newest <= logMs) return;
+  const moment = await momentOf(context, name, lineage.id, lineage.txid);
+  const { pageSize, committedAt: at, checkedAt, cursor } = lineage;
+  const writer = new LogWriter(context, name, undefined);
+  const { uncertainty, clockOffset } = moment.chain.at(-1)!;
+  const dated = { at, uncertainty, clockOffset, checkedAt };
+  const base = { why: "its base grew old", pageSize, ...dated };
+  await inTurn(context, COSTS.log, () =>
+    writer.beginFrom(base, moment.pageCount, pagesOf(bucket, moment), () => ({ cursor })),
+  );
+}

@@ -1,0 +1,84 @@
+import {
+  endLineage,
+  type Lineage,
+  lineagesOf,
+  removeLineage,
+  removeSegments,
+  type Segment,
+  segmentsOf,
+} from "../../catalog/lineages.ts";
+import type { DatabaseConfig } from "../../config/config.ts";
+import type { Context } from "../../worker/context.ts";
+import { NightjarError } from "../../errors/errors.ts";
+import { log } from "../../core/log.ts";
+import { expired } from "../../plan/log-compaction.ts";
+import { objectExists } from "../../store/read.ts";
+import { noteKey } from "../../store/segment-keys.ts";
+import { removeObjects } from "../../store/remove.ts";
+
+/** Segments removed at a time; D1 takes at most 100 parameters a query. */
+const BATCH = 90;
+
+/**
+ * Remove what no moment within a log's retention needs. What stands on a base goes before the base, and
+ * rows go last, so that a killed prune is finished by the next.
+ *
+ * @param now ms
+ * @returns how many segments were removed
+ * @throws NightjarError `CATALOG_FAILED` or `STORE_FAILED`
+ */
+export async function pruneLog(
+  context: Context,
+  { name, logMs }: DatabaseConfig,
+  now: number,
+): Promise<number> {
+  const { catalog, bucket } = context;
+  let removed = 0;
+  for (const lineage of await lineagesOf(catalog, name)) {
+    const { id, endedAt } = lineage;
+    const segments = await segmentsOf(catalog, id);
+    const doomed = unneeded(lineage, segments, now - logMs);
+    for (let at = 0; at < doomed.length; at += BATCH) {
+      const keys = doomed.slice(at, at + BATCH).map(({ key }) => key);
+      await removeObjects(bucket, keys);
+      await removeObjects(bucket, keys.map(noteKey));
+      await removeSegments(catalog, keys);
+    }
+    removed += doomed.length;
+    if (isOver(lineage, now - logMs)) await removeLineage(catalog, id);
+    else if (endedAt === null) await endIfBaseless(context, id, segments);
+  }
+  if (removed > 0) log.info("log-pruned", { database: name, removed });
+  return removed;
+}
+
+/** The segments of a lineage that no moment from `horizon` (ms) on needs, in the order in which they go. */
+export function unneeded(
+  lineage: Lineage,
+  segments: readonly Segment[],
+  horizon: number,
+): Segment[] {
+  return isOver(lineage, horizon)
+    ? segments.toSorted((a, b) => a.level - b.level)
+    : expired(segments, horizon);
+}
+
+function isOver({ endedAt }: Lineage, horizon: number): boolean {
+  return endedAt !== null && endedAt <= horizon;
+}
+
+/**
+ * A log whose base is gone (R2's lifecycle takes it when the source could not be pulled for long) gives
+ * nothing back: it ends, and the next pull reads the whole database.
+ */
+async function endIfBaseless(
+  { catalog, bucket, deps }: Context,
+  lineage: string,
+  segments: readonly Segment[],
+): Promise<void> {
+  const base = segments.findLast(({ minTxid }) => minTxid === 1);
+  if (base !== undefined && (await objectExists(bucket, base.key))) return;
+  const error = new NightjarError("OBJECT_MISSING", `The base of log ${lineage} is gone.`);
+  log.error("log-ended", error, { lineage });
+  await endLineage(catalog, lineage, deps.now());
+}

@@ -1,0 +1,116 @@
+import { existingBackup, recordProof } from "../../catalog/backups.ts";
+import type { Context } from "../../worker/context.ts";
+import { asNightjarError, NightjarError } from "../../errors/errors.ts";
+import { log } from "../../core/log.ts";
+import type { Manifest } from "../../model/manifest.ts";
+import { parseProof, type ProofPlace } from "../../model/parse-proof.ts";
+import type { Act, Outcome, Proof, ProofSummary } from "../../model/proof.ts";
+import { readDocument, writeDocument } from "../../store/document.ts";
+import type { GuardedBucket } from "../../store/guarded-bucket.ts";
+import { ownKey, proofKey, proofPrefix } from "../../store/keys.ts";
+import { listKeys } from "../../store/list.ts";
+import { VERSION } from "../../core/version.ts";
+import { drillBackup } from "./drill.ts";
+import { inTurn, proofCost } from "../../worker/memory.ts";
+import { verifyBackup } from "./verify.ts";
+
+/** A key's stamp has whole seconds: proofs of one second go to the next ones, up to so many. */
+const SECONDS = 30;
+
+/** What a look at a backup found. */
+type Found = Pick<Proof, "outcome" | "problem" | "checks" | "tables" | "recoveryMs">;
+
+/**
+ * Verify a backup or drill it, leave the proof beside it, and remember in the catalog what it says.
+ *
+ * @param runId the run that this belongs to; null for a look of its own
+ * @throws NightjarError `BACKUP_NOT_FOUND`; `STORE_FAILED` or `CATALOG_FAILED`: then nothing is known
+ */
+export async function prove(
+  context: Context,
+  backupId: string,
+  act: Act,
+  runId: string | null = null,
+): Promise<Proof> {
+  const { catalog, deps } = context;
+  const { manifest } = await existingBackup(catalog, backupId);
+  const startedAt = new Date(deps.now()).toISOString();
+  const found = await inTurn(context, proofCost(manifest, act), () =>
+    act === "verify" ? verified(context, manifest) : drillBackup(context, manifest),
+  );
+  await existingBackup(catalog, backupId); // one that was pruned meanwhile is not missing
+
+  const finishedAt = new Date(deps.now()).toISOString();
+  const { id: backup, database, key } = manifest;
+  const facts = { format: 1, nightjar: VERSION, act, backup, database, key } as const;
+  const proof = await write(context, manifest, (place) => ({
+    ...facts,
+    proofKey: place,
+    runId,
+    startedAt,
+    finishedAt,
+    ...found,
+  }));
+  await recordProof(catalog, backupId, act, summaryOf(proof));
+  tell(proof);
+  return proof;
+}
+
+/** What the catalog remembers of a proof. */
+export function summaryOf(proof: Proof): ProofSummary {
+  const { outcome, finishedAt: at, problem, recoveryMs } = proof;
+  return { outcome, at, proofKey: proof.proofKey, problem, recoveryMs };
+}
+
+async function verified(context: Context, manifest: Manifest): Promise<Found> {
+  const { checks, problem } = await verifyBackup(context, manifest);
+  const outcome: Outcome = problem === null ? "verified" : "corrupt";
+  return { outcome, problem, checks, tables: [], recoveryMs: null };
+}
+
+/** Write a proof under the first key that is free: a proof is never replaced. */
+async function write(
+  { bucket, deps }: Context,
+  manifest: Manifest,
+  proofAt: (key: string) => Proof,
+): Promise<Proof> {
+  for (let second = 0; ; second++) {
+    const proof = proofAt(proofKey(manifest.manifestKey, deps.now() + second * 1000));
+    try {
+      await writeDocument(bucket, proof.proofKey, `${JSON.stringify(proof, undefined, 2)}\n`);
+      return proof;
+    } catch (thrown) {
+      if (asNightjarError(thrown).code !== "STORE_CONFLICT" || second === SECONDS) throw thrown;
+    }
+  }
+}
+
+function tell({ act, outcome, backup, database, problem, proofKey: proof }: Proof): void {
+  const about = { backup, database, act, outcome, proof };
+  if (problem === null) log.info("backup-proven", about);
+  else log.error("backup-not-proven", new NightjarError(problem.code, problem.message), about);
+}
+
+/** What the key of a proof says of it. */
+export function proofPlace(
+  key: string,
+  { database, id }: Pick<Manifest, "database" | "id">,
+): ProofPlace {
+  return { key, own: ownKey(key), database, id };
+}
+
+/**
+ * The proofs that lie beside a backup, the oldest first.
+ *
+ * @throws NightjarError `STORE_FAILED`, `OBJECT_CORRUPT`
+ */
+export async function proofsOf(bucket: GuardedBucket, manifest: Manifest): Promise<Proof[]> {
+  const proofs: Proof[] = [];
+  const keys = await listKeys(bucket, proofPrefix(manifest.manifestKey));
+  await bucket.expect(keys);
+  for (const key of keys) {
+    const text = await readDocument(bucket, key);
+    if (text !== null) proofs.push(parseProof(text, proofPlace(key, manifest)));
+  }
+  return proofs;
+}

@@ -1,0 +1,194 @@
+import type { Context } from "../../worker/context.ts";
+import { randomId } from "../../core/deps.ts";
+import { asNightjarError, NightjarError } from "../../errors/errors.ts";
+import { encode } from "../../format/bytes/bytes.ts";
+import { quoteName } from "../../format/sql/quote.ts";
+import { log } from "../../core/log.ts";
+import type { RestoreProgress, Restored, Verified } from "../../model/restore-report.ts";
+import { type Marker, markTarget, nameTables, readMarker, takeOver } from "../../target/marker.ts";
+import { inspectTarget } from "../../target/inspect.ts";
+import { Steps } from "../../target/steps.ts";
+import { dropAll } from "../../target/wipe.ts";
+import { COSTS, inTurn } from "../../worker/memory.ts";
+import { type Planned, whatOf } from "./plan.ts";
+import { saveFirst } from "./save.ts";
+import { compareTarget } from "./verify.ts";
+import { writeAllPages, writeStatements } from "./write.ts";
+
+/** Where the marker of a target stands that holds what a restore has written. */
+const BEGUN = 2;
+
+type Report = (progress: RestoreProgress) => Promise<void>;
+
+/**
+ * Carry a planned restore out. From before the first byte that is written until after the last one the
+ * target is marked incomplete; a restore into a target with that mark wipes it and starts anew.
+ *
+ * @param report told how far it has come; what it throws stops the restore
+ * @throws NightjarError `OVERWRITE_UNSAVED` and what marking the target throws: nothing was changed;
+ *   `RESTORE_SUPERSEDED`: the target is another restore's; `RESTORE_INCOMPLETE`, `RESTORE_DIFFERS`: the target is marked incomplete; `RESTORE_UNVERIFIED`: it
+ *   is written, but could not be compared
+ */
+export async function restore(
+  context: Context,
+  planned: Planned,
+  report: Report,
+): Promise<Restored> {
+  const { deps } = context;
+  const begun = deps.now();
+  // The backup that is taken first waits for memory of its own: nothing is held meanwhile.
+  const saved = await save(context, planned, report);
+  if (context.memory.held > 0) await report({ state: "waiting" });
+  return inTurn(context, COSTS.restore, () => carryOut(context, planned, report, begun, saved));
+}
+
+async function carryOut(
+  context: Context,
+  planned: Planned,
+  report: Report,
+  begun: number,
+  saved: string | null,
+): Promise<Restored> {
+  const { deps } = context;
+  const { plan, state, target, selection } = planned;
+  const id = randomId(deps);
+  const step = state.begun === undefined ? 0 : BEGUN;
+  const marker: Marker = {
+    restore: id,
+    what: whatOf(planned),
+    began: new Date(begun).toISOString(),
+    tables: selection.schema ? null : plan.tables.map(({ name }) => name),
+    saved,
+    step,
+  };
+  if (state.marker === undefined) await markTarget(target.server, deps, marker, state.print);
+  else await takeOver(target.server, deps, state.marker, marker, state.print);
+  log.info("restore-began", { restore: id, what: marker.what, way: plan.way });
+  try {
+    const steps = new Steps(target.server, deps, id, step);
+    await wipe(planned, marker, steps, report);
+    const verified = await write(context, planned, marker, steps, report);
+    const seconds = (deps.now() - begun) / 1000;
+    log.info("restore-done", { restore: id, seconds });
+    const { state: _, ...where } = plan.target;
+    const { subject, way, notes } = plan;
+    const tables = plan.tables.length;
+    return { restore: id, subject, target: where, way, tables, saved, verified, seconds, notes };
+  } catch (thrown) {
+    throw await halfWay(context, planned, thrown, id);
+  }
+}
+
+async function save(context: Context, planned: Planned, report: Report): Promise<string | null> {
+  const { plan, state, target } = planned;
+  if (!plan.saves) return state.marker?.saved ?? null;
+  if (target.database === null || !target.configured)
+    throw new NightjarError("INTERNAL", "A target is overwritten that cannot be backed up.");
+  return saveFirst(context, target.database, `before restoring ${whatOf(planned)}`, (bytes) =>
+    report({ state: "saving", bytes }),
+  );
+}
+
+/** Take away what an unfinished restore has left, or what is overwritten; each object a step of its own. */
+async function wipe(
+  { state, plan }: Planned,
+  { tables }: Marker,
+  steps: Steps,
+  report: Report,
+): Promise<void> {
+  const left = state.begun?.tables;
+  const overwrites = state.begun !== undefined || plan.saves;
+  const statements = !overwrites
+    ? []
+    : left != null
+      ? left.map((name) => `DELETE FROM ${quoteName(name)};\n`)
+      : dropAll(state.objects);
+  let objects = 0;
+  for (const statement of statements) {
+    await steps.write([encode(statement)]);
+    await report({ state: "wiping", objects: ++objects });
+  }
+  if (state.begun !== undefined) await steps.write([encode(nameTables(tables))]);
+}
+
+async function write(
+  context: Context,
+  planned: Planned,
+  marker: Marker,
+  steps: Steps,
+  report: Report,
+): Promise<Verified | null> {
+  const compare = () =>
+    compareTarget(context, planned, (table, rows) => report({ state: "verifying", table, rows }));
+  if (planned.plan.way === "statements") {
+    await writeStatements(context, planned, steps, (bytes) => report({ state: "writing", bytes }));
+    const verified = await compare();
+    await steps.finish();
+    return verified;
+  }
+  await writeAllPages(context, planned, marker.restore, steps.step, (pages, of) =>
+    report({ state: "writing", pages, of }),
+  );
+  try {
+    const verified = await compare();
+    await refuseTaken(context, planned);
+    return verified;
+  } catch (thrown) {
+    const { code, message } = asNightjarError(thrown);
+    if (code === "RESTORE_SUPERSEDED") throw thrown;
+    if (code !== "RESTORE_DIFFERS")
+      throw new NightjarError(
+        "RESTORE_UNVERIFIED",
+        `The target could not be compared: ${message}`,
+        {
+          cause: thrown,
+        },
+      );
+    // The mark went with the old pages: what differs is not to be taken for complete.
+    const { server } = planned.target;
+    const { print } = await inspectTarget(server, context.deps);
+    await markTarget(server, context.deps, { ...marker, step: BEGUN }, print);
+    throw thrown;
+  }
+}
+
+/**
+ * Refuse to call a target complete that another restore has marked since the pages were written.
+ *
+ * @throws NightjarError `RESTORE_SUPERSEDED`; as `inspectTarget`
+ */
+async function refuseTaken({ deps }: Context, { target }: Planned): Promise<void> {
+  const { marker } = await inspectTarget(target.server, deps);
+  if (marker !== undefined) throw superseded();
+}
+
+function superseded(cause?: unknown): NightjarError {
+  return new NightjarError(
+    "RESTORE_SUPERSEDED",
+    "The restore stopped: another restore has taken the target over.",
+    { cause },
+  );
+}
+
+/** How a restore ends that had marked the target. */
+async function halfWay(
+  { deps }: Context,
+  { target }: Planned,
+  thrown: unknown,
+  restoreId: string,
+): Promise<NightjarError> {
+  const cause = asNightjarError(thrown);
+  log.error("restore-stopped", cause, { restore: restoreId });
+  const { code, message } = cause;
+  if (["RESTORE_UNVERIFIED", "RESTORE_UNKNOWN", "RESTORE_SUPERSEDED"].includes(code)) return cause;
+  if (code === "RESTORE_DIFFERS")
+    return new NightjarError(code, `${message} It is marked incomplete.`, { cause });
+  // Whatever it stopped for: where the mark is another's, or gone, it stopped for that.
+  const mark = await readMarker(target.server, deps).catch(() => "unknown" as const);
+  if (mark !== "unknown" && mark?.restore !== restoreId) return superseded(cause);
+  return new NightjarError(
+    "RESTORE_INCOMPLETE",
+    `The restore stopped half-way, and the target is marked incomplete: ${message} [${code}]`,
+    { cause },
+  );
+}

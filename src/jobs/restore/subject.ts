@@ -1,0 +1,113 @@
+import { newestBackup } from "../../catalog/backups.ts";
+import { openLineage } from "../../catalog/lineages.ts";
+import type { Context } from "../../worker/context.ts";
+import { NightjarError } from "../../errors/errors.ts";
+import { isMarker, isMarkerName, MARKER } from "../../format/tables/restore-marker.ts";
+import type { Manifest } from "../../model/manifest.ts";
+import { lowerName, type Selection, selects } from "../../format/tables/selection.ts";
+import { lossWindow, type LossWindow } from "../../plan/loss.ts";
+import type { PlannedTable, SubjectView } from "../../model/restore-report.ts";
+import { openImage } from "../../sqlite/engine/open.ts";
+import { describeTables, readSchema } from "../../sqlite/tables.ts";
+import { type Stored, storedPages } from "../../read/stored.ts";
+
+/** What can be restored. */
+export type Subject = Stored;
+
+export function viewOf(subject: Subject): SubjectView {
+  if ("moment" in subject) {
+    const { database, lineage, txid, committedAt, pageCount, pageSize } = subject.moment;
+    const asOf = new Date(committedAt).toISOString();
+    const log = { lineage, txid };
+    const bytes = pageCount * pageSize;
+    return { database, backup: null, log, kind: "moment", asOf, takenAt: null, bytes };
+  }
+  const { database, id, kind, snapshot, takenAt, raw } = subject.manifest;
+  const asOf = snapshot?.committedAt ?? takenAt;
+  const log = snapshot?.log ?? null;
+  return { database, backup: id, log, kind, asOf, takenAt, bytes: raw.bytes };
+}
+
+/** How a subject is called in a sentence, and in the target's marker. */
+export function nameOf({ database, backup, asOf }: SubjectView): string {
+  return backup === null ? `${database} as of ${asOf}` : `backup ${backup} of ${database}`;
+}
+
+/**
+ * The tables that are selected of a subject; what belongs to a virtual table is not listed by itself.
+ *
+ * @returns also whether the subject has the marker of an unfinished restore, which is left out
+ * @throws NightjarError `RESTORE_UNAVAILABLE` for a table that is not there or cannot be had alone, and
+ *   for one that a server cannot have; as `storedPages`
+ */
+export async function tablesOf(
+  context: Context,
+  subject: Subject,
+  selection: Selection,
+): Promise<{ tables: PlannedTable[]; marked: boolean }> {
+  const { tables: all, marked } =
+    "manifest" in subject && subject.manifest.kind === "dump"
+      ? tablesOfDump(subject.manifest)
+      : await tablesOfImage(context, subject);
+  for (const wanted of selection.tables ?? [])
+    if (!all.some(({ name }) => lowerName(name) === wanted))
+      throw new NightjarError("RESTORE_UNAVAILABLE", `There is no table ${wanted} in it.`);
+  const tables = all.filter(({ name }) => selects(selection, name));
+  if (tables.some(({ name }) => isMarkerName(name)))
+    throw new NightjarError(
+      "RESTORE_UNAVAILABLE",
+      `It has a table ${MARKER} of its own, and in a server Nightjar marks by a table of this name what is not restored in full.`,
+      { hint: "Restore it to a file, or name the other tables with `tables`." },
+    );
+  return { tables, marked };
+}
+
+function tablesOfDump({ tables, warnings }: Manifest): { tables: PlannedTable[]; marked: boolean } {
+  const marked = warnings.some(({ code }) => code === "RESTORE_MARKER");
+  return {
+    marked,
+    tables: tables
+      .filter(({ name }) => !marked || !isMarkerName(name))
+      .map(({ name, rows }) => ({ name, rows, virtual: rows === null })),
+  };
+}
+
+async function tablesOfImage(
+  context: Context,
+  subject: Subject,
+): Promise<{ tables: PlannedTable[]; marked: boolean }> {
+  const counts = new Map(
+    "manifest" in subject ? subject.manifest.tables.map(({ name, rows }) => [name, rows]) : [],
+  );
+  const image = await openImage(await storedPages(context, subject));
+  try {
+    const all = describeTables(await readSchema(image));
+    const tables = all
+      .filter((table) => !isMarker(table))
+      .filter(({ kind }) => kind === "table" || kind === "without-rowid" || kind === "virtual")
+      .map(({ name, kind }) => ({
+        name,
+        rows: counts.get(name) ?? null,
+        virtual: kind === "virtual",
+      }));
+    return { tables, marked: all.some(isMarker) };
+  } finally {
+    image.close();
+  }
+}
+
+/** The data-loss window of a restore. @throws NightjarError `CATALOG_FAILED` */
+export async function lossOf(
+  { catalog, deps }: Context,
+  { database, asOf }: SubjectView,
+): Promise<LossWindow> {
+  const [lineage, newest] = await Promise.all([
+    openLineage(catalog, database),
+    newestBackup(catalog, database),
+  ]);
+  const known = [
+    lineage?.committedAt,
+    newest && Date.parse(newest.manifest.snapshot?.committedAt ?? newest.manifest.takenAt),
+  ].filter((moment) => moment !== undefined);
+  return lossWindow(database, asOf, known, deps.now());
+}

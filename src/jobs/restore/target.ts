@@ -1,0 +1,52 @@
+import type { DatabaseConfig } from "../../config/config.ts";
+import type { Context } from "../../worker/context.ts";
+import { NightjarError } from "../../errors/errors.ts";
+import { sendsTokenInClear } from "../../plan/transport.ts";
+import { type Source, sourceOf } from "../../libsql/server.ts";
+
+/** A database to restore into, as a request names it. */
+export type TargetName =
+  /** Any libSQL server. The token is known to this one request only. */
+  | {
+      readonly url: string;
+      readonly token?: string | undefined;
+      readonly namespace?: string | undefined;
+    }
+  /** A database that is configured, with its own token. */
+  | { readonly database: string };
+
+/** How long an unconfigured target may send nothing, ms. */
+const STALL = 60_000;
+
+export interface Target {
+  readonly server: Source;
+  /** Its name, where it is a configured database, however it was named. */
+  readonly database: string | null;
+  /** It was named as a configured database, so that it can be backed up first. */
+  readonly configured: boolean;
+}
+
+/** @throws NightjarError `DATABASE_NOT_FOUND`; `REQUEST_INVALID` for a token that would be sent in clear */
+export function resolveTarget({ config }: Context, name: TargetName): Target {
+  if ("database" in name) {
+    const database = config.databases.get(name.database);
+    if (database === undefined)
+      throw new NightjarError("DATABASE_NOT_FOUND", `No database ${name.database} is configured.`);
+    const server = sourceOf(database, config.token(database));
+    return { server, database: database.name, configured: true };
+  }
+  const { url, token, namespace } = name;
+  if (token !== undefined && sendsTokenInClear(url))
+    throw new NightjarError(
+      "REQUEST_INVALID",
+      "The target's address begins with http://, which would send its token in clear.",
+      { hint: "Give an address that begins with libsql:// or https://." },
+    );
+  const same = [...config.databases.values()].find((database) => isAt(database, url, namespace));
+  const server = { url, token, namespace, stallMs: STALL };
+  return { server, database: same?.name ?? null, configured: false };
+}
+
+function isAt(database: DatabaseConfig, url: string, namespace: string | undefined): boolean {
+  return new URL(database.url).href === new URL(url).href && database.namespace === namespace;
+}

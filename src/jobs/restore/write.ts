@@ -1,0 +1,141 @@
+import type { Context } from "../../worker/context.ts";
+import { NightjarError } from "../../errors/errors.ts";
+import { encode } from "../../format/bytes/bytes.ts";
+import { LoadableDump } from "../../format/dump/loadable-dump.ts";
+import { isWhole } from "../../format/tables/selection.ts";
+import { SqlSelector } from "../../format/sql/select-sql.ts";
+import { readSqlHead } from "../../format/sql/head.ts";
+import { SqlScanner } from "../../format/sql/scanner.ts";
+import type { Manifest } from "../../model/manifest.ts";
+import { writeSelected } from "../../sqlite/sql/write-sql.ts";
+import type { Steps } from "../../target/steps.ts";
+import { type Pages, writePages } from "../../target/write-pages.ts";
+import type { Planned } from "./plan.ts";
+import {
+  dumpText,
+  momentPages,
+  openStored,
+  snapshotPages,
+  storedPages,
+} from "../../read/stored.ts";
+
+/** Bytes of SQL in one request, which is one transaction; more where one row is larger. */
+const REQUEST = 2 * 1024 * 1024;
+
+/** The longest statement of a dump that a Worker sends: its memory holds it some four times; bytes. */
+const LONGEST_STATEMENT = 16 * 1024 * 1024;
+
+/** Send the subject as SQL; told how many bytes of it were sent. @throws NightjarError as `Steps.write` */
+export async function writeStatements(
+  context: Context,
+  planned: Planned,
+  steps: Steps,
+  onBytes: (bytes: number) => Promise<void>,
+): Promise<void> {
+  let held: Uint8Array[] = [];
+  let length = 0;
+  let sent = 0;
+  const flush = async () => {
+    if (length === 0) return;
+    await steps.write(held);
+    sent += length;
+    held = [];
+    length = 0;
+    await onBytes(sent);
+  };
+  for await (const statements of sqlOf(context, planned)) {
+    held.push(statements);
+    length += statements.length;
+    if (length >= REQUEST) await flush();
+  }
+  await flush();
+}
+
+/** Whole statements, without a transaction's beginning and end. */
+async function* sqlOf(context: Context, planned: Planned): AsyncIterable<Uint8Array> {
+  const { subject, selection, erasures } = planned;
+  if ("manifest" in subject && subject.manifest.kind === "dump") {
+    yield* sqlOfDump(context, subject.manifest, planned);
+    return;
+  }
+  const image = await openStored(context, subject, erasures);
+  try {
+    yield* writeSelected(image, "libsql", selection);
+  } finally {
+    image.close();
+  }
+}
+
+async function* sqlOfDump(
+  context: Context,
+  manifest: Manifest,
+  { selection, erasures }: Planned,
+): AsyncIterable<Uint8Array> {
+  const selector = new SqlSelector(selection);
+  let found: Uint8Array[] = [];
+  const loadable = new LoadableDump();
+  let current: Uint8Array | undefined;
+  const scanner = new SqlScanner((statement) => {
+    const { bytes, length } = statement;
+    if (length > bytes.length) throw tooLong(manifest.id, length);
+    for (const piece of loadable.take(statement)) {
+      const wanted = isRefused(piece) ? undefined : selector.take(piece);
+      if (wanted === undefined) continue;
+      // On a line of its own: the text may end in a comment. The chunk's memory is not ours.
+      const own = wanted.buffer === current?.buffer ? new Uint8Array(wanted) : wanted;
+      found.push(own, encode("\n"));
+    }
+  }, LONGEST_STATEMENT);
+  for await (const chunk of await dumpText(context, manifest, erasures)) {
+    current = chunk;
+    scanner.push(chunk);
+    yield* found;
+    found = [];
+  }
+  const { userVersion } = manifest.schema;
+  if (userVersion !== null && selection.schema && selection.tables === undefined)
+    yield encode(`PRAGMA user_version=${userVersion};\n`);
+}
+
+function tooLong(backup: string, length: number): NightjarError {
+  return new NightjarError(
+    "RESTORE_UNAVAILABLE",
+    `A statement of backup ${backup} has ${length} bytes; a Worker sends ${LONGEST_STATEMENT} at the most.`,
+    {
+      hint: "Restore it to a file with `nightjar restore --to <file>`, and load that into the server from your machine.",
+    },
+  );
+}
+
+/** What a libSQL server takes from nobody, and what is set for each transaction already. */
+function isRefused(statement: Uint8Array): boolean {
+  const { verb, table } = readSqlHead(statement);
+  return verb === "PRAGMA" || verb === "ANALYZE" || /^sqlite_(stat\d|schema)$/i.test(table);
+}
+
+/** Send the subject as pages. @throws NightjarError as `writePages` */
+export async function writeAllPages(
+  context: Context,
+  { subject, target, state, selection }: Planned,
+  restore: string,
+  step: number,
+  onPages: (pages: number, of: number) => Promise<void>,
+): Promise<void> {
+  if (!isWhole(selection) || "why" in state.pages) throw new Error("planned by statements");
+  const { pageSize, pageCount } = await storedPages(context, subject);
+  const pages: Pages = {
+    pageSize,
+    pageCount,
+    pages:
+      "manifest" in subject
+        ? snapshotPages(context, subject.manifest, pageSize)
+        : momentPages(context, subject.moment),
+  };
+  await writePages(
+    target.server,
+    context.deps,
+    { restore, step, header: state.pages.header },
+    pages,
+    (written) => onPages(written, pageCount),
+  );
+}

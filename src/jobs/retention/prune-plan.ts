@@ -1,0 +1,87 @@
+import { allForPruning, type Prunable } from "../../catalog/backups.ts";
+import type { Context } from "../../worker/context.ts";
+import { pinsDue, pinsOver } from "../../plan/pins.ts";
+import { judge, type Verdict } from "../../plan/retention.ts";
+import { manifestKey, ownKey, PINNED, pinnedKey } from "../../store/keys.ts";
+import { listKeys } from "../../store/list.ts";
+import { objectExists } from "../../store/read.ts";
+
+/** What a prune is going to do. */
+export interface PrunePlan {
+  readonly verdicts: Verdict<Prunable>[];
+  /** To be copied before the lifecycle takes them. */
+  readonly pins: Prunable[];
+  /** Copies that are no longer needed, of backups that stay. */
+  readonly releases: Prunable[];
+}
+
+/**
+ * Judge all backups, with what the bucket really holds: one that should be copied in time and whose
+ * bytes are gone counts as let go, so that the next newest is kept in its place.
+ *
+ * @param now ms
+ * @param corrupt ids of backups that this prune has found corrupt
+ * @throws NightjarError `CATALOG_FAILED` or `STORE_FAILED`
+ */
+export async function planPrune(
+  { catalog, bucket, config }: Context,
+  now: number,
+  corrupt: ReadonlySet<string>,
+): Promise<PrunePlan> {
+  const policies = config.databases;
+  let backups = (await allForPruning(catalog)).map((backup) =>
+    corrupt.has(backup.id) ? { ...backup, verification: "corrupt" as const } : backup,
+  );
+  const copies = new Set(await listKeys(bucket, PINNED));
+  const gone: Prunable[] = [];
+  /**
+   * At its own key, or as what a killed pin has left. What is gone is let go, with whatever else there
+   * is of it: only what neither a look nor a list finds is.
+   */
+  const isThere = async (backup: Prunable): Promise<boolean> => {
+    const key = ownKey(backup.key);
+    if (copies.has(pinnedKey(key))) return true;
+    for (const place of [key, pinnedKey(key)])
+      if ((await objectExists(bucket, place)) || (await listKeys(bucket, place)).includes(place))
+        return true;
+    return false;
+  };
+
+  // A copy that somebody has removed is made again from its original.
+  const again: Prunable[] = [];
+  for (const backup of backups) {
+    if (backup.pin === null || !policies.has(backup.database)) continue;
+    const keys = [ownKey(backup.key), manifestKey(backup)].map(pinnedKey);
+    if (keys.every((key) => copies.has(key))) continue;
+    if (await isThere(backup)) again.push(backup);
+    else gone.push(backup);
+  }
+
+  const seen = new Set<Prunable>();
+  const hasCopy = (backup: Prunable): boolean =>
+    [ownKey(backup.key), manifestKey(backup)].some((key) => copies.has(pinnedKey(key)));
+  for (;;) {
+    backups = backups.filter((backup) => !gone.includes(backup));
+    const due = pinsDue(backups, policies, now);
+    const unseen = due.filter((backup) => !seen.has(backup));
+    if (unseen.length === 0) {
+      const verdicts = [...judge(backups, policies, now), ...gone.map(missing)];
+      // What a killed pin or a killed release has left, and nobody needs.
+      const strays = verdicts
+        .filter(({ backup, keep }) => keep && backup.pin === null && hasCopy(backup))
+        .map(({ backup }) => backup)
+        .filter((backup) => !due.includes(backup));
+      const releases = [...pinsOver(backups, policies, now), ...strays];
+      return { verdicts, pins: [...again, ...due], releases };
+    }
+    for (const backup of unseen) {
+      seen.add(backup);
+      if (!(await isThere(backup))) gone.push(backup);
+    }
+  }
+}
+
+function missing(backup: Prunable): Verdict<Prunable> {
+  const reason = "its bytes are gone from the bucket";
+  return { backup, keep: false, reason, outlives: false };
+}

@@ -1,0 +1,107 @@
+import type { Prunable } from "../../catalog/backups.ts";
+import { forgetExpiredLinks } from "../../catalog/links.ts";
+import { forgetFailedRuns } from "../../catalog/runs.ts";
+import type { Context } from "../../worker/context.ts";
+import { asNightjarError, type ErrorReport, NightjarError } from "../../errors/errors.ts";
+import { log } from "../../core/log.ts";
+import { DAY } from "../../plan/duration.ts";
+import type { Verdict } from "../../plan/retention.ts";
+import { pruneLog } from "../log/prune.ts";
+import { pinBackup } from "./pin.ts";
+import { planPrune, type PrunePlan } from "./prune-plan.ts";
+import { removeAll, removeOriginals } from "./prune-remove.ts";
+import { releasePins } from "./release-pins.ts";
+
+/** Failed runs are remembered this long, ms. */
+const REMEMBER_FAILURES = 90 * DAY;
+
+/** What could not be done for a backup; the next prune tries again. */
+export interface PruneFailure {
+  readonly backup: Prunable;
+  readonly error: ErrorReport;
+}
+
+/** What a prune did, or would do. */
+export interface PruneReport extends PrunePlan {
+  readonly verdicts: Verdict<Prunable>[];
+  readonly failures: PruneFailure[];
+}
+
+/**
+ * Apply the retention policy to the bucket and the catalog, page logs included. Only what the catalog
+ * lists is ever deleted. What the policy keeps and R2's lifecycle is about to take is copied first;
+ * where that fails, nothing of the same database is deleted this time.
+ *
+ * @param now ms
+ * @param dryRun judge only
+ * @throws NightjarError `CATALOG_FAILED` or `STORE_FAILED`
+ */
+export async function prune(context: Context, now: number, dryRun: boolean): Promise<PruneReport> {
+  if (dryRun) return { ...(await planPrune(context, now, new Set())), failures: [] };
+  const { plan, failures } = await pinInTime(context, now);
+  const { verdicts, pins, releases } = plan;
+  const blocked = new Set(failures.map(({ backup }) => backup.database));
+  const free = ({ database }: Prunable) => !blocked.has(database);
+
+  const doomed = verdicts.filter(({ keep }) => !keep).map(({ backup }) => backup);
+  const locked = await removeAll(context, doomed.filter(free));
+  for (const backup of locked) failures.push(failure(backup, lockedError(backup)));
+  await removeOriginals(context, copiedAndPast(verdicts, pins, now).filter(free));
+  await releasePins(context, releases.filter(free), now);
+
+  const { catalog, config } = context;
+  for (const database of config.databases.values()) await pruneLog(context, database, now);
+  await forgetFailedRuns(catalog, now - REMEMBER_FAILURES);
+  await forgetExpiredLinks(catalog, now);
+  const removed = doomed.filter(free).length - locked.length;
+  log.info("pruned", { kept: verdicts.length - removed, removed, failures: failures.length });
+  return { ...plan, failures };
+}
+
+/**
+ * Make every copy that is due. A backup whose bytes turn out to be corrupt on the way is none that may
+ * stand for the newest: the plan is made anew without it, and the next one copied.
+ */
+async function pinInTime(
+  context: Context,
+  now: number,
+): Promise<{ plan: PrunePlan; failures: PruneFailure[] }> {
+  const failures = new Map<string, PruneFailure>();
+  const corrupt = new Set<string>();
+  for (;;) {
+    const plan = await planPrune(context, now, corrupt);
+    const known = corrupt.size;
+    for (const backup of plan.pins)
+      try {
+        const reason = "the policy keeps it past the age of its tier";
+        await pinBackup(context, backup.id, "policy", reason);
+      } catch (thrown) {
+        const error = asNightjarError(thrown);
+        failures.set(backup.id, failure(backup, error));
+        if (error.code === "OBJECT_CORRUPT") corrupt.add(backup.id);
+      }
+    if (corrupt.size === known) return { plan, failures: [...failures.values()] };
+  }
+}
+
+/** Backups that live on in their copies, and whose own objects have had their time. */
+function copiedAndPast(
+  verdicts: readonly Verdict<Prunable>[],
+  pins: readonly Prunable[],
+  now: number,
+): Prunable[] {
+  return verdicts
+    .filter(({ backup, keep }) => keep && (backup.pin !== null || pins.includes(backup)))
+    .filter(({ expiresAt }) => expiresAt !== undefined && now >= expiresAt)
+    .map(({ backup }) => backup);
+}
+
+function failure(backup: Prunable, error: NightjarError): PruneFailure {
+  const { id, database } = backup;
+  log.error("prune-failed", error, { database, backup: id });
+  return { backup, error: error.report() };
+}
+
+function lockedError({ id }: Prunable): NightjarError {
+  return new NightjarError("STORE_LOCKED", `Backup ${id} cannot be removed yet.`);
+}

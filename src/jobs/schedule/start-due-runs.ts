@@ -1,0 +1,116 @@
+import { lastDrill, newestScheduled, newestVerified } from "../../catalog/backups.ts";
+import { followOf } from "../../catalog/follows.ts";
+import { lastLook, recordLook } from "../../catalog/databases.ts";
+import { activeRuns, failRun, type NewRun } from "../../catalog/runs.ts";
+import type { DatabaseConfig } from "../../config/config.ts";
+import type { Context } from "../../worker/context.ts";
+import { NightjarError } from "../../errors/errors.ts";
+import { log } from "../../core/log.ts";
+import { MINUTE } from "../../plan/duration.ts";
+import { followPause } from "../../plan/follow-pace.ts";
+import { dueMoment, startDelay } from "../../plan/schedule.ts";
+import { stamp } from "../../plan/stamp.ts";
+import { scheduledTier } from "../../plan/tier.ts";
+import { startRun } from "./start-run.ts";
+
+/** A follower that is so late is asked after, ms. */
+const SILENCE = 2 * MINUTE;
+/** A run that has not moved for so long is asked after, ms. */
+const QUIET = 15 * MINUTE;
+
+/**
+ * The cron's job: start a run for every database that is due at `now` (ms). Those that share a schedule
+ * start some minutes apart.
+ *
+ * @throws the first error, after every database has had its turn
+ */
+export async function startDueRuns(context: Context, now: number): Promise<void> {
+  const errors: unknown[] = [];
+  for (const database of context.config.databases.values()) {
+    try {
+      await lookAt(context, database, now);
+    } catch (error) {
+      log.error("look-failed", error, { database: database.name });
+      errors.push(error);
+    }
+  }
+  if (errors.length > 0) throw errors[0];
+}
+
+async function lookAt(context: Context, database: DatabaseConfig, now: number): Promise<void> {
+  const { catalog, config } = context;
+  const { name, schedule, retention } = database;
+  await keepFollowing(context, database, now);
+  await drillIfDue(context, database, now);
+  const last = await lastLook(catalog, name);
+  const delay = startDelay(name, schedule, [...config.databases.values()].map(scheduleOf));
+  const moment = dueMoment(schedule, last, now - delay);
+  if (moment === undefined) return;
+
+  const id = `${name}-${stamp(moment)}`;
+  const others = (await activeRuns(catalog, name)).filter((run) => run.id !== id);
+  for (const run of others) {
+    const lost = now - run.updatedAt > QUIET && (await reapIfLost(context, run.id));
+    // One run at a time: the moment stays due and is caught up when the other has ended.
+    if (!lost) return;
+  }
+
+  const previous = await newestScheduled(catalog, name);
+  const tier = scheduledTier(moment, previous && momentOf(previous), retention);
+  const run: NewRun = {
+    id,
+    database: name,
+    trigger: "cron",
+    tier,
+    name: null,
+    labels: {},
+    scheduledFor: moment,
+  };
+  await startRun(context, run);
+  await recordLook(catalog, name, Math.max(now - delay, last ?? 0));
+}
+
+const scheduleOf = ({ schedule }: DatabaseConfig): string => schedule;
+const drillOf = ({ drill }: DatabaseConfig): string => drill;
+
+/** Rehearse the restore of the newest good backup when a scheduled moment has passed without any drill. */
+async function drillIfDue(
+  { catalog, config, proofs }: Context,
+  { name, drill }: DatabaseConfig,
+  now: number,
+): Promise<void> {
+  const last = await lastDrill(catalog, name);
+  const delay = startDelay(name, drill, [...config.databases.values()].map(drillOf));
+  const moment = dueMoment(drill, last === null ? undefined : Date.parse(last), now - delay);
+  if (moment === undefined) return;
+  const newest = await newestVerified(catalog, name);
+  if (newest !== undefined) await proofs.start(newest.id, "drill", moment);
+}
+
+/** A follower wakes itself; one that never did, or has fallen silent, is woken. */
+async function keepFollowing(
+  { catalog, followers }: Context,
+  { name, followMs }: DatabaseConfig,
+  now: number,
+): Promise<void> {
+  if (followMs === undefined) return;
+  const follow = await followOf(catalog, name);
+  const pause = follow && followPause(followMs, follow.idle, follow.failures);
+  if (follow === undefined || now > follow.triedAt + pause! + SILENCE) await followers.follow(name);
+}
+
+/** The scheduled moment that a backup was made for; a late one counts for the period it was due in. */
+function momentOf(backup: { takenAt: number; manifest: { scheduledFor: string | null } }): number {
+  const { scheduledFor } = backup.manifest;
+  return scheduledFor === null ? backup.takenAt : Date.parse(scheduledFor);
+}
+
+/** Mark a silent run failed when its Workflow has ended without saying so; tells whether it had. */
+async function reapIfLost(context: Context, runId: string): Promise<boolean> {
+  const status = await context.workflows.status(runId);
+  if (["queued", "running", "paused", "waiting", "waitingForPause"].includes(status)) return false;
+  const error = new NightjarError("RUN_LOST", `The run's Workflow is ${status}.`);
+  log.error("run-lost", error, { run: runId });
+  await failRun(context.catalog, runId, error.report(), context.deps.now());
+  return true;
+}

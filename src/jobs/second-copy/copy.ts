@@ -1,0 +1,161 @@
+import { type Backup, existingBackup } from "../../catalog/backups.ts";
+import { recordCopy, recordUncopied } from "../../catalog/copies.ts";
+import type { Context } from "../../worker/context.ts";
+import type { CopyState } from "../../model/copy.ts";
+import { asNightjarError, NightjarError } from "../../errors/errors.ts";
+import { Meter, verified } from "../../format/bytes/hash.ts";
+import { log } from "../../core/log.ts";
+import type { Manifest } from "../../model/manifest.ts";
+import { isKnownBad } from "../../model/proof.ts";
+import { manifestText } from "../../store/document.ts";
+import type { FarStore } from "../../store/second/far.ts";
+import { manifestKey, ownKey } from "../../store/keys.ts";
+import { uploadParts } from "../../store/multipart.ts";
+import { readInSpans } from "../../store/range-reader.ts";
+import { COSTS, inTurn } from "../../worker/memory.ts";
+
+/**
+ * Bytes that are read at once. With parts of 5 MiB a backup of `n` MiB takes `n * 31 / 80` requests:
+ * the 10,000 of a Worker are enough for 27 GB. What is held at once is three spans and two parts.
+ */
+const SPAN = 8 * 1024 * 1024;
+const FAR_SPAN = 2 * SPAN;
+
+/**
+ * Copy a backup to the second store and read it back from there: the bytes, then the manifest, so that
+ * it exists there whole or not at all. What is there already is only read back, and never written over.
+ * May be repeated; an upload that a killed copy has left is aborted.
+ *
+ * @throws NightjarError `BACKUP_NOT_FOUND`; `COPY_UNAVAILABLE` where it is not to be copied; what made
+ *   the copy fail, which then stands in the catalog
+ */
+export async function copyBackup(context: Context, backupId: string): Promise<CopyState> {
+  const { catalog, deps } = context;
+  const backup = await existingBackup(catalog, backupId);
+  const far = farFor(context, backup);
+  const attempt = new Attempt(context, far, backup);
+  const known = { to: far.to, at: new Date(deps.now()).toISOString() };
+  try {
+    await inTurn(context, COSTS.copy, () => attempt.copy());
+  } catch (thrown) {
+    const error = asNightjarError(thrown);
+    const { uploadId } = attempt;
+    const failed = { ...known, state: "failed", error: error.report(), uploadId } as const;
+    log.error("backup-not-copied", error, { backup: backupId, to: far.to });
+    const record = error.code === "COPY_DIFFERS" ? recordCopy : recordUncopied;
+    await record(catalog, backupId, failed).catch((other: unknown) =>
+      log.error("copy-not-recorded", other, { backup: backupId }),
+    );
+    throw error;
+  }
+  const copied = { ...known, state: "copied", error: null, uploadId: null } as const;
+  await recordCopy(catalog, backupId, copied);
+  log.info("backup-copied", { backup: backupId, database: backup.database, to: far.to });
+  return copied;
+}
+
+/** Where a backup is copied to. @throws NightjarError `COPY_UNAVAILABLE` */
+function farFor({ config, far }: Context, backup: Backup): FarStore {
+  const { id, database } = backup;
+  const refuse = (why: string) => new NightjarError("COPY_UNAVAILABLE", why);
+  if (far === undefined) throw refuse("No second copy is configured.");
+  if (config.databases.get(database)?.copy === false)
+    throw refuse(`${database} has copy = false: its backups are not copied.`);
+  if (isKnownBad(backup)) throw refuse(`Backup ${id} is known to be bad: it is not copied.`);
+  return far;
+}
+
+/**
+ * The manifest of a copy. It lies under the backup's own keys, whether or not the backup was pinned
+ * since: the second store has its own way of keeping.
+ */
+function farManifest(backup: Backup): Manifest {
+  const { pin: _pin, ...manifest } = backup.manifest;
+  return { ...manifest, key: ownKey(manifest.key), manifestKey: manifestKey(backup) };
+}
+
+/** One try to copy one backup. */
+class Attempt {
+  /** The upload that is not ended yet. */
+  uploadId: string | null;
+  readonly #context: Context;
+  readonly #far: FarStore;
+  readonly #backup: Backup;
+  readonly #manifest: Manifest;
+
+  constructor(context: Context, far: FarStore, backup: Backup) {
+    this.#context = context;
+    this.#far = far;
+    this.#backup = backup;
+    this.#manifest = farManifest(backup);
+    this.uploadId = backup.copy?.to === far.to ? backup.copy.uploadId : null;
+  }
+
+  async copy(): Promise<void> {
+    const { key, stored } = this.#manifest;
+    await this.#abort();
+    const size = await this.#far.size(key);
+    if (size === null) await this.#upload();
+    else if (size !== stored.bytes) throw differs(key, `has ${size} bytes, not ${stored.bytes}`);
+    await this.#readBack();
+    await this.#publish();
+  }
+
+  async #upload(): Promise<void> {
+    const { catalog, bucket, deps } = this.#context;
+    const { id, manifest } = this.#backup;
+    const { key, stored } = this.#manifest;
+    this.uploadId = await this.#far.startUpload(key);
+    try {
+      const at = new Date(deps.now()).toISOString();
+      const { uploadId } = this;
+      const copying = { state: "copying", at, to: this.#far.to, error: null, uploadId } as const;
+      await recordCopy(catalog, id, copying);
+      const bytes = readInSpans(bucket, manifest.key, stored.bytes, SPAN);
+      const upload = this.#far.upload(key, uploadId);
+      const { parts } = await uploadParts(upload, verified(bytes, stored, manifest.key));
+      await upload.complete(parts);
+      this.uploadId = null;
+    } catch (thrown) {
+      await this.#abort().catch((other: unknown) =>
+        // The next try does it: the catalog knows the upload.
+        log.error("copy-upload-left-over", other, { key, to: this.#far.to }),
+      );
+      throw thrown;
+    }
+  }
+
+  async #abort(): Promise<void> {
+    if (this.uploadId === null) return;
+    await this.#far.upload(this.#manifest.key, this.uploadId).abort();
+    this.uploadId = null;
+  }
+
+  async #readBack(): Promise<void> {
+    const { key, stored } = this.#manifest;
+    const meter = new Meter();
+    for (let at = 0; at < stored.bytes; at += FAR_SPAN)
+      meter.update(await this.#far.read(key, at, Math.min(FAR_SPAN, stored.bytes - at)));
+    const size = await this.#far.size(key);
+    if (size !== stored.bytes) throw differs(key, `has ${size} bytes, not ${stored.bytes}`);
+    const sha256 = meter.digest();
+    if (sha256 !== stored.sha256)
+      throw differs(
+        key,
+        `has the SHA-256 ${sha256.slice(0, 16)}…, not ${stored.sha256.slice(0, 16)}…`,
+      );
+  }
+
+  /** Write the manifest, unless it is there, and read it back. */
+  async #publish(): Promise<void> {
+    const { manifestKey: at } = this.#manifest;
+    const text = manifestText(this.#manifest);
+    if ((await this.#far.readText(at)) === null)
+      await this.#far.writeText(at, text, this.#context.bucket.noteOf(at, text));
+    if ((await this.#far.readText(at)) !== text) throw differs(at, "is not the manifest");
+  }
+}
+
+function differs(key: string, how: string): NightjarError {
+  return new NightjarError("COPY_DIFFERS", `The second copy of ${key} ${how}.`);
+}

@@ -1,0 +1,162 @@
+import { allForCopying } from "../../catalog/copies.ts";
+import type { Context } from "../../worker/context.ts";
+import { asNightjarError } from "../../errors/errors.ts";
+import { log } from "../../core/log.ts";
+import { DAY, HOUR } from "../../plan/duration.ts";
+import { judge, type Kept } from "../../plan/retention.ts";
+import { readDocument } from "../../store/document.ts";
+import { ERASURES } from "../../store/erasures.ts";
+import type { FarStore } from "../../store/second/far.ts";
+import { manifestKey, ownKey, parseKey, PINNED } from "../../store/keys.ts";
+import { listBackupObjects } from "../../store/list.ts";
+
+/**
+ * What one night does at the most, so that it stays far below a Worker's 10,000 requests: copies begun
+ * (each goes on in a Workflow with requests of its own), small documents copied, objects deleted. The rest is
+ * left to the next night.
+ */
+const STARTS = 100;
+const DOCUMENTS = 500;
+const REMOVALS = 1000;
+
+/** A backup so young is left to its own run, and a copy under way to whoever began it, ms. */
+const SETTLED = 3 * HOUR;
+
+type Row = Awaited<ReturnType<typeof allForCopying>>[number];
+
+/** Objects at the second store: their bytes by key. */
+type There = ReadonlyMap<string, number>;
+
+/**
+ * Bring the second store in line: begin the copies that are not there, whatever the catalog remembers;
+ * copy the proofs and erasure lists that were written since; let go what the retention policy lets go.
+ *
+ * @param now ms
+ * @throws NightjarError `COPY_UNREACHABLE`, `COPY_REFUSED`, `STORE_FAILED`, `CATALOG_FAILED`
+ */
+export async function syncCopies(context: Context, now: number): Promise<void> {
+  const { catalog, config, far } = context;
+  if (far === undefined) return;
+  const there = new Map<string, number>();
+  for await (const { key, bytes } of far.list()) there.set(key, bytes);
+  const rows = await allForCopying(catalog);
+  const begun = await begin(context, rows, there, now);
+  const documents = await copyDocuments(context, far, there);
+  const removed = config.copy!.keep ? 0 : await letGo(context, far, rows, there, now);
+  log.info("copies-tended", { to: far.to, begun, documents, removed });
+}
+
+/** Begin the copies that lack: those that never failed first, the oldest first. */
+async function begin(
+  { config, copies, far }: Context,
+  rows: readonly Row[],
+  there: There,
+  now: number,
+): Promise<number> {
+  const isThere = (row: Row) =>
+    there.get(ownKey(row.key)) === row.storedBytes && there.has(manifestKey(row));
+  const lacking = rows.filter((row) => {
+    const { bad, copy, database, takenAt } = row;
+    if (bad === 1 || config.databases.get(database)?.copy === false) return false;
+    if (now - takenAt < SETTLED) return false;
+    if (copy?.state === "copying" && now - Date.parse(copy.at) < SETTLED) return false;
+    return copy?.state !== "copied" || copy.to !== far!.to || !isThere(row);
+  });
+  const failed = ({ copy }: Row) => Number(copy?.state === "failed");
+  const next = lacking.toSorted((one, other) => failed(one) - failed(other)).slice(0, STARTS);
+  for (const { id } of next) await copies.start(id, Math.floor(now / DAY) * DAY);
+  return next.length;
+}
+
+/**
+ * Copy the proofs of backups that are copied, under their own names also where they are of a pinned
+ * one, and the erasure lists. A document that cannot be read keeps no other back.
+ */
+async function copyDocuments({ bucket }: Context, far: FarStore, there: There): Promise<number> {
+  const ids = new Set<string>();
+  for (const key of there.keys()) {
+    const name = parseKey(key);
+    if (name?.part === "manifest") ids.add(name.id);
+  }
+  const due = new Map<string, string>(); // from there to here
+  for await (const { key } of listBackupObjects(bucket)) {
+    const name = parseKey(key);
+    const own = name?.pinned === true ? key.slice(PINNED.length) : key;
+    const wanted = name?.part === "proof" ? ids.has(name.id) : key.startsWith(ERASURES);
+    if (!wanted || there.has(own) || due.has(own)) continue;
+    if (due.size === DOCUMENTS) break;
+    due.set(own, key);
+  }
+  await bucket.expect([...due.values()]);
+  for (const [own, key] of due)
+    try {
+      const text = await readDocument(bucket, key);
+      if (text !== null) await far.writeText(own, text, bucket.noteOf(own, text));
+    } catch (thrown) {
+      const error = asNightjarError(thrown);
+      if (error.code !== "OBJECT_CORRUPT" && error.code !== "OBJECT_UNSIGNED") throw error;
+      log.error("document-not-copied", error, { key });
+    }
+  return due.size;
+}
+
+/** The objects of one backup at the second store. */
+interface FarBackup extends Kept {
+  keys: string[];
+  whole: boolean;
+}
+
+/**
+ * Delete what is past its age. The store is judged by what it holds itself, not by the catalog: so that
+ * the newest copy of a database stays even where the first bucket and the catalog are lost. What the
+ * catalog still has stays too.
+ */
+async function letGo(
+  { config }: Context,
+  far: FarStore,
+  rows: readonly Row[],
+  there: There,
+  now: number,
+): Promise<number> {
+  const known = new Set(rows.map(({ id }) => id));
+  const found = [...farBackups(there)];
+  const policies = config.databases;
+  // Bytes without a manifest are no backup: they must not pass for the newest.
+  const verdicts = judge(
+    found.filter(({ whole }) => whole),
+    policies,
+    now,
+  );
+  const doomed = verdicts.filter(({ keep }) => !keep).map(({ backup }) => backup);
+  for (const backup of found) {
+    const age = policies.get(backup.database)?.retention[backup.tier];
+    if (!backup.whole && age !== undefined && now >= backup.takenAt + age) doomed.push(backup);
+  }
+  let removed = 0;
+  for (const { id, keys } of doomed) {
+    if (known.has(id)) continue;
+    if (removed + keys.length > REMOVALS) break;
+    await far.remove(keys);
+    removed += keys.length;
+  }
+  return removed;
+}
+
+/** The backups at the second store, their manifest first, so that one that goes ends to exist whole. */
+function* farBackups(there: There): Iterable<FarBackup> {
+  const byId = Map.groupBy(
+    [...there.keys()].flatMap((key) => {
+      const name = parseKey(key);
+      return name === undefined ? [] : [{ ...name, key }];
+    }),
+    ({ id }) => id,
+  );
+  const verdict = { verification: null, pin: null }; // what is known to be bad is not copied
+  for (const members of byId.values()) {
+    const order = (part: string) => members.filter((member) => member.part === part);
+    const sorted = [...order("manifest"), ...order("bytes"), ...order("proof")];
+    const [{ id, database, tier, takenAt }] = members as [(typeof members)[0]];
+    const whole = order("manifest").length > 0 && order("bytes").length > 0;
+    yield { ...verdict, id, database, tier, takenAt, whole, keys: sorted.map(({ key }) => key) };
+  }
+}

@@ -1,0 +1,55 @@
+import type { Deps } from "../core/deps.ts";
+import { isEncoded, readText } from "../core/read-body.ts";
+import { type Source, sourceHeaders } from "./server.ts";
+
+/** Pauses before a server is asked again for a namespace that it says it does not have, ms. */
+const PAUSES = [50, 250];
+
+/**
+ * Ask a libSQL server, as itself and without compression or redirects followed. A body that is
+ * compressed all the same comes as it is, and a 404 with the start of its text only.
+ *
+ * sqld keeps 100 namespaces open at a time (`--max-active-namespaces`), and while it puts one away it
+ * answers that it does not exist: `with` of libsql-server/src/namespace/store.rs, seen in one request
+ * of a hundred with 200 namespaces. What it says so is asked again before it is believed.
+ *
+ * @throws whatever `deps.fetch` throws
+ */
+export async function fetchFrom(
+  source: Source,
+  deps: Deps,
+  url: string,
+  init: Omit<RequestInit, "headers" | "redirect"> & { headers?: Record<string, string> },
+): Promise<Response> {
+  const headers = {
+    ...sourceHeaders(source),
+    ...init.headers,
+    // sqld honours the first encoding that it knows, and its brotli takes minutes.
+    "accept-encoding": "identity",
+  };
+  for (let tries = 0; ; tries++) {
+    const response = await deps.fetch(url, {
+      ...init,
+      headers,
+      redirect: "manual",
+      encodeResponseBody: "manual",
+    });
+    const pause = PAUSES[tries];
+    if (pause === undefined) return response;
+    const seen = await withoutNamespace(response);
+    if (seen !== null) return seen;
+    await deps.sleep(pause);
+  }
+}
+
+/** The answer, to be read; null where it says that there is no such namespace. */
+async function withoutNamespace(response: Response): Promise<Response | null> {
+  if (response.headers.get("grpc-message") === "NAMESPACE_DOESNT_EXIST") {
+    await response.body?.cancel();
+    return null;
+  }
+  if (response.status !== 404 || isEncoded(response)) return response;
+  const text = await readText(response);
+  const { status, headers } = response;
+  return /Namespace `.*` doesn't exist/.test(text) ? null : new Response(text, { status, headers });
+}

@@ -1,0 +1,58 @@
+import { type ErrorCode, NightjarError } from "../errors/errors.ts";
+import { isEncoded, readText } from "../core/read-body.ts";
+import { redact, type Source } from "./server.ts";
+import type { Watchdog } from "./watchdog.ts";
+
+/**
+ * Throw for an answer that is not the 200 that it should be, with the start of what the server said.
+ *
+ * @throws NightjarError as `refusalOf` tells
+ */
+export async function refuseStatus(
+  source: Source,
+  response: Response,
+  watchdog: Watchdog,
+  request: string,
+  unexpected: ErrorCode = "PAGES_INVALID",
+): Promise<never> {
+  const text = isEncoded(response)
+    ? ""
+    : await watchdog.guard("SOURCE_CUT", () => readText(response)).catch(() => "");
+  throw refusalOf(source, request, response.status, text, unexpected);
+}
+
+/**
+ * Refuse a compressed answer, which nobody asked for: it is never decompressed.
+ *
+ * @throws NightjarError `unexpected`
+ */
+export function refuseEncoding(
+  response: Response,
+  request: string,
+  unexpected: ErrorCode = "PAGES_INVALID",
+): void {
+  if (!isEncoded(response)) return;
+  throw new NightjarError(
+    unexpected,
+    `${request} was asked for plain bytes and answered with content-encoding ${response.headers.get("content-encoding")}.`,
+  );
+}
+
+/**
+ * The error that a status and its text stand for: `SOURCE_UNAUTHORIZED`, `SOURCE_NOT_FOUND`,
+ * `SOURCE_ERROR`, or `unexpected` for a success or a redirect. The token is taken out before the text
+ * is cut, as half of it would not be known.
+ */
+export function refusalOf(
+  source: Source,
+  request: string,
+  status: number,
+  text: string,
+  unexpected: ErrorCode = "PAGES_INVALID",
+): NightjarError {
+  const said = redact(text.replaceAll(/\s+/g, " ").trim(), source).slice(0, 200);
+  const message = `${request} answered ${status}${said === "" ? "" : `: ${said}`}`;
+  if (status === 401 || status === 403) return new NightjarError("SOURCE_UNAUTHORIZED", message);
+  if (status === 404 || status === 400) return new NightjarError("SOURCE_NOT_FOUND", message);
+  return new NightjarError(status < 400 ? unexpected : "SOURCE_ERROR", message);
+}

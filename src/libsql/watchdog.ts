@@ -1,0 +1,59 @@
+import { messageOf, NightjarError } from "../errors/errors.ts";
+
+/** Aborts a request when nothing moves for too long, and tells a stall from a broken connection. */
+export class Watchdog {
+  readonly #ms: number;
+  readonly #controller = new AbortController();
+  #timer: ReturnType<typeof setTimeout>;
+  #waiting = false;
+  #moved = false;
+  #stalled = false;
+
+  constructor(ms: number) {
+    this.#ms = ms;
+    this.#timer = this.#arm();
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  /** A timer for each read would cost more than the read: one that looks back is enough. */
+  #arm(): ReturnType<typeof setTimeout> {
+    return setTimeout(() => {
+      // While nobody waits for the server it cannot be late: the reader itself is busy.
+      this.#stalled = this.#waiting && !this.#moved;
+      this.#moved = false;
+      if (this.#stalled) this.#controller.abort();
+      else this.#timer = this.#arm();
+    }, this.#ms);
+  }
+
+  /**
+   * Wait for the server.
+   *
+   * @throws NightjarError `SOURCE_STALLED` when it took too long, else `broken`
+   */
+  async guard<T>(broken: "SOURCE_UNREACHABLE" | "SOURCE_CUT", wait: () => Promise<T>): Promise<T> {
+    this.#waiting = this.#moved = true;
+    try {
+      return await wait();
+    } catch (thrown) {
+      if (this.#stalled)
+        throw new NightjarError(
+          "SOURCE_STALLED",
+          `The server sent (almost) nothing for ${this.#ms / 1000} s.`,
+        );
+      const lead = broken === "SOURCE_CUT" ? "The connection broke off" : "No connection";
+      throw new NightjarError(broken, `${lead}: ${messageOf(thrown)}`, { cause: thrown });
+    } finally {
+      this.#waiting = false;
+    }
+  }
+
+  /** Ends the request, whatever its state: the server is rid of a reader that left early. */
+  end(): void {
+    clearTimeout(this.#timer);
+    this.#controller.abort();
+  }
+}

@@ -1,0 +1,15 @@
+import type { ErrorReport } from "../errors/errors.ts";
+
+/** How the second copy of a backup stands, as the catalog remembers it. */
+export interface CopyState {
+  /** `copied` only when the far bytes were read back and are those of the manifest. */
+  readonly state: "copying" | "copied" | "failed";
+  /** Since when, ISO 8601. */
+  readonly at: string;
+  /** The store that it is about: see `FarStore.to`. */
+  readonly to: string;
+  /** Why it failed. */
+  readonly error: ErrorReport | null;
+  /** The upload by parts that was begun and not ended there. */
+  readonly uploadId: string | null;
+}

@@ -1,0 +1,130 @@
+import type { Context } from "../worker/context.ts";
+import { NightjarError } from "../errors/errors.ts";
+import { concat } from "../format/bytes/bytes.ts";
+import { gzipCompress, zstdCompress } from "../format/bytes/codec.ts";
+import type { Erasure } from "../format/tables/erasure.ts";
+import type { Page } from "../format/pages/page.ts";
+import { EVERYTHING } from "../format/tables/selection.ts";
+import { seekableCompress } from "../format/bytes/seekable.ts";
+import { loadableText } from "../format/dump/loadable-dump.ts";
+import { isWrittenAnew, type Manifest } from "../model/manifest.ts";
+import { type Format, formatsOf, partsOf, storedForm } from "../plan/formats.ts";
+import { refuseSql, writeSql } from "../sqlite/sql/write-sql.ts";
+import { refuseFile } from "./erasures.ts";
+import type { Moment } from "./moment.ts";
+import { dumpText, momentPages, openStored, snapshotFile, type Stored } from "./stored.ts";
+
+/** Bytes made for a download, and how many there will be, where that is known. */
+export interface Derived {
+  bytes: AsyncIterable<Uint8Array>;
+  length: number | undefined;
+}
+
+/**
+ * A stored backup in another form, without the rows of an erasure list. What is wrong with the stored
+ * bytes shows before the last of them is given.
+ *
+ * @throws NightjarError here or while reading: `OBJECT_MISSING`, `OBJECT_CORRUPT`, `STORE_FAILED`,
+ *   `ERASURE_APPLIES`, `ERASURE_FAILED`, `FORMAT_UNAVAILABLE`, `SCHEMA_UNSAFE`
+ */
+export async function deriveBackup(
+  context: Context,
+  manifest: Manifest,
+  format: Format,
+  erasures: readonly Erasure[],
+): Promise<Derived> {
+  const { kind, raw } = manifest;
+  refuseFormat(manifest, format);
+  refuseFile(erasures, format);
+  const { content: wanted, coding } = partsOf(format);
+  if (kind === "snapshot" && wanted === "sql")
+    return sqlOf(context, { manifest }, format, erasures);
+  const anew = isWrittenAnew(manifest);
+  const plain =
+    kind === "snapshot"
+      ? snapshotFile(context, manifest)
+      : anew
+        ? loadableText(await dumpText(context, manifest, erasures))
+        : await dumpText(context, manifest, erasures);
+  const known = coding === undefined && erasures.length === 0 && !anew;
+  return { bytes: coded(plain, format), length: known ? raw.bytes : undefined };
+}
+
+/**
+ * A moment of the log in any form, without the rows of an erasure list.
+ *
+ * @throws NightjarError as `deriveBackup`
+ */
+export async function deriveMoment(
+  context: Context,
+  moment: Moment,
+  format: Format,
+  erasures: readonly Erasure[],
+): Promise<Derived> {
+  const { pageSize, pageCount } = moment;
+  refuseFile(erasures, format);
+  if (partsOf(format).content === "sql") return sqlOf(context, { moment }, format, erasures);
+  const pages = momentPages(context, moment);
+  if (format === "db.zst") return { bytes: seekableCompress(pages, () => {}), length: undefined };
+  async function* file(): AsyncIterable<Uint8Array> {
+    // A copy: the pages' memory is used again, and nobody knows when a slow client has read it.
+    for await (const batch of pages) yield joined(batch, pageSize);
+  }
+  return { bytes: file(), length: pageSize * pageCount };
+}
+
+function joined(batch: readonly Page[], pageSize: number): Uint8Array {
+  return concat(
+    batch.map(({ data }) => data),
+    batch.length * pageSize,
+  );
+}
+
+/** The rows are erased before the first byte is given: what cannot be written is an error, not half of a file. */
+async function sqlOf(
+  context: Context,
+  stored: Stored,
+  format: Format,
+  erasures: readonly Erasure[],
+): Promise<Derived> {
+  const image = await openStored(context, stored, erasures);
+  try {
+    await refuseSql(image, EVERYTHING);
+  } catch (thrown) {
+    image.close();
+    throw thrown;
+  }
+  async function* text(): AsyncIterable<Uint8Array> {
+    try {
+      yield* writeSql(image, partsOf(format).reader);
+    } finally {
+      image.close();
+    }
+  }
+  return { bytes: coded(text(), format), length: undefined };
+}
+function coded(bytes: AsyncIterable<Uint8Array>, format: Format): AsyncIterable<Uint8Array> {
+  const { coding } = partsOf(format);
+  if (coding === "gz") return gzipCompress(bytes);
+  return coding === "zst" ? zstdCompress(bytes) : bytes;
+}
+
+/**
+ * Refuse what cannot be made of a backup: pages of a dump, and anything of what is encrypted.
+ *
+ * @throws NightjarError `FORMAT_UNAVAILABLE`
+ */
+export function refuseFormat(
+  manifest: Pick<Manifest, "kind" | "encryption"> & Partial<Pick<Manifest, "snapshot">>,
+  format: string,
+): asserts format is Format {
+  const { kind, encryption, snapshot } = manifest;
+  const known = formatsOf(storedForm(manifest));
+  if (known.includes(format as Format)) return;
+  const article = encryption === undefined ? `A ${kind}` : `An encrypted ${kind}`;
+  const what = snapshot?.encoding === undefined ? article : `${article} in ${snapshot.encoding}`;
+  throw new NightjarError(
+    "FORMAT_UNAVAILABLE",
+    `${what} can be downloaded as ${known.join(", ")}, not as ${format.slice(0, 20)}.`,
+  );
+}

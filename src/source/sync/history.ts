@@ -1,0 +1,159 @@
+import type { Deps } from "../../core/deps.ts";
+import { NightjarError } from "../../errors/errors.ts";
+import { fingerprint } from "../../format/bytes/hash.ts";
+import type { Page } from "../../format/pages/page.ts";
+import { FRAME_HEADER, WalChain, walFrames } from "../../format/wal/wal.ts";
+import { WalTransaction } from "../../format/wal/transaction.ts";
+import type { PageEvent } from "../pages.ts";
+import type { Source } from "../../libsql/server.ts";
+import {
+  currentGeneration,
+  type HistoryEnd,
+  historyEnd,
+  PAGE_SIZE,
+  type SyncPlace,
+} from "./protocol.ts";
+import { ask } from "./request.ts";
+import { refusalOf } from "../../libsql/refuse.ts";
+
+/** Frames of one request: what the vendor's clients ask for. */
+const BATCH = 128;
+
+/**
+ * The transactions after `place`, which moves along, up to where the server's history ends; returns why
+ * there is no way on from `place`, or null.
+ *
+ * @param mark what the frame at `place` must be, where an earlier pull read it; null where it was read
+ *   just now
+ * @throws NightjarError as PageSource's `pull`
+ */
+export async function* walkHistory(
+  source: Source,
+  deps: Deps,
+  place: SyncPlace,
+  mark: string | null,
+): AsyncGenerator<PageEvent, string | null> {
+  let buffer = new ArrayBuffer((BATCH + 1) * (FRAME_HEADER + PAGE_SIZE)); // one more, so that it shows
+  let unconfirmed = mark;
+  let next = unconfirmed === null ? place.frame + 1 : place.frame;
+  let chain = new WalChain();
+  const transaction = new WalTransaction(PAGE_SIZE);
+  for (;;) {
+    const got = await frames(source, deps, place.generation, next, buffer);
+    if (got === null) return `The server no longer has generation ${place.generation}.`;
+    if (!(got instanceof Uint8Array)) {
+      if (unconfirmed !== null) return unshown(place, got);
+      const step = onward(place, next, got);
+      if (step !== "next generation") return step;
+      // Its start is the state after the last frame of the old one.
+      place.generation += 1;
+      place.frame = 0;
+      next = 1;
+      chain = new WalChain();
+      continue;
+    }
+
+    const batch = walFrames(got, PAGE_SIZE);
+    if (batch.length === 0 || batch.length > BATCH)
+      throw new NightjarError(
+        "PAGES_INVALID",
+        batch.length === 0
+          ? "The server sent frames without any frame."
+          : `The server was asked for ${BATCH} frames and sent more.`,
+      );
+    chain.follow(batch);
+    let pages: Page[] = [];
+    for (const frame of batch) {
+      if (unconfirmed !== null) {
+        if (fingerprint(frame.bytes) !== unconfirmed)
+          return `The server's frame ${next} of generation ${place.generation} is not the one that was read.`;
+        unconfirmed = null;
+        place.pageCount = frame.sizeAfter;
+        next += 1;
+        continue;
+      }
+      transaction.add(frame, place.pageCount);
+      pages.push({ pgno: frame.pgno, data: frame.data });
+      if (frame.sizeAfter > 0) {
+        transaction.end(frame.sizeAfter, place.pageCount);
+        place.pageCount = frame.sizeAfter;
+        place.frame = next;
+        yield { kind: "pages", pages };
+        yield {
+          kind: "commit",
+          pageCount: frame.sizeAfter,
+          at: null,
+          commits: 1,
+          cursor: {
+            protocol: "sync",
+            generation: place.generation,
+            frame: next,
+            mark: fingerprint(frame.bytes),
+          },
+        };
+        pages = [];
+      }
+      next += 1;
+    }
+    if (pages.length > 0) yield { kind: "pages", pages };
+    // An older generation ends so too, but history goes on behind it.
+    if (batch.length < BATCH && place.generation >= place.newest) return null;
+    buffer = got.buffer;
+  }
+}
+
+/**
+ * Up to a batch of frames from `next` on, in `buffer`'s memory, or that there are none; null when the
+ * server no longer knows an old generation.
+ */
+async function frames(
+  source: Source,
+  deps: Deps,
+  generation: number,
+  next: number,
+  buffer: ArrayBuffer,
+): Promise<Uint8Array<ArrayBuffer> | HistoryEnd | null> {
+  const path = `/sync/${generation}/${next}/${next + BATCH}`;
+  const answer = await ask(source, deps, path);
+  try {
+    if (answer.status === 200) return await answer.read(buffer);
+    const text = await answer.text();
+    const end = historyEnd(text);
+    if (end !== null && answer.status === 400) return end;
+    // The server is known to answer so where nothing was ever written; elsewhere it is an error.
+    const empty = end?.generation === generation && end.maxFrame === 0 && next === 1;
+    if (end !== null && answer.status === 500 && empty) return end;
+    const refused = refusalOf(source, `GET ${path}`, answer.status, text);
+    if (refused.code !== "SOURCE_NOT_FOUND") throw refused;
+    if ((await currentGeneration(source, deps)) === generation) throw refused;
+    return null;
+  } finally {
+    answer.end();
+  }
+}
+
+/** Why there is no way on when the server does not show the frame at `place`. */
+function unshown({ generation, frame }: SyncPlace, end: HistoryEnd): string {
+  const ours = `generation ${generation}, frame ${frame}`;
+  if (end.generation < generation)
+    return `The server went back to generation ${end.generation} from ${ours}.`;
+  if (end.generation === generation && end.maxFrame < frame)
+    return `The server went back to frame ${end.maxFrame} from ${ours}.`;
+  return `The server no longer has the frame at ${ours}: nothing shows that its history is the one that was read.`;
+}
+
+/** Where history goes on when the server has no frame `next`: nowhere (null), or why not from `place`. */
+function onward(place: SyncPlace, next: number, end: HistoryEnd): string | null {
+  const { generation, frame } = place;
+  const ours = `generation ${generation}, frame ${frame}`;
+  if (end.generation < generation)
+    return `The server went back to generation ${end.generation} from ${ours}.`;
+  if (end.generation === generation) {
+    if (end.maxFrame < frame) return `The server went back to frame ${end.maxFrame} from ${ours}.`;
+    return end.maxFrame < next ? null : `The server no longer has the frames after ${ours}.`;
+  }
+  // Pages of a transaction that did not end are not in the next generation's start: no way back from them.
+  const complete = end.maxFrame === frame && next === frame + 1;
+  if (complete) return "next generation";
+  return `The server checkpointed at frame ${end.maxFrame}; what was read ends at ${ours}.`;
+}

@@ -1,0 +1,149 @@
+import { NightjarError } from "../../errors/errors.ts";
+import type { Erased, Erasure } from "../../format/tables/erasure.ts";
+import type { PageReader } from "../../format/pages/page.ts";
+import { refuseLargeSchema } from "../../format/pages/schema-census.ts";
+import { CODE } from "./codes.ts";
+import { Engine, SqliteError } from "./engine.ts";
+import { eraseRows } from "../erase.ts";
+import { patchSchema } from "../patch.ts";
+import { allRows } from "./rows.ts";
+import type { Bound, Statement } from "./statement.ts";
+
+/** SQLITE_CORRUPT and SQLITE_NOTADB: what SQLite says of bytes that are no sound database. */
+const DAMAGED = new Set([11, 26]);
+
+/** A database of stored pages, open for reading. Nothing can change it, so that it needs no locks. */
+export class Image {
+  /** The text of schema objects that only libSQL can parse, by name: see patch.ts. */
+  readonly originals: ReadonlyMap<string, string>;
+  #engine: Engine | undefined;
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(engine: Engine, originals: ReadonlyMap<string, string>) {
+    this.#engine = engine;
+    this.originals = originals;
+  }
+
+  /**
+   * Do something with SQLite while nobody else does: asyncify suspends one call at a time.
+   *
+   * @throws NightjarError `OBJECT_CORRUPT`, `QUERY_LIMIT` (memory), `QUERY_FAILED`; the page reader's own
+   */
+  exclusive<T>(work: (engine: Engine) => Promise<T>): Promise<T> {
+    const turn = this.#last.then(async () => {
+      if (this.#engine === undefined)
+        throw new NightjarError("INTERNAL", "The image has been closed.");
+      return work(this.#engine).catch((thrown: unknown) => {
+        throw asImageError(thrown);
+      });
+    });
+    this.#last = turn.catch(() => undefined);
+    return turn;
+  }
+
+  /** All rows of one of our own statements; `read` is called while its row is current. */
+  rows<T>(sql: string, read: (row: Statement) => T, args: readonly Bound[] = []): Promise<T[]> {
+    return this.exclusive((engine) => allRows(engine, sql, read, args));
+  }
+
+  get closed(): boolean {
+    return this.#engine === undefined;
+  }
+
+  /** How many pages were read from the reader so far. */
+  get pagesRead(): number {
+    return this.#engine?.file.reads ?? 0;
+  }
+
+  /** Steps of SQLite's virtual machine that its statements took so far. */
+  get steps(): number {
+    return this.#engine?.steps ?? 0;
+  }
+
+  /** Bytes that SQLite holds at this moment. */
+  get memoryUsed(): number {
+    return this.#engine?.module._sqlite3_memory_used() ?? 0;
+  }
+
+  /** Give the memory back. Whatever still runs on the image fails or is forgotten. */
+  close(): void {
+    this.#engine = undefined;
+  }
+}
+
+/**
+ * Open the database whose pages these are, with a compiled wa-sqlite-async.wasm (open.ts has the one
+ * that Wrangler bundles).
+ *
+ * @throws NightjarError `OBJECT_CORRUPT` when SQLite cannot read the schema, `SCHEMA_TOO_LARGE`; the page
+ *   reader's own
+ */
+export async function openImageWith(wasm: WebAssembly.Module, pages: PageReader): Promise<Image> {
+  try {
+    await refuseLargeSchema(pages);
+    const engine = await Engine.start(wasm, pages);
+    const originals = await patchSchema(engine);
+    engine.switch("defensive", true);
+    // Sorting spills nowhere.
+    for (const pragma of ["temp_store=MEMORY", "query_only=ON", "cache_size=-8192"])
+      await allRows(engine, `PRAGMA ${pragma}`, () => undefined);
+    await allRows(engine, "SELECT 1 FROM sqlite_schema LIMIT 1", () => undefined);
+    return new Image(engine, originals);
+  } catch (thrown) {
+    throw asImageError(thrown);
+  }
+}
+
+/**
+ * Open the database without the rows of an erasure list, which are deleted in memory. Only what is read
+ * through SQLite is free of them: the stored pages still hold their bytes.
+ *
+ * @throws NightjarError as `openImageWith`; `ERASURE_FAILED`
+ */
+export async function openErasedWith(
+  wasm: WebAssembly.Module,
+  pages: PageReader,
+  erasures: readonly Erasure[],
+): Promise<{ image: Image; erased: Erased }> {
+  try {
+    await refuseLargeSchema(pages);
+    const engine = await Engine.start(wasm, pages);
+    const originals = await patchSchema(engine);
+    await engine.close();
+    await engine.open("patch");
+    const run = (pragma: string) => allRows(engine, `PRAGMA ${pragma}`, () => undefined);
+    for (const pragma of ["journal_mode=OFF", "temp_store=MEMORY", "foreign_keys=OFF"])
+      await run(pragma);
+    const { erased, hidden } = await eraseRows(engine, erasures);
+    await run("query_only=ON");
+    return { image: new Image(engine, new Map([...hidden, ...originals])), erased };
+  } catch (thrown) {
+    throw asImageError(thrown);
+  }
+}
+
+function asImageError(thrown: unknown): unknown {
+  if (!(thrown instanceof SqliteError)) return thrown;
+  const { code, message } = thrown;
+  if (thrown.outOfMemory)
+    return new NightjarError(
+      "QUERY_LIMIT",
+      "SQLite needs more memory for this than a Worker has.",
+      {
+        cause: thrown,
+      },
+    );
+  if (code === CODE.TOOBIG)
+    return new NightjarError(
+      "QUERY_LIMIT",
+      "SQLite would make a value that is longer than the database.",
+      {
+        cause: thrown,
+      },
+    );
+  if (DAMAGED.has(code))
+    return new NightjarError("OBJECT_CORRUPT", `SQLite cannot read the pages: ${message}.`, {
+      cause: thrown,
+    });
+  return new NightjarError("QUERY_FAILED", message, { cause: thrown });
+}

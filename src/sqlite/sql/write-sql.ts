@@ -1,0 +1,284 @@
+import { encode } from "../../format/bytes/bytes.ts";
+import { isVectorIndex, withoutRandomRowid } from "../../format/sql/libsql-schema.ts";
+import { isWhole, type Selection, EVERYTHING, selects } from "../../format/tables/selection.ts";
+import { readTableDefinition } from "../../format/sql/column-definitions.ts";
+import { hasWord, lastEnd } from "../../format/sql/tokens.ts";
+import { moduleOf } from "../../format/sql/virtual-module.ts";
+import { brokenCheck, changeRules } from "./change-rules.ts";
+import type { Image } from "../engine/image.ts";
+import { textLiteral } from "./sql-output.ts";
+import { quoteName, quoteText } from "../../format/sql/quote.ts";
+import { describeTables, isForeign, readSchema, type SchemaObject, type Table } from "../tables.ts";
+import { planRows, type RowPlan, writeRows } from "./write-rows.ts";
+import { refuseUnwritable, writtenSql } from "./written-schema.ts";
+
+/**
+ * Who is to read the SQL. Both know what the other does not:
+ *
+ * - `sqlite`: any SQLite from 3.40 on. What only libSQL can do stands in comments (`-- needs libSQL: …`).
+ * - `libsql`: a libSQL server, through Hrana's `sequence` too, which refuses ANALYZE and `application_id`
+ *   (`-- needs SQLite: …`).
+ */
+export type SqlTarget = "sqlite" | "libsql";
+
+/**
+ * The whole database as SQL, in the order in which it loads: tables with their rows, virtual tables with
+ * the content of their shadow tables, AUTOINCREMENT's counters, indexes, statistics, views, triggers.
+ * Values keep type and bytes, rows keep their rowids. Memory stays at one chunk of about 64 KiB, or one
+ * row where that is larger; each chunk holds whole statements.
+ *
+ * @throws NightjarError `OBJECT_CORRUPT`, `FORMAT_UNAVAILABLE` for a database that is not UTF-8,
+ *   `SCHEMA_UNSAFE` for a schema that would run something where it is loaded; the page reader's own
+ */
+export async function* writeSql(
+  image: Image,
+  target: SqlTarget = "sqlite",
+): AsyncGenerator<Uint8Array> {
+  const writing = await prepareSql(image, target, EVERYTHING);
+  // The head and the end are those of sqld's own dump, so that the same readers can check both.
+  yield encode("PRAGMA foreign_keys=OFF;\nBEGIN TRANSACTION;\n");
+  yield* writeStatements(writing);
+  yield encode("COMMIT;\n");
+}
+
+/**
+ * What is selected of the database, as `writeSql` does but without its transaction: for whoever sends
+ * the statements in transactions of its own. Only rows go into tables that are there already.
+ *
+ * @throws NightjarError as `writeSql`
+ */
+export async function* writeSelected(
+  image: Image,
+  target: SqlTarget,
+  selection: Selection,
+): AsyncGenerator<Uint8Array> {
+  yield* writeStatements(await prepareSql(image, target, selection));
+}
+
+/**
+ * Refuse what `writeSelected` would refuse, before anything is written.
+ *
+ * @throws NightjarError as `writeSql`
+ */
+export async function refuseSql(image: Image, selection: Selection): Promise<void> {
+  await prepareSql(image, "sqlite", selection);
+}
+
+/** What is written, for whom. */
+interface Writing {
+  readonly image: Image;
+  readonly target: SqlTarget;
+  readonly selection: Selection;
+  readonly schema: readonly SchemaObject[];
+  readonly tables: readonly Table[];
+}
+
+async function prepareSql(image: Image, target: SqlTarget, selection: Selection): Promise<Writing> {
+  const schema = await readSchema(image);
+  const tables = describeTables(schema);
+  await refuseUnwritable(image, schema, tables, selection);
+  return { image, target, selection, schema, tables };
+}
+
+async function* writeStatements(writing: Writing): AsyncGenerator<Uint8Array> {
+  const { image, target, selection, schema, tables: all } = writing;
+  const tables = all.filter(({ name, owner }) => selects(selection, owner ?? name));
+  const of = (type: SchemaObject["type"]) =>
+    selection.schema ? schema.filter((object) => object.type === type) : [];
+  const whole = selection.tables === undefined;
+  // Rows are taken as they are: a CHECK may be younger than they, and may run what it likes.
+  const checked =
+    target === "sqlite" &&
+    selection.rows &&
+    tables.some((table) => isStored(table) && hasWord(table.sql!, "CHECK"));
+
+  if (checked) yield encode("PRAGMA ignore_check_constraints=ON;\n");
+  for (const table of tables) if (isStored(table)) yield* writeTable(writing, table);
+  if (checked) yield encode("PRAGMA ignore_check_constraints=OFF;\n");
+  // Views are made unseen, and a virtual table may read one as its module makes it.
+  if (whole) for (const view of of("view")) yield encode(await statement(image, view));
+  if (needsUnguarded(tables, selection)) yield encode(DEFENSIVE);
+  for (const table of tables)
+    if (table.kind === "virtual") yield* writeVirtual(writing, table, tables);
+  if (selection.rows) yield* writeSequence(image, all, tables, whole);
+  const derived = new Set(all.filter(({ kind }) => kind === "vector-shadow").map(byName));
+  for (const index of of("index"))
+    if (index.sql !== null && !derived.has(index.table) && selects(selection, index.table))
+      yield encode(await indexSql(image, index, target));
+  if (isWhole(selection)) yield* writeStatistics(image, all, target);
+  for (const trigger of of("trigger"))
+    if (selects(selection, trigger.table)) yield encode(await statement(image, trigger));
+  if (whole && selection.schema) yield* writePragmas(image, target);
+}
+
+const byName = ({ name }: Table): string => name;
+const isStored = ({ kind }: Table): boolean => kind === "table" || kind === "without-rowid";
+
+function needsUnguarded(tables: readonly Table[], { rows, schema }: Selection): boolean {
+  return tables.some((table) => (rows && table.kind === "shadow") || (schema && isForeign(table)));
+}
+
+async function* writeTable(
+  { image, target, selection: { schema, rows } }: Writing,
+  table: Table,
+): AsyncGenerator<Uint8Array> {
+  const plan = await planRows(image, table);
+  if (schema) yield encode(await tableSql(image, table, plan, target));
+  if (!rows) return;
+  if (!schema) {
+    yield* writeRows(image, table.name, plan);
+    return;
+  }
+  const written = await writtenSql(image, table);
+  const definition = readTableDefinition(written);
+  const broken = target === "libsql" ? await brokenCheck(image, table, plan, definition) : {};
+  const left = yield* writeRows(image, table.name, plan, { ...broken, only: "fit" });
+  if (left === 0) return;
+  yield encode(
+    note("rows that its own columns would refuse or change", `${left} of ${table.name}`),
+  );
+  const rules = changeRules(table, written, definition.columns, target);
+  yield encode(rules.loosen);
+  yield* writeRows(image, table.name, plan, { ...broken, only: "misfit" });
+  yield encode(rules.restore);
+}
+
+async function tableSql(
+  image: Image,
+  table: Table,
+  plan: RowPlan,
+  target: SqlTarget,
+): Promise<string> {
+  let create = await statement(image, table);
+  if (table.randomRowid && target === "sqlite") {
+    const sql = withoutRandomRowid(table.sql!);
+    create = note("needs libSQL", table.sql!) + (await statement(image, { ...table, sql }));
+  }
+  if (plan.hiddenRowids)
+    create += note("rowids not kept, as columns take all of their names", table.name);
+  return create;
+}
+
+/**
+ * A virtual table makes its shadow tables by itself; their content is then replaced by the stored one,
+ * which is exact also for what cannot be read back through the table, such as FTS5 without content.
+ */
+async function* writeVirtual(
+  { image, target, selection: { schema, rows } }: Writing,
+  table: Table,
+  tables: readonly Table[],
+): AsyncGenerator<Uint8Array> {
+  if (schema) yield encode(await virtualSql(image, table, target));
+  if (!rows) return;
+  for (const shadow of tables) {
+    if (shadow.kind !== "shadow" || shadow.owner !== table.name) continue;
+    yield encode(`DELETE FROM ${quoteName(shadow.name)};\n`);
+    yield* writeRows(image, shadow.name, await planRows(image, shadow));
+  }
+}
+
+/**
+ * The tables of a module that we do not know are written as any table. The virtual table itself is entered
+ * into the schema, as the sqlite3 shell's .dump does: a reader that has the module finds it complete, and
+ * one that has it not loads the rest.
+ */
+async function virtualSql(image: Image, table: Table, target: SqlTarget): Promise<string> {
+  if (!isForeign(table)) return statement(image, table);
+  const needs = note(`needs module ${moduleOf(table.sql!)}`, table.sql!);
+  if (target === "libsql") return needs;
+  const values = ["table", table.name, table.name].map(textLiteral).join(",");
+  return `${needs}PRAGMA writable_schema=ON;
+INSERT INTO sqlite_schema(type,name,tbl_name,rootpage,sql) VALUES(${values},0,${textLiteral(table.sql!)});
+PRAGMA writable_schema=RESET;
+`;
+}
+
+/** With this option SQLite lets nobody write what a virtual table keeps its content in. */
+const DEFENSIVE =
+  "-- What follows needs a connection without SQLITE_DBCONFIG_DEFENSIVE; in node:sqlite that is { defensive: false }.\n";
+
+const SEQUENCE: RowPlan = { columns: ["rowid", "name", "seq"], hiddenRowids: false, rules: [] };
+/** A name that is free in all likelihood, for a table that is dropped at once. */
+const SCRATCH = '"nightjar makes sqlite_sequence"';
+
+/** AUTOINCREMENT's counters, which the INSERTs before have set to what they saw. */
+async function* writeSequence(
+  image: Image,
+  all: readonly Table[],
+  selected: readonly Table[],
+  whole: boolean,
+): AsyncGenerator<Uint8Array> {
+  if (!all.some(({ name }) => name === "sqlite_sequence")) return;
+  const counted = selected.filter(({ sql }) => hasWord(sql ?? "", "AUTOINCREMENT")).map(byName);
+  if (!whole && counted.length === 0) return;
+  // The table comes with the first AUTOINCREMENT and stays when the last one is dropped.
+  if (counted.length === 0)
+    yield encode(
+      `CREATE TABLE ${SCRATCH}(a INTEGER PRIMARY KEY AUTOINCREMENT);\nDROP TABLE ${SCRATCH};\n`,
+    );
+  const where = whole ? "" : ` WHERE name IN (${counted.map(quoteText).join(",")})`;
+  yield encode(`DELETE FROM sqlite_sequence${where};\n`);
+  yield* writeRows(image, "sqlite_sequence", SEQUENCE, { where });
+}
+
+/** What ANALYZE found. sqlite_stat4 is left out: few builds of SQLite have it, and the others refuse it. */
+async function* writeStatistics(
+  image: Image,
+  tables: readonly Table[],
+  target: SqlTarget,
+): AsyncGenerator<Uint8Array> {
+  const statistics = tables.filter(({ name }) => /^sqlite_stat\d$/.test(name));
+  if (statistics.length === 0) return;
+  if (target === "libsql") {
+    yield encode(note("needs SQLite", "ANALYZE"));
+    return;
+  }
+  yield encode("ANALYZE sqlite_master;\n");
+  for (const table of statistics) {
+    if (table.name !== "sqlite_stat1") {
+      yield encode(note("left out, ANALYZE makes it again", table.name));
+      continue;
+    }
+    yield encode("DELETE FROM sqlite_stat1;\n");
+    yield* writeRows(image, table.name, await planRows(image, table));
+  }
+}
+
+async function* writePragmas(image: Image, target: SqlTarget): AsyncGenerator<Uint8Array> {
+  for (const name of ["user_version", "application_id"]) {
+    const [value] = await image.rows(`PRAGMA ${name}`, (row) => Number(row.integer(0)));
+    if (value === 0) continue;
+    const sql = `PRAGMA ${name}=${value}`;
+    yield encode(
+      name === "application_id" && target === "libsql" ? note("needs SQLite", sql) : `${sql};\n`,
+    );
+  }
+}
+
+async function indexSql(image: Image, index: SchemaObject, target: SqlTarget): Promise<string> {
+  return target === "sqlite" && isVectorIndex(index.sql!)
+    ? note("needs libSQL", index.sql!)
+    : statement(image, index);
+}
+
+/** The object's own text, ended: after a comment at its end, on a line of its own if need be. */
+async function statement(image: Image, object: SchemaObject): Promise<string> {
+  const sql = await writtenSql(image, object);
+  for (let at = lastEnd(sql); at < sql.length; at++) {
+    if (sql.startsWith("--", at)) {
+      const end = sql.indexOf("\n", at);
+      if (end === -1) return `${sql}\n;\n`;
+      at = end;
+    } else if (sql.startsWith("/*", at)) {
+      const end = sql.indexOf("*/", at + 2);
+      if (end === -1) return `${sql}*/;\n`;
+      at = end + 1;
+    }
+  }
+  return `${sql};\n`;
+}
+
+/** One SQL statement, or a name, as comments: each of its lines begins like one. */
+function note(what: string, sql: string): string {
+  return `-- ${`${what}: ${sql}`.replaceAll(/\r\n?|\n/g, "\n-- ")};\n`;
+}

@@ -1,0 +1,73 @@
+import { NightjarError } from "../../errors/errors.ts";
+import { encode } from "../../format/bytes/bytes.ts";
+import { schemaFault } from "../../format/sql/schema-statement.ts";
+import { type Selection, selects } from "../../format/tables/selection.ts";
+import { shieldTerminators } from "../../format/sql/shell-lines.ts";
+import { withStringLiterals } from "../../format/sql/string-literals.ts";
+import type { Image } from "../engine/image.ts";
+import type { SchemaObject, Table } from "../tables.ts";
+
+/**
+ * The text of a schema object as we write it in SQL: as the database has it, but with strings in single
+ * quotes and without lines that a shell takes for its own. What either changes means the same.
+ */
+export async function writtenSql(image: Image, object: SchemaObject): Promise<string> {
+  const sql = object.sql ?? "";
+  // Of a virtual table the arguments are its module's, which need not be known here.
+  const resolved = object.rootpage > 0;
+  const columns =
+    resolved && sql.includes('"')
+      ? await image.rows("SELECT name FROM pragma_table_xinfo(?1)", (row) => row.text(0) ?? "", [
+          { text: encode(object.table) },
+        ])
+      : [];
+  return shieldTerminators(columns.length > 0 ? withStringLiterals(sql, columns) : sql);
+}
+
+/**
+ * Refuse a database that cannot be written as SQL, before anything of it is written: one whose text is not
+ * UTF-8, and one with a selected object whose text is not exactly one CREATE statement, as it would run
+ * other statements wherever the SQL is loaded.
+ *
+ * @throws NightjarError `FORMAT_UNAVAILABLE`, `SCHEMA_UNSAFE`
+ */
+export async function refuseUnwritable(
+  image: Image,
+  schema: readonly SchemaObject[],
+  tables: readonly Table[],
+  selection: Selection,
+): Promise<void> {
+  const [encoding] = await image.rows("PRAGMA encoding", (row) => row.text(0));
+  if (encoding !== "UTF-8")
+    throw new NightjarError(
+      "FORMAT_UNAVAILABLE",
+      `The database's text is ${encoding}, and SQL is written for UTF-8 only.`,
+      { hint: "Ask for the database file: `db` or `db.zst`." },
+    );
+  const owners = new Map(tables.map(({ name, owner }) => [name, owner ?? name]));
+  for (const { type, name, table, sql } of schema) {
+    const wanted =
+      type === "view"
+        ? selection.tables === undefined
+        : selects(selection, owners.get(table) ?? table);
+    if (!wanted) continue;
+    const fault = faultOf(type, name + table, selection.schema ? sql : null);
+    if (fault === undefined) continue;
+    throw new NightjarError(
+      "SCHEMA_UNSAFE",
+      `The ${type} ${JSON.stringify(name)} cannot be written as SQL: ${fault}.`,
+    );
+  }
+}
+
+function faultOf(
+  type: SchemaObject["type"],
+  names: string,
+  sql: string | null,
+): string | undefined {
+  if (names.includes("\0")) return "its name has a NUL byte";
+  if (sql === null) return undefined;
+  // The tokenizer of a statement passes over comments, with which no text in a sound schema begins.
+  if (!/^create\b/i.test(sql)) return "it does not begin with CREATE";
+  return schemaFault(type, sql);
+}

@@ -1,0 +1,67 @@
+import type { Catalog } from "../catalog/open.ts";
+import type { Config } from "../config/config.ts";
+import type { Deps } from "../core/deps.ts";
+import type { MemoryBudget } from "../core/memory-budget.ts";
+import type { Act } from "../model/proof.ts";
+import type { FarStore } from "../store/second/far.ts";
+import type { GuardedBucket } from "../store/guarded-bucket.ts";
+
+/** The Workflow that makes backups, as the jobs use it: one instance a run, named by the run's id. */
+export interface BackupWorkflows {
+  create(runId: string): Promise<void>;
+  /** `missing` when no instance has this id. */
+  status(runId: string): Promise<InstanceStatus["status"] | "missing">;
+}
+
+/** The Workflow that proves backups apart from the runs that made them. */
+export interface ProofWorkflows {
+  /** Start a proof, unless the same was started for the same moment (ms) before. */
+  start(backupId: string, act: Act, moment: number): Promise<void>;
+}
+
+/** The Workflow that makes second copies apart from the runs that made the backups. */
+export interface CopyWorkflows {
+  /** Start a copy, unless the same was started for the same moment (ms) before. */
+  start(backupId: string, moment: number): Promise<void>;
+}
+
+/** Where a database's page log stands. */
+export interface LogPosition {
+  lineage: string;
+  txid: number;
+}
+
+/** The one writer of each database's page log. */
+export interface Followers {
+  /**
+   * Pull what is new into the log. Null where there is no log yet and a whole image is had faster:
+   * then `seed` begins the log from it.
+   *
+   * @throws NightjarError
+   */
+  pull(database: string): Promise<LogPosition | null>;
+  /**
+   * Begin the log of a backup's database with that backup, unless it has one.
+   *
+   * @throws NightjarError
+   */
+  seed(database: string, backupId: string): Promise<void>;
+  /** See to it that the database is followed from now on, at the pace that is configured. */
+  follow(database: string): Promise<void>;
+}
+
+/** Everything that a job or a route works with. Made once per request from the Worker's bindings. */
+export interface Context {
+  readonly config: Config;
+  readonly catalog: Catalog;
+  readonly bucket: GuardedBucket;
+  readonly workflows: BackupWorkflows;
+  readonly proofs: ProofWorkflows;
+  readonly copies: CopyWorkflows;
+  /** Where second copies go; undefined where none is configured. */
+  readonly far: FarStore | undefined;
+  readonly followers: Followers;
+  readonly deps: Deps;
+  /** What everything in the isolate shares. */
+  readonly memory: MemoryBudget;
+}

@@ -1,0 +1,34 @@
+import type { Follower } from "../index.ts";
+import type { Act } from "../model/proof.ts";
+
+/** What a proof of its own is to do. */
+export interface ProofParams {
+  backupId: string;
+  act: Act;
+}
+
+/** Which backup is to be copied. */
+export interface CopyParams {
+  backupId: string;
+}
+
+/**
+ * What Cloudflare gives the Worker. Only `index.ts` sees it; everything else gets a `Context`.
+ * Source tokens and the keys of the second copy are further string members, named by the configuration.
+ */
+export interface Env {
+  DB: D1Database;
+  BUCKET: R2Bucket;
+  BACKUP: Workflow<{ runId: string }>;
+  PROOF: Workflow<ProofParams>;
+  COPIER: Workflow<CopyParams>;
+  FOLLOWER: DurableObjectNamespace<Follower>;
+  ADMIN_TOKEN?: string;
+  SIGNING_KEY?: string;
+  /** Signing keys of before, with white space between them. */
+  FORMER_SIGNING_KEYS?: string;
+  DATABASES?: unknown;
+  COPY?: unknown;
+  /** The second bucket, where `COPY` says so. */
+  COPY_BUCKET?: R2Bucket;
+}
