@@ -17,11 +17,14 @@ export const EXIT = {
 
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 
+/** Codes of errors that the command line itself finds; docs/errors.md tells of each. */
+export const CLI_CODES = ["FILE_EXISTS", "RESTORE_UNHEARD", "STOPPED"] as const;
+
 /** An error that ends the command: what happened, what to do next, and the exit code. */
 export class CliError extends Error {
   readonly exit: ExitCode;
   readonly hint: string | undefined;
-  /** Nightjar's own error code, where it sent one. */
+  /** The code of the Worker's error, or one of `CLI_CODES`. */
   readonly code: string | undefined;
 
   constructor(exit: ExitCode, message: string, options: { hint?: string; code?: string } = {}) {

@@ -12,7 +12,7 @@ export const TRAITS = {
   CONFIG_INVALID: {
     status: 500,
     retryable: false,
-    hint: "Mend the named keys in wrangler.toml (or the DATABASES variable) and deploy again.",
+    hint: "Fix the named keys in wrangler.toml (or the DATABASES variable) and deploy again.",
   },
   UNAUTHORIZED: {
     status: 401,
@@ -22,7 +22,7 @@ export const TRAITS = {
   REQUEST_INVALID: {
     status: 400,
     retryable: false,
-    hint: "Mend the named fields and send the request again.",
+    hint: "Fix the named fields and send the request again.",
   },
   NOT_FOUND: { status: 404, retryable: false, hint: "Check the address." },
   DATABASE_NOT_FOUND: {
@@ -158,7 +158,7 @@ export const TRAITS = {
   QUERY_FAILED: {
     status: 422,
     retryable: false,
-    hint: "The message is SQLite's own: mend the SQL.",
+    hint: "The message is SQLite's own: fix the SQL.",
   },
   QUERY_LIMIT: {
     status: 422,
@@ -203,7 +203,7 @@ export const TRAITS = {
   TARGET_UNFIT: {
     status: 422,
     retryable: false,
-    hint: "Mend in the target what the message names, or restore the whole database into an empty one.",
+    hint: "Fix in the target what the message names, or restore the whole database into an empty one.",
   },
   OVERWRITE_REFUSED: {
     status: 422,

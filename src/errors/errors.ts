@@ -14,10 +14,17 @@ export class NightjarError extends Error {
   readonly code: ErrorCode;
   /** What to do next. */
   readonly hint: string;
+  /** The HTTP status that a server refused a request with, where that is what went wrong. */
+  readonly answered: number | undefined;
 
-  constructor(code: ErrorCode, message: string, options: { hint?: string; cause?: unknown } = {}) {
+  constructor(
+    code: ErrorCode,
+    message: string,
+    options: { hint?: string; cause?: unknown; answered?: number | undefined } = {},
+  ) {
     super(message, "cause" in options ? { cause: options.cause } : undefined);
     this.code = code;
+    this.answered = options.answered;
     this.hint = options.hint ?? TRAITS[code].hint;
   }
 

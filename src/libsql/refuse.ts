@@ -52,7 +52,11 @@ export function refusalOf(
 ): NightjarError {
   const said = redact(text.replaceAll(/\s+/g, " ").trim(), source).slice(0, 200);
   const message = `${request} answered ${status}${said === "" ? "" : `: ${said}`}`;
-  if (status === 401 || status === 403) return new NightjarError("SOURCE_UNAUTHORIZED", message);
-  if (status === 404 || status === 400) return new NightjarError("SOURCE_NOT_FOUND", message);
-  return new NightjarError(status < 400 ? unexpected : "SOURCE_ERROR", message);
+  return new NightjarError(codeOf(status, unexpected), message, { answered: status });
+}
+
+function codeOf(status: number, unexpected: ErrorCode): ErrorCode {
+  if (status === 401 || status === 403) return "SOURCE_UNAUTHORIZED";
+  if (status === 404 || status === 400) return "SOURCE_NOT_FOUND";
+  return status < 400 ? unexpected : "SOURCE_ERROR";
 }

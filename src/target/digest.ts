@@ -5,7 +5,7 @@ import { readRows } from "../libsql/cursor.ts";
 import type { Value } from "../libsql/hrana-messages.ts";
 import type { Source } from "../libsql/server.ts";
 import { quoteName } from "../format/sql/quote.ts";
-import { patiently } from "./patience.ts";
+import { retryBusy } from "./retry-busy.ts";
 import { asTargetError } from "./target-error.ts";
 
 /** What comes before the bytes of a TEXT, of a BLOB. */
@@ -33,7 +33,7 @@ export function digestRows(
   );
   // NOT INDEXED: in the order of the keys, not of an index that has all columns.
   const sql = `SELECT ${values.join(",")} FROM ${quoteName(table)} NOT INDEXED`;
-  return patiently(deps, () => hashAll(target, deps, table, sql, onRows));
+  return retryBusy(deps, () => hashAll(target, deps, table, sql, onRows));
 }
 
 async function hashAll(

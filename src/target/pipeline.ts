@@ -7,7 +7,7 @@ import { postProtobuf } from "../libsql/post-protobuf.ts";
 import { refuseEncoding, refuseStatus } from "../libsql/refuse.ts";
 import type { Source } from "../libsql/server.ts";
 import { Watchdog } from "../libsql/watchdog.ts";
-import { patiently } from "./patience.ts";
+import { retryBusy } from "./retry-busy.ts";
 import { asTargetError } from "./target-error.ts";
 
 /** The longest answer that is taken: a whole schema, or a few pages, fit into it; bytes. */
@@ -49,7 +49,7 @@ export function send(
   asks: readonly Ask[],
   baton?: string,
 ): Promise<Answer> {
-  return patiently(deps, () => sendOnce(target, deps, asks, baton));
+  return retryBusy(deps, () => sendOnce(target, deps, asks, baton));
 }
 
 async function sendOnce(

@@ -14,10 +14,11 @@ const MEANING: Partial<Record<ErrorCode, ErrorCode>> = {
 
 /** What went wrong with a server as a target's error; its token is taken out of whatever it said. */
 export function asTargetError(target: Source, thrown: unknown): NightjarError {
-  const { code, message, hint } = asNightjarError(thrown);
+  const { code, message, hint, answered } = asNightjarError(thrown);
   const meaning = MEANING[code];
   return new NightjarError(meaning ?? code, redact(message, target), {
     cause: thrown,
+    answered,
     ...(meaning === undefined ? { hint } : {}),
   });
 }

@@ -67,6 +67,7 @@ async function nameNew(made: string, file: string, files: Files): Promise<void> 
         `${file} is there already: it was not when the command began.`,
         {
           hint: "Name another file. What was made is removed.",
+          code: "FILE_EXISTS",
         },
       );
     await files.rename(made, file);

@@ -37,9 +37,10 @@ export async function restoreToFile(
   if (dataOnly && overwrite)
     throw new CliError(EXIT.usage, "--data-only adds to a file, and --overwrite replaces it.");
   await refuseTarget(file, overwrite || dataOnly).catch((error: unknown) => {
-    throw error instanceof CliError && error.message.endsWith("is there already.")
+    throw error instanceof CliError && error.code === "FILE_EXISTS"
       ? new CliError(error.exit, error.message, {
           hint: "Name another file, or replace it with --overwrite: it is moved aside.",
+          code: error.code,
         })
       : error;
   });

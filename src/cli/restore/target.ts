@@ -21,6 +21,7 @@ export async function refuseTarget(file: string, force: boolean): Promise<void> 
   if (!force)
     throw new CliError(EXIT.usage, `${file} is there already.`, {
       hint: "Name another file with --output, or replace it with --force.",
+      code: "FILE_EXISTS",
     });
 }
 
