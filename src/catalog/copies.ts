@@ -6,7 +6,7 @@ import { backups } from "./schema.ts";
 const stateOf = sql<CopyState["state"] | null>`json_extract(${backups.copy}, '$.state')`;
 const placeOf = sql<string | null>`json_extract(${backups.copy}, '$.to')`;
 
-/** Remember how the second copy of a backup stands. */
+/** Record the state of a backup's second copy. */
 export function recordCopy(catalog: Catalog, id: string, copy: CopyState): Promise<unknown> {
   return record(catalog, id, copy);
 }

@@ -146,7 +146,7 @@ export const backups = sqliteTable(
     /** What the newest verify found, and the newest drill; null before the first. */
     verification: text({ mode: "json" }).$type<ProofSummary>(),
     drill: text({ mode: "json" }).$type<ProofSummary>(),
-    /** How its second copy stands; null before the first try. */
+    /** The state of its second copy; null before the first attempt. */
     copy: text({ mode: "json" }).$type<CopyState>(),
   },
   (table) => [index("backups_by_database").on(table.database, table.takenAt, table.id)],

@@ -94,7 +94,7 @@ export async function reach<R>(sent: Promise<R>): Promise<R> {
   }
 }
 
-/** The error that a refused request stands for. */
+/** Make the error that the Worker answered with. */
 export async function refusal(response: {
   status: number;
   body: ReadableStream<Uint8Array> | null;

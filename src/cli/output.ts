@@ -88,7 +88,7 @@ export function sizes({ kind, raw, stored }: Sized): string {
 
 const COPY_STYLES = { copied: "green", copying: "yellow", failed: "red" } as const;
 
-/** How a second copy stands, in a word; nothing where there is none. */
+/** The state of a second copy, in one word; empty if there is none. */
 export function copyWord(copy: { state: keyof typeof COPY_STYLES } | null): Part {
   return copy === null ? "" : paint(COPY_STYLES[copy.state], copy.state);
 }

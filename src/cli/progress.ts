@@ -24,7 +24,7 @@ export class Progress {
     process.stderr.write(this.#terminal ? `\r\u001B[2K${line}` : `${line}\n`);
   }
 
-  /** Clear the changing line, so that what follows stands alone. */
+  /** Clear the changing line, so that what follows has its own line. */
   end(): void {
     if (this.#terminal && this.#last !== "") clearLine();
   }

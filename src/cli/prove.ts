@@ -29,7 +29,7 @@ export function proveCommand(act: Act, description: string) {
       const [damaged] = log?.damaged ?? [];
       if (damaged !== undefined)
         throw new CliError(EXIT.failed, `The page log is damaged: ${damaged.error.message}`, {
-          hint: "The log has ended, and the next backup reads the whole database. Moments that need the damaged segment cannot be had.",
+          hint: "The log has ended, and the next backup reads the whole database. Moments that need the damaged segment cannot be restored.",
         });
     },
   });

@@ -211,21 +211,21 @@ function clearTextMistake(
   { url, token: name }: { url: string; token?: string | undefined },
 ): ConfigMistake | undefined {
   if (name === undefined || !sendsTokenInClear(url)) return undefined;
-  const mend = `must start with libsql:// or https://: http:// would send the token in ${name} in clear`;
-  return { path: `${path}.url`, mend };
+  const fix = `must start with libsql:// or https://: http:// would send the token in ${name} in clear`;
+  return { path: `${path}.url`, fix };
 }
 
 function describe(issue: v.BaseIssue<unknown>): ConfigMistake {
   const keys = issueKeys(issue);
   const path = ["DATABASES", ...keys].join(".");
   const known = keys.length > 2 ? RETAIN_KEYS : Object.keys(ENTRIES);
-  return { path, mend: issueMessage(issue, known) };
+  return { path, fix: issueMessage(issue, known) };
 }
 
 /**
  * The databases of a `DATABASES` value: a table from wrangler.toml, or the same as a JSON string.
  *
- * @throws NightjarError `CONFIG_INVALID` that names every mistake by its path and how to mend it
+ * @throws NightjarError `CONFIG_INVALID` that names every mistake by its path and how to fix it
  */
 export function parseDatabases(raw: unknown): Databases {
   const { databases, mistakes } = readDatabases(raw);
@@ -241,15 +241,15 @@ function readDatabases(raw: unknown): { databases: Databases; mistakes: ConfigMi
   if (!result.success) return { databases, mistakes: result.issues.map(describe) };
   const bytes = encode(typeof raw === "string" ? raw : JSON.stringify(value)).length;
   if (bytes > LARGEST_VARIABLE) {
-    const mend = `has ${bytes} bytes, and Cloudflare takes ${LARGEST_VARIABLE} in one variable: spread the databases over two Nightjars, each a Worker with a bucket of its own`;
-    return { databases, mistakes: [{ path: "DATABASES", mend }] };
+    const fix = `has ${bytes} bytes, and Cloudflare takes ${LARGEST_VARIABLE} in one variable: spread the databases over two Nightjars, each a Worker with a bucket of its own`;
+    return { databases, mistakes: [{ path: "DATABASES", fix }] };
   }
 
   for (const [name, entry] of Object.entries(result.output)) {
     if (entry.follow !== undefined && entry.capture === "dump") {
       const path = `DATABASES.${name}.follow`;
-      const mend = 'needs pages: set `capture` to "auto" or "pages", or remove `follow`';
-      return { databases, mistakes: [{ path, mend }] };
+      const fix = 'needs pages: set `capture` to "auto" or "pages", or remove `follow`';
+      return { databases, mistakes: [{ path, fix }] };
     }
     const mistake =
       encryptionMistake(`DATABASES.${name}`, entry) ?? clearTextMistake(`DATABASES.${name}`, entry);
@@ -279,8 +279,8 @@ function readDatabases(raw: unknown): { databases: Databases; mistakes: ConfigMi
     });
   }
   if (lifecycleRules(databases).rules.length > MAX_LIFECYCLE_RULES) {
-    const mend = `${databases.size} databases need more than the ${MAX_LIFECYCLE_RULES} lifecycle rules that R2 allows on one bucket: spread them over two Nightjars`;
-    return { databases, mistakes: [{ path: "DATABASES", mend }] };
+    const fix = `${databases.size} databases need more than the ${MAX_LIFECYCLE_RULES} lifecycle rules that R2 allows on one bucket: spread them over two Nightjars`;
+    return { databases, mistakes: [{ path: "DATABASES", fix }] };
   }
   return { databases, mistakes: [] };
 }
@@ -291,7 +291,7 @@ const SHORTEST_SECRET = 24;
 /**
  * The whole configuration, from the Worker's variables and secrets.
  *
- * @throws NightjarError `CONFIG_INVALID` that names every mistake by its path and how to mend it
+ * @throws NightjarError `CONFIG_INVALID` that names every mistake by its path and how to fix it
  */
 export function loadConfig(env: Readonly<Record<string, unknown>>): Config {
   const { databases, mistakes } = readDatabases(env["DATABASES"]);
@@ -302,7 +302,7 @@ export function loadConfig(env: Readonly<Record<string, unknown>>): Config {
     if (typeof value === "string" && value !== "") return value;
     mistakes.push({
       path,
-      mend: `there is no secret ${name}: run \`npx wrangler secret put ${name}\`, or put it in .dev.vars for local use`,
+      fix: `there is no secret ${name}: run \`npx wrangler secret put ${name}\`, or put it in .dev.vars for local use`,
     });
     return "";
   };
@@ -311,7 +311,7 @@ export function loadConfig(env: Readonly<Record<string, unknown>>): Config {
     if (value !== "" && value.length < SHORTEST_SECRET)
       mistakes.push({
         path: name,
-        mend: `has ${value.length} characters, and needs ${SHORTEST_SECRET}: make one with \`openssl rand -base64 32\``,
+        fix: `has ${value.length} characters, and needs ${SHORTEST_SECRET}: make one with \`openssl rand -base64 32\``,
       });
     return value;
   };

@@ -4,7 +4,7 @@ import { identityMistake, recipientMistake } from "../format/age/age.ts";
 
 const RECIPIENTS =
   'must be a list of public keys of age, like ["age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"]';
-/** Each stands in the header of every backup. */
+/** Each adds a stanza to the header of every backup. */
 const MOST_RECIPIENTS = 20;
 
 const recipient = v.pipe(
@@ -30,7 +30,7 @@ export const ENCRYPTION_ENTRIES = {
       v.maxLength(MOST_RECIPIENTS, `must be ${MOST_RECIPIENTS} public keys at the most`),
     ),
   ),
-  identity: v.optional(secretName("SHOP_IDENTITY", "whoever may read the Worker's secrets")),
+  identity: v.optional(secretName("SHOP_IDENTITY", "anybody who may read the Worker's secrets")),
 };
 
 /** What does not go together with encryption, in a database's table at `path`. */
@@ -44,13 +44,13 @@ export function encryptionMistake(
 ): ConfigMistake | undefined {
   const encrypted = entry.recipients !== undefined;
   if (encrypted && entry.follow !== undefined) {
-    const mend =
+    const fix =
       "does not go together with `recipients`: the page log is merged in the bucket, which takes a key. Remove one of them";
-    return { path: `${path}.follow`, mend };
+    return { path: `${path}.follow`, fix };
   }
   if (!encrypted && entry.identity !== undefined) {
-    const mend = "is of no use without `recipients`: nothing is encrypted";
-    return { path: `${path}.identity`, mend };
+    const fix = "is of no use without `recipients`: nothing is encrypted";
+    return { path: `${path}.identity`, fix };
   }
   return undefined;
 }
@@ -59,6 +59,6 @@ export function encryptionMistake(
 export function identitySecretMistake(path: string, name: string, value: string): ConfigMistake[] {
   const mistake = identityMistake(value);
   if (mistake === undefined) return [];
-  const mend = `the secret ${name} must be one line that starts with AGE-SECRET-KEY-: ${mistake}`;
-  return [{ path, mend }];
+  const fix = `the secret ${name} must be one line that starts with AGE-SECRET-KEY-: ${mistake}`;
+  return [{ path, fix }];
 }

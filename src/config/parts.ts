@@ -2,14 +2,14 @@ import * as v from "valibot";
 import { NightjarError } from "../errors/errors.ts";
 import { DURATION_FORM, parseDuration } from "../plan/duration.ts";
 
-/** One thing that is wrong with the configuration: where, and how to mend it. */
+/** One thing that is wrong with the configuration: where, and how to fix it. */
 export interface ConfigMistake {
   path: string;
-  mend: string;
+  fix: string;
 }
 
 export function configError(mistakes: readonly ConfigMistake[]): NightjarError {
-  const lines = mistakes.map(({ path, mend }) => `${path}: ${mend}`);
+  const lines = mistakes.map(({ path, fix }) => `${path}: ${fix}`);
   return new NightjarError("CONFIG_INVALID", `The configuration is refused. ${lines.join("; ")}`);
 }
 
@@ -42,7 +42,7 @@ export function tableOrJson(
     return { value: JSON.parse(raw) as unknown, mistakes: [] };
   } catch {
     // The parser's own message quotes the text, which may hold what should have been a secret.
-    const mistake = { path: name, mend: "must be valid JSON when it is a string" };
+    const mistake = { path: name, fix: "must be valid JSON when it is a string" };
     return { value: undefined, mistakes: [mistake] };
   }
 }

@@ -92,7 +92,7 @@ const S3_KEYS = ["endpoint", "accessKeyId", "secretAccessKey"] as const;
 /**
  * The second copy of a `COPY` value: a table from wrangler.toml, or the same as a JSON string.
  *
- * @throws NightjarError `CONFIG_INVALID` that names every mistake by its path and how to mend it
+ * @throws NightjarError `CONFIG_INVALID` that names every mistake by its path and how to fix it
  */
 export function parseCopy(raw: unknown): CopyConfig | undefined {
   const { copy, mistakes } = readCopy(raw, {});
@@ -121,23 +121,23 @@ export function readCopy(
     return refused(
       ...result.issues.map((issue) => ({
         path: ["COPY", ...issueKeys(issue)].join("."),
-        mend: issueMessage(issue, Object.keys(ENTRIES)),
+        fix: issueMessage(issue, Object.keys(ENTRIES)),
       })),
     );
 
   const { bucket, prefix = "", keep, region = "auto", ...s3 } = result.output;
   if (bucket !== undefined) {
     const both = [...S3_KEYS, "region" as const].filter((key) => result.output[key] !== undefined);
-    const mend = 'has no place beside bucket = "binding": remove the one or the other';
+    const fix = 'has no place beside bucket = "binding": remove the one or the other';
     const unbound =
       "there is no R2 binding COPY_BUCKET: add it to wrangler.toml, as docs/second-copy.md shows";
-    if (typeof binding !== "object") return refused({ path: "COPY.bucket", mend: unbound });
-    if (both.length > 0) return refused(...both.map((key) => ({ path: `COPY.${key}`, mend })));
+    if (typeof binding !== "object") return refused({ path: "COPY.bucket", fix: unbound });
+    if (both.length > 0) return refused(...both.map((key) => ({ path: `COPY.${key}`, fix })));
     return { copy: { bucket, prefix, keep }, mistakes: [] };
   }
   const missing = S3_KEYS.filter((key) => s3[key] === undefined);
   if (missing.length > 0)
-    return refused(...missing.map((key) => ({ path: `COPY.${key}`, mend: "is missing" })));
+    return refused(...missing.map((key) => ({ path: `COPY.${key}`, fix: "is missing" })));
   const { endpoint: at, accessKeyId, secretAccessKey } = s3 as Required<typeof s3>;
   return {
     copy: {

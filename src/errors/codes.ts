@@ -63,7 +63,7 @@ export const TRAITS = {
   SCHEMA_UNSAFE: {
     status: 422,
     retryable: false,
-    hint: "The database file itself can still be had (`db` or `db.zst`): open it with `sqlite3 -safe`, drop the object that the message names, and back the database up again.",
+    hint: "The database file itself can still be downloaded (`db` or `db.zst`): open it with `sqlite3 -safe`, drop the object that the message names, and back the database up again.",
   },
   LINK_INVALID: {
     status: 403,
@@ -343,7 +343,7 @@ export const TRAITS = {
   LOG_DAMAGED: {
     status: 502,
     retryable: true,
-    hint: "The page log ends there, and the next attempt reads the whole database anew; moments before the damage may still be had.",
+    hint: "The page log ends there, and the next attempt reads the whole database anew; moments before the damage may still be restored.",
   },
   BUSY: {
     status: 503,

@@ -2,7 +2,7 @@ import { TRAITS } from "./codes.ts";
 
 export type ErrorCode = keyof typeof TRAITS;
 
-/** How an error stands in the catalog, the API and the log. Never holds a secret. */
+/** An error as the catalog, the API and the log give it. It never holds a secret. */
 export interface ErrorReport {
   code: ErrorCode;
   message: string;

@@ -112,7 +112,7 @@ async function followView({ catalog }: Context, { name, followMs }: DatabaseConf
   };
 }
 
-/** Where the page log of a database stands; null where there is none. */
+/** The position of a database's page log; null if it has none. */
 async function logView({ catalog }: Context, name: string) {
   const lineage = await openLineage(catalog, name);
   if (lineage === undefined) return null;

@@ -76,7 +76,7 @@ export async function* readRows(
 
 /**
  * Give a connection back. One that is not closed stays for 10 s, and sqld has 128 for everybody
- * (`--max-concurrent-connections`): whoever comes then waits. Does not throw.
+ * (`--max-concurrent-connections`): later clients wait. Does not throw.
  */
 async function close(source: Source, deps: Deps, baton: string | undefined): Promise<void> {
   if (baton === undefined) return;

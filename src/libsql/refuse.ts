@@ -39,7 +39,7 @@ export function refuseEncoding(
 }
 
 /**
- * The error that a status and its text stand for: `SOURCE_UNAUTHORIZED`, `SOURCE_NOT_FOUND`,
+ * Make the error for a status and its text: `SOURCE_UNAUTHORIZED`, `SOURCE_NOT_FOUND`,
  * `SOURCE_ERROR`, or `unexpected` for a success or a redirect. The token is taken out before the text
  * is cut, as half of it would not be known.
  */

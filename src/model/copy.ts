@@ -1,6 +1,6 @@
 import type { ErrorReport } from "../errors/errors.ts";
 
-/** How the second copy of a backup stands, as the catalog remembers it. */
+/** The state of a backup's second copy, as the catalog records it. */
 export interface CopyState {
   /** `copied` only when the far bytes were read back and are those of the manifest. */
   readonly state: "copying" | "copied" | "failed";

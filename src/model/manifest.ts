@@ -65,7 +65,7 @@ export interface SnapshotFacts {
   method: Method;
   pageSize: number;
   pageCount: number;
-  /** The moment that the snapshot stands for: its last commit, as far as the server tells. */
+  /** The point in time that the snapshot represents: its last commit, if the server reports it. */
   committedAt: string;
   /** The place in the page log that it was made from; null when it was read whole. */
   log: { lineage: string; txid: number } | null;

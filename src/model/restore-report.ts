@@ -78,7 +78,7 @@ export interface Restored {
   readonly target: Omit<Plan["target"], "state">;
   readonly way: Way;
   readonly tables: number;
-  /** The backup of what stood in the target before; null where nothing did. */
+  /** The backup of what the target held before; null if it was empty. */
   readonly saved: string | null;
   readonly verified: Verified | null;
   readonly seconds: number;

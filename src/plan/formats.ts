@@ -20,7 +20,7 @@ const PARTS = {
   "libsql.sql.zst": { content: "sql", coding: "zst", reader: "libsql" },
 } as const satisfies Record<string, Parts>;
 
-/** Everything that a database can be had as; which of them depends on what is stored. */
+/** Every format that a database can be given in; which of them depends on what is stored. */
 export type Format = keyof typeof PARTS;
 export const FORMATS = Object.keys(PARTS) as readonly Format[];
 

@@ -1,7 +1,7 @@
 import { isLate } from "./schedule.ts";
 
 /**
- * How a database stands:
+ * The state of a database:
  *
  * - `none`: no backup yet
  * - `corrupt`: the newest backup is not what was captured, or does not restore

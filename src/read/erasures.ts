@@ -113,7 +113,7 @@ export async function erasuresAt(
 
 /**
  * Refuse the forms that an erasure list cannot be applied to: a file's pages keep the bytes of rows that
- * are gone. What is encrypted has no other form: whoever opens it applies the list.
+ * are gone. An encrypted backup has no other form: the one who decrypts it applies the list.
  *
  * @throws NightjarError `ERASURE_APPLIES`
  */

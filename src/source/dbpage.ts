@@ -28,7 +28,7 @@ export function imageSource(source: Source, deps: Deps): PageSource {
  * All pages of the database in one read transaction: a base event, the pages in ascending order, a
  * commit event. The server's WAL cannot be checkpointed past it meanwhile, but writers go on.
  *
- * @param withSchema ask for the schema too, for whoever cannot read it in what is stored
+ * @param withSchema also read the schema, for a caller that cannot read it from the stored file
  * @throws NightjarError as `readRows`; `PAGES_INVALID` for a page that is missing or of a wrong size
  */
 export async function* readImage(

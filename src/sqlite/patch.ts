@@ -26,7 +26,7 @@ interface SchemaRow {
  */
 export async function patchSchema(engine: Engine): Promise<ReadonlyMap<string, string>> {
   await engine.open("read");
-  // ON makes SQLite go on behind a schema row that it cannot parse; RESET parses all of it again.
+  // ON makes SQLite continue after a schema row that it cannot parse; RESET parses all of it again.
   await run(engine, "PRAGMA writable_schema=ON");
   const rows = await allRows(
     engine,

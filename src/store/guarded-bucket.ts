@@ -50,7 +50,7 @@ interface Guarded {
 /**
  * R2, with every object held against what Nightjar knows of it: whatever is written here is recorded,
  * and a read of an object that was replaced since throws `OBJECT_CORRUPT`. Checksums inside of an object
- * cannot tell that, as whoever replaces it can compute them again.
+ * cannot tell that, as anyone who replaces it can compute them again.
  */
 export type GuardedBucket = R2Bucket & Guarded;
 

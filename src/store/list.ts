@@ -1,7 +1,7 @@
 import { orFail } from "../errors/errors.ts";
 
 interface ListOptions {
-  /** Only those behind this key. */
+  /** Only keys after this one. */
   readonly after?: string;
   /** With what the objects say of themselves beside their bytes: their custom metadata. */
   readonly notes?: boolean;
@@ -53,7 +53,7 @@ export async function* listBackupObjects(bucket: R2Bucket): AsyncIterable<R2Obje
       yield object;
       continue;
     }
-    yield* listObjects(bucket, "", { after: "log0" }); // what comes behind them
+    yield* listObjects(bucket, "", { after: "log0" }); // what comes after them
     return;
   }
 }

@@ -36,7 +36,7 @@ async function* readSpans(
   }
 }
 
-/** R2's error for a range that begins behind the object's end (developers.cloudflare.com/r2/api/error-codes). */
+/** R2's error for a range that begins after the object's end (developers.cloudflare.com/r2/api/error-codes). */
 const BEYOND = /\(10039\)/;
 
 /**

@@ -51,7 +51,7 @@ export function parseSegmentKey(key: string): SegmentName | undefined {
   };
 }
 
-/** A transaction as it stands in keys: 16 hexadecimal digits, so that keys sort by it. */
+/** A transaction as keys write it: 16 hexadecimal digits, so that keys sort by it. */
 export function hex16(number: number): string {
   return number.toString(16).padStart(16, "0");
 }

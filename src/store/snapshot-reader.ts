@@ -25,7 +25,7 @@ const GROUP = 2 * 1024 * 1024;
 /**
  * The pages of a stored snapshot, each read with the frame of 256 KiB that it lies in.
  *
- * @param group how many frames are read at once, for whoever reads on
+ * @param group how many frames are read at once, for sequential readers
  * @throws NightjarError `OBJECT_MISSING`, `OBJECT_CORRUPT`, `STORE_FAILED`
  */
 export async function openSnapshot(

@@ -8,7 +8,7 @@ import { rowsOf } from "./ask.ts";
 import { type Marker, markerFrom, READ_MARKER, SCHEMA_PRINT } from "./marker.ts";
 import { send } from "./pipeline.ts";
 
-/** A target as it stands before anything is written to it. */
+/** A target's state before anything is written to it. */
 export interface TargetState {
   /** What somebody made there: not what SQLite and libSQL make by themselves, nor the marker. */
   readonly objects: readonly SchemaObject[];

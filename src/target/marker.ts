@@ -18,7 +18,7 @@ export interface Marker {
   readonly began: string;
   /** The tables that only rows were written to; null when all that is here was made by the restore. */
   readonly tables: readonly string[] | null;
-  /** The backup that was taken of what stood here before. */
+  /** The backup of what the target held before. */
   readonly saved: string | null;
   /** Goes up by two with each transaction: see steps.ts. While it is 0, the target is only marked. */
   readonly step: number;
@@ -32,7 +32,7 @@ const unless = (condition: string, value: string) => `CASE WHEN ${condition} THE
 const text = (value: string | null) => (value === null ? "NULL" : quoteText(value));
 const list = (tables: Marker["tables"]) => text(tables === null ? null : JSON.stringify(tables));
 
-/** A statement that fails unless the marker is this restore's and stands at `from`. */
+/** A statement that fails unless the marker belongs to this restore and is at step `from`. */
 export function moveMarker(restore: string, from: number, to: number): string {
   const mine = `restore = ${quoteText(restore)} AND step = ${from}`;
   return `UPDATE ${MARKER} SET step = ${unless(mine, String(to))};\n`;

@@ -26,7 +26,7 @@ export class Steps {
   readonly #restore: string;
   #step: number;
 
-  /** @param step where the marker stands */
+  /** @param step the marker's current step */
   constructor(target: Source, deps: Deps, restore: string, step: number) {
     this.#target = target;
     this.#deps = deps;
@@ -34,7 +34,7 @@ export class Steps {
     this.#step = step;
   }
 
-  /** Where the marker stands. */
+  /** The marker's current step. */
   get step(): number {
     return this.#step;
   }

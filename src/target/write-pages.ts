@@ -32,7 +32,7 @@ export interface Pages {
  * the new pages do not have it: the target is either as it was, and marked, or complete.
  *
  * @param restore what the marker names
- * @param step where the marker stands
+ * @param step the marker's current step
  * @param header the first 100 bytes of the target's database
  * @param onPages told how many pages are written
  * @throws NightjarError `TARGET_REFUSED`, as `send`, and whatever `pages` throws; the target is unchanged
@@ -63,7 +63,7 @@ export async function writePages(
   }
 }
 
-/** Write all pages but the first, which is returned: while the old one stands, SQLite reads nothing anew. */
+/** Write all pages but the first, which is returned: SQLite rereads nothing until the first page changes. */
 async function writeAllButFirst(
   transaction: Transaction,
   { pageSize, pageCount, pages }: Pages,

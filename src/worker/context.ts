@@ -25,7 +25,7 @@ export interface CopyWorkflows {
   start(backupId: string, moment: number): Promise<void>;
 }
 
-/** Where a database's page log stands. */
+/** The position of a database's page log. */
 export interface LogPosition {
   lineage: string;
   txid: number;
@@ -34,7 +34,7 @@ export interface LogPosition {
 /** The one writer of each database's page log. */
 export interface Followers {
   /**
-   * Pull what is new into the log. Null where there is no log yet and a whole image is had faster:
+   * Pull what is new into the log. Null where there is no log yet and reading the whole image is faster:
    * then `seed` begins the log from it.
    *
    * @throws NightjarError

@@ -186,7 +186,7 @@ describe("pull, timeline and query", () => {
     expect((await nightjar("backup", "shop")).code).toBe(0);
   });
 
-  it("timeline shows what can be had and what changed", async () => {
+  it("timeline shows what can be restored and what changed", async () => {
     const { window, changes } = await json("timeline", "shop");
     expect(changes.at(-1)).toMatchObject({ whole: true, at: window.from });
     expect(changes[0].pages).toBeLessThan(50);

@@ -104,7 +104,7 @@ describe("a second copy", () => {
 });
 
 describe("a store that does not let Nightjar in, or is away", () => {
-  it("leaves the backup good, tells which secret to mend, and shows none", async () => {
+  it("leaves the backup good, tells which secret to fix, and shows none", async () => {
     const secret = "wrong-secret-for-the-copy";
     await product.worker.stop();
     const DATABASES = JSON.stringify({ shop: { url: shop.url } });

@@ -173,7 +173,7 @@ it("gives no row that was erased", async () => {
     const packed = await nightjar(
       ...["pull", name, "--identity", "key.txt", "--format", `${OPENED[name as "shop"]}.zst`],
     );
-    expect(packed.err).toContain("cannot be had without them");
+    expect(packed.err).toContain("cannot be made without them");
   }
   const sql = await nightjar(
     ...["pull", "dumped", "--identity", "key.txt", "--format", "sql", "-o", "erased.sql"],

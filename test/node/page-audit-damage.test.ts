@@ -57,7 +57,7 @@ class Damaged {
     database.close();
   }
 
-  mend(): void {
+  repair(): void {
     this.file = this.made.file.slice();
     this.view = new DataView(this.file.buffer);
   }
@@ -206,8 +206,8 @@ function swap(one: number, other: number): void {
 describe("the audit names", () => {
   for (const [name, [damage, message]] of Object.entries(DAMAGE))
     it(name, async () => {
-      plain.mend();
-      mapped.mend();
+      plain.repair();
+      mapped.repair();
       damage();
       const found = [
         await finding(plain.made, plain.file),
@@ -218,7 +218,7 @@ describe("the audit names", () => {
 });
 
 it("the audit does not believe a number of pages that the header calls stale", async () => {
-  plain.mend();
+  plain.repair();
   plain.u32(1, 28, (pages) => pages + 1);
   plain.u32(1, 92, (validFor) => validFor - 1);
   await expect(audit(plain.made, plain.file)).resolves.toEqual(plain.made.rows);

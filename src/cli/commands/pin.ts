@@ -10,7 +10,7 @@ export default defineCommand({
   args: {
     database,
     backup,
-    reason: { type: "string", description: "Why, for whoever finds it later" },
+    reason: { type: "string", description: "Why it is kept; shown in `nightjar list`" },
     json,
   },
   async run({ args }) {

@@ -89,7 +89,7 @@ const WHOLE = {
   dryRun: false,
 } as const;
 
-/** Of what is wanted a link, what it must hash to, and the moment that it stands for. */
+/** The link to download, its expected hash, and the point in time it represents. */
 async function find(
   client: Client,
   db: string,

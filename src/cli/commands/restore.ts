@@ -113,7 +113,7 @@ function refuseStray(name: string, value: string | undefined, fits: boolean, bel
   if (value !== undefined && !fits) throw usage(`${name} is for ${belongs} only.`);
 }
 
-/** A token never stands on the command line, where other users of the machine can read it. */
+/** A token is never given on the command line, where other users of the machine can read it. */
 function secret(name: string): string {
   const value = process.env[name];
   if (value === undefined || value === "")

@@ -15,7 +15,7 @@ const STYLES = {
 } as const;
 
 export default defineCommand({
-  meta: { name: "status", description: "Show how every database stands" },
+  meta: { name: "status", description: "Show the state of every database" },
   args: {
     database: { type: "positional", description: "Only this database", required: false },
     json,

@@ -4,7 +4,10 @@ import { apiClient, bodyOf, connection } from "../client.ts";
 import { print, printJson, printTable, size } from "../output.ts";
 
 export default defineCommand({
-  meta: { name: "timeline", description: "Which moments can be had, and what changed when" },
+  meta: {
+    name: "timeline",
+    description: "Show which moments can be restored, and what changed when",
+  },
   args: {
     database,
     limit: { type: "string", description: "Changes at the most, up to 1000", default: "20" },

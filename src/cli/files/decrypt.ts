@@ -56,7 +56,7 @@ export async function saveDecrypted(
   if (format !== plain && format !== compressed)
     throw new CliError(
       EXIT.refused,
-      `This backup is encrypted: it can be had as ${stored}, or with --identity as ${plain} and ${compressed}, not as ${format}.`,
+      `This backup is encrypted: it can be downloaded as ${stored}, or with --identity as ${plain} and ${compressed}, not as ${format}.`,
     );
   if (identity === undefined)
     throw new CliError(EXIT.usage, "This backup is encrypted.", {
@@ -68,13 +68,13 @@ export async function saveDecrypted(
   if (isWrittenAnew(backup) && format === compressed)
     throw new CliError(
       EXIT.refused,
-      `The dump has what SQLite or a shell would read otherwise than its server: it can be had as ${plain}, where that is written anew, not as ${compressed}.`,
+      `The dump has what SQLite or a shell would read otherwise than its server: it can be downloaded as ${plain}, which rewrites those parts, not as ${compressed}.`,
       { hint: `Ask for ${plain}.` },
     );
   if (erasures.length > 0 && format === compressed)
     throw new CliError(
       EXIT.refused,
-      `Rows were erased since this backup was made, and ${format} cannot be had without them.`,
+      `Rows were erased since this backup was made, and ${format} cannot be made without them.`,
       { hint: `Ask for ${plain}.`, code: "ERASURE_APPLIES" },
     );
   const { url } = await makeLink(client, backup.id, stored, "6h");

@@ -26,7 +26,7 @@ interface Replacing {
 }
 
 /**
- * Give what is finished its name. To make it took a while: what stands there is looked at again first, as
+ * Give what is finished its name. Making it took a while, so the file at the path is checked again first, as
  * somebody may have opened it, or written to it.
  *
  * @returns the name of what was kept

@@ -22,7 +22,7 @@ const BESIDE = ["-wal", "-journal", "-shm"];
 
 /**
  * Restore to an SQLite file. It is made and checked under another name beside `path` and takes its name
- * last, so that there is never half a file; what stood there is moved aside.
+ * last, so that there is never half a file; an existing file is moved aside.
  *
  * @throws CliError
  */
@@ -73,7 +73,7 @@ export async function restoreToFile(
         printJson({ file, bytes, asOf, takenAt, movedAside: kept, ...checked, notes });
       } else {
         for (const note of notes) printAside(`Note: ${note}`);
-        if (kept !== null) print(`What stood there before is ${kept}.`);
+        if (kept !== null) print(`The file that was there before is ${kept}.`);
         print(`${file}: ${size(bytes)}, ${found.what}, ${asOfWords(found)}. ${checked.words}`);
       }
     },
@@ -241,6 +241,6 @@ function printPlan(
     print(`Only the tables ${options.tables.join(", ")}.`);
   for (const { name, rows } of chosen ?? [])
     print(`  ${name}${rows === null ? "" : `: ${rows} rows`}`);
-  if (aside !== null) print(`What stands there would become ${aside}.`);
+  if (aside !== null) print(`The existing file would become ${aside}.`);
   print(loss.words);
 }

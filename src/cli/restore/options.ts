@@ -38,7 +38,7 @@ export interface Found {
   readonly tables: readonly { name: string; rows: number | null }[] | undefined;
   readonly userVersion: number | null;
   readonly loss: LossWindow;
-  /** Entries of the erasure list that concern it: rows are left out, and pages cannot be had. */
+  /** Entries of the erasure list that concern it: rows are left out, and pages cannot be given. */
   readonly erasures: readonly Erasure[];
   /** Of an encrypted backup: saves what is in it as `db` or `sql`, opened on this machine. */
   readonly open: ((format: string, file: string) => Promise<unknown>) | undefined;

@@ -167,7 +167,7 @@ function doneLines({
       : `Compared: ${verified.rows} rows of ${verified.tables} tables ${verified.hashed ? "are the same, by hash" : "are there, by count"}.`;
   return [
     ...notes.map((note) => `Note: ${note}`),
-    ...(saved === null ? [] : [`What stood there before is backup ${saved}.`]),
+    ...(saved === null ? [] : [`What the target held before is backup ${saved}.`]),
     `Restored ${subject.database} ${asOfWords(subject)} into ${where}: ${tables} tables by ${way}, in ${seconds.toFixed(1)} s. ${compared}`,
   ];
 }

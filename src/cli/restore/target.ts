@@ -2,7 +2,7 @@ import { lstat, stat } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { CliError, EXIT } from "../exit.ts";
 
-/** `npm run` works in the project's folder; the user stood elsewhere. */
+/** `npm run` works in the project's folder, while the user was in another one. */
 export function target(path: string): string {
   return resolve(process.env["INIT_CWD"] ?? ".", path);
 }

@@ -31,7 +31,7 @@ export function lz4Bound(length: number): number {
 
 /**
  * Write `source` as one block into `target` from `at` on, where `lz4Bound` bytes must be free (those
- * behind the block may be overwritten too). The same bytes always give the same block.
+ * after the block may be overwritten too). The same bytes always give the same block.
  *
  * @returns where the block ends
  */

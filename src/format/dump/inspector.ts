@@ -237,7 +237,7 @@ const WARNINGS: Record<Warning["code"], string> = {
   SHELL_LINE:
     "It has a line that the sqlite3 shell may take for a command of its own or for a statement's end. Nightjar's downloads have a comment before such an end; load no SQL but with `sqlite3 -safe`.",
   COMMENT_HIDES_END:
-    "A schema object ends in a line comment, which hides the semicolon that the server's dump puts behind it: SQLite refuses it together with the next. Create it again without the comment.",
+    "A schema object ends in a line comment, which hides the semicolon that the server's dump puts after it: SQLite refuses it together with the next. Create it again without the comment.",
   INFINITY:
     "The server's dump writes infinity as `inf`, which SQLite does not read. Nightjar's downloads and restores write it as 9e999.",
   NUL_IN_TEXT:

@@ -8,7 +8,7 @@ const MAX_ENTRY = 5 + 8 + 5 + 1;
 
 /**
  * The frames of an LTX file in order, from which its index follows. Frames touch each other and
- * begin behind the header, so that the step from page to page and the size are all that is kept: about
+ * begin after the header, so that the step from page to page and the size are all that is kept: about
  * 3 bytes a page, 8 MB for a database of 10 GB.
  */
 export class FrameList {

@@ -25,7 +25,7 @@ export const HEADER_SIZE = 100;
 export const PAGE_HEADER_SIZE = 6;
 /** A page header and the size of the block that follows (4 bytes). */
 export const FRAME_HEADER_SIZE = PAGE_HEADER_SIZE + 4;
-/** The size of the index (8 bytes), which stands between the index and the trailer. */
+/** The size of the index (8 bytes), between the index and the trailer. */
 export const INDEX_SIZE_SIZE = 8;
 /** The database's checksum (8 bytes, 0 where none is kept) and the file's (8 bytes). */
 export const TRAILER_SIZE = 16;

@@ -75,7 +75,7 @@ function localBytes(payload: number, usable: number): number {
 /**
  * The bytes of `tbl_name`, the third column, without the case of letters; empty where they are not there.
  *
- * @param own what of the record stands in the leaf; the number of the page with the rest comes after it
+ * @param own the part of the record in the leaf; the number of the page with the rest follows it
  */
 async function tableOf(
   pages: PageReader,

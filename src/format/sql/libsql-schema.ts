@@ -20,7 +20,7 @@ export function isRandomRowid(sql: string): boolean {
   return tableOptions(sql).randomRowid;
 }
 
-/** What the options behind a table's columns say. */
+/** The options after a table's columns. */
 export interface TableOptions {
   readonly withoutRowid: boolean;
   readonly strict: boolean;
@@ -68,7 +68,7 @@ interface Option {
 }
 
 /**
- * Read the options behind the columns, which commas separate, one after the other.
+ * Read the options after the columns, which commas separate, one after the other.
  *
  * @returns where they begin, and where the last one ends
  */

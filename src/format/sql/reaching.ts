@@ -8,7 +8,7 @@ const FUNCTIONS = new Set([
 ]);
 /** Modules of virtual tables that do so. */
 const MODULES = new Set(["csv", "dbdata", "fsdir", "sqlite_dbdata", "sqlite_dbptr", "zipfile"]);
-/** Behind these a name with parentheses is a table with its columns, and no function. */
+/** After these keywords, a name with parentheses is a table with its columns, not a function. */
 const NAMING = new Set(["TABLE", "VIEW", "EXISTS", "REFERENCES", "INTO", "WITH", "RECURSIVE", "."]);
 
 /**

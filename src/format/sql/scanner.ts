@@ -55,7 +55,7 @@ const CLOSE_BRACKET = 93;
 const BACKTICK = 96;
 const LOWER_I = 105;
 
-/** Inside what the scanner stands. Inside quotes the mode is the closing quote itself, 34 to 96. */
+/** Scanner state: the token that the current byte is inside. In quotes it is the closing quote itself, 34 to 96. */
 const CODE = 0;
 const LINE_COMMENT = 1;
 const BLOCK_COMMENT = 2;
@@ -108,7 +108,7 @@ export class SqlScanner {
   #word = "";
   /** The byte before the current chunk, for rules that look back one byte. */
   #last = 0;
-  /** A `-` or `/` that may open a comment stood at the end of the last chunk. */
+  /** A `-` or `/` that may open a comment was the last byte of the previous chunk. */
   #opener = 0;
   #begun = false;
   #held: Uint8Array[] = [];
@@ -427,7 +427,7 @@ export class SqlScanner {
   }
 }
 
-/** Where `byte` stands next, or the chunk's length. */
+/** The next position of `byte`, or the chunk's length. */
 function indexOf(chunk: Uint8Array, byte: number, from: number): number {
   const found = chunk.indexOf(byte, from);
   return found === -1 ? chunk.length : found;

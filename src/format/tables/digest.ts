@@ -65,7 +65,7 @@ export class RowHash {
     return this.#hash.digest("hex");
   }
 
-  /** A whole number of at most 53 bits as eight bytes, behind the byte for its type. */
+  /** A whole number of at most 53 bits as eight bytes, after the byte for its type. */
   #setInteger(value: number): void {
     this.#view.setInt32(this.#length + 1, Math.floor(value / 0x1_0000_0000));
     this.#view.setUint32(this.#length + 5, value >>> 0);

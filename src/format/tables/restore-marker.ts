@@ -4,7 +4,7 @@ import { lowerName } from "./selection.ts";
 
 /**
  * The table that a target has from before the first byte that a restore writes until after the last one.
- * A database with it is incomplete; whoever restores into it next wipes it first.
+ * A database with it is incomplete; the next restore into it wipes it first.
  */
 export const MARKER = "_nightjar_restore";
 

@@ -24,7 +24,7 @@ import { skipLockPage } from "../backup/page-stream.ts";
 
 /**
  * The one writer of a database's log. Its calls take turns. It keeps no state of its own but whether
- * its last pull ended well: where the log stands is in the catalog, and behind that in the bucket.
+ * its last pull succeeded: the log's position is in the catalog, and, failing that, in the bucket.
  */
 export class LogFollower {
   #turn: Promise<unknown> = Promise.resolve();

@@ -41,8 +41,8 @@ const MISFIT = "what the server sent did not fit the log that was read before";
  * Pages that cannot be true are pulled once more at once. When that fails from the same place again, the
  * whole database is read and a new lineage begins: nobody has to unblock a log by hand.
  *
- * @param lineage where the log stands, put in order by `recoverLog` unless the last pull ended well
- * @returns where the log then stands
+ * @param lineage the log's position, repaired by `recoverLog` unless the last pull succeeded
+ * @returns the log's new position
  * @throws NightjarError of the source, the store or the catalog; what was written until then stays
  */
 export async function pullLog(

@@ -256,7 +256,7 @@ export class LogWriter {
     this.#spilled = [];
   }
 
-  /** At once, with a note beside it from which the log goes on if nobody lives to enter it. */
+  /** Write in one PUT. The metadata lets recovery add the segment to the catalog if this Worker dies first. */
   async #writeSmall(
     lineage: string,
     header: SegmentHeader,

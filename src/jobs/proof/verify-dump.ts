@@ -46,7 +46,7 @@ export async function verifyDump(
       if (thrown instanceof NightjarError) throw thrown;
       throw new NightjarError(
         "OBJECT_CORRUPT",
-        `${key} cannot be decompressed behind byte ${raw.bytes} of its SQL.`,
+        `${key} cannot be decompressed after byte ${raw.bytes} of its SQL.`,
         { cause: thrown },
       );
     }

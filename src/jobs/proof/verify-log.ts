@@ -120,7 +120,7 @@ async function isBeingPruned(
   return unneeded(own, segments, deps.now() - logMs).some((segment) => segment.key === key);
 }
 
-/** Whether the newest state stands on a segment; others were merged into larger ones. */
+/** Check whether the newest state needs a segment; others were merged into larger ones. */
 function isNeeded(segments: readonly Segment[], key: string): boolean {
   const newest = Math.max(...segments.map(({ maxTxid }) => maxTxid));
   const chain = chainTo(segments, newest);

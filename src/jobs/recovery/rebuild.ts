@@ -89,7 +89,7 @@ export async function rebuild(
   return { ...result, next: page.truncated || firstOfLog !== -1 ? next : null };
 }
 
-/** Enter the page log that a key is of; the next call goes on behind it. */
+/** Enter the page log that a key belongs to; the next call continues after it. */
 async function logOf(
   context: Context,
   key: string,
@@ -160,7 +160,7 @@ export async function enterFound(
 
 /**
  * What the newest proof of each act says, and the proofs that the run made, which are the oldest. Of
- * the many in between none is read. What lies behind one that is damaged or gone is not believed, as
+ * the many in between none is read. What comes after a damaged or missing one is not trusted, as
  * that one may have said otherwise: the backup then counts as not proven.
  */
 async function readProofs(
@@ -169,7 +169,7 @@ async function readProofs(
   manifest: Manifest,
   acceptUnsigned: boolean,
 ): Promise<{ newest: Partial<Record<Act, ProofSummary>>; ofRun: Proof[] }> {
-  // Those that are not read below too: whoever asks for them later gets no other chance.
+  // Also those that are not read below: nothing checks them later.
   if (acceptUnsigned)
     for (const key of keys) await readWholeDocument(bucket, key, { acceptUnsigned });
   const read = new Map<string, Proof | null>();

@@ -15,7 +15,7 @@ import { saveFirst } from "./save.ts";
 import { compareTarget } from "./verify.ts";
 import { writeAllPages, writeStatements } from "./write.ts";
 
-/** Where the marker of a target stands that holds what a restore has written. */
+/** The step of a target's marker once the restore has written everything. */
 const BEGUN = 2;
 
 type Report = (progress: RestoreProgress) => Promise<void>;

@@ -37,7 +37,7 @@ export function nameOf({ database, backup, asOf }: SubjectView): string {
  * The tables that are selected of a subject; what belongs to a virtual table is not listed by itself.
  *
  * @returns also whether the subject has the marker of an unfinished restore, which is left out
- * @throws NightjarError `RESTORE_UNAVAILABLE` for a table that is not there or cannot be had alone, and
+ * @throws NightjarError `RESTORE_UNAVAILABLE` for a table that does not exist or cannot be restored alone, and
  *   for one that a server cannot have; as `storedPages`
  */
 export async function tablesOf(

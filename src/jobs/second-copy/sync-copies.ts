@@ -19,7 +19,7 @@ const STARTS = 100;
 const DOCUMENTS = 500;
 const REMOVALS = 1000;
 
-/** A backup so young is left to its own run, and a copy under way to whoever began it, ms. */
+/** A backup younger than this is left to its own run, and a copy in progress to the job that started it; ms. */
 const SETTLED = 3 * HOUR;
 
 type Row = Awaited<ReturnType<typeof allForCopying>>[number];

@@ -96,7 +96,7 @@ export async function* walkHistory(
       next += 1;
     }
     if (pages.length > 0) yield { kind: "pages", pages };
-    // An older generation ends so too, but history goes on behind it.
+    // An older generation ends like this too, but the history continues after it.
     if (batch.length < BATCH && place.generation >= place.newest) return null;
     buffer = got.buffer;
   }

@@ -9,7 +9,7 @@ import { refusalOf } from "../../libsql/refuse.ts";
 export const PAGE_SIZE = 4096;
 
 /**
- * Where a pull stands in the server's history. A generation is the time between two checkpoints: a
+ * The position of a pull in the server's history. A generation is the time between two checkpoints: a
  * database file, which is its start, and a WAL whose frames are numbered from 1.
  */
 export interface SyncPlace {

@@ -422,7 +422,7 @@ export class Engine {
     );
   }
 
-  /** A copy of `bytes` in the instance's memory, with a NUL behind it; the caller frees it. */
+  /** A copy of `bytes` in the instance's memory, with a NUL after it; the caller frees it. */
   bytes(bytes: Uint8Array): number {
     const pointer = this.module._malloc(bytes.length + 1);
     if (pointer === 0) throw new SqliteError(CODE.NOMEM, "out of memory");

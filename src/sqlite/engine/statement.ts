@@ -27,7 +27,7 @@ export class Statement {
   /**
    * Prepare the first statement of `sql`.
    *
-   * @returns the statement (none for mere comments) and the bytes behind it
+   * @returns the statement (none for mere comments) and the bytes after it
    * @throws SqliteError; whatever the page reader threw
    */
   static async prepare(

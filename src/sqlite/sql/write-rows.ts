@@ -111,7 +111,7 @@ export async function* writeRows(
   let left = 0;
   try {
     for (let more = true; more;) {
-      // One turn at a time, so that whoever stops reading here does not stop the image.
+      // One turn at a time, so that a reader that stops here does not block the image.
       more = await image.exclusive(async () => {
         for (let turn = TURN; turn > 0 && output.length < CHUNK; turn--) {
           const here = rows.values.step();

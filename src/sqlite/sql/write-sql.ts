@@ -15,7 +15,7 @@ import { refuseUnwritable, writtenSql } from "./written-schema.ts";
 /**
  * Who is to read the SQL. Both know what the other does not:
  *
- * - `sqlite`: any SQLite from 3.40 on. What only libSQL can do stands in comments (`-- needs libSQL: …`).
+ * - `sqlite`: any SQLite from 3.40 on. What only libSQL can do goes into comments (`-- needs libSQL: …`).
  * - `libsql`: a libSQL server, through Hrana's `sequence` too, which refuses ANALYZE and `application_id`
  *   (`-- needs SQLite: …`).
  */
@@ -42,7 +42,7 @@ export async function* writeSql(
 }
 
 /**
- * What is selected of the database, as `writeSql` does but without its transaction: for whoever sends
+ * What is selected of the database, as `writeSql` does but without its transaction: for a caller that sends
  * the statements in transactions of its own. Only rows go into tables that are there already.
  *
  * @throws NightjarError as `writeSql`

@@ -10,9 +10,9 @@ const TIMEOUT = 5 * 60_000;
 
 export interface S3Request {
   method: "GET" | "HEAD" | "PUT" | "POST" | "DELETE";
-  /** Behind the bucket's address; not encoded. */
+  /** The path after the bucket's address; not encoded. */
   key?: string;
-  /** A value of "" stands for a bare name, like `?uploads`. */
+  /** A value of "" gives a bare name, like `?uploads`. */
   query?: Record<string, string>;
   headers?: Record<string, string>;
   body?: Uint8Array | string;
@@ -22,7 +22,7 @@ export interface S3Request {
 
 /** A list of 1,000 keys of 1,024 bytes, escaped, is shorter; and so is every small answer. */
 const LONGEST_ANSWER = 8 * 1024 * 1024;
-/** Of an error only its code is read, which stands at its start. */
+/** Of an error only the code is read, which comes first. */
 const ERROR_BYTES = 4096;
 
 /** An answer that was read to its end. */

@@ -28,7 +28,7 @@ const FRAGMENTS = 8;
 
 /** SQLite gives offsets of at most this many bytes before the page's end to cells and free blocks. */
 const SMALLEST_CELL = 4;
-/** Zeros after a page's end, so that the integers of a cell that stands at the very end can be read. */
+/** Zeros after a page's end, so that the integers of a cell at the very end can be read. */
 const MARGIN = 32;
 const LARGEST_ROW = 0x7fff_ffff;
 
@@ -44,7 +44,7 @@ export class BtreePage {
   readonly bytes: Uint8Array;
   /** Of interior pages: the children, `cells` and one more. */
   readonly children: Uint32Array;
-  /** Of pages of tables: where the rowid of each cell stands in `bytes`. */
+  /** For table pages: the offset of each cell's rowid in `bytes`. */
   readonly rowids: Uint32Array;
   /** Rows with a part outside of the page. */
   overflows = 0;

@@ -136,7 +136,7 @@ export class PageLedger {
     for (let shift = 8 * (width - 1); shift >= 0; shift -= 8) piece[this.#at++] = value >>> shift;
   }
 
-  /** The rowid of a cell, as it stands in the page. */
+  /** The rowid of a cell, as stored in the page. */
   #putRowid(page: BtreePage, cell: number): void {
     const piece = this.#pieces.at(-1)!;
     const start = page.rowids[cell]!;
