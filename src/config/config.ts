@@ -3,13 +3,15 @@ import { type CopyConfig, copySecrets, readCopy } from "./second-copy.ts";
 import { ENCRYPTION_ENTRIES, encryptionMistake, identitySecretMistake } from "./encryption.ts";
 import {
   configError,
-  duration,
   type ConfigMistake,
+  duration,
   namespaceName,
   secretName,
   serverUrl,
   tableOrJson,
+  wordsOfMistakes,
 } from "./parts.ts";
+import { NightjarError } from "../errors/errors.ts";
 import { DAY, DURATION_FORM, parseDuration } from "../plan/duration.ts";
 import { encode } from "../format/bytes/bytes.ts";
 import { lifecycleRules, MAX_LIFECYCLE_RULES } from "../plan/lifecycle.ts";
@@ -55,6 +57,11 @@ export interface DatabaseConfig {
   readonly recipients: readonly string[];
   /** The NAME of the secret that holds the identity for drills. */
   readonly identitySecret: string | undefined;
+  /**
+   * What is wrong with the entry or its secrets; empty in a sound one. Nothing is asked of the server of a
+   * database with mistakes, and nothing of it is deleted. Where a key is wrong, its default stands in.
+   */
+  readonly mistakes: readonly ConfigMistake[];
 }
 
 export type Databases = ReadonlyMap<string, DatabaseConfig>;
@@ -67,7 +74,11 @@ export interface Config {
   readonly formerSigningKeys: readonly string[];
   /** Where backups are copied to; undefined where they are not. */
   readonly copy: CopyConfig | undefined;
-  /** The source's token, or undefined where the database has none. */
+  /**
+   * The source's token, or undefined where the database has none.
+   *
+   * @throws NightjarError `DATABASE_MISCONFIGURED`
+   */
   token(database: DatabaseConfig): string | undefined;
   /** What opens the database's backups in drills; undefined where nothing here can. */
   identity(database: DatabaseConfig): string | undefined;
@@ -185,22 +196,16 @@ const ENTRIES = {
   ),
 };
 
-const databasesSchema = v.pipe(
-  v.custom<Record<string, unknown>>(
-    isTable,
-    'must be a table of databases, like { shop = { url = "libsql://…" } }, none of them named constructor or prototype',
-  ),
-  v.record(
-    v.pipe(
-      v.string(),
-      v.regex(
-        /^[a-z0-9][a-z0-9_-]{0,49}$/,
-        "must be a name of up to 50 lower-case letters, digits, - and _",
-      ),
-    ),
-    v.strictObject(ENTRIES, "must be a table with at least `url`"),
-  ),
+const databasesSchema = v.custom<Record<string, unknown>>(
+  isTable,
+  'must be a table of databases, like { shop = { url = "libsql://…" } }, none of them named constructor or prototype',
 );
+
+const entrySchema = v.strictObject(ENTRIES, "must be a table with at least `url`");
+type Entry = v.InferOutput<typeof entrySchema>;
+
+const NAME = /^[a-z0-9][a-z0-9_-]{0,49}$/;
+const NAME_FORM = "must be a name of up to 50 lower-case letters, digits, - and _";
 
 /** Bytes of one variable (https://developers.cloudflare.com/workers/platform/limits/#environment-variables). */
 const LARGEST_VARIABLE = 5 * 1024;
@@ -215,11 +220,39 @@ function clearTextMistake(
   return { path: `${path}.url`, fix };
 }
 
-function describe(issue: v.BaseIssue<unknown>): ConfigMistake {
+function describe(name: string, issue: v.BaseIssue<unknown>): ConfigMistake {
   const keys = issueKeys(issue);
-  const path = ["DATABASES", ...keys].join(".");
-  const known = keys.length > 2 ? RETAIN_KEYS : Object.keys(ENTRIES);
+  const path = ["DATABASES", name, ...keys].join(".");
+  const known = keys.length > 1 ? RETAIN_KEYS : Object.keys(ENTRIES);
   return { path, fix: issueMessage(issue, known) };
+}
+
+/** Read one entry. Of a wrong one each sound key counts, and the default of every other. */
+function readEntry(name: string, value: unknown): { entry: Entry; mistakes: ConfigMistake[] } {
+  const mistakes = NAME.test(name) ? [] : [{ path: `DATABASES.${name}`, fix: NAME_FORM }];
+  const result = v.safeParse(entrySchema, value);
+  if (result.success) return { entry: result.output, mistakes };
+  mistakes.push(...result.issues.map((issue) => describe(name, issue)));
+  const table = isTable(value) ? value : {};
+  const sound = Object.entries(ENTRIES)
+    .filter(([key, schema]) => v.is(schema as v.GenericSchema, table[key]))
+    .map(([key]) => [key, table[key]]);
+  const rest = { url: NO_ADDRESS, copy: false, ...Object.fromEntries(sound) } as unknown;
+  return { entry: v.parse(entrySchema, rest), mistakes };
+}
+
+/** What a database without a sound address has; it leads nowhere (RFC 6761). */
+const NO_ADDRESS = "https://no-address.invalid";
+
+/** What is wrong with an entry whose keys are sound each for itself. */
+function contradiction(name: string, entry: Entry): ConfigMistake | undefined {
+  const path = `DATABASES.${name}`;
+  if (entry.follow !== undefined && entry.capture === "dump")
+    return {
+      path: `${path}.follow`,
+      fix: 'needs pages: set `capture` to "auto" or "pages", or remove `follow`',
+    };
+  return encryptionMistake(path, entry) ?? clearTextMistake(path, entry);
 }
 
 /**
@@ -229,31 +262,32 @@ function describe(issue: v.BaseIssue<unknown>): ConfigMistake {
  */
 export function parseDatabases(raw: unknown): Databases {
   const { databases, mistakes } = readDatabases(raw);
+  for (const database of databases.values()) mistakes.push(...database.mistakes);
   if (mistakes.length > 0) throw configError(mistakes);
   return databases;
 }
 
+/** Read every entry; `mistakes` are those that concern all databases. */
 function readDatabases(raw: unknown): { databases: Databases; mistakes: ConfigMistake[] } {
   const databases = new Map<string, DatabaseConfig>();
   const { value, mistakes: unreadable } = tableOrJson("DATABASES", raw ?? {});
   if (unreadable.length > 0) return { databases, mistakes: unreadable };
   const result = v.safeParse(databasesSchema, value);
-  if (!result.success) return { databases, mistakes: result.issues.map(describe) };
+  if (!result.success)
+    return {
+      databases,
+      mistakes: result.issues.map(({ message }) => ({ path: "DATABASES", fix: message })),
+    };
   const bytes = encode(typeof raw === "string" ? raw : JSON.stringify(value)).length;
   if (bytes > LARGEST_VARIABLE) {
     const fix = `has ${bytes} bytes, and Cloudflare takes ${LARGEST_VARIABLE} in one variable: spread the databases over two Nightjars, each a Worker with a bucket of its own`;
     return { databases, mistakes: [{ path: "DATABASES", fix }] };
   }
 
-  for (const [name, entry] of Object.entries(result.output)) {
-    if (entry.follow !== undefined && entry.capture === "dump") {
-      const path = `DATABASES.${name}.follow`;
-      const fix = 'needs pages: set `capture` to "auto" or "pages", or remove `follow`';
-      return { databases, mistakes: [{ path, fix }] };
-    }
-    const mistake =
-      encryptionMistake(`DATABASES.${name}`, entry) ?? clearTextMistake(`DATABASES.${name}`, entry);
-    if (mistake !== undefined) return { databases, mistakes: [mistake] };
+  for (const [name, value] of Object.entries(result.output)) {
+    const { entry, mistakes } = readEntry(name, value);
+    const contradicts = contradiction(name, entry);
+    if (contradicts !== undefined) mistakes.push(contradicts);
     const { log = DEFAULT_LOG, "keep-last": keepLast = 0, ...ages } = entry.retain;
     const chosen = Object.entries(ages).filter(([, kept]) => kept !== undefined);
     databases.set(name, {
@@ -276,6 +310,7 @@ function readDatabases(raw: unknown): { databases: Databases; mistakes: ConfigMi
       copy: entry.copy,
       recipients: entry.recipients ?? [],
       identitySecret: entry.identity,
+      mistakes,
     });
   }
   if (lifecycleRules(databases).rules.length > MAX_LIFECYCLE_RULES) {
@@ -294,13 +329,13 @@ const SHORTEST_SECRET = 24;
  * @throws NightjarError `CONFIG_INVALID` that names every mistake by its path and how to fix it
  */
 export function loadConfig(env: Readonly<Record<string, unknown>>): Config {
-  const { databases, mistakes } = readDatabases(env["DATABASES"]);
+  const { databases: entries, mistakes } = readDatabases(env["DATABASES"]);
   const { copy, mistakes: copyMistakes } = readCopy(env["COPY"], env["COPY_BUCKET"]);
   mistakes.push(...copyMistakes);
-  const secret = (name: string, path: string): string => {
+  const secret = (name: string, path: string, wrong = mistakes): string => {
     const value = env[name];
     if (typeof value === "string" && value !== "") return value;
-    mistakes.push({
+    wrong.push({
       path,
       fix: `there is no secret ${name}: run \`npx wrangler secret put ${name}\`, or put it in .dev.vars for local use`,
     });
@@ -319,13 +354,19 @@ export function loadConfig(env: Readonly<Record<string, unknown>>): Config {
   const signingKey = own("SIGNING_KEY");
   const tokens = new Map<string, string>();
   const identities = new Map<string, string>();
-  for (const { name, tokenSecret, identitySecret } of databases.values()) {
-    if (tokenSecret !== undefined) tokens.set(name, secret(tokenSecret, `DATABASES.${name}.token`));
+  const databases = new Map<string, DatabaseConfig>();
+  for (const [name, database] of entries) {
+    const { tokenSecret, identitySecret } = database;
+    const wrong = [...database.mistakes];
+    databases.set(name, { ...database, mistakes: wrong });
+    if (tokenSecret !== undefined)
+      tokens.set(name, secret(tokenSecret, `DATABASES.${name}.token`, wrong));
     if (identitySecret === undefined) continue;
     const path = `DATABASES.${name}.identity`;
-    const identity = secret(identitySecret, path).trim();
-    identities.set(name, identity);
-    if (identity !== "") mistakes.push(...identitySecretMistake(path, identitySecret, identity));
+    const identity = secret(identitySecret, path, wrong).trim();
+    const mistaken = identity === "" ? [] : identitySecretMistake(path, identitySecret, identity);
+    wrong.push(...mistaken);
+    if (identity !== "" && mistaken.length === 0) identities.set(name, identity);
   }
   const [accessKeyId, secretAccessKey] = copySecrets(copy).map(({ name, path }) =>
     secret(name, path),
@@ -337,13 +378,29 @@ export function loadConfig(env: Readonly<Record<string, unknown>>): Config {
     signingKey,
     formerSigningKeys: wordsOf(env["FORMER_SIGNING_KEYS"]),
     copy,
-    token: ({ name }) => tokens.get(name),
+    token(database) {
+      refuseMistakes(database);
+      return tokens.get(database.name);
+    },
     identity: ({ name }) => identities.get(name),
     copyKeys:
       accessKeyId === undefined || secretAccessKey === undefined
         ? undefined
         : { accessKeyId, secretAccessKey },
   };
+}
+
+/**
+ * Refuse work on a database whose configuration is wrong.
+ *
+ * @throws NightjarError `DATABASE_MISCONFIGURED` that names every mistake by its path and how to fix it
+ */
+export function refuseMistakes({ name, mistakes }: DatabaseConfig): void {
+  if (mistakes.length === 0) return;
+  throw new NightjarError(
+    "DATABASE_MISCONFIGURED",
+    `The configuration of ${name} is wrong, and nothing is done for it until that is fixed. ${wordsOfMistakes(mistakes)}`,
+  );
 }
 
 /** The words of an optional secret. */

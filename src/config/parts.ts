@@ -9,8 +9,13 @@ export interface ConfigMistake {
 }
 
 export function configError(mistakes: readonly ConfigMistake[]): NightjarError {
-  const lines = mistakes.map(({ path, fix }) => `${path}: ${fix}`);
-  return new NightjarError("CONFIG_INVALID", `The configuration is refused. ${lines.join("; ")}`);
+  const words = wordsOfMistakes(mistakes);
+  return new NightjarError("CONFIG_INVALID", `The configuration is refused. ${words}`);
+}
+
+/** Every mistake with its path, on one line. */
+export function wordsOfMistakes(mistakes: readonly ConfigMistake[]): string {
+  return mistakes.map(({ path, fix }) => `${path}: ${fix}`).join("; ");
 }
 
 /**

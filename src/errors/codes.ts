@@ -40,6 +40,11 @@ export const TRAITS = {
     retryable: false,
     hint: "Name another backup by its id: GET /v1/databases/:db/backups lists them.",
   },
+  DATABASE_MISCONFIGURED: {
+    status: 409,
+    retryable: false,
+    hint: "Fix the named keys or secrets, and deploy again. Until then nothing of this database is deleted, and all others go on.",
+  },
   DATABASE_NOT_CONFIGURED: {
     status: 409,
     retryable: false,

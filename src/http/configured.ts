@@ -1,6 +1,6 @@
 import { backupCounts, countBackups } from "../catalog/backups.ts";
 import { lineagesOf } from "../catalog/lineages.ts";
-import type { DatabaseConfig } from "../config/config.ts";
+import { type DatabaseConfig, refuseMistakes } from "../config/config.ts";
 import type { Context } from "../worker/context.ts";
 import { NightjarError } from "../errors/errors.ts";
 import { nearest } from "../plan/nearest.ts";
@@ -34,11 +34,14 @@ export async function knownDatabase(context: Context, name: string): Promise<Kno
 /**
  * The configured database of this name, for what needs its server.
  *
- * @throws NightjarError `DATABASE_NOT_FOUND`, `DATABASE_NOT_CONFIGURED`
+ * @throws NightjarError `DATABASE_NOT_FOUND`, `DATABASE_NOT_CONFIGURED`, `DATABASE_MISCONFIGURED`
  */
 export async function configured(context: Context, name: string): Promise<DatabaseConfig> {
   const { config } = await knownDatabase(context, name);
-  if (config !== undefined) return config;
+  if (config !== undefined) {
+    refuseMistakes(config);
+    return config;
+  }
   throw new NightjarError(
     "DATABASE_NOT_CONFIGURED",
     `${name} is not configured: Nightjar has its backups, but does not know its server.`,

@@ -82,6 +82,7 @@ export async function healthOf(
     newest: newest && { takenAt: newest.takenAt, bad: isKnownBad(newest) },
     proven: proven?.takenAt,
     lastRunFailed: finished?.state === "failed",
+    misconfigured: database.mistakes.length > 0,
   };
   // Its runs start so much later than scheduled.
   const now = deps.now() - delayOf(context, database);
@@ -143,7 +144,9 @@ export async function databaseView(
     badge: config?.badge ?? null,
     capture: config?.capture ?? null,
     state,
-    nextScheduledAt: config === undefined ? null : iso(nextStart(context, config)),
+    mistakes: config?.mistakes ?? [],
+    nextScheduledAt:
+      config === undefined || config.mistakes.length > 0 ? null : iso(nextStart(context, config)),
     follow,
     log,
     lastRun: lastRun === undefined ? null : runView(lastRun),

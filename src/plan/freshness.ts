@@ -3,6 +3,7 @@ import { isLate } from "./schedule.ts";
 /**
  * The state of a database:
  *
+ * - `misconfigured`: its configuration is wrong, and nothing is done for it
  * - `none`: no backup yet
  * - `corrupt`: the newest backup is not what was captured, or does not restore
  * - `failed`: the last run failed
@@ -10,7 +11,8 @@ import { isLate } from "./schedule.ts";
  * - `unproven`: the newest backup was not read back yet, and the last one that was is overdue
  * - `fresh`: a backup that is known to be good is as new as it should be
  */
-export type Freshness = "none" | "corrupt" | "failed" | "late" | "unproven" | "fresh";
+export type Freshness =
+  "misconfigured" | "none" | "corrupt" | "failed" | "late" | "unproven" | "fresh";
 
 /** What is known of a database's backups. */
 export interface Known {
@@ -19,11 +21,14 @@ export interface Known {
   /** When the newest backup that is proven good was taken, ms. */
   readonly proven: number | undefined;
   readonly lastRunFailed: boolean;
+  /** Its entry or a secret of it is wrong. */
+  readonly misconfigured: boolean;
 }
 
 /** The state of a database at `now` (ms). */
 export function freshness(schedule: string, known: Known, now: number): Freshness {
-  const { newest, proven, lastRunFailed } = known;
+  const { newest, proven, lastRunFailed, misconfigured } = known;
+  if (misconfigured) return "misconfigured";
   if (newest?.bad === true) return "corrupt";
   if (lastRunFailed) return "failed";
   if (newest === undefined) return "none";

@@ -6,6 +6,8 @@ export interface Policy {
   readonly retention: Retention;
   /** So many of the newest good backups are kept whatever their age. */
   readonly keepLast: number;
+  /** What is wrong with the database's configuration; while there is anything, nothing is deleted. */
+  readonly mistakes?: readonly unknown[];
 }
 
 /** What the policy needs to know of a backup. */
@@ -35,7 +37,7 @@ export interface Verdict<B extends Kept> {
 /**
  * What the retention policy says of each backup. Kept is
  *
- * - everything of a database that is not configured, and of a tier without an age or kept for ever;
+ * - everything of a database that is not configured or misconfigured, and of a tier without an age or kept for ever;
  * - what is younger than its tier's age;
  * - whatever its age: what somebody has pinned, the newest good and the newest verified backup of each
  *   tier, and the newest `keepLast` good ones of the database.
@@ -66,7 +68,10 @@ export function judge<B extends Kept>(
     if (age === undefined)
       return always(backup, `no age is set for ${tier} backups: none is deleted`);
     if (age === FOREVER) return always(backup, `${tier} backups are kept forever`);
-    return byAge(backup, backup.takenAt + age, merits.get(backup) ?? [], now);
+    const verdict = byAge(backup, backup.takenAt + age, merits.get(backup) ?? [], now);
+    if ((policy.mistakes ?? []).length === 0 || verdict.keep) return verdict;
+    const reason = "the configuration of its database is wrong: nothing of it is deleted";
+    return { ...verdict, keep: true, reason };
   });
 }
 

@@ -22,6 +22,8 @@ export function badgeFace(state: Freshness, proven: number | undefined, now: num
       return { label, message: "unproven", color: "orange" };
     case "corrupt":
       return { label, message: "corrupt", color: "red" };
+    case "misconfigured":
+      return { label, message: "misconfigured", color: "red" };
     case "failed":
       return { label, message: "failed", color: "red" };
     case "none":

@@ -52,8 +52,17 @@ describe("encryption in the configuration", () => {
       return config.identity(config.databases.get("shop")!);
     };
     expect(load(`${identity}\n`)).toBe(identity);
-    expect(refusal(() => load())).toContain("there is no secret SHOP_IDENTITY");
-    const message = refusal(() => load(`# created: 2026\n${identity}`));
+    const mistakesOf = (value?: string) => {
+      const { databases: read } = loadConfig({ ...SECRETS, DATABASES, SHOP_IDENTITY: value });
+      return read
+        .get("shop")!
+        .mistakes.map(({ fix }) => fix)
+        .join("; ");
+    };
+    expect(mistakesOf()).toContain("there is no secret SHOP_IDENTITY");
+    expect(load()).toBeUndefined();
+    expect(load(`# created: 2026\n${identity}`)).toBeUndefined();
+    const message = mistakesOf(`# created: 2026\n${identity}`);
     expect(message).toContain("the secret SHOP_IDENTITY must be one line");
     expect(message).not.toContain(identity.slice(16, 40));
   });

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { parseCopy } from "../../src/config/second-copy.ts";
 import { loadConfig, parseDatabases } from "../../src/config/config.ts";
 import { DAY } from "../../src/plan/duration.ts";
-import { FOREVER } from "../../src/plan/tier.ts";
+import { DEFAULT_RETENTION, FOREVER } from "../../src/plan/tier.ts";
 import { refusal } from "../support/config-refusal.ts";
 
 const SECRETS = { ADMIN_TOKEN: "a".repeat(24), SIGNING_KEY: "s".repeat(24) };
@@ -157,15 +157,63 @@ describe("the configuration", () => {
     expect(loadConfig(SECRETS).adminToken).toBe(SECRETS.ADMIN_TOKEN);
   });
 
-  it("refuses missing secrets by the key that names them", () => {
-    const DATABASES = { shop: { url: "https://x", token: "SHOP_TOKEN" } };
-    const both = refusal(() => loadConfig({ DATABASES: { shop: { url: "http://x", badge: 1 } } }));
-    expect(both).toMatch(/DATABASES\.shop\.badge: .*ADMIN_TOKEN: there is no secret/);
+  it("refuses its own missing secrets, and those of one database for that database alone", () => {
+    const DATABASES = {
+      shop: { url: "https://x", token: "SHOP_TOKEN" },
+      cms: { url: "https://y", token: "CMS_TOKEN" },
+      blog: { url: "https://z" },
+    };
     const message = refusal(() => loadConfig({ DATABASES }));
-    for (const path of ["ADMIN_TOKEN", "SIGNING_KEY", "DATABASES.shop.token"])
+    for (const path of ["ADMIN_TOKEN", "SIGNING_KEY"])
       expect(message).toContain(`${path}: there is no secret`);
-    const config = loadConfig({ DATABASES, ...SECRETS, SHOP_TOKEN: "t" });
-    expect(config.token(config.databases.get("shop")!)).toBe("t");
+    expect(message).not.toContain("DATABASES.shop");
+
+    const config = loadConfig({ DATABASES, ...SECRETS, CMS_TOKEN: "t" });
+    const [shop, cms, blog] = [...config.databases.values()];
+    expect(config.token(cms!)).toBe("t");
+    expect(config.token(blog!)).toBeUndefined();
+    expect(cms!.mistakes).toEqual([]);
+    expect(shop!.mistakes).toEqual([
+      {
+        path: "DATABASES.shop.token",
+        fix: expect.stringContaining("there is no secret SHOP_TOKEN"),
+      },
+    ]);
+    expect(refusal(() => config.token(shop!), "DATABASE_MISCONFIGURED")).toMatch(
+      /shop is wrong.*DATABASES\.shop\.token: there is no secret SHOP_TOKEN: run/,
+    );
+  });
+
+  it("keeps what is sound of a wrong entry, and the default of every wrong key", () => {
+    const DATABASES = {
+      shop: { url: "nowhere", schedule: "now", retain: { daily: "9d" }, badge: "public" },
+      cms: { url: "https://y", retain: { daily: "1s" }, copy: "yes", unknown: 1 },
+      Blog: { url: "https://z" },
+      list: [],
+    };
+    const config = loadConfig({ DATABASES, ...SECRETS });
+    const of = (name: string) => config.databases.get(name)!;
+    const paths = (name: string) => of(name).mistakes.map(({ path }) => path);
+    expect(paths("shop")).toEqual(["DATABASES.shop.url", "DATABASES.shop.schedule"]);
+    expect(of("shop")).toMatchObject({ schedule: "0 0 * * *", badge: "public" });
+    expect(of("shop").retention.daily).toBe(9 * DAY);
+    expect(paths("cms").toSorted()).toEqual(
+      ["copy", "retain.daily", "unknown"].map((key) => `DATABASES.cms.${key}`),
+    );
+    expect(of("cms")).toMatchObject({ url: "https://y", copy: false });
+    expect(of("cms").retention).toEqual(DEFAULT_RETENTION);
+    expect(paths("Blog")).toEqual(["DATABASES.Blog"]);
+    expect(paths("list")).toEqual(["DATABASES.list.url"]);
+    for (const name of Object.keys(DATABASES)) {
+      expect(refusal(() => config.token(of(name)), "DATABASE_MISCONFIGURED")).toContain(name);
+      const alone = { [name]: DATABASES[name as keyof typeof DATABASES] };
+      expect(refusal(() => parseDatabases(alone))).toContain(`DATABASES.${name}`);
+    }
+  });
+
+  it("refuses everything where no database can be read", () => {
+    for (const DATABASES of ["{", "[]", 1, { constructor: {} }])
+      expect(refusal(() => loadConfig({ ...SECRETS, DATABASES }))).toContain("DATABASES");
   });
 });
 

@@ -340,13 +340,25 @@ describe("freshness", () => {
     const taken = at("2026-11-20T00:02:00Z");
     expect(isLate("0 0 * * *", taken, at("2026-11-21T01:00:00Z"))).toBe(false);
     expect(isLate("0 0 * * *", taken, at("2026-11-21T01:00:01Z"))).toBe(true);
-    const good = { newest: { takenAt: taken, bad: false }, proven: taken, lastRunFailed: false };
+    const good = {
+      newest: { takenAt: taken, bad: false },
+      proven: taken,
+      lastRunFailed: false,
+      misconfigured: false,
+    };
     const state = (known: Known, now: number) => freshness("0 0 * * *", known, now);
     expect(state(good, taken + HOUR)).toBe("fresh");
     expect(state(good, taken + 3 * DAY)).toBe("late");
     expect(state({ ...good, lastRunFailed: true }, taken + HOUR)).toBe("failed");
-    const nothing = { newest: undefined, proven: undefined, lastRunFailed: false };
+    const nothing = {
+      newest: undefined,
+      proven: undefined,
+      lastRunFailed: false,
+      misconfigured: false,
+    };
     expect(state(nothing, taken)).toBe("none");
+    for (const known of [good, nothing, { ...good, newest: { takenAt: taken, bad: true } }])
+      expect(state({ ...known, misconfigured: true }, taken)).toBe("misconfigured");
     expect(state({ ...nothing, lastRunFailed: true }, taken)).toBe("failed");
   });
 
@@ -355,7 +367,7 @@ describe("freshness", () => {
     const state = (known: Partial<Known>, now: string) =>
       freshness(
         "0 0 * * *",
-        { newest, proven: undefined, lastRunFailed: false, ...known },
+        { newest, proven: undefined, lastRunFailed: false, misconfigured: false, ...known },
         at(now),
       );
     const night = "2026-11-20T00:03:00Z";
@@ -363,6 +375,8 @@ describe("freshness", () => {
     // While the newest is read back, the one of the night before is as new as it should be.
     expect(state({ proven: at("2026-11-19T00:02:00Z") }, night)).toBe("fresh");
     expect(state({ proven: at("2026-11-19T00:02:00Z") }, "2026-11-20T01:03:00Z")).toBe("unproven");
-    expect(state({ newest: { ...newest, bad: true }, lastRunFailed: true }, night)).toBe("corrupt");
+    expect(
+      state({ newest: { ...newest, bad: true }, lastRunFailed: true, misconfigured: false }, night),
+    ).toBe("corrupt");
   });
 });

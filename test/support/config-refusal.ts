@@ -1,11 +1,11 @@
 import { expect } from "vitest";
 
-/** The message with which a configuration is refused. */
-export function refusal(action: () => unknown): string {
+/** The message with which a configuration, or work with it, is refused. */
+export function refusal(action: () => unknown, code = "CONFIG_INVALID"): string {
   try {
     action();
   } catch (error) {
-    expect(error).toMatchObject({ code: "CONFIG_INVALID" });
+    expect(error).toMatchObject({ code });
     return (error as Error).message;
   }
   throw new Error("it was accepted");

@@ -90,7 +90,7 @@ for (const [what, ahead, withDate] of [
     expect(Date.parse(at)).toBeGreaterThanOrEqual(asked);
     expect(Date.parse(at) - uncertaintyMs).toBeLessThanOrEqual(deleted);
     if (withDate) {
-      expect(uncertaintyMs).toBeLessThan(1000 + (deleted - asked));
+      expect(uncertaintyMs).toBeLessThan(1250 + (deleted - asked));
       expect(Math.abs(clockOffsetMs - ahead)).toBeLessThan(1500);
     } else {
       expect(clockOffsetMs).toBeNull();

@@ -10,6 +10,7 @@ const STYLES = {
   unproven: "yellow",
   failed: "red",
   corrupt: "red",
+  misconfigured: "red",
   none: "dim",
   "not configured": "dim",
 } as const;
@@ -68,6 +69,14 @@ export default defineCommand({
     ]);
     for (const { newestBackup } of databases)
       if (newestBackup !== null) printWarnings(newestBackup);
+    for (const { name, mistakes } of databases)
+      if (mistakes.length > 0) {
+        print();
+        print(
+          `${name}: its configuration is wrong, and nothing is done for it. Fix and deploy again:`,
+        );
+        for (const { path, fix } of mistakes) print(`  ${path} ${fix}`);
+      }
     for (const { name, lastRun, follow, newestBackup } of databases) {
       if (lastRun !== null && lastRun.error !== null) printError(name, lastRun.error);
       if (follow !== null && follow.error !== null)

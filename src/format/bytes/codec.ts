@@ -15,7 +15,7 @@ const KEPT = 32;
 /**
  * Compress into one zstd frame (RFC 8878) at level 1, with the content checksum, so that a plain
  * `zstd -d` finds a flipped bit. Level 1 is what a Worker's CPU pays for best: on SQL text it is smaller
- * than `gzip -6` and several times as fast.
+ * than `gzip -6` and several times as fast. A chunk is valid until the next one is asked for.
  *
  * @param buffer bytes of the output buffer
  */

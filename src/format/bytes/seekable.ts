@@ -29,7 +29,8 @@ export function seekTableBytes(contentBytes: number): number {
 
 /**
  * Compress pages into frames of `FRAME_CONTENT` bytes of content, each with its own checksum, and the
- * seek table. Page sizes divide `FRAME_CONTENT`.
+ * seek table. Page sizes divide `FRAME_CONTENT`. A chunk is valid until the next one is asked for: then
+ * its memory may be freed, so that a reader that reads ahead must copy it.
  *
  * @param watch is shown the content of each frame before it is compressed
  */

@@ -50,7 +50,8 @@ export async function prune(context: Context, now: number, dryRun: boolean): Pro
   await releasePins(context, releases.filter(free), now);
 
   const { catalog, config } = context;
-  for (const database of config.databases.values()) await pruneLog(context, database, now);
+  for (const database of config.databases.values())
+    if (database.mistakes.length === 0) await pruneLog(context, database, now);
   await forgetFailedRuns(catalog, now - REMEMBER_FAILURES);
   await forgetExpiredLinks(catalog, now);
   const removed = doomed.filter(free).length - locked.length;

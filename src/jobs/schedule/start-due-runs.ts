@@ -2,7 +2,7 @@ import { lastDrill, newestScheduled, newestVerified } from "../../catalog/backup
 import { followOf } from "../../catalog/follows.ts";
 import { lastLook, recordLook } from "../../catalog/databases.ts";
 import { activeRuns, failRun, type NewRun } from "../../catalog/runs.ts";
-import type { DatabaseConfig } from "../../config/config.ts";
+import { type DatabaseConfig, refuseMistakes } from "../../config/config.ts";
 import type { Context } from "../../worker/context.ts";
 import { NightjarError } from "../../errors/errors.ts";
 import { log } from "../../core/log.ts";
@@ -28,10 +28,12 @@ export async function startDueRuns(context: Context, now: number): Promise<void>
   const errors: unknown[] = [];
   for (const database of context.config.databases.values()) {
     try {
+      refuseMistakes(database);
       await lookAt(context, database, now);
     } catch (error) {
       log.error("look-failed", error, { database: database.name });
-      errors.push(error);
+      // The cron is not to blame, and others would be told of it every minute.
+      if (database.mistakes.length === 0) errors.push(error);
     }
   }
   if (errors.length > 0) throw errors[0];

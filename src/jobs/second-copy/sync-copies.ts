@@ -129,7 +129,8 @@ async function letGo(
   );
   const doomed = verdicts.filter(({ keep }) => !keep).map(({ backup }) => backup);
   for (const backup of found) {
-    const age = policies.get(backup.database)?.retention[backup.tier];
+    const policy = policies.get(backup.database);
+    const age = policy?.mistakes.length === 0 ? policy.retention[backup.tier] : undefined;
     if (!backup.whole && age !== undefined && now >= backup.takenAt + age) doomed.push(backup);
   }
   let removed = 0;
