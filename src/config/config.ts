@@ -284,8 +284,8 @@ function readDatabases(raw: unknown): { databases: Databases; mistakes: ConfigMi
     return { databases, mistakes: [{ path: "DATABASES", fix }] };
   }
 
-  for (const [name, value] of Object.entries(result.output)) {
-    const { entry, mistakes } = readEntry(name, value);
+  for (const [name, written] of Object.entries(result.output)) {
+    const { entry, mistakes } = readEntry(name, written);
     const contradicts = contradiction(name, entry);
     if (contradicts !== undefined) mistakes.push(contradicts);
     const { log = DEFAULT_LOG, "keep-last": keepLast = 0, ...ages } = entry.retain;
