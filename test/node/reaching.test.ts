@@ -42,13 +42,13 @@ const DUMPS: Record<string, string> = {
   "a virtual table with the name of a table": `PRAGMA writable_schema=ON;\n${TABLE}${virtual("T", "CREATE VIRTUAL TABLE T USING fts5(a)")}${ROW}`,
 };
 
-async function* gather(text: string): AsyncIterable<Uint8Array> {
+async function* bytesOf(text: string): AsyncIterable<Uint8Array> {
   yield new TextEncoder().encode(text);
 }
 
 async function loadable(text: string): Promise<string> {
   const pieces: Uint8Array[] = [];
-  for await (const piece of loadableText(gather(text))) pieces.push(piece);
+  for await (const piece of loadableText(bytesOf(text))) pieces.push(piece);
   return Buffer.concat(pieces).toString();
 }
 

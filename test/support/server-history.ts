@@ -1,7 +1,7 @@
 import { type Client, createClient } from "@libsql/client/web";
 import { newestBackup } from "../../src/catalog/backups.ts";
 import type { Context } from "../../src/context.ts";
-import { concat } from "../../src/format/bytes.ts";
+import { gather } from "../../src/format/bytes.ts";
 import { readSnapshotFile } from "../../src/store/snapshot-reader.ts";
 import type { Chance } from "./chance.ts";
 import { databaseBytes } from "./hrana-pages.ts";
@@ -88,9 +88,7 @@ export class ServerHistory {
 /** The file that the newest backup of a database holds. */
 export async function newestFile({ catalog, bucket }: Context, name: string): Promise<Uint8Array> {
   const { manifest } = (await newestBackup(catalog, name))!;
-  const chunks: Uint8Array[] = [];
-  for await (const chunk of readSnapshotFile(bucket, manifest)) chunks.push(chunk.slice());
-  return concat(chunks, manifest.raw.bytes);
+  return gather(readSnapshotFile(bucket, manifest));
 }
 
 /** Where a stored database differs from what its server holds now: numbers of pages. */
