@@ -1,3 +1,4 @@
+import * as v from "valibot";
 import { hc, type ClientResponse } from "hono/client";
 import { messageOf } from "../errors/errors.ts";
 import { readJson, readText } from "../core/read-body.ts";
@@ -94,6 +95,9 @@ export async function reach<R>(sent: Promise<R>): Promise<R> {
   }
 }
 
+/** A problem as Nightjar writes it (http/problem.ts). */
+const problemSchema = v.object({ detail: v.string(), hint: v.string(), code: v.string() });
+
 /** Make the error that the Worker answered with. */
 export async function refusal(response: {
   status: number;
@@ -102,9 +106,8 @@ export async function refusal(response: {
   const exit = response.status < 500 ? EXIT.refused : EXIT.unavailable;
   const text = await readText(response, LONGEST_PROBLEM).catch(() => "");
   try {
-    const { detail, hint, code } = JSON.parse(text) as Record<string, unknown>;
-    if (typeof detail === "string")
-      return new CliError(exit, detail, { hint: String(hint), code: String(code) });
+    const { detail, hint, code } = v.parse(problemSchema, JSON.parse(text));
+    return new CliError(exit, detail, { hint, code });
   } catch {
     // Not ours: a proxy's page, or another server altogether.
   }

@@ -1,4 +1,5 @@
 import { asNightjarError } from "../errors/errors.ts";
+import type { EventOf } from "./events.ts";
 import { printableJson } from "./printable.ts";
 
 /** What a line says besides. `level` and `event` are the line's own. */
@@ -17,11 +18,11 @@ function write(level: "info" | "warn" | "error", event: string, fields: Fields):
 }
 
 export const log = {
-  info: (event: string, fields: Fields = {}) => write("info", event, fields),
-  warn: (event: string, fields: Fields = {}) => write("warn", event, fields),
+  info: (event: EventOf<"info">, fields: Fields = {}) => write("info", event, fields),
+  warn: (event: EventOf<"warn">, fields: Fields = {}) => write("warn", event, fields),
 
   /** An error that was caught, with its code and hint. */
-  error(event: string, thrown: unknown, fields: Fields = {}): void {
+  error(event: EventOf<"error">, thrown: unknown, fields: Fields = {}): void {
     const error = asNightjarError(thrown);
     const stack = error.code === "INTERNAL" && error.cause instanceof Error && error.cause.stack;
     write("error", event, { ...fields, ...error.report(), ...(stack && { stack }) });

@@ -70,7 +70,7 @@ export async function openStored(
 }
 
 function tell({ tables, unapplied }: Erased, from: string): void {
-  log.info("erased", {
+  log.info("rows-erased", {
     from,
     rows: tables.reduce((sum, { rows }) => sum + rows, 0),
     tables: tables.map(({ table }) => table).join(","),

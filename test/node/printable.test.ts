@@ -107,8 +107,8 @@ describe("what is printed", () => {
           ...written(() => printAside(...parts)),
           ...written(() => printTable([parts, parts.toReversed(), ["", one, ""]])),
           ...written(() => printJsonError({ error: { message: one, hint: other } })),
-          ...written(() => log.info(`x`, { [one]: other })),
-          ...written(() => log.error("y", new Error(one, { cause: other }), { other })),
+          ...written(() => log.info("run-started", { [one]: other })),
+          ...written(() => log.error("run-failed", new Error(one, { cause: other }), { other })),
         ];
         expect(lines).toHaveLength(8);
         for (const line of lines) expect(isRaw(plain(line)), JSON.stringify(line)).toBe(false);
@@ -151,7 +151,7 @@ describe("what is printed", () => {
 
   it("tells a fault of ours on one line of the log, with its place", () => {
     const cause = new Error("boom\nnightjar: all is well\u001b[2J");
-    const lines = written(() => log.error("failed", cause));
+    const lines = written(() => log.error("run-failed", cause));
     expect(lines).toHaveLength(1);
     expect(JSON.parse(lines[0]!)).toMatchObject({
       level: "error",

@@ -218,7 +218,7 @@ describe("a run", () => {
       error: { code: "COPY_UNREACHABLE" },
     });
     expect(tries).toBe(6);
-    expect(logged).toContain("copy-given-up");
+    expect(logged).toContain("copy-abandoned");
   });
 
   it("leaves alone a database that is left out", async () => {

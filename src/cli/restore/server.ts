@@ -1,5 +1,7 @@
 import { readJson } from "../../core/read-body.ts";
+import { parseRestoreLine, type RestoreLine } from "../../model/restore-line.ts";
 import type { Plan, RestoreProgress as Step, Restored } from "../../model/restore-report.ts";
+import { messageOf } from "../../errors/errors.ts";
 import { asOfWords } from "../as-of.ts";
 import { type Client, reach, refusal } from "../client.ts";
 import { CliError, EXIT } from "../exit.ts";
@@ -11,13 +13,6 @@ import { ifStopped } from "../files/unfinished.ts";
 import { printWarnings } from "../warnings.ts";
 
 type Target = { url: string; token?: string; namespace?: string } | { database: string };
-
-/** One line of the Worker's answer. */
-type Line =
-  | { plan: Plan }
-  | Step
-  | { done: Restored }
-  | { error: { code: string; message: string; hint: string } };
 
 /** What is so of a target whose restore was not heard to its end. */
 const INCOMPLETE =
@@ -79,7 +74,7 @@ async function follow(body: ReadableStream<Uint8Array>, quiet: boolean): Promise
   throw brokenOff("Nightjar's answer ended before its last line");
 }
 
-async function* linesOf(body: ReadableStream<Uint8Array>): AsyncIterable<Line> {
+async function* linesOf(body: ReadableStream<Uint8Array>): AsyncIterable<RestoreLine> {
   const decoder = new TextDecoder();
   let rest = "";
   try {
@@ -87,11 +82,11 @@ async function* linesOf(body: ReadableStream<Uint8Array>): AsyncIterable<Line> {
       const lines = (rest + decoder.decode(chunk, { stream: true })).split("\n");
       rest = lines.pop()!;
       if (rest.length > LONGEST_LINE) throw brokenOff("Nightjar's answer has a line without end");
-      for (const line of lines) yield JSON.parse(line) as Line;
+      for (const line of lines) yield parseRestoreLine(line);
     }
   } catch (error) {
     if (error instanceof CliError) throw error;
-    throw brokenOff(`The connection to Nightjar broke: ${String(error)}`);
+    throw brokenOff(`Nightjar's answer broke off or makes no sense: ${messageOf(error)}`);
   }
 }
 

@@ -3,6 +3,7 @@ import * as v from "valibot";
 import { existingBackup } from "../../catalog/backups.ts";
 import { namespaceName, serverUrl } from "../../config/parts.ts";
 import { asNightjarError } from "../../errors/errors.ts";
+import type { RestoreLine } from "../../model/restore-line.ts";
 import { momentAt } from "../../read/moment.ts";
 import { restore } from "../../jobs/restore/restore.ts";
 import { planRestore, type RestoreRequest } from "../../jobs/restore/plan.ts";
@@ -99,7 +100,7 @@ async function answer(
   const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
   const writer = writable.getWriter();
   const encoder = new TextEncoder();
-  const line = (value: object) => writer.write(encoder.encode(`${JSON.stringify(value)}\n`));
+  const line = (value: RestoreLine) => writer.write(encoder.encode(`${JSON.stringify(value)}\n`));
 
   const run = async () => {
     await line({ plan: planned.plan });
@@ -117,7 +118,7 @@ async function answer(
   run()
     .catch((thrown: unknown) => line({ error: asNightjarError(thrown).report() }))
     .then(() => writer.close())
-    .catch((thrown: unknown) => log.error("restore-unheard", thrown));
+    .catch((thrown: unknown) => log.error("restore-answer-lost", thrown));
   return new Response(readable, {
     headers: { "content-type": "application/x-ndjson; charset=utf-8", "cache-control": "no-store" },
   });

@@ -164,7 +164,7 @@ async function copy(context: Context, { id }: Manifest, step: WorkflowStep): Pro
   try {
     await runCopy(context, id, step);
   } catch (thrown) {
-    log.error("copy-given-up", thrown, { backup: id });
+    log.error("copy-abandoned", thrown, { backup: id });
   }
 }
 

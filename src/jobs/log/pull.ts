@@ -210,7 +210,7 @@ export async function recoverLog(context: Context, database: string): Promise<Li
       await removeObjects(bucket, [noteKey(upload.key)]);
     }
     await removeUpload(catalog, upload.key);
-    log.info("log-upload-healed", { key: upload.key, entered });
+    log.info("log-upload-recovered", { key: upload.key, entered });
   }
   const spilled = await listKeys(bucket, spillPrefix(database));
   if (spilled.length > 0) await removeObjects(bucket, spilled);

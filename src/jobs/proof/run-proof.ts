@@ -23,7 +23,7 @@ export async function runProof(
       return (await prove(context, backupId, act)).outcome;
     } catch (thrown) {
       const error = asNightjarError(thrown);
-      log.error("proof-broken-off", error, { backup: backupId, act });
+      log.error("proof-failed", error, { backup: backupId, act });
       throw stepError(error);
     }
   });

@@ -56,7 +56,7 @@ export async function rebuildLog(
     } catch (thrown) {
       const error = asNightjarError(thrown);
       if (isOutage(error)) throw error;
-      log.error("not-rebuilt", error, { key });
+      log.error("object-not-rebuilt", error, { key });
       left.push({ key, error: error.report() });
       return undefined;
     }

@@ -82,7 +82,7 @@ export async function rebuild(
     } catch (thrown) {
       const error = asNightjarError(thrown);
       if (isOutage(error)) throw error;
-      log.error("not-rebuilt", error, { key });
+      log.error("object-not-rebuilt", error, { key });
       result.left.push({ key, error: error.report() });
     }
   }

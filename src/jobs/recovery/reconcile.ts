@@ -82,7 +82,7 @@ export async function reconcile(context: Context, now: number): Promise<Reconcil
   const { damaged } = await verifyOldestSegments(context, now);
   result.damaged.push(...damaged.map(({ key }) => key));
   const { entered, missing, verifying, orphans, foreign } = result;
-  log.info("reconciled", {
+  log.info("catalog-reconciled", {
     entered: entered.length,
     missing: missing.length,
     verifying: verifying.length,
@@ -97,7 +97,7 @@ async function enter(context: Context, found: Parameters<typeof enterFound>[1]):
   try {
     return await enterFound(context, found);
   } catch (thrown) {
-    log.error("not-reconciled", thrown, { key: found.manifestKey });
+    log.error("manifest-not-reconciled", thrown, { key: found.manifestKey });
     return false;
   }
 }

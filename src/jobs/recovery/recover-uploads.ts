@@ -32,7 +32,7 @@ export async function recoverUploads(
     } catch (error) {
       // One that cannot be healed now must not keep the next backup from being made.
       if (isLocked(error)) log.warn("upload-locked", { key: upload.key, run: upload.runId });
-      else log.error("heal-failed", error, { key: upload.key, run: upload.runId });
+      else log.error("recovery-failed", error, { key: upload.key, run: upload.runId });
     }
   }
 }

@@ -63,7 +63,7 @@ async function carryOut(
   };
   if (state.marker === undefined) await markTarget(target.server, deps, marker, state.print);
   else await takeOver(target.server, deps, state.marker, marker, state.print);
-  log.info("restore-began", { restore: id, what: marker.what, way: plan.way });
+  log.info("restore-started", { restore: id, what: marker.what, way: plan.way });
   try {
     const steps = new Steps(target.server, deps, id, step);
     await wipe(planned, marker, steps, report);

@@ -57,7 +57,7 @@ export async function pinBackup(
   if (!there) await removeObjects(bucket, [copy.manifestKey, key]);
   if (!there || !(await objectExists(bucket, key)))
     throw new NightjarError("BACKUP_NOT_FOUND", `Backup ${id} was removed while it was pinned.`);
-  log.info("pinned", { backup: id, by: copy.pin?.by, key });
+  log.info("backup-pinned", { backup: id, by: copy.pin?.by, key });
   return copy;
 }
 
@@ -77,7 +77,7 @@ export async function unpinBackup(context: Context, id: string): Promise<Manifes
   await replaceManifest(context.bucket, copy);
   await readBack(context.bucket, copy);
   await repointBackup(context.catalog, id, copy);
-  log.info("unpinned", { backup: id });
+  log.info("backup-unpinned", { backup: id });
   return copy;
 }
 

@@ -55,7 +55,11 @@ export async function prune(context: Context, now: number, dryRun: boolean): Pro
   await forgetFailedRuns(catalog, now - REMEMBER_FAILURES);
   await forgetExpiredLinks(catalog, now);
   const removed = doomed.filter(free).length - locked.length;
-  log.info("pruned", { kept: verdicts.length - removed, removed, failures: failures.length });
+  log.info("backups-pruned", {
+    kept: verdicts.length - removed,
+    removed,
+    failures: failures.length,
+  });
   return { ...plan, failures };
 }
 

@@ -31,7 +31,7 @@ export async function startDueRuns(context: Context, now: number): Promise<void>
       refuseMistakes(database);
       await lookAt(context, database, now);
     } catch (error) {
-      log.error("look-failed", error, { database: database.name });
+      log.error("schedule-failed", error, { database: database.name });
       // The cron is not to blame, and others would be told of it every minute.
       if (database.mistakes.length === 0) errors.push(error);
     }

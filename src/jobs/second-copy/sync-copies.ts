@@ -43,7 +43,7 @@ export async function syncCopies(context: Context, now: number): Promise<void> {
   const begun = await begin(context, rows, there, now);
   const documents = await copyDocuments(context, far, there);
   const removed = config.copy!.keep ? 0 : await letGo(context, far, rows, there, now);
-  log.info("copies-tended", { to: far.to, begun, documents, removed });
+  log.info("copies-synced", { to: far.to, begun, documents, removed });
 }
 
 /** Begin the copies that lack: those that never failed first, the oldest first. */
