@@ -212,14 +212,14 @@ describe("secrets", () => {
 
 describe("a refused configuration", () => {
   it("answers everything with an error, and tells the admin and the log where it is", async () => {
-    const DATABASES = JSON.stringify({ shop: { url: shop.url, shedule: "0 0 * * *" } });
+    const DATABASES = JSON.stringify([{ url: shop.url }]);
     const refusing = await startWorker({
       port: await freePort(),
       persistTo: join(product.dir, "refusing"),
       vars: { DATABASES, ADMIN_TOKEN: TOKEN, SIGNING_KEY },
     });
     try {
-      const path = "DATABASES.shop.shedule: unknown key";
+      const path = "DATABASES: must be a table of databases";
       const asAdmin = await fetch(`${refusing.url}/v1/databases`, {
         headers: { authorization: `Bearer ${TOKEN}` },
       });
@@ -227,7 +227,7 @@ describe("a refused configuration", () => {
       expect(await asAdmin.text()).toContain(path);
       const asAnybody = await fetch(`${refusing.url}/badge/shop.svg`);
       expect(asAnybody.status).toBe(500);
-      expect(await asAnybody.text()).not.toContain("shedule");
+      expect(await asAnybody.text()).not.toContain("must be a table");
       expect(refusing.output()).toContain(path);
       await expect(fireCron(refusing.url)).rejects.toThrow("The cron failed");
     } finally {

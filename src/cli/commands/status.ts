@@ -75,7 +75,7 @@ export default defineCommand({
         print(
           `${name}: its configuration is wrong, and nothing is done for it. Fix and deploy again:`,
         );
-        for (const { path, fix } of mistakes) print(`  ${path} ${fix}`);
+        for (const { path, fix } of mistakes) print(`  ${path}: ${fix}`);
       }
     for (const { name, lastRun, follow, newestBackup } of databases) {
       if (lastRun !== null && lastRun.error !== null) printError(name, lastRun.error);
