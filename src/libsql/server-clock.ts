@@ -3,8 +3,8 @@ import type { Deps } from "../core/deps.ts";
 /** `Date` gives whole seconds: the server's clock is up to so much further, ms. */
 const RESOLUTION = 999;
 /**
- * An answer may be dated before it is written, ms: hyper, which sqld uses, takes the time when it begins to
- * work on a connection. On a loaded machine 62 ms were seen.
+ * A margin for an answer that is dated before it is written, ms. Once, on a loaded machine, a commit came
+ * out 62 ms later than it was; why was not found out.
  */
 const DATED_EARLY = 250;
 
