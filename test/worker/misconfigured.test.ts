@@ -1,6 +1,7 @@
 import { beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { listBackups, newestBackup } from "../../src/catalog/backups.ts";
 import { runBackup } from "../../src/jobs/backup/backup.ts";
+import { planPrune } from "../../src/jobs/retention/prune-plan.ts";
 import { prune } from "../../src/jobs/retention/prune.ts";
 import { startDueRuns } from "../../src/jobs/schedule/start-due-runs.ts";
 import { DAY } from "../../src/plan/duration.ts";
@@ -99,5 +100,9 @@ describe("a database whose secret is missing", () => {
     expect(kept).toHaveLength(3);
     for (const { manifest } of kept) expect(await context.bucket.head(manifest.key)).not.toBeNull();
     expect(kept[0]!.manifest.pin).toMatchObject({ by: "policy" });
+    // As if the wrong entry's default age were longer: the copy looks unneeded, and stays.
+    now -= 400 * DAY;
+    const { releases } = await planPrune(context, now, new Set());
+    expect(releases.filter(({ database }) => database === "second")).toEqual([]);
   });
 });

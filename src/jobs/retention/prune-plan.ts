@@ -71,7 +71,10 @@ export async function planPrune(
         .filter(({ backup, keep }) => keep && backup.pin === null && hasCopy(backup))
         .map(({ backup }) => backup)
         .filter((backup) => !due.includes(backup));
-      const releases = [...pinsOver(backups, policies, now), ...strays];
+      // The age of a database with mistakes may be a default: a copy that looks unneeded may be the last.
+      const releases = [...pinsOver(backups, policies, now), ...strays].filter(
+        ({ database }) => (policies.get(database)?.mistakes ?? []).length === 0,
+      );
       return { verdicts, pins: [...again, ...due], releases };
     }
     for (const backup of unseen) {
