@@ -50,6 +50,13 @@ const MAX_VALUE = 1024 * 1024;
 /** As often a statement may call functions in its text: SQLite cannot be stopped between two of them. */
 const MAX_CALLS = 256;
 
+/**
+ * So much memory the preparation of a statement and of the views that it reads may take, bytes. Nothing can
+ * interrupt SQLite while it prepares, and what it does then grows with the square of this: a little over a
+ * second at the most in everything that was tried.
+ */
+const MAX_PREPARED = 4 * 1024 * 1024;
+
 /** SQL longer than this is not looked at; bytes. */
 const MAX_SQL = 100_000;
 
@@ -80,7 +87,7 @@ export function query(
 async function ask(engine: Engine, { sql, args = [] }: Question, watch: Watch): Promise<Answer> {
   const bound = args.map(toBound);
   const readsBefore = engine.file.reads;
-  const statement = await prepareOnly(engine, sql);
+  const statement = await watch.prepare(() => prepareOnly(engine, sql));
   try {
     if (!statement.readOnly) throw refused("The statement does more than read.");
     if (statement.parameters !== bound.length)
@@ -170,6 +177,19 @@ class Watch {
       this.#check();
       return this.#met !== undefined;
     };
+  }
+
+  /** Run `prepare` within what the preparation of a statement may take. */
+  async prepare<T>(prepare: () => Promise<T>): Promise<T> {
+    try {
+      return await this.#engine.withHeap(MAX_PREPARED, prepare);
+    } catch (thrown) {
+      if (thrown instanceof SqliteError && thrown.outOfMemory)
+        this.#met ??= limit(
+          `more than ${MAX_PREPARED >> 20} MiB to prepare the statement and its views`,
+        );
+      throw thrown;
+    }
   }
 
   /** Steps of SQLite's machine so far. */

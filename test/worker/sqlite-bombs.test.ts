@@ -74,6 +74,28 @@ describe("SQL without an end", () => {
     image.close();
   });
 
+  it.each([
+    ["joins of joins", "SELECT x.a AS a, y.b AS b FROM v$ x JOIN v$ y"],
+    ["unions of unions", "SELECT a, b FROM v$ UNION ALL SELECT a, b FROM v$"],
+    ["sums of sums", "SELECT a + a AS a, b + b AS b FROM v$"],
+    ["selects in selects", "SELECT (SELECT a FROM v$) AS a, (SELECT b FROM v$) AS b"],
+  ])("is not prepared where views hold each other: %s", async (_, view) => {
+    const views = Array.from(
+      { length: 40 },
+      (_, at) => `CREATE VIEW v${at + 1} AS ${view.replaceAll("$", String(at))};`,
+    );
+    const image = await open(
+      `CREATE TABLE v0(a, b); INSERT INTO v0 VALUES (1, 2);${views.join("")}`,
+    );
+    for (const depth of [14, 20, 40])
+      expect(await failure(query(image, { sql: `SELECT * FROM v${depth}` }))).toMatchObject({
+        code: "QUERY_LIMIT",
+        message: expect.stringContaining("more than 4 MiB to prepare") as string,
+      });
+    expect((await query(image, { sql: "SELECT a, b FROM v3 LIMIT 1" })).rows).toHaveLength(1);
+    image.close();
+  });
+
   it("of the schema ends at the budget of the image: a CHECK of a large product", async () => {
     const image = await open("CREATE TABLE t(v)");
     const before = image.steps;

@@ -205,14 +205,17 @@ export class Engine {
   #slice = 1;
   #left = 1;
   #longest = SHORT_VALUE;
+  readonly #heapLimit: number;
   /** Work of our functions since the last tick; why one of them was refused. */
   #work = 0;
   #refused: string | undefined;
   /** Steps of short statements that have not made a tick. */
   #short = 0;
 
-  private constructor(module: Emscripten, pages: PageReader) {
+  private constructor(module: Emscripten, pages: PageReader, heapLimit: number) {
     this.module = module;
+    this.#heapLimit = heapLimit;
+    module._sqlite3_hard_heap_limit64(heapLimit, 0);
     this.file = new PageFile(pages, module, READS_PER_PAUSE, () => this.#pause());
     this.allowFor(pages.pageSize * pages.pageCount);
   }
@@ -248,9 +251,8 @@ export class Engine {
     module._sqlite3_shutdown();
     module._sqlite3_config(CONFIG_MEMSTATUS, on);
     module._sqlite3_initialize();
-    module._sqlite3_hard_heap_limit64(heapLimit, 0);
     module._free(on);
-    const engine = new Engine(module, pages);
+    const engine = new Engine(module, pages, heapLimit);
     module.vfs_register(engine.file, true);
     return engine;
   }
@@ -288,6 +290,18 @@ export class Engine {
   /** Allow so many steps from now on, if that is more than is left. */
   allowMore(steps: number): void {
     this.#allowed = Math.max(this.#allowed, this.steps + steps);
+  }
+
+  /** Run `body` while SQLite may allocate only so many bytes more; beyond them it fails with NOMEM. */
+  async withHeap<T>(bytes: number, body: () => Promise<T>): Promise<T> {
+    const { module } = this;
+    const limit = Math.min(module._sqlite3_memory_used() + bytes, this.#heapLimit);
+    module._sqlite3_hard_heap_limit64(limit, 0);
+    try {
+      return await body();
+    } finally {
+      module._sqlite3_hard_heap_limit64(this.#heapLimit, 0);
+    }
   }
 
   /** Turn one of the connection's switches on or off. */
