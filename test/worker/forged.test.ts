@@ -444,13 +444,32 @@ describe("one byte of any object", () => {
     now += HOUR;
     for (const name of ["shop", "dumped"]) await backUp(context, manualRun(name));
     await log();
-    const keys = new Set<string>();
-    for (const name of ["shop", "dumped"]) {
-      const { manifest } = await backupOf(name);
-      keys.add(manifest.key).add(manifest.manifestKey);
-    }
-    const { id: lineage } = (await openLineage(context.catalog, "shop"))!;
-    for (const { key } of await segmentsOf(context.catalog, lineage)) keys.add(key);
+    const { id } = await backupOf("shop");
+    await prove(context, id, "verify");
+    await pinBackup(context, id, "user", "for the sweep");
+    const api = apiOf(context);
+    const entry = { table: "notes", column: "id", key: "9", who: "dpo" };
+    const listed = (await api.json("/v1/databases/shop/erasures", entry)) as { id: string };
+    const withdrawal = { reason: "a mistake", who: "dpo" };
+    const { status } = await api.call(
+      `/v1/databases/shop/erasures/${listed.id}`,
+      withdrawal,
+      "DELETE",
+    );
+    expect(status).toBe(200);
+
+    const keys = (await listKeys(BUCKET, "")).filter((key) => /\/(shop|dumped)\//.test(key));
+    for (const kind of [
+      /^manual\/.*\.db\.zst$/,
+      /^manual\/.*\.sql\.zst$/,
+      /^manual\/[^.]*\.json$/,
+      /^pinned\/.*\.db\.zst$/,
+      /proof-[^/]*\.json$/,
+      /^log\/.*\.ltx$/,
+      /^erasures\/.*\d\w+\.json$/,
+      /^erasures\/.*\.withdrawn\.json$/,
+    ])
+      expect(keys.filter((key) => kind.test(key)).length, String(kind)).toBeGreaterThan(0);
     for (const key of keys)
       for (let trial = 0; trial < 3; trial++) {
         const bytes = await stored(key);
