@@ -32,8 +32,16 @@ function cron(schedule: string): Cron {
 
 const FIELDS = ["minute", "hour", "day of the month", "month", "day of the week"];
 
+/** What `scheduleMistake` found: every request reads the configuration, and croner is slow to read a schedule. */
+const known = new Map<string, string | undefined>();
+
 /** Says what is wrong with a five-field cron expression; undefined if nothing is. */
 export function scheduleMistake(schedule: string): string | undefined {
+  if (!known.has(schedule)) known.set(schedule, findMistake(schedule));
+  return known.get(schedule);
+}
+
+function findMistake(schedule: string): string | undefined {
   const fields = schedule.trim().split(/\s+/);
   if (fields.length === 6) return "it has six fields, and there is none for seconds";
   if (fields.length !== FIELDS.length) return `it has ${fields.length} fields`;

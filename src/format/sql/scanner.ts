@@ -402,9 +402,14 @@ export class SqlScanner {
       this.#hold(chunk.subarray(from, to), nul);
       bytes = concat(this.#held, this.#heldLength);
     }
-    const statement = {
-      ...{ bytes, length, cut: this.#cut, ambiguous: this.#ambiguous },
-      ...{ bareInfinity: this.#bareInfinity, nul: nul || this.#nul, commented: this.#commented },
+    const statement: Statement = {
+      bytes,
+      length,
+      cut: this.#cut,
+      ambiguous: this.#ambiguous,
+      bareInfinity: this.#bareInfinity,
+      nul: nul || this.#nul,
+      commented: this.#commented,
     };
     this.#reset();
     this.#commented = false;
