@@ -49,7 +49,7 @@ const FETCHED = ["sql", "db", "sql.zst"] as const;
 
 /**
  * What a Worker grows by, and how long others wait for an answer, while it meets each bomb: a backup of it
- * with its proofs, then downloads with a row erased, questions, and readers that stall.
+ * with its proofs, then downloads with a row erased, queries, and readers that stall.
  */
 export async function benchBombs(): Promise<Row[]> {
   const dir = await mkdtemp(join(tmpdir(), "nightjar-bombs-"));

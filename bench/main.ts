@@ -2,7 +2,7 @@
  * `npm run bench -- --mb 300`: what a capture by dump costs.
  * `npm run bench -- pages --mb 300 --segments 1,100,1000`: what captures by pages and the page log cost.
  *
- * `npm run bench -- memory --mb 100`: what an isolate holds while captures, proofs, questions and downloads
+ * `npm run bench -- memory --mb 100`: what an isolate holds while captures, proofs, queries and downloads
  * run in it at once; with `--no-limit`, in a V8 that is not held to 128 MB.
  * `npm run bench -- bombs`: what hostile servers and databases make a Worker grow by, and how long others wait.
  *

@@ -14,7 +14,7 @@ const LIMIT = "--max-heap-size=128";
 const QUESTION = "SELECT count(*), sum(length(note)) FROM orders";
 
 /**
- * What one isolate holds at the most: each kind of work alone, then six captures, two questions, two
+ * What one isolate holds at the most: each kind of work alone, then six captures, two queries, two
  * drills and four downloads at once, of a database whose dump has about `mb` megabytes.
  *
  * @param limited whether V8 is held to what Cloudflare gives an isolate
@@ -57,12 +57,12 @@ export async function benchMemory(mb: number, limited: boolean): Promise<Row[]> 
           );
         const drill = (backupId: string) =>
           bodyOf(client.v1.backups[":id"].drill.$post({ param: { id: backupId } }));
-        await measure("a question over all rows", ask);
+        await measure("a query over all rows", ask);
         await measure("a drill", () => drill(id));
         for (const format of ["db", "db.zst", "sql", "sql.gz", "sql.zst"] as const)
           await measure(`a download as ${format}`, () => download(client, id, format));
         for (const way of ["pages", "dump"]) {
-          await measure(`six captures by ${way}, two questions, two drills, four downloads`, () =>
+          await measure(`six captures by ${way}, two queries, two drills, four downloads`, () =>
             Promise.all([
               ...names.map((n) => backup(`${way}-${n}`)),
               ...[ask(), ask(), drill(id), drill(id)],

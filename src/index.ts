@@ -29,9 +29,9 @@ import { runCopy } from "./jobs/second-copy/run-copy.ts";
 import { runProof } from "./jobs/proof/run-proof.ts";
 import { runNightly } from "./jobs/schedule/nightly.ts";
 import { log } from "./core/log.ts";
-import type { FarStore } from "./store/second/far.ts";
-import { farR2 } from "./store/second/r2.ts";
-import { farS3 } from "./store/second/s3.ts";
+import type { SecondStore } from "./store/second/second-store.ts";
+import { secondR2 } from "./store/second/r2.ts";
+import { secondS3 } from "./store/second/s3.ts";
 import { S3Client } from "./store/second/s3-request.ts";
 
 /** The cron of wrangler.toml that prunes and reconciles; every other one looks for what is due. */
@@ -46,19 +46,22 @@ function contextOf(env: Env): Context {
     bucket: guardedBucket(env.BUCKET, catalog, config.signingKey, config.formerSigningKeys),
     workflows: workflowsOf(env.BACKUP),
     proofs: proofsOf(env.PROOF),
-    copies: copiesOf(env.COPIER),
-    far: farOf(config, env.COPY_BUCKET),
+    copies: copiesOf(env.SECOND_COPY),
+    secondStore: secondOf(config, env.COPY_BUCKET),
     followers: followersOf(env.FOLLOWER),
     deps: systemDeps,
     memory: isolateMemory,
   };
 }
 
-function farOf({ copy, copyKeys }: Config, bucket: R2Bucket | undefined): FarStore | undefined {
+function secondOf(
+  { copy, copyKeys }: Config,
+  bucket: R2Bucket | undefined,
+): SecondStore | undefined {
   if (copy === undefined) return undefined;
-  if ("bucket" in copy) return farR2(bucket!, copy.prefix); // the configuration made sure of it
+  if ("bucket" in copy) return secondR2(bucket!, copy.prefix); // the configuration made sure of it
   const client = new S3Client(copy, copyKeys!, systemDeps);
-  return farS3(client, `${copy.endpoint}/${copy.prefix}`, copy.prefix);
+  return secondS3(client, `${copy.endpoint}/${copy.prefix}`, copy.prefix);
 }
 
 function workflowsOf(binding: Env["BACKUP"]): BackupWorkflows {
@@ -80,7 +83,7 @@ function proofsOf(binding: Env["PROOF"]): ProofWorkflows {
   };
 }
 
-function copiesOf(binding: Env["COPIER"]): CopyWorkflows {
+function copiesOf(binding: Env["SECOND_COPY"]): CopyWorkflows {
   return {
     async start(backupId, moment) {
       const id = `copy-${backupId}-${moment}`;
@@ -91,7 +94,7 @@ function copiesOf(binding: Env["COPIER"]): CopyWorkflows {
 }
 
 async function statusOf(
-  binding: Env["BACKUP"] | Env["PROOF"] | Env["COPIER"],
+  binding: Env["BACKUP"] | Env["PROOF"] | Env["SECOND_COPY"],
   id: string,
 ): ReturnType<BackupWorkflows["status"]> {
   try {

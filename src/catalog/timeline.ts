@@ -1,14 +1,25 @@
-import { and, desc, eq, lt, or } from "drizzle-orm";
+import { and, desc, eq, lte, or } from "drizzle-orm";
 import type { Segment } from "./lineages.ts";
 import { type Catalog, query } from "./open.ts";
 import { segments } from "./schema.ts";
 
-/** What was pulled of a database, newest first: every pulled segment, and every base that began a lineage. */
+/** A place in a timeline: after so many of the changes at this moment (ms). */
+export interface Place {
+  readonly at: number;
+  readonly after: number;
+}
+
+/**
+ * Read what was pulled of a database, newest first: every pulled segment, and every base that began a
+ * lineage.
+ *
+ * @param from where to begin; without it at the newest
+ */
 export function timelineOf(
   catalog: Catalog,
   database: string,
   limit: number,
-  before?: number,
+  from?: Place,
 ): Promise<Segment[]> {
   return query(`reading the timeline of ${database}`, () =>
     catalog
@@ -18,10 +29,11 @@ export function timelineOf(
         and(
           eq(segments.database, database),
           or(eq(segments.level, 0), eq(segments.maxTxid, 1)),
-          before === undefined ? undefined : lt(segments.at, before),
+          from === undefined ? undefined : lte(segments.at, from.at),
         ),
       )
       .orderBy(desc(segments.at), desc(segments.createdAt), desc(segments.maxTxid))
-      .limit(limit),
+      .limit(limit)
+      .offset(from?.after ?? 0),
   );
 }

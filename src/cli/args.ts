@@ -1,3 +1,5 @@
+import { CliError, EXIT } from "./exit.ts";
+
 /** Arguments that several commands share. */
 export const database = {
   type: "positional",
@@ -13,7 +15,25 @@ export const json = {
 
 export const backup = {
   type: "string",
-  description: "A backup's id, latest, or latest-verified",
+  description: "A backup's id, latest, or latest-drilled (the newest whose drill passed)",
   default: "latest",
   valueHint: "id",
 } as const;
+
+export const momentArg = {
+  type: "string",
+  description: "A moment in ISO 8601, like 2026-11-20T14:03:00Z: from the page log",
+  valueHint: "moment",
+} as const;
+
+export const overwrite = {
+  type: "boolean",
+  description: "Replace the file if it is there",
+  default: false,
+} as const;
+
+/** @throws CliError `usage` where both a backup and a moment are named */
+export function refuseBoth({ backup: id, at }: { backup: string; at?: string | undefined }): void {
+  if (at !== undefined && id !== "latest")
+    throw new CliError(EXIT.usage, "--at and --backup exclude each other.");
+}

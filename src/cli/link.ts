@@ -1,5 +1,6 @@
 import { bodyOf, type Client } from "./client.ts";
 import { CliError, EXIT } from "./exit.ts";
+import { pagesOf } from "./pages.ts";
 
 /**
  * The backup that a command means: by id, or `latest`.
@@ -27,7 +28,7 @@ export async function findBackup(client: Client, db: string, backup: string) {
 
 /** The newest backup of a database, good or not. @throws CliError as `bodyOf`; `refused` where there is none */
 export async function newestBackup(client: Client, db: string) {
-  const { backups } = await backupPage(client, db, undefined, "1");
+  const { backups } = await backupPage(client, db, { limit: "1" });
   if (backups[0] !== undefined) return backups[0];
   throw new CliError(EXIT.refused, `${db} has no backup yet.`, {
     hint: `Make one with: nightjar backup ${db}`,
@@ -46,25 +47,33 @@ export function commandFor(argv: readonly string[], id: string): string {
   return ["nightjar", ...quoted, "--backup", id].join(" ");
 }
 
-/** Make a download link for a backup. */
+/** Make a download link to a database as it was at a moment. @throws CliError as `bodyOf` */
+export function makeMomentLink(
+  client: Client,
+  db: string,
+  at: string,
+  format: string,
+  expiresIn: string,
+) {
+  const json = { at, format, expiresIn };
+  return bodyOf(client.v1.databases[":db"].links.$post({ param: { db }, json }));
+}
+
+/** Make a download link for a backup. @throws CliError as `bodyOf` */
 export function makeLink(client: Client, id: string, format: string, expiresIn: string) {
   return bodyOf(
     client.v1.backups[":id"].links.$post({ param: { id }, json: { format, expiresIn } }),
   );
 }
 
-function backupPage(client: Client, db: string, cursor: string | undefined, limit = "200") {
-  const query = { limit, ...(cursor === undefined ? {} : { cursor }) };
+function backupPage(client: Client, db: string, query: { limit: string; cursor?: string }) {
   return bodyOf(client.v1.databases[":db"].backups.$get({ param: { db }, query }));
 }
 
 /** Every backup of a database, the newest first. */
 export async function allBackups(client: Client, db: string) {
   const all: Awaited<ReturnType<typeof backupPage>>["backups"] = [];
-  for (let cursor: string | undefined; ;) {
-    const page = await backupPage(client, db, cursor);
-    all.push(...page.backups);
-    if (page.next === null) return all;
-    cursor = page.next;
-  }
+  const get = (page: { cursor?: string }) => backupPage(client, db, { limit: "200", ...page });
+  for await (const { backups } of pagesOf(get)) all.push(...backups);
+  return all;
 }

@@ -11,27 +11,34 @@ import { removeUnfinished } from "./files/unfinished.ts";
 // eslint-disable-next-line typescript/no-explicit-any -- each command has arguments of its own
 type Command = CommandDef<any>;
 
+/** The commands by their names, which may have two words. */
 const commands: Record<string, () => Promise<Command>> = {
-  backup: () => import("./commands/backup.ts").then((module) => module.default),
-  list: () => import("./commands/list.ts").then((module) => module.default),
   status: () => import("./commands/status.ts").then((module) => module.default),
-  url: () => import("./commands/url.ts").then((module) => module.default),
-  download: () => import("./commands/download.ts").then((module) => module.default),
+  backup: () => import("./commands/backup.ts").then((module) => module.default),
+  run: () => import("./commands/run.ts").then((module) => module.default),
+  list: () => import("./commands/list.ts").then((module) => module.default),
   pull: () => import("./commands/pull.ts").then((module) => module.default),
-  query: () => import("./commands/query.ts").then((module) => module.default),
+  url: () => import("./commands/url.ts").then((module) => module.default),
+  "link revoke": () => import("./commands/link-revoke.ts").then((module) => module.default),
   restore: () => import("./commands/restore.ts").then((module) => module.default),
+  query: () => import("./commands/query.ts").then((module) => module.default),
   timeline: () => import("./commands/timeline.ts").then((module) => module.default),
+  "log pull": () => import("./commands/log-pull.ts").then((module) => module.default),
   verify: () => import("./commands/verify.ts").then((module) => module.default),
   drill: () => import("./commands/drill.ts").then((module) => module.default),
+  proofs: () => import("./commands/proofs.ts").then((module) => module.default),
+  pin: () => import("./commands/pin.ts").then((module) => module.default),
+  unpin: () => import("./commands/unpin.ts").then((module) => module.default),
   copy: () => import("./commands/copy.ts").then((module) => module.default),
   erase: () => import("./commands/erase.ts").then((module) => module.default),
   erasures: () => import("./commands/erasures.ts").then((module) => module.default),
-  rebuild: () => import("./commands/rebuild.ts").then((module) => module.default),
-  reconcile: () => import("./commands/reconcile.ts").then((module) => module.default),
-  pin: () => import("./commands/pin.ts").then((module) => module.default),
-  unpin: () => import("./commands/unpin.ts").then((module) => module.default),
   prune: () => import("./commands/prune.ts").then((module) => module.default),
+  reconcile: () => import("./commands/reconcile.ts").then((module) => module.default),
+  rebuild: () => import("./commands/rebuild.ts").then((module) => module.default),
 };
+
+/** Other names of commands. */
+const ALIASES: Readonly<Record<string, string>> = { download: "pull" };
 
 const main = defineCommand({
   meta: { name: "nightjar", version: VERSION, description: "Backups of libSQL databases" },
@@ -39,12 +46,11 @@ const main = defineCommand({
 });
 
 async function run(argv: string[]): Promise<ExitCode> {
-  const [name = "", ...rest] = argv;
-  if (name === "--version") {
+  if (argv[0] === "--version") {
     print(VERSION);
     return EXIT.ok;
   }
-  const load = Object.hasOwn(commands, name) ? commands[name] : undefined;
+  const { name, load, rest } = findCommand(argv);
   if (argv.length === 0 || argv.includes("--help") || argv.includes("-h")) {
     if (load === undefined) await showUsage(main);
     else await showUsage(await load(), main);
@@ -52,9 +58,7 @@ async function run(argv: string[]): Promise<ExitCode> {
   }
   try {
     if (load === undefined)
-      throw new CliError(EXIT.usage, `There is no command ${name}.`, {
-        hint: "See nightjar --help.",
-      });
+      throw new CliError(EXIT.usage, `There is no command ${name}.`, { hint: hintFor(name) });
     const command = await load();
     refuseMistakes(name, rest, (await command.args) as ArgsDef);
     await runCommand(command, { rawArgs: rest });
@@ -62,6 +66,22 @@ async function run(argv: string[]): Promise<ExitCode> {
   } catch (error) {
     return report(error, argv.includes("--json"));
   }
+}
+
+/** Find the command that a line begins with: two words, or one. */
+function findCommand(argv: readonly string[]) {
+  for (const words of [2, 1]) {
+    const given = argv.slice(0, words).join(" ");
+    const name = ALIASES[given] ?? given;
+    if (Object.hasOwn(commands, name))
+      return { name, load: commands[name], rest: argv.slice(words) };
+  }
+  return { name: argv[0] ?? "", load: undefined, rest: [] };
+}
+
+function hintFor(name: string): string {
+  const longer = Object.keys(commands).filter((command) => command.startsWith(`${name} `));
+  return longer.length > 0 ? `Did you mean ${longer.join(" or ")}?` : "See nightjar --help.";
 }
 
 /** Tell what went wrong on standard error, and what to do next. */

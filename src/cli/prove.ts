@@ -4,9 +4,11 @@ import { apiClient, bodyOf, type Client, connection } from "./client.ts";
 import { eachArgs, eachBackup } from "./each-backup.ts";
 import { CliError, EXIT } from "./exit.ts";
 import { moment, paint, print, printJson, printTable } from "./output.ts";
+import { pagesOf } from "./pages.ts";
 import { Progress } from "./progress.ts";
 
-const GOOD: readonly Outcome[] = ["verified", "passed"];
+/** Whether a proof found the backup good. */
+export const isGood = (outcome: Outcome): boolean => outcome === "verified" || outcome === "passed";
 
 /** The commands `verify` and `drill`, which differ in what they ask for. */
 export function proveCommand(act: Act, description: string) {
@@ -23,7 +25,7 @@ export function proveCommand(act: Act, description: string) {
         show(proofs);
         if (log !== null) showLog(log);
       }
-      const bad = proofs.filter(({ outcome }) => !GOOD.includes(outcome));
+      const bad = proofs.filter(({ outcome }) => !isGood(outcome));
       if (bad.length > 0)
         throw new CliError(EXIT.failed, worst(bad), { hint: bad[0]!.problem?.hint ?? "" });
       const [damaged] = log?.damaged ?? [];
@@ -44,17 +46,12 @@ function prove(client: Client, act: Act, id: string) {
 async function verifyLog(client: Client, database: string, quiet: boolean) {
   const progress = new Progress(quiet);
   const found = { segments: 0, bytes: 0, damaged: [] as Damaged[] };
-  for (let after: string | null | undefined; after !== null;) {
-    const part = await bodyOf(
-      client.v1.databases[":db"].log.verify.$post({
-        param: { db: database },
-        json: after === undefined ? {} : { after },
-      }),
-    );
+  const get = (page: { cursor?: string }) =>
+    bodyOf(client.v1.databases[":db"].log.verify.$post({ param: { db: database }, json: page }));
+  for await (const part of pagesOf(get)) {
     found.segments += part.segments;
     found.bytes += part.bytes;
     found.damaged.push(...part.damaged);
-    after = part.next;
     progress.show(`verify ${found.segments} segments of the page log`);
   }
   progress.end();
@@ -87,11 +84,11 @@ function show(proofs: readonly Proven[]): void {
       ...proofs.map((proof) => [
         proof.backup,
         moment(proof.takenAt),
-        paint(GOOD.includes(proof.outcome) ? "green" : "red", outcomeOf(proof)),
+        paint(isGood(proof.outcome) ? "green" : "red", outcomeOf(proof)),
         proof.problem?.message ?? "",
       ]),
     ]);
-  const good = proofs.filter(({ outcome }) => GOOD.includes(outcome)).length;
+  const good = proofs.filter(({ outcome }) => isGood(outcome)).length;
   print(
     proofs.length === 1
       ? `Backup ${proofs[0]!.backup}: ${outcomeOf(proofs[0]!)}.`

@@ -3,8 +3,10 @@ import type { ArgsDef } from "citty";
 import { messageOf } from "../errors/errors.ts";
 import { CliError, EXIT } from "./exit.ts";
 
-/** What names a database or a backup; anything else would change the address that is asked. */
+/** What names a database, a backup or a run; anything else would change the address that is asked. */
 const NAME = /^[\w-]+$/;
+/** Arguments that are no such name. */
+const TEXTS: ReadonlySet<string | undefined> = new Set(["sql", "link"]);
 
 /**
  * citty passes over options that it does not know, arguments too many and values that are missing.
@@ -38,7 +40,7 @@ export function refuseMistakes(command: string, argv: readonly string[], args: A
     if ([given].flat().includes(""))
       throw new CliError(EXIT.usage, `--${name} needs a value.`, { hint });
   }
-  const names = positionals.filter((_, at) => places[at] !== "sql");
+  const names = positionals.filter((_, at) => !TEXTS.has(places[at]));
   for (const name of [...names, ...[values["backup"] ?? []].flat().map(String)])
     if (!NAME.test(name)) throw new CliError(EXIT.usage, `"${name}" is no name or id.`, { hint });
 }

@@ -49,7 +49,7 @@ export interface DatabaseConfig {
   readonly logMs: number;
   /** When the newest backup's restore is rehearsed whatever its size: five-field cron, UTC. */
   readonly drill: string;
-  /** Questions in SQL whose answer must be true in every backup that is restored in a drill. */
+  /** Queries whose answer must be true in every backup that is restored in a drill. */
   readonly checks: readonly string[];
   /** Whether its backups are copied to where `COPY` says. */
   readonly copy: boolean;
@@ -134,7 +134,7 @@ const DEFAULT_LOG = 7 * DAY;
 
 /** The first Sunday of the month. */
 const DEFAULT_DRILL = "0 5 * * SUN#1";
-const CHECKS = 'must be a list of questions in SQL, like ["select count(*) > 0 from users"]';
+const CHECKS = 'must be a list of queries, like ["select count(*) > 0 from users"]';
 
 const ENTRIES = {
   url: serverUrl,
@@ -177,7 +177,7 @@ const ENTRIES = {
         v.pipe(v.string(CHECKS), v.regex(/^\s*(select|pragma|explain|with|values)\b/i, CHECKS)),
         CHECKS,
       ),
-      v.maxLength(20, "must be 20 questions at the most"),
+      v.maxLength(20, "must be 20 queries at the most"),
     ),
     [],
   ),

@@ -33,7 +33,7 @@ export const TRAITS = {
   BACKUP_NOT_FOUND: {
     status: 404,
     retryable: false,
-    hint: "GET /v1/databases/:db/backups lists the backups that exist.",
+    hint: "GET /v1/databases/:db/backups lists the backups that exist; `latest` and `latest-drilled` are names under that path only.",
   },
   BACKUP_KNOWN_BAD: {
     status: 409,
@@ -353,7 +353,7 @@ export const TRAITS = {
   BUSY: {
     status: 503,
     retryable: true,
-    hint: "Try again in a quarter of a minute: backups, proofs, questions and downloads share the 128 MB of a Worker.",
+    hint: "Try again in a quarter of a minute: backups, proofs, queries and downloads share the 128 MB of a Worker.",
   },
   CATALOG_FAILED: {
     status: 503,

@@ -8,13 +8,13 @@ import { healthOf } from "./views.ts";
 export const health = new Hono<HttpEnv>().get("/:db", async (c) => {
   const database = visibleDatabase(c.env.config, c.req.param("db"), c.req.raw);
   if (database === undefined) throw new NightjarError("NOT_FOUND", "There is no such database.");
-  const { state, newest, proven } = await healthOf(c.env, database);
+  const { state, newest, verified } = await healthOf(c.env, database);
   c.header("cache-control", "no-store");
   const answer = {
     database: database.name,
     state,
     takenAt: newest?.manifest.takenAt ?? null,
-    provenTakenAt: proven?.manifest.takenAt ?? null,
+    verifiedTakenAt: verified?.manifest.takenAt ?? null,
   };
   return c.json(answer, state === "fresh" ? 200 : 503);
 });

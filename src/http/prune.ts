@@ -19,6 +19,8 @@ export const prune = new Hono<HttpEnv>().post("/", input("json", schema), async 
 function reportView({ verdicts, pins, releases, failures }: PruneReport) {
   const pinned = new Set(pins.map(({ id }) => id));
   const released = new Set(releases.map(({ id }) => id));
+  const changeOf = (id: string): "made" | "removed" | null =>
+    pinned.has(id) ? "made" : released.has(id) ? "removed" : null;
   return {
     verdicts: verdicts.map(({ backup, keep, reason, expiresAt }) => ({
       id: backup.id,
@@ -29,9 +31,9 @@ function reportView({ verdicts, pins, releases, failures }: PruneReport) {
       keep,
       reason,
       expiresAt: expiresAt === undefined ? null : new Date(expiresAt).toISOString(),
-      /** Who holds its copy under `pinned/`, and whether that is made, or removed, by this prune. */
+      /** Who pins it, and whether this prune makes its pin or removes it. */
       pin: backup.pin,
-      copy: pinned.has(backup.id) ? "made" : released.has(backup.id) ? "removed" : null,
+      pinChange: changeOf(backup.id),
     })),
     failures: failures.map(({ backup, error }) => ({
       id: backup.id,

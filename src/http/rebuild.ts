@@ -4,10 +4,10 @@ import { rebuild as rebuildJob } from "../jobs/recovery/rebuild.ts";
 import { reconcile as reconcileJob } from "../jobs/recovery/reconcile.ts";
 import type { HttpEnv } from "./hono-env.ts";
 import { input } from "./input.ts";
+import { keyCursor } from "./paging.ts";
 
-const AFTER = "must be the `next` of the call before";
 const schema = v.strictObject({
-  after: v.optional(v.pipe(v.string(AFTER), v.maxLength(1024, AFTER))),
+  cursor: keyCursor,
   acceptUnsigned: v.optional(v.boolean("must be true or false"), false),
 });
 
@@ -18,6 +18,6 @@ export const reconcile = new Hono<HttpEnv>().post("/", async (c) =>
 
 /** `/v1/rebuild`: enter what lies in the bucket into the catalog, a part of the bucket at a time. */
 export const rebuild = new Hono<HttpEnv>().post("/", input("json", schema), async (c) => {
-  const { after, acceptUnsigned } = c.req.valid("json");
-  return c.json(await rebuildJob(c.env, after, acceptUnsigned));
+  const { cursor, acceptUnsigned } = c.req.valid("json");
+  return c.json(await rebuildJob(c.env, cursor, acceptUnsigned));
 });

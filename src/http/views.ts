@@ -71,22 +71,22 @@ function provenView({ id, manifest, drill }: Backup) {
 export async function healthOf(
   context: Context,
   database: DatabaseConfig,
-): Promise<{ state: Freshness; newest: Backup | undefined; proven: Backup | undefined }> {
+): Promise<{ state: Freshness; newest: Backup | undefined; verified: Backup | undefined }> {
   const { catalog, deps } = context;
-  const [newest, proven, finished] = await Promise.all([
+  const [newest, verified, finished] = await Promise.all([
     newestBackup(catalog, database.name),
     newestVerified(catalog, database.name),
     lastFinishedRun(catalog, database.name),
   ]);
   const known = {
     newest: newest && { takenAt: newest.takenAt, bad: isKnownBad(newest) },
-    proven: proven?.takenAt,
+    verified: verified?.takenAt,
     lastRunFailed: finished?.state === "failed",
     misconfigured: database.mistakes.length > 0,
   };
   // Its runs start so much later than scheduled.
   const now = deps.now() - delayOf(context, database);
-  return { state: freshness(database.schedule, known, now), newest, proven };
+  return { state: freshness(database.schedule, known, now), newest, verified };
 }
 
 function delayOf({ config }: Context, { name, schedule }: DatabaseConfig): number {
@@ -129,7 +129,7 @@ export async function databaseView(
   origin: string,
 ) {
   const { catalog } = context;
-  const [{ state, newest, proven }, drilled, [lastRun], follow, log] = await Promise.all([
+  const [{ state, newest, verified }, drilled, [lastRun], follow, log] = await Promise.all([
     standingOf(context, name, config),
     newestDrilled(catalog, name),
     newestRuns(catalog, name, 1),
@@ -152,7 +152,7 @@ export async function databaseView(
     lastRun: lastRun === undefined ? null : runView(lastRun),
     backups,
     newestBackup: newest === undefined ? null : backupSummary(newest),
-    newestVerified: proven === undefined ? null : provenView(proven),
+    newestVerified: verified === undefined ? null : provenView(verified),
     newestDrilled: drilled === undefined ? null : provenView(drilled),
     badgeUrl: config === undefined ? null : origin + badgePath(context.config, config),
   };
@@ -166,12 +166,12 @@ async function standingOf(
 ): Promise<{
   state: Freshness | "not configured";
   newest: Backup | undefined;
-  proven: Backup | undefined;
+  verified: Backup | undefined;
 }> {
   if (config !== undefined) return healthOf(context, config);
-  const [newest, proven] = await Promise.all([
+  const [newest, verified] = await Promise.all([
     newestBackup(context.catalog, name),
     newestVerified(context.catalog, name),
   ]);
-  return { state: "not configured", newest, proven };
+  return { state: "not configured", newest, verified };
 }

@@ -8,18 +8,18 @@ import { isLate } from "./schedule.ts";
  * - `corrupt`: the newest backup is not what was captured, or does not restore
  * - `failed`: the last run failed
  * - `late`: overdue
- * - `unproven`: the newest backup was not read back yet, and the last one that was is overdue
+ * - `unverified`: the newest backup was not read back yet, and the last one that was is overdue
  * - `fresh`: a backup that is known to be good is as new as it should be
  */
 export type Freshness =
-  "misconfigured" | "none" | "corrupt" | "failed" | "late" | "unproven" | "fresh";
+  "misconfigured" | "none" | "corrupt" | "failed" | "late" | "unverified" | "fresh";
 
 /** What is known of a database's backups. */
 export interface Known {
   /** The newest backup: when it was taken (ms), and whether a proof found it bad. */
   readonly newest: { readonly takenAt: number; readonly bad: boolean } | undefined;
   /** When the newest backup that is proven good was taken, ms. */
-  readonly proven: number | undefined;
+  readonly verified: number | undefined;
   readonly lastRunFailed: boolean;
   /** Its entry or a secret of it is wrong. */
   readonly misconfigured: boolean;
@@ -27,11 +27,11 @@ export interface Known {
 
 /** The state of a database at `now` (ms). */
 export function freshness(schedule: string, known: Known, now: number): Freshness {
-  const { newest, proven, lastRunFailed, misconfigured } = known;
+  const { newest, verified, lastRunFailed, misconfigured } = known;
   if (misconfigured) return "misconfigured";
   if (newest?.bad === true) return "corrupt";
   if (lastRunFailed) return "failed";
   if (newest === undefined) return "none";
   if (isLate(schedule, newest.takenAt, now)) return "late";
-  return proven === undefined || isLate(schedule, proven, now) ? "unproven" : "fresh";
+  return verified === undefined || isLate(schedule, verified, now) ? "unverified" : "fresh";
 }

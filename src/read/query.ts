@@ -3,7 +3,7 @@ import { NightjarError } from "../errors/errors.ts";
 import type { PageReader } from "../format/pages/page.ts";
 import type { Manifest } from "../model/manifest.ts";
 import { openImage } from "../sqlite/engine/open.ts";
-import { type Answer, DEFAULT_LIMITS, query, type Question } from "../sqlite/query.ts";
+import { type Answer, DEFAULT_LIMITS, runQuery, type Query } from "../sqlite/query.ts";
 import { openLog } from "../store/log-reader.ts";
 import { type ObjectReader, ReadCounter } from "../store/read-counter.ts";
 import { openSnapshot } from "../store/snapshot-reader.ts";
@@ -18,51 +18,51 @@ export interface StoredAnswer extends Answer {
 }
 
 /**
- * Ask a stored snapshot a question in SQL, in the bucket where it lies.
+ * Query a stored snapshot, in the bucket where it lies.
  *
  * @throws NightjarError `FORMAT_UNAVAILABLE` for a dump; `BACKUP_ENCRYPTED`; `QUERY_REFUSED`, `QUERY_FAILED`, `QUERY_LIMIT`; `BUSY`
  */
-export async function askBackup(
+export async function queryBackup(
   context: Context,
   manifest: Manifest,
-  question: Question,
+  query: Query,
 ): Promise<StoredAnswer> {
   refuseEncrypted({ manifest });
   if (manifest.kind === "dump")
     throw new NightjarError(
       "FORMAT_UNAVAILABLE",
-      "This backup is a dump, which cannot be asked in SQL where it lies.",
-      { hint: "Download it, or ask a backup that was made by pages." },
+      "This backup is a dump, which cannot be queried where it lies.",
+      { hint: "Download it, or query a backup that was made by pages." },
     );
-  return ask(context, (bucket) => openSnapshot(bucket, manifest), question);
+  return queryStored(context, (bucket) => openSnapshot(bucket, manifest), query);
 }
 
-/** Ask the database as it was at a moment of its log. @throws NightjarError as `askBackup` */
-export async function askMoment(
+/** Query the database as it was at a moment of its log. @throws NightjarError as `queryBackup` */
+export async function queryMoment(
   context: Context,
   moment: Moment,
-  question: Question,
+  query: Query,
 ): Promise<StoredAnswer> {
-  return ask(context, (bucket) => openLog(bucket, moment.chain, moment), question);
+  return queryStored(context, (bucket) => openLog(bucket, moment.chain, moment), query);
 }
 
-function ask(
+function queryStored(
   context: Context,
   open: (bucket: ObjectReader) => Promise<PageReader>,
-  question: Question,
+  query: Query,
 ): Promise<StoredAnswer> {
-  return atOnce(context, COSTS.query, () => askAtOnce(context, open, question));
+  return atOnce(context, COSTS.query, () => queryAtOnce(context, open, query));
 }
 
-async function askAtOnce(
+async function queryAtOnce(
   { bucket, deps }: Context,
   open: (bucket: ObjectReader) => Promise<PageReader>,
-  question: Question,
+  query: Query,
 ): Promise<StoredAnswer> {
   const counter = new ReadCounter(bucket);
   const image = await openImage(await open(counter));
   try {
-    const answer = await query(image, question, DEFAULT_LIMITS, () => deps.now());
+    const answer = await runQuery(image, query, DEFAULT_LIMITS, () => deps.now());
     return { ...answer, reads: counter.reads };
   } finally {
     image.close();

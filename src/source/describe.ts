@@ -22,7 +22,7 @@ const PATIENCE = 10_000;
 export async function describeSource(source: Source, deps: Deps): Promise<SourceFacts> {
   const [server, user] = await Promise.all([
     describeServer(source, deps),
-    ask(source, "user_version", () => userVersionOf(source, deps)),
+    attempt(source, "user_version", () => userVersionOf(source, deps)),
   ]);
   return {
     version: server.version,
@@ -36,13 +36,13 @@ export async function describeServer(
   source: Source,
   deps: Deps,
 ): Promise<Pick<SourceFacts, "version" | "unknown">> {
-  const { answer, unknown } = await ask(source, "server version", (signal) =>
+  const { answer, unknown } = await attempt(source, "server version", (signal) =>
     serverVersion(source, deps, signal),
   );
   return { version: answer, unknown };
 }
 
-async function ask<T>(
+async function attempt<T>(
   source: Source,
   what: string,
   action: (signal: AbortSignal) => Promise<T>,

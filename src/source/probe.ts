@@ -24,9 +24,9 @@ interface Finding {
 export async function probe(source: Source, deps: Deps): Promise<Finding> {
   let certain = true;
   const found: string[] = [];
-  const offers = async (what: string, ask: () => Promise<boolean>): Promise<boolean> => {
+  const offers = async (what: string, isOffered: () => Promise<boolean>): Promise<boolean> => {
     try {
-      if (await ask()) return true;
+      if (await isOffered()) return true;
       found.push(`no ${what}`);
     } catch (thrown) {
       const { code } = asNightjarError(named(thrown));

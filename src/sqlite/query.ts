@@ -7,7 +7,7 @@ import type { Image } from "./engine/image.ts";
 import { Statement } from "./engine/statement.ts";
 import { type JsonValue, readValue, toBound, valueSize } from "./engine/value.ts";
 
-export interface Question {
+export interface Query {
   /** One statement. */
   readonly sql: string;
   /** The values of its `?` parameters, in order, in the forms that value.ts lists. */
@@ -43,7 +43,7 @@ export interface Answer {
 }
 
 /**
- * No value of a question may be longer, neither stored nor computed: what one step of SQLite's machine
+ * No value of a query may be longer, neither stored nor computed: what one step of SQLite's machine
  * does is then a matter of milliseconds; bytes.
  */
 const MAX_VALUE = 1024 * 1024;
@@ -61,21 +61,21 @@ const MAX_PREPARED = 4 * 1024 * 1024;
 const MAX_SQL = 100_000;
 
 /**
- * Ask the image one question.
+ * Run one query on the image.
  *
  * @throws NightjarError `QUERY_REFUSED` when it is not one reading statement, `QUERY_FAILED` with
  *   SQLite's own words, `QUERY_LIMIT` naming the limit, `OBJECT_CORRUPT`; the page reader's own
  */
-export function query(
+export function runQuery(
   image: Image,
-  question: Question,
+  query: Query,
   limits: QueryLimits = DEFAULT_LIMITS,
   now: () => number = Date.now,
 ): Promise<Answer> {
   return image.exclusive(async (engine) => {
     const watch = new Watch(engine, limits, now);
     try {
-      return await ask(engine, question, watch);
+      return await answer(engine, query, watch);
     } catch (thrown) {
       throw watch.explain(thrown);
     } finally {
@@ -84,7 +84,7 @@ export function query(
   });
 }
 
-async function ask(engine: Engine, { sql, args = [] }: Question, watch: Watch): Promise<Answer> {
+async function answer(engine: Engine, { sql, args = [] }: Query, watch: Watch): Promise<Answer> {
   const bound = args.map(toBound);
   const readsBefore = engine.file.reads;
   const statement = await watch.prepare(() => prepareOnly(engine, sql));
@@ -145,7 +145,7 @@ async function prepareOnly(engine: Engine, sql: string): Promise<Statement> {
   return statement;
 }
 
-/** Holds a running question to its limits, and remembers which of them it met. */
+/** Holds a running query to its limits, and remembers which of them it met. */
 class Watch {
   readonly #engine: Engine;
   readonly #limits: QueryLimits;

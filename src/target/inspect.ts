@@ -4,7 +4,7 @@ import { isOwnTable } from "../format/sql/own-tables.ts";
 import { isMarkerName } from "../format/tables/restore-marker.ts";
 import type { Source } from "../libsql/server.ts";
 import type { SchemaObject } from "../sqlite/tables.ts";
-import { rowsOf } from "./ask.ts";
+import { rowsOf } from "./run-statements.ts";
 import { type Marker, markerFrom, READ_MARKER, SCHEMA_PRINT } from "./marker.ts";
 import { send } from "./pipeline.ts";
 

@@ -5,7 +5,7 @@ import { MARKER, MARKER_COLUMNS } from "../format/tables/restore-marker.ts";
 import type { Value } from "../libsql/hrana-messages.ts";
 import type { Source } from "../libsql/server.ts";
 import { quoteText } from "../format/sql/quote.ts";
-import { rowsOf } from "./ask.ts";
+import { rowsOf } from "./run-statements.ts";
 import { send, type Step, type Told } from "./pipeline.ts";
 
 /** The one row of the marker. */

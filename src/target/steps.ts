@@ -2,7 +2,7 @@ import type { Deps } from "../core/deps.ts";
 import { asNightjarError, type NightjarError } from "../errors/errors.ts";
 import { encode } from "../format/bytes/bytes.ts";
 import type { Source } from "../libsql/server.ts";
-import { rowsOf } from "./ask.ts";
+import { rowsOf } from "./run-statements.ts";
 import { MARKER } from "../format/tables/restore-marker.ts";
 import { type Marker, moveMarker, readMarker, unknownEnd } from "./marker.ts";
 import { send } from "./pipeline.ts";

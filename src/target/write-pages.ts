@@ -4,7 +4,7 @@ import { firstPageFor } from "../format/pages/first-page.ts";
 import { lockPage, type Page } from "../format/pages/page.ts";
 import type { Value } from "../libsql/hrana-messages.ts";
 import type { Source } from "../libsql/server.ts";
-import { rowsOf } from "./ask.ts";
+import { rowsOf } from "./run-statements.ts";
 import { bulkRows, exactRows } from "./filler.ts";
 import { moveMarker, readMarker, unknownEnd } from "./marker.ts";
 import { type Ask, send, type Step } from "./pipeline.ts";

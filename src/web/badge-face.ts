@@ -10,16 +10,16 @@ export interface BadgeFace {
 
 export type BadgeColor = "brightgreen" | "orange" | "red" | "lightgrey";
 
-/** The face for a database's state; `proven` is when its newest backup that is known to be good was taken (ms). */
-export function badgeFace(state: Freshness, proven: number | undefined, now: number): BadgeFace {
+/** The face for a database's state; `verified` is when its newest backup that is known to be good was taken (ms). */
+export function badgeFace(state: Freshness, verified: number | undefined, now: number): BadgeFace {
   const label = "backup";
   switch (state) {
     case "fresh":
-      return { label, message: age(proven!, now), color: "brightgreen" };
+      return { label, message: age(verified!, now), color: "brightgreen" };
     case "late":
       return { label, message: "late", color: "orange" };
-    case "unproven":
-      return { label, message: "unproven", color: "orange" };
+    case "unverified":
+      return { label, message: "unverified", color: "orange" };
     case "corrupt":
       return { label, message: "corrupt", color: "red" };
     case "misconfigured":

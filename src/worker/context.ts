@@ -3,7 +3,7 @@ import type { Config } from "../config/config.ts";
 import type { Deps } from "../core/deps.ts";
 import type { MemoryBudget } from "../core/memory-budget.ts";
 import type { Act } from "../model/proof.ts";
-import type { FarStore } from "../store/second/far.ts";
+import type { SecondStore } from "../store/second/second-store.ts";
 import type { GuardedBucket } from "../store/guarded-bucket.ts";
 
 /** The Workflow that makes backups, as the jobs use it: one instance a run, named by the run's id. */
@@ -59,7 +59,7 @@ export interface Context {
   readonly proofs: ProofWorkflows;
   readonly copies: CopyWorkflows;
   /** Where second copies go; undefined where none is configured. */
-  readonly far: FarStore | undefined;
+  readonly secondStore: SecondStore | undefined;
   readonly followers: Followers;
   readonly deps: Deps;
   /** What everything in the isolate shares. */

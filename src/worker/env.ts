@@ -21,7 +21,7 @@ export interface Env {
   BUCKET: R2Bucket;
   BACKUP: Workflow<{ runId: string }>;
   PROOF: Workflow<ProofParams>;
-  COPIER: Workflow<CopyParams>;
+  SECOND_COPY: Workflow<CopyParams>;
   FOLLOWER: DurableObjectNamespace<Follower>;
   ADMIN_TOKEN?: string;
   SIGNING_KEY?: string;

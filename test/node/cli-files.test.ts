@@ -18,7 +18,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { ROOT } from "../../scripts/lib/paths.ts";
 import { backupAnswer, startFakeNightjar } from "../support/fake-nightjar.ts";
-import { runCli } from "../support/run-cli.ts";
+import { runCli, runOnTerminal } from "../support/run-cli.ts";
 
 /** The command line against a Nightjar that sends as much of an answer as a test wants. */
 let nightjar: Awaited<ReturnType<typeof startFakeNightjar>>;
@@ -145,12 +145,12 @@ describe("every file that a command writes", () => {
     expect(await into("--data-only")).toMatchObject({ code: 0 });
     expect(modeOf("x.db")).toBe("600");
     chmodSync(inDir("x.db"), 0o644);
-    expect(await into("--overwrite")).toMatchObject({ code: 0 });
+    expect(await into("--overwrite", "--yes")).toMatchObject({ code: 0 });
     expect(modeOf("x.db")).toBe("600");
     const [aside] = readdirSync(dir).filter((name) => name.includes(".before-"));
     expect(modeOf(aside!)).toBe("644");
     chmodSync(inDir("x.db"), 0o644);
-    const pulled = await runCli(["pull", "shop", "-o", "x.db", "--force"], dir, nightjar.env);
+    const pulled = await runCli(["pull", "shop", "-o", "x.db", "--overwrite"], dir, nightjar.env);
     expect(pulled).toMatchObject({ code: 0 });
     expect(modeOf("x.db")).toBe("600");
   });
@@ -161,7 +161,7 @@ describe("a signal", () => {
     ["pull shop", ".part", "SIGINT", 130],
     ["pull shop", ".part", "SIGTERM", 143],
     ["restore shop --to x.db", ".part", "SIGTERM", 143],
-    ["pull shop -o old.db --force", ".part", "SIGINT", 130],
+    ["pull shop -o old.db --overwrite", ".part", "SIGINT", 130],
   ] as const)(
     "nightjar %s: removes what is unfinished (%s), on %s",
     async (line, suffix, signal, code) => {
@@ -208,7 +208,11 @@ describe("a name", () => {
     const commands = (async () => {
       for (let count = 0; count < 2; count++)
         expect(
-          await runCli(["restore", "shop", "--to", "x.db", "--overwrite"], dir, nightjar.env),
+          await runCli(
+            ["restore", "shop", "--to", "x.db", "--overwrite", "--yes"],
+            dir,
+            nightjar.env,
+          ),
         ).toMatchObject({ code: 0 });
     })();
     let done = false;
@@ -221,6 +225,31 @@ describe("a name", () => {
     await commands;
     expect(looked).toBeGreaterThan(2000);
     expect(readdirSync(dir)).toHaveLength(3);
+  });
+
+  it.each([
+    ["no terminal", undefined, "there is no terminal to confirm it on"],
+    ["no", "no", "was not confirmed"],
+    ["an empty line", "", "was not confirmed"],
+    ["yes", "yes", undefined],
+  ])("is replaced by a restore only where somebody confirms it: %s", async (_, answer, refused) => {
+    writeFileSync(inDir("x.db"), "old");
+    const line = ["restore", "shop", "--to", "x.db", "--overwrite"];
+    const { code, err } =
+      answer === undefined
+        ? await runCli(line, dir, nightjar.env)
+        : await runOnTerminal(line, dir, nightjar.env, answer);
+    if (answer !== undefined) expect(err).toContain("The existing file would become");
+    if (refused === undefined) {
+      expect({ code, err }).toMatchObject({ code: 0 });
+      expect(readFileSync(inDir("x.db"))).toEqual(database);
+      expect(readdirSync(dir)).toHaveLength(2);
+    } else {
+      expect(code).toBe(2);
+      expect(err).toContain(refused);
+      expect(readFileSync(inDir("x.db"), "utf8")).toBe("old");
+      expect(readdirSync(dir)).toEqual(["x.db"]);
+    }
   });
 
   it("that was given to another file meanwhile is not taken", async () => {
@@ -237,10 +266,10 @@ describe("a name", () => {
   });
 
   it.each([
-    ["pull shop --force", "-wal"],
+    ["pull shop --overwrite", "-wal"],
     ["pull shop", "-journal"],
-    ["download shop -o shop.db --force", "-wal"],
-    ["restore shop --to shop.db --overwrite", "-wal"],
+    ["download shop -o shop.db --overwrite", "-wal"],
+    ["restore shop --to shop.db --overwrite --yes", "-wal"],
   ])("nightjar %s: is left alone beside the %s of an open database", async (line, suffix) => {
     if (line !== "pull shop") writeFileSync(inDir("shop.db"), "old");
     writeFileSync(inDir(`shop.db${suffix}`), "frames of the old database");
@@ -252,9 +281,9 @@ describe("a name", () => {
   });
 
   it.each([
-    "pull shop --force",
-    "download shop -o shop.db --force",
-    "restore shop --to shop.db --overwrite",
+    "pull shop --overwrite",
+    "download shop -o shop.db --overwrite",
+    "restore shop --to shop.db --overwrite --yes",
   ])("nightjar %s: is left alone where the database was opened meanwhile", async (line) => {
     const { send, finish } = halves(database);
     sendDatabase = send;

@@ -78,7 +78,7 @@ beforeAll(async () => {
     },
     "POST /v1/prune": {
       dryRun: false,
-      verdicts: [{ ...backup, keep: true, database: EVIL, reason: EVIL, copy: null }],
+      verdicts: [{ ...backup, keep: true, database: EVIL, reason: EVIL, pinChange: null }],
       failures: [{ id: EVIL, ...error }],
     },
     "POST /v1/rebuild": {

@@ -32,9 +32,19 @@ it.each([
   ["query shop SELECT --backup x --at y", "--at and --backup exclude each other"],
   ["erasures shop --withdraw x", "--withdraw and --reason go together"],
   ["erase shop --table t --column c --key -", "There is no key on standard input"],
+  ["erase shop --table t --column c", "There is no key on standard input"],
+  ["link", "Did you mean link revoke?"],
+  ["log shop", "Did you mean log pull?"],
+  ["link revoke https://example.com/x", "neither a download URL"],
+  ["link revoke", "Missing required positional argument"],
+  ["run ../x", '"../x" is no name or id'],
+  ["run", "Missing required positional argument"],
+  ["proofs shop --at y", "Unknown option '--at'"],
+  ["url shop --backup x --at y", "--at and --backup exclude each other"],
+  ["restore shop --to x.db --backup x --at y", "--at and --backup exclude each other"],
   ["list ../shop", '"../shop" is no name or id'],
   ["download shop -o", "argument missing"],
-  ["download shop -o /dev/null --force", "is not a plain file"],
+  ["download shop -o /dev/null --overwrite", "is not a plain file"],
   ["download shop -o nowhere/x.sql", "There is no folder"],
 ])("nightjar %s is refused: %s", async (line, message) => {
   const { code, out, err } = await nightjar(line.split(" "));
@@ -122,7 +132,7 @@ it("takes SQL as it is", async () => {
 
 it("shows its help", async () => {
   expect((await nightjar(["--help"])).out).toContain(
-    "backup|list|status|url|download|pull|query|restore|timeline|verify|drill|copy|erase|erasures|rebuild|reconcile|pin|unpin|prune",
+    "status|backup|run|list|pull|url|link revoke|restore|query|timeline|log pull|verify|drill|proofs|pin|unpin|copy|erase|erasures|prune|reconcile|rebuild",
   );
-  expect((await nightjar(["url", "--help"])).out).toContain("--expires");
+  expect((await nightjar(["url", "--help"])).out).toContain("--expires-in");
 });

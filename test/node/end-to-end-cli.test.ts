@@ -67,25 +67,52 @@ describe("backup, list and status", () => {
     expect((await nightjar("prune", "--dry-run")).out).toMatch(/0 of \d+ backups would go/);
   });
 
+  it("tell how a run is getting on, and what was found of a backup", async () => {
+    const { backups } = await json("list", "shop");
+    const { databases } = await json("status", "shop");
+    const { id } = databases[0].lastRun;
+    const words = new RegExp(`^done since 2.* attempt 1, 4\\.2 MB read, backup ${backups[0].id}`);
+    expect((await nightjar("run", id)).out).toMatch(words);
+    expect(await json("run", id, "--wait")).toMatchObject({ id, state: "done" });
+    expect(await nightjar("run", "shop-1")).toMatchObject({ code: 3, out: "" });
+    const failed = (await json("status", "broken")).databases[0].lastRun;
+    const { code, err } = await nightjar("run", failed.id);
+    expect({ code, err }).toMatchObject({
+      code: 1,
+      err: expect.stringContaining("The run failed"),
+    });
+    expect((await nightjar("proofs", "shop")).out).toMatch(/verify +verified.*\n.*drill +passed/);
+    const { proofs } = await json("proofs", "shop", "--backup", backups[0].id);
+    expect(proofs).toMatchObject([{ act: "verify" }, { act: "drill" }]);
+  });
+
+  it("pull what is new into the page log", async () => {
+    const { log } = await json("log", "pull", "shop");
+    expect(log).toEqual({ lineage: expect.any(String), txid: expect.any(Number) });
+    expect((await nightjar("log", "pull", "shop")).out).toContain(`of lineage ${log.lineage}.`);
+    const { err } = await nightjar("log", "pull", "dumped");
+    expect(err).toContain("The server has no log of pages to follow");
+  });
+
   it("pin a backup by hand, and take the pin off", async () => {
     const { out } = await nightjar("pin", "shop", "--reason", "before the audit");
     expect(out).toMatch(/^Backup \w+ of shop is pinned: pinned\/manual\/shop\//);
     expect((await nightjar("list", "shop")).out).toMatch(/by-hand \(pinned\)/);
     expect((await nightjar("prune", "--dry-run")).out).toMatch(
-      /keep +shop .* pinned by hand: kept until it is unpinned \(has a copy under pinned\/\)/,
+      /keep +shop .* pinned by hand: kept until it is unpinned \(pinned\)/,
     );
     expect((await nightjar("unpin", "shop")).code).toBe(0);
     expect((await nightjar("unpin", "shop")).err).toContain("is not pinned by hand");
-    expect((await nightjar("prune")).out).toMatch(/\(copy under pinned\/ is removed\)/);
+    expect((await nightjar("prune")).out).toMatch(/\(pin is removed\)/);
     expect((await nightjar("list", "shop")).out).not.toContain("(pinned)");
   });
 });
 
-describe("download", () => {
-  it("gives the database's file, checked against its hash", async () => {
-    const { code, out } = await nightjar("download", "shop");
+describe("pull of a backup", () => {
+  it("by its other name, download, gives the database's file, checked against its hash", async () => {
+    const { code, out } = await nightjar("download", "shop", "-o", "got.db");
     expect(code).toBe(0);
-    const [, file] = /^(.*\/shop-\w+-\w+\.db): 4\.2 MB, checked against the backup's hash/.exec(
+    const [, file] = /^(.*\/got\.db): 4\.2 MB, as of .*, checked against the backup's hash/.exec(
       out,
     )!;
     const copy = new DatabaseSync(file!);
@@ -102,7 +129,7 @@ describe("download", () => {
       file: small,
       bytes: readFileSync(small).length,
     });
-    await json("download", db, "-o", large); // the default
+    await json("pull", db, "-o", large); // the default
     const unpacked = zstdDecompressSync(readFileSync(small));
     expect(Buffer.compare(unpacked, readFileSync(large))).toBe(0);
   });
@@ -111,7 +138,7 @@ describe("download", () => {
     await writeFile(inDir("a.sql"), "mine");
     expect((await nightjar("download", "shop", "-o", "a.sql")).err).toContain("is there already");
     expect(readFileSync(inDir("a.sql"), "utf8")).toBe("mine");
-    const sql = await nightjar("download", "shop", "--format", "sql", "-o", "a.sql", "--force");
+    const sql = await nightjar("download", "shop", "--format", "sql", "-o", "a.sql", "--overwrite");
     expect(sql.out).toContain("written from the backup's checked pages");
     expect(readFileSync(inDir("a.sql"), "utf8")).toMatch(/COMMIT;\n$/);
     expect(readdirSync(product.dir).filter((name) => name.endsWith(".part"))).toEqual([]);
@@ -164,6 +191,25 @@ describe("url", () => {
     expect(url).toMatch(new RegExp(`\\.${format}$`));
     const text = Buffer.from(await (await fetch(url)).arrayBuffer()).toString("latin1");
     expect(text.slice(0, start.length)).toBe(start);
+  });
+
+  it("opens a moment of the page log, until it is revoked by the URL", async () => {
+    const { window } = await json("timeline", "shop");
+    const { out, err } = await nightjar("url", "shop", "--at", window.to, "--format", "db");
+    expect(err).toContain("As of ");
+    const url = out.trim();
+    const answer = await fetch(url);
+    expect(Buffer.from(await answer.arrayBuffer()).toString("latin1", 0, 15)).toBe(
+      "SQLite format 3",
+    );
+    expect((await nightjar("link", "revoke", url)).out).toContain("is revoked");
+    expect((await fetch(url)).status).toBe(403);
+    const other = await json("url", "shop");
+    expect(await json("link", "revoke", other.id)).toEqual({ id: other.id, revoked: true });
+    expect((await fetch(other.url)).status).toBe(403);
+    expect(await nightjar("link", "revoke", other.id.replace(/./g, "0"))).toMatchObject({
+      code: 3,
+    });
   });
 
   it("of a dump is not a file of pages", async () => {
@@ -246,7 +292,7 @@ describe("pull, timeline and query", () => {
     ["pull untouched", undefined, 3, "untouched has no backup latest."],
     ["pull shop --at yesterday", undefined, 3, "must be a moment in ISO 8601"],
     ["pull shop --format csv", undefined, 3, "not as csv"],
-    ["pull dumped", undefined, 3, "A dump can be downloaded as sql.zst, sql.gz, sql"],
+    ["pull dumped --format db", undefined, 3, "A dump can be downloaded as sql.zst, sql.gz, sql"],
   ])("%s %s ends with %s: %s", async (line, sql, exit, message) => {
     const { code, out, err } = await nightjar(...line.split(" "), ...(sql ? [sql] : []));
     expect(err).toContain(message);
@@ -272,7 +318,7 @@ it("never repeats its token", async () => {
   const secret = "not-the-right-token";
   const commands = [
     ["timeline", "shop"],
-    ["pull", "shop", "--force"],
+    ["pull", "shop", "--overwrite"],
     ["query", "shop", "SELECT 1"],
   ];
   for (const command of commands) {

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { fireCron, startWorker } from "../../scripts/lib/local-worker.ts";
 import { loadShop } from "../../scripts/lib/sample-shop.ts";
 import { freePort, type ServerProcess } from "../../scripts/lib/server-process.ts";
-import { type FarServer, startFarServer } from "../support/far-server.ts";
+import { type SecondServer, startSecondServer } from "../support/second-server.ts";
 import { differences, loaded, Product, SIGNING_KEY, TOKEN } from "../support/product.ts";
 
 /**
@@ -16,28 +16,28 @@ import { differences, loaded, Product, SIGNING_KEY, TOKEN } from "../support/pro
  */
 let product: Product;
 let shop: ServerProcess;
-let far: FarServer;
+let secondStore: SecondServer;
 
 beforeAll(async () => {
   product = await Product.create();
   shop = await product.sqld("shop");
   await loadShop(shop.url);
-  far = await startFarServer(await mkdtemp(join(product.dir, "far-")));
-  product.stopAtEnd(() => far.stop());
+  secondStore = await startSecondServer(await mkdtemp(join(product.dir, "second-")));
+  product.stopAtEnd(() => secondStore.stop());
   await product.start(
     { shop: { url: shop.url }, dumped: { url: shop.url, capture: "dump" } },
-    variables(far.keys.secretAccessKey),
+    variables(secondStore.keys.secretAccessKey),
   );
 });
 afterAll(() => product.stop());
 
 function variables(secret: string) {
   const COPY = JSON.stringify({
-    endpoint: far.endpoint,
+    endpoint: secondStore.endpoint,
     accessKeyId: "COPY_KEY_ID",
     secretAccessKey: "COPY_KEY",
   });
-  return { COPY, COPY_KEY_ID: far.keys.accessKeyId, COPY_KEY: secret };
+  return { COPY, COPY_KEY_ID: secondStore.keys.accessKeyId, COPY_KEY: secret };
 }
 
 /** The newest backup of a database, once its second copy was tried. */
@@ -49,10 +49,10 @@ async function copied(db: string) {
   }
 }
 
-/** An object of the far store, by a client that is not Nightjar's. */
-async function fromFar(key: string): Promise<Buffer> {
-  const client = new AwsClient({ ...far.keys, service: "s3", region: "auto" });
-  const answer = await client.fetch(`${far.endpoint}/${key}`);
+/** An object of the second store, by a client that is not Nightjar's. */
+async function fromSecondStore(key: string): Promise<Buffer> {
+  const client = new AwsClient({ ...secondStore.keys, service: "s3", region: "auto" });
+  const answer = await client.fetch(`${secondStore.endpoint}/${key}`);
   expect(answer.status, key).toBe(200);
   return Buffer.from(await answer.arrayBuffer());
 }
@@ -62,18 +62,18 @@ describe("a second copy", () => {
     await product.fireCron();
     const snapshot = await copied("shop");
     expect(snapshot.copy).toEqual({
-      ...{ state: "copied", at: expect.any(String), to: `${far.endpoint}/`, error: null },
+      ...{ state: "copied", at: expect.any(String), to: `${secondStore.endpoint}/`, error: null },
     });
-    const database = await product.open(zstdDecompressSync(await fromFar(snapshot.key)));
+    const database = await product.open(zstdDecompressSync(await fromSecondStore(snapshot.key)));
     expect(database.prepare("PRAGMA integrity_check").get()).toEqual({ integrity_check: "ok" });
     expect((await differences(shop.url, database)).differing).toEqual([]);
-    expect(JSON.parse((await fromFar(snapshot.manifestKey)).toString())).toMatchObject({
+    expect(JSON.parse((await fromSecondStore(snapshot.manifestKey)).toString())).toMatchObject({
       id: snapshot.id,
       stored: snapshot.stored,
     });
 
     const dump = await copied("dumped");
-    const sql = zstdDecompressSync(await fromFar(dump.key)).toString();
+    const sql = zstdDecompressSync(await fromSecondStore(dump.key)).toString();
     expect((await differences(shop.url, loaded(sql))).differing).toEqual([]);
   });
 
@@ -94,10 +94,10 @@ describe("a second copy", () => {
   it("is tended by the night's cron, which copies the proofs too", async () => {
     await fireCron(product.worker.url, "30 3 * * *");
     const { manifestKey } = await copied("dumped");
-    const client = new AwsClient({ ...far.keys, service: "s3", region: "auto" });
+    const client = new AwsClient({ ...secondStore.keys, service: "s3", region: "auto" });
     const prefix = manifestKey.replace(/json$/, "proof-");
     const list = await client.fetch(
-      `${far.endpoint}?list-type=2&prefix=${encodeURIComponent(prefix)}`,
+      `${secondStore.endpoint}?list-type=2&prefix=${encodeURIComponent(prefix)}`,
     );
     expect(await list.text()).toContain(`<Key>${prefix}`);
   });
@@ -124,12 +124,12 @@ describe("a store that does not let Nightjar in, or is away", () => {
     const status = await product.nightjar("status");
     expect(status.out).toContain("newest backup not copied");
 
-    await far.stop();
+    await secondStore.stop();
     const away = await product.nightjar("copy", "shop", "--json");
     expect(away.code).toBe(1);
     expect(JSON.parse(away.out)).toMatchObject({ error: { code: "COPY_UNREACHABLE" } });
     const told = [product.worker.output(), status.out, asked.err, away.err, JSON.stringify(copy)];
-    for (const hidden of [secret, far.keys.accessKeyId, far.keys.secretAccessKey])
+    for (const hidden of [secret, secondStore.keys.accessKeyId, secondStore.keys.secretAccessKey])
       expect(told.join("\n")).not.toContain(hidden);
   });
 });

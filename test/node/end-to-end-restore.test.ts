@@ -119,10 +119,10 @@ describe("to a file", () => {
     const refused = await nightjar("restore", "shop", "--to", file);
     expect(refused.code).toBe(2);
     expect(refused.err).toContain("--overwrite");
-    const { movedAside } = await json("restore", "shop", "--to", file, "--overwrite");
+    const { movedAside } = await json("restore", "shop", "--to", file, "--overwrite", "--yes");
     expect(existsSync(movedAside)).toBe(true);
     await copyFile(movedAside, `${file}-wal`);
-    const open = await nightjar("restore", "shop", "--to", file, "--overwrite");
+    const open = await nightjar("restore", "shop", "--to", file, "--overwrite", "--yes");
     expect(open.code).toBe(2);
     expect(open.err).toContain("in use, or was not closed");
   });
@@ -253,7 +253,7 @@ describe("over a configured database", () => {
     const refused = await nightjar("restore", "shop", "--to-database", "spare");
     expect(refused.code).toBe(3);
     expect(refused.err).toContain("it has table precious, view v");
-    const to = ["restore", "shop", "--to-database", "spare", "--overwrite", "--verify"];
+    const to = ["restore", "shop", "--to-database", "spare", "--overwrite", "--yes", "--verify"];
     const done = await json(...to);
     expect(await serverDiffers(spare.url)).toEqual([]);
     await json("restore", "spare", "--backup", done.saved, "--to", "precious.db");

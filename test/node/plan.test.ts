@@ -342,7 +342,7 @@ describe("freshness", () => {
     expect(isLate("0 0 * * *", taken, at("2026-11-21T01:00:01Z"))).toBe(true);
     const good = {
       newest: { takenAt: taken, bad: false },
-      proven: taken,
+      verified: taken,
       lastRunFailed: false,
       misconfigured: false,
     };
@@ -352,7 +352,7 @@ describe("freshness", () => {
     expect(state({ ...good, lastRunFailed: true }, taken + HOUR)).toBe("failed");
     const nothing = {
       newest: undefined,
-      proven: undefined,
+      verified: undefined,
       lastRunFailed: false,
       misconfigured: false,
     };
@@ -367,14 +367,16 @@ describe("freshness", () => {
     const state = (known: Partial<Known>, now: string) =>
       freshness(
         "0 0 * * *",
-        { newest, proven: undefined, lastRunFailed: false, misconfigured: false, ...known },
+        { newest, verified: undefined, lastRunFailed: false, misconfigured: false, ...known },
         at(now),
       );
     const night = "2026-11-20T00:03:00Z";
-    expect(state({}, night)).toBe("unproven");
+    expect(state({}, night)).toBe("unverified");
     // While the newest is read back, the one of the night before is as new as it should be.
-    expect(state({ proven: at("2026-11-19T00:02:00Z") }, night)).toBe("fresh");
-    expect(state({ proven: at("2026-11-19T00:02:00Z") }, "2026-11-20T01:03:00Z")).toBe("unproven");
+    expect(state({ verified: at("2026-11-19T00:02:00Z") }, night)).toBe("fresh");
+    expect(state({ verified: at("2026-11-19T00:02:00Z") }, "2026-11-20T01:03:00Z")).toBe(
+      "unverified",
+    );
     expect(
       state({ newest: { ...newest, bad: true }, lastRunFailed: true, misconfigured: false }, night),
     ).toBe("corrupt");

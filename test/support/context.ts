@@ -12,7 +12,7 @@ import { LogFollower } from "../../src/jobs/log/follow.ts";
 import { guardedBucket } from "../../src/worker/guarded-bucket.ts";
 import { ISOLATE_MEMORY } from "../../src/worker/memory.ts";
 import { MemoryBudget } from "../../src/core/memory-budget.ts";
-import type { FarStore } from "../../src/store/second/far.ts";
+import type { SecondStore } from "../../src/store/second/second-store.ts";
 
 const bindings = env as unknown as Env;
 
@@ -22,7 +22,7 @@ interface Overrides {
   now?: () => number;
   secrets?: Record<string, string>;
   /** Where second copies go, and what COPY says besides. */
-  far?: FarStore;
+  secondStore?: SecondStore;
   copy?: object;
   memory?: MemoryBudget;
 }
@@ -40,7 +40,7 @@ interface Started {
 /** A Context over the real local R2 and D1. Its Workflows only remember what was started. */
 export function testContext(
   databases: Record<string, object>,
-  { bucket, db, now, secrets, far, copy, memory }: Overrides = {},
+  { bucket, db, now, secrets, secondStore, copy, memory }: Overrides = {},
 ): Context & Started {
   const started: string[] = [];
   const proofsStarted: string[] = [];
@@ -49,7 +49,7 @@ export function testContext(
     ...env,
     ...secrets,
     DATABASES: databases,
-    ...(far !== undefined && { COPY: { bucket: "binding", ...copy } }),
+    ...(secondStore !== undefined && { COPY: { bucket: "binding", ...copy } }),
   });
   const catalog = openCatalog(db ?? bindings.DB);
   const context: Context & Started = {
@@ -77,7 +77,7 @@ export function testContext(
         copiesStarted.push(`copy-${backupId}-${moment}`);
       },
     },
-    far,
+    secondStore,
     followers: followersOf(() => context),
     memory: memory ?? new MemoryBudget(ISOLATE_MEMORY),
     deps: { ...systemDeps, ...(now === undefined ? {} : { now }) },

@@ -1,4 +1,4 @@
-import { execFile } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { ROOT } from "../../scripts/lib/paths.ts";
@@ -28,4 +28,32 @@ export async function runCli(
     const { code, stdout, stderr } = error as { code: number; stdout: string; stderr: string };
     return { code, out: stdout, err: stderr };
   }
+}
+
+/**
+ * The command line on a terminal, which `script` of Debian's bsdutils makes, and one line typed once it asks
+ * for it. What a terminal shows comes as `err`.
+ */
+export async function runOnTerminal(
+  args: readonly string[],
+  cwd: string,
+  env: Record<string, string>,
+  answer: string,
+): Promise<Outcome> {
+  const command = [process.execPath, join(ROOT, "src/cli/main.ts"), ...args];
+  const line = command.map((word) => `'${word}'`).join(" ");
+  const child = spawn("script", ["-qec", line, "/dev/null"], {
+    cwd,
+    env: { ...process.env, INIT_CWD: cwd, ...env },
+  });
+  let err = "";
+  let answered = false;
+  child.stdout.setEncoding("utf8").on("data", (text: string) => {
+    err += text;
+    if (answered || !/(go on|not shown\)): /.test(err)) return;
+    answered = true;
+    child.stdin.write(`${answer}\r`);
+  });
+  const code = await new Promise<number | null>((done) => child.on("close", done));
+  return { code: code ?? -1, out: "", err };
 }

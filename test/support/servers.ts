@@ -7,7 +7,7 @@ import { loadShop } from "../../scripts/lib/sample-shop.ts";
 import { freePort, type ServerProcess } from "../../scripts/lib/server-process.ts";
 import { startSqld } from "../../scripts/lib/sqld.ts";
 import { startBombServer } from "./bomb-server.ts";
-import { type FarServer, startFarServer } from "./far-server.ts";
+import { type SecondServer, startSecondServer } from "./second-server.ts";
 import { startFaultProxy } from "./fault-proxy.ts";
 import { FIDELITY, LIBSQL_ONLY } from "./fidelity.ts";
 import { startMortalSqld } from "./mortal-sqld.ts";
@@ -50,7 +50,7 @@ declare module "vitest" {
     /** An empty libSQL server, for the one test that fills it. */
     empty: string;
     /** A bucket behind an S3 endpoint that checks signatures. */
-    s3: Pick<FarServer, "endpoint" | "keys">;
+    s3: Pick<SecondServer, "endpoint" | "keys">;
     /** A stand-in for Turso Cloud's sync service: see sync-stand-in.ts. */
     sync: string;
   }
@@ -72,7 +72,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
       startSqld(join(dir, "guarded"), ["--auth-jwt-key-file", keyFile]),
       startMortalSqld(join(dir, "mortal")),
       startMortalSqld(join(dir, "rolled-back"), ["--max-log-size", "1"]),
-      startFarServer(await mkdtemp(join(dir, "s3-"))),
+      startSecondServer(await mkdtemp(join(dir, "s3-"))),
     ]);
   await loadShop(shop.url);
   await load(small.url, [SMALL_SHOP]);

@@ -95,7 +95,7 @@ describe("admission", () => {
     },
   );
 
-  it("refuses a question while there is no memory for them", async () => {
+  it("refuses a query while there is no memory for them", async () => {
     const release = await memory.hold(ISOLATE_MEMORY);
     const query = () =>
       apiOf(context).call(`/v1/backups/${id}/query`, { sql: "SELECT count(*) FROM items" });

@@ -7,9 +7,9 @@ import { readDump } from "../../src/source/dump.ts";
 import { sayHello } from "../../src/source/replica/replica.ts";
 import type { Source } from "../../src/libsql/server.ts";
 import { currentGeneration } from "../../src/source/sync/protocol.ts";
-import { farS3 } from "../../src/store/second/s3.ts";
+import { secondS3 } from "../../src/store/second/s3.ts";
 import { S3Client } from "../../src/store/second/s3-request.ts";
-import { ask } from "../../src/target/ask.ts";
+import { runStatements } from "../../src/target/run-statements.ts";
 
 const KB = 1024;
 const MB = 1024 * KB;
@@ -60,7 +60,7 @@ const ASKED: Record<string, (source: Source, deps: Deps) => Promise<unknown>> = 
   pages: (source, deps) => drained(imageSource(source, deps).pull(null)),
   "the replication service": sayHello,
   "the sync protocol": currentGeneration,
-  "statements on a target": (source, deps) => ask(source, deps, [{ sql: "SELECT 1" }]),
+  "statements on a target": (source, deps) => runStatements(source, deps, [{ sql: "SELECT 1" }]),
 };
 
 describe.each(["500", "404", "500-gzip", "404-gzip"])("an error %s without end", (kind) => {
@@ -93,7 +93,7 @@ describe("a success without end", () => {
 
   it("is no answer of a target beyond 16 MiB", async () => {
     const deps = counting();
-    const asked = ask(bomb("200"), deps, [{ sql: "SELECT 1" }]);
+    const asked = runStatements(bomb("200"), deps, [{ sql: "SELECT 1" }]);
     await expect(asked).rejects.toMatchObject({ code: "TARGET_FAILED" });
     expect(deps.taken).toBeLessThan(18 * MB);
   });
@@ -133,7 +133,7 @@ describe("a second store whose answers have no end", () => {
       keep: false,
       ...keys,
     };
-    return farS3(new S3Client(place, keys, deps), place.endpoint, "");
+    return secondS3(new S3Client(place, keys, deps), place.endpoint, "");
   }
   const all = async (list: AsyncIterable<unknown>) => {
     for await (const one of list) void one;
@@ -141,12 +141,12 @@ describe("a second store whose answers have no end", () => {
 
   it.each(["500", "404", "500-gzip", "404-gzip"])("is read for a few KB (%s)", async (kind) => {
     const deps = counting();
-    const far = store(kind, deps);
+    const secondStore = store(kind, deps);
     for (const asking of [
-      () => far.read("a", 0, 10),
-      () => far.readText("a"),
-      () => all(far.list()),
-      () => far.startUpload("a"),
+      () => secondStore.read("a", 0, 10),
+      () => secondStore.readText("a"),
+      () => all(secondStore.list()),
+      () => secondStore.startUpload("a"),
     ])
       await expect(asking()).rejects.toMatchObject({
         code: expect.stringMatching(/^COPY_/) as string,
@@ -156,10 +156,10 @@ describe("a second store whose answers have no end", () => {
 
   it("is read no further than what was asked for", async () => {
     const deps = counting();
-    const far = store("200", deps);
-    await expect(far.read("a", 0, 10)).rejects.toMatchObject({ code: "COPY_UNREACHABLE" });
+    const secondStore = store("200", deps);
+    await expect(secondStore.read("a", 0, 10)).rejects.toMatchObject({ code: "COPY_UNREACHABLE" });
     expect(deps.taken).toBeLessThan(128 * KB);
-    await expect(all(far.list())).rejects.toMatchObject({ code: "COPY_UNREACHABLE" });
+    await expect(all(secondStore.list())).rejects.toMatchObject({ code: "COPY_UNREACHABLE" });
     expect(deps.taken).toBeLessThan(10 * MB);
   });
 

@@ -3,9 +3,15 @@ import { beforeAll, beforeEach, describe, expect, inject, it, vi } from "vitest"
 import { type Backup, findBackup, newestBackup } from "../../src/catalog/backups.ts";
 import { copyBackup } from "../../src/jobs/second-copy/copy.ts";
 import { manifestText } from "../../src/store/document.ts";
-import type { FarStore } from "../../src/store/second/far.ts";
+import type { SecondStore } from "../../src/store/second/second-store.ts";
 import { backUp, manualRun, testContext } from "../support/context.ts";
-import { boundFar, farKeys, FARS, faultAt, s3Far } from "../support/far.ts";
+import {
+  boundSecond,
+  secondKeys,
+  SECOND_STORES,
+  faultAt,
+  s3Second,
+} from "../support/second-store.ts";
 import { failing, intercepted, KilledError } from "../support/failing.ts";
 
 /** A copy that fails or is killed at any call to either side, and stores that lie. */
@@ -28,46 +34,49 @@ const stateOf = async () => (await findBackup(testContext({}).catalog, backup.id
 /** Begin anew: the catalog forgets what earlier copies have left. */
 const forget = () => DB.prepare("UPDATE backups SET copy = NULL").run();
 
-/** A manifest at the far side stands for the right bytes; `copied` stands for both. */
-async function expectNothingHalf(far: FarStore, when: string): Promise<void> {
+/** A manifest at the second store stands for the right bytes; `copied` stands for both. */
+async function expectNothingHalf(secondStore: SecondStore, when: string): Promise<void> {
   const { key, manifestKey, stored } = backup.manifest;
-  const text = await far.readText(manifestKey);
+  const text = await secondStore.readText(manifestKey);
   const state = await stateOf();
-  if (state?.to === far.to && state.state === "copied") expect(text, when).not.toBeNull();
+  if (state?.to === secondStore.to && state.state === "copied") expect(text, when).not.toBeNull();
   if (text === null) return;
   expect(text, when).toBe(manifestText(backup.manifest));
-  expect(await far.size(key), when).toBe(stored.bytes);
+  expect(await secondStore.size(key), when).toBe(stored.bytes);
 }
 
 /** The next try makes it whole, and leaves no upload that it can know of. */
-async function expectHealed(far: FarStore, uploads: readonly string[], when: string) {
+async function expectHealed(secondStore: SecondStore, uploads: readonly string[], when: string) {
   const { key, manifestKey } = backup.manifest;
-  expect(await copyBackup(testContext(DATABASES, { far }), backup.id), when).toMatchObject({
+  expect(await copyBackup(testContext(DATABASES, { secondStore }), backup.id), when).toMatchObject({
     state: "copied",
     uploadId: null,
   });
-  expect(await farKeys(far), when).toEqual([key, manifestKey].toSorted());
+  expect(await secondKeys(secondStore), when).toEqual([key, manifestKey].toSorted());
   const digest = await crypto.subtle.digest(
     "SHA-256",
-    await far.read(key, 0, backup.manifest.stored.bytes),
+    await secondStore.read(key, 0, backup.manifest.stored.bytes),
   );
   expect(Buffer.from(digest).toString("hex"), when).toBe(backup.manifest.stored.sha256);
   for (const id of uploads)
-    await expect(far.upload(key, id).uploadPart(1, new Uint8Array(10)), when).rejects.toThrow();
+    await expect(
+      secondStore.upload(key, id).uploadPart(1, new Uint8Array(10)),
+      when,
+    ).rejects.toThrow();
 }
 
-/** A far side whose uploads, as far as their ids were told, are noted. */
-function noting(far: FarStore): FarStore & { uploads: string[] } {
+/** A second store whose uploads, as far as their ids were told, are noted. */
+function noting(secondStore: SecondStore): SecondStore & { uploads: string[] } {
   const uploads: string[] = [];
   const startUpload = async (key: string) => {
-    const id = await far.startUpload(key);
+    const id = await secondStore.startUpload(key);
     uploads.push(id);
     return id;
   };
-  return { ...far, startUpload, uploads };
+  return { ...secondStore, startUpload, uploads };
 }
 
-describe.each(Object.entries(FARS))("%s", (kind, farOf) => {
+describe.each(Object.entries(SECOND_STORES))("%s", (kind, secondOf) => {
   it.each([
     ["fails before", () => new Error("injected"), false],
     ["fails after", () => new Error("injected"), true],
@@ -80,23 +89,23 @@ describe.each(Object.entries(FARS))("%s", (kind, farOf) => {
         await forget();
         const prefix = `${kind.length}-${how.replaceAll(" ", "-")}-${at}/`;
         const { fault, around } = faultAt(at, error, after);
-        const far = noting(farOf(prefix, around));
+        const secondStore = noting(secondOf(prefix, around));
         // A Worker that is killed asks nothing of its own bucket and catalog either.
         const near = intercepted({ BUCKET, DB }, async (_owner, _method, call) => {
           if (fault.killed) throw new KilledError();
           return call();
         });
-        const context = testContext(DATABASES, { ...near, far });
+        const context = testContext(DATABASES, { ...near, secondStore });
         const outcome = await copyBackup(context, backup.id).catch((thrown: unknown) => thrown);
         const when = `call ${at} ${how}: ${fault.what}`;
-        const plain = farOf(prefix);
+        const plain = secondOf(prefix);
         await expectNothingHalf(plain, when);
         if (fault.what !== "" && !fault.killed && outcome instanceof Error)
           expect(await stateOf(), when).toMatchObject({
             state: "failed",
             error: { code: "COPY_UNREACHABLE" },
           });
-        await expectHealed(plain, far.uploads, when);
+        await expectHealed(plain, secondStore.uploads, when);
         if (fault.what === "") break;
         expect(at).toBeLessThan(30);
       }
@@ -112,21 +121,23 @@ describe.each(Object.entries(FARS))("%s", (kind, farOf) => {
           const prefix = `${kind.length}-near-${part}-${error().message}-${at}/`;
           const fault = failing({ BUCKET, DB }, part, at, error);
           let killed = false;
-          const far = noting(
-            farOf(prefix, async (_what, call) => {
+          const secondStore = noting(
+            secondOf(prefix, async (_what, call) => {
               killed ||= fault.happened() && error() instanceof KilledError;
               if (killed) throw new KilledError();
               return call();
             }),
           );
-          await copyBackup(testContext(DATABASES, { ...fault, far }), backup.id).catch(() => {});
+          await copyBackup(testContext(DATABASES, { ...fault, secondStore }), backup.id).catch(
+            () => {},
+          );
           killed ||= fault.happened() && error() instanceof KilledError;
           const when = `call ${at} of the ${part}: ${fault.what()}`;
-          await expectNothingHalf(farOf(prefix), when);
+          await expectNothingHalf(secondOf(prefix), when);
           // One whose id the kill kept out of the catalog is left to the store's lifecycle.
           const told = (await stateOf())?.uploadId;
-          const uploads = far.uploads.filter((id) => !killed || id === told);
-          await expectHealed(farOf(prefix), uploads, when);
+          const uploads = secondStore.uploads.filter((id) => !killed || id === told);
+          await expectHealed(secondOf(prefix), uploads, when);
           if (!fault.happened()) break;
           expect(at).toBeLessThan(30);
         }
@@ -135,49 +146,54 @@ describe.each(Object.entries(FARS))("%s", (kind, farOf) => {
 });
 
 describe("a store that lies", () => {
-  const flipped = async (far: FarStore, ...[key, offset, length]: Parameters<FarStore["read"]>) => {
-    const bytes = await far.read(key, offset, length);
+  const flipped = async (
+    secondStore: SecondStore,
+    ...[key, offset, length]: Parameters<SecondStore["read"]>
+  ) => {
+    const bytes = await secondStore.read(key, offset, length);
     bytes[bytes.length >> 1]! ^= 16;
     return bytes;
   };
-  const lies: Record<string, (far: FarStore) => Partial<FarStore>> = {
-    "returns other bytes": (far) => ({ read: (...args) => flipped(far, ...args) }),
-    "returns the bytes of another size": (far) => ({
+  const lies: Record<string, (secondStore: SecondStore) => Partial<SecondStore>> = {
+    "returns other bytes": (secondStore) => ({ read: (...args) => flipped(secondStore, ...args) }),
+    "returns the bytes of another size": (secondStore) => ({
       size: async (key) => {
-        const size = await far.size(key);
+        const size = await secondStore.size(key);
         return size === null ? null : size - 1;
       },
     }),
-    "keeps nothing of what it was sent": (far) => ({
-      upload: (key, id) => ({ ...far.upload(key, id), complete: async () => {} }),
+    "keeps nothing of what it was sent": (secondStore) => ({
+      upload: (key, id) => ({ ...secondStore.upload(key, id), complete: async () => {} }),
     }),
-    "keeps another text": (far) => ({
-      writeText: (key, text, sha256) => far.writeText(key, text.replace("1", "2"), sha256),
+    "keeps another text": (secondStore) => ({
+      writeText: (key, text, sha256) => secondStore.writeText(key, text.replace("1", "2"), sha256),
     }),
     "keeps no text": () => ({ writeText: async () => {} }),
   };
 
   it.each(Object.entries(lies))("and %s is found out", async (what, lie) => {
     await forget();
-    const far = boundFar(`lie-${what.replaceAll(" ", "-")}/`);
-    const lying = { ...far, ...lie(far) };
+    const secondStore = boundSecond(`lie-${what.replaceAll(" ", "-")}/`);
+    const lying = { ...secondStore, ...lie(secondStore) };
     await expect(
-      copyBackup(testContext(DATABASES, { far: lying }), backup.id),
+      copyBackup(testContext(DATABASES, { secondStore: lying }), backup.id),
     ).rejects.toMatchObject({ code: "COPY_DIFFERS" });
     expect(await stateOf()).toMatchObject({ state: "failed", error: { code: "COPY_DIFFERS" } });
-    const text = await far.readText(backup.manifest.manifestKey);
+    const text = await secondStore.readText(backup.manifest.manifestKey);
     expect(text).not.toBe(manifestText(backup.manifest));
   });
 
   it("and says 200 to a part of which it stores nothing is found out", async () => {
     await forget();
-    const far = s3Far("lie-part/", async (what, call) =>
+    const secondStore = s3Second("lie-part/", async (what, call) =>
       what.includes("partNumber") ? new Response(null, { headers: { etag: '"abc"' } }) : call(),
     );
-    await expect(copyBackup(testContext(DATABASES, { far }), backup.id)).rejects.toMatchObject({
+    await expect(
+      copyBackup(testContext(DATABASES, { secondStore }), backup.id),
+    ).rejects.toMatchObject({
       code: "COPY_REFUSED",
     });
-    expect(await farKeys(s3Far("lie-part/"))).toEqual([]);
+    expect(await secondKeys(s3Second("lie-part/"))).toEqual([]);
   });
 
   it.each([
@@ -195,13 +211,15 @@ describe("a store that lies", () => {
     async (what, status, body, code) => {
       await forget();
       const prefix = `end-${what.length}/`;
-      const far = s3Far(prefix, async (asked, call) =>
+      const secondStore = s3Second(prefix, async (asked, call) =>
         asked.startsWith("POST ?uploadId") ? new Response(body, { status }) : call(),
       );
-      await expect(copyBackup(testContext(DATABASES, { far }), backup.id)).rejects.toMatchObject({
+      await expect(
+        copyBackup(testContext(DATABASES, { secondStore }), backup.id),
+      ).rejects.toMatchObject({
         code,
       });
-      expect(await farKeys(s3Far(prefix))).toEqual([]);
+      expect(await secondKeys(s3Second(prefix))).toEqual([]);
       expect(await stateOf()).toMatchObject({ state: "failed", uploadId: null });
     },
   );

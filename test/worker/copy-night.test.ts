@@ -8,10 +8,10 @@ import { prove } from "../../src/jobs/proof/prove.ts";
 import { rebuild } from "../../src/jobs/recovery/rebuild.ts";
 import { DAY, HOUR } from "../../src/plan/duration.ts";
 import { writeDocument } from "../../src/store/document.ts";
-import type { FarStore } from "../../src/store/second/far.ts";
-import { farR2 } from "../../src/store/second/r2.ts";
+import type { SecondStore } from "../../src/store/second/second-store.ts";
+import { secondR2 } from "../../src/store/second/r2.ts";
 import { allKeys, backUp, manualRun, testContext } from "../support/context.ts";
-import { boundFar, farKeys } from "../support/far.ts";
+import { boundSecond, secondKeys } from "../support/second-store.ts";
 
 /** What the night does about second copies. */
 const { BUCKET, DB, COPY_BUCKET } = env as unknown as Record<"BUCKET" | "COPY_BUCKET", R2Bucket> & {
@@ -45,11 +45,11 @@ beforeEach(async () => {
 });
 
 function contextOf(
-  far: FarStore,
+  secondStore: SecondStore,
   copy: object = {},
   databases: Record<string, object> = DATABASES,
 ) {
-  return testContext(databases, { far, copy });
+  return testContext(databases, { secondStore, copy });
 }
 
 const begun = ({ copiesStarted }: { copiesStarted: string[] }) =>
@@ -57,71 +57,72 @@ const begun = ({ copiesStarted }: { copiesStarted: string[] }) =>
 
 describe("the night", () => {
   it("begins the copies that lack, the oldest first and those that failed last", async () => {
-    const far = boundFar("begin/");
-    const context = contextOf(far);
+    const secondStore = boundSecond("begin/");
+    const context = contextOf(secondStore);
     await syncCopies(context, Date.now());
     expect(context.copiesStarted).toEqual([]); // they are their runs' own
     await syncCopies(context, later);
     expect(begun(context)).toEqual(shop.map(({ id }) => id));
     expect(context.copiesStarted[0]).toMatch(/^copy-\w{12}-\d+$/);
 
-    const away = boundFar("begin/", async (what, call) => {
+    const away = boundSecond("begin/", async (what, call) => {
       if (what === "createMultipartUpload") throw new Error("away");
       return call();
     });
     await copyBackup(contextOf(away), shop[0]!.id).catch(() => {});
-    await copyBackup(contextOf(far), shop[1]!.id);
-    const next = contextOf(far);
+    await copyBackup(contextOf(secondStore), shop[1]!.id);
+    const next = contextOf(secondStore);
     await syncCopies(next, later);
     expect(begun(next)).toEqual([shop[2]!.id, shop[0]!.id]);
   });
 
   it("goes by what lies there, not by what the catalog remembers", async () => {
-    const far = boundFar("gone/");
-    for (const { id } of shop) await copyBackup(contextOf(far), id);
-    await far.remove([shop[0]!.manifest.key]);
-    await far.remove([shop[1]!.manifest.manifestKey]);
-    const context = contextOf(far);
+    const secondStore = boundSecond("gone/");
+    for (const { id } of shop) await copyBackup(contextOf(secondStore), id);
+    await secondStore.remove([shop[0]!.manifest.key]);
+    await secondStore.remove([shop[1]!.manifest.manifestKey]);
+    const context = contextOf(secondStore);
     await syncCopies(context, later);
     expect(begun(context)).toEqual([shop[0]!.id, shop[1]!.id]);
-    for (const { id } of shop) await copyBackup(contextOf(far), id);
-    const whole = contextOf(far);
+    for (const { id } of shop) await copyBackup(contextOf(secondStore), id);
+    const whole = contextOf(secondStore);
     await syncCopies(whole, later);
     expect(whole.copiesStarted).toEqual([]);
-    const elsewhere = contextOf(boundFar("elsewhere/"));
+    const elsewhere = contextOf(boundSecond("elsewhere/"));
     await syncCopies(elsewhere, later);
     expect(begun(elsewhere)).toHaveLength(3);
   });
 
   it("leaves a copy under way alone, until it must be dead", async () => {
-    const far = boundFar("under-way/");
+    const secondStore = boundSecond("under-way/");
     const copying = (at: number) =>
       DB.prepare("UPDATE backups SET copy = ? WHERE id = ?")
         .bind(
           JSON.stringify({
-            ...{ state: "copying", at: new Date(at).toISOString(), to: far.to },
+            ...{ state: "copying", at: new Date(at).toISOString(), to: secondStore.to },
             ...{ error: null, uploadId: null },
           }),
           shop[0]!.id,
         )
         .run();
     await copying(later - HOUR);
-    const young = contextOf(far);
+    const young = contextOf(secondStore);
     await syncCopies(young, later);
     expect(begun(young)).not.toContain(shop[0]!.id);
     await copying(later - 4 * HOUR);
-    const old = contextOf(far);
+    const old = contextOf(secondStore);
     await syncCopies(old, later);
     expect(begun(old)).toContain(shop[0]!.id);
   });
 
   it("copies the proofs that lie beside a copied backup, also later ones", async () => {
-    const far = boundFar("proofs/");
-    const context = contextOf(far);
+    const secondStore = boundSecond("proofs/");
+    const context = contextOf(secondStore);
     const { id, manifest } = shop[0]!;
     await copyBackup(context, id);
     const stem = manifest.manifestKey.replace(/json$/, "");
-    const proofs = async () => (await farKeys(far)).filter((key) => key.includes(".proof-"));
+    const proofs = async () =>
+      (await secondKeys(secondStore)).filter((key) => key.includes(".proof-"));
     const near = async () =>
       (await allKeys(undefined, stem)).filter((key) => key.includes(".proof-"));
     await syncCopies(context, later);
@@ -133,17 +134,17 @@ describe("the night", () => {
   });
 
   it("copies erasure lists, without which erased rows would come back", async () => {
-    const far = boundFar("erasures/");
+    const secondStore = boundSecond("erasures/");
     const key = "erasures/shop/20261121T000000Z-00000000000a.json";
-    await writeDocument(contextOf(far).bucket, key, "{}\n");
-    await syncCopies(contextOf(far), later);
-    expect(await far.readText(key)).toBe("{}\n");
+    await writeDocument(contextOf(secondStore).bucket, key, "{}\n");
+    await syncCopies(contextOf(secondStore), later);
+    expect(await secondStore.readText(key)).toBe("{}\n");
     await BUCKET.delete(key);
   });
 
   it("says that the store is away, after the rest of its work", async () => {
-    const far = boundFar("away/", async () => Promise.reject(new Error("away")));
-    await expect(runNightly(contextOf(far), Date.now())).rejects.toMatchObject({
+    const secondStore = boundSecond("away/", async () => Promise.reject(new Error("away")));
+    await expect(runNightly(contextOf(secondStore), Date.now())).rejects.toMatchObject({
       code: "COPY_UNREACHABLE",
     });
     expect(logged).toContain("copies-failed");
@@ -152,11 +153,11 @@ describe("the night", () => {
 
 describe("what the policy lets go", () => {
   /** Three backups copied with their proofs, and gone from the first bucket and the catalog. */
-  async function lost(prefix: string): Promise<FarStore> {
-    const far = boundFar(prefix);
-    for (const { id } of shop) await copyBackup(contextOf(far), id);
-    await syncCopies(contextOf(far), later);
-    return far;
+  async function lost(prefix: string): Promise<SecondStore> {
+    const secondStore = boundSecond(prefix);
+    for (const { id } of shop) await copyBackup(contextOf(secondStore), id);
+    await syncCopies(contextOf(secondStore), later);
+    return secondStore;
   }
   const forgotten = async (action: () => Promise<void>) => {
     const { results } = await DB.prepare("SELECT * FROM backups").all<Record<string, unknown>>();
@@ -173,25 +174,25 @@ describe("what the policy lets go", () => {
       }
     }
   };
-  const ids = async (far: FarStore) => [
-    ...new Set((await farKeys(far)).map((key) => /-(\w{12})\./.exec(key)![1])),
+  const ids = async (secondStore: SecondStore) => [
+    ...new Set((await secondKeys(secondStore)).map((key) => /-(\w{12})\./.exec(key)![1])),
   ];
   const past = Date.now() + 31 * DAY;
 
   it("stays while the catalog has it, and goes when it does not, but for the newest", async () => {
-    const far = await lost("let-go/");
-    await syncCopies(contextOf(far), past);
-    expect(await ids(far)).toHaveLength(3);
+    const secondStore = await lost("let-go/");
+    await syncCopies(contextOf(secondStore), past);
+    expect(await ids(secondStore)).toHaveLength(3);
     await forgotten(async () => {
-      await syncCopies(contextOf(far), later);
-      expect(await ids(far)).toHaveLength(3);
+      await syncCopies(contextOf(secondStore), later);
+      expect(await ids(secondStore)).toHaveLength(3);
       const removed: (readonly string[])[] = [];
       const remove = async (keys: readonly string[]) => {
         removed.push(keys);
-        await far.remove(keys);
+        await secondStore.remove(keys);
       };
-      await syncCopies(contextOf({ ...far, remove }), past);
-      expect(await ids(far)).toEqual([shop[2]!.id]);
+      await syncCopies(contextOf({ ...secondStore, remove }), past);
+      expect(await ids(secondStore)).toEqual([shop[2]!.id]);
       // Their manifests go first: what is killed half-way leaves no backup that is not whole.
       expect(removed.map(([first]) => first)).toEqual(
         shop.slice(0, 2).map(({ manifest }) => manifest.manifestKey),
@@ -200,38 +201,38 @@ describe("what the policy lets go", () => {
   });
 
   it("does not take bytes without a manifest for the newest, and lets them go too", async () => {
-    const far = await lost("orphan/");
+    const secondStore = await lost("orphan/");
     const orphan = shop[2]!.manifest.key.replace(
       /\d{8}T\d{6}Z-\w{12}/,
       "20990101T000000Z-00000000000a",
     );
-    await far.writeText(orphan, "bytes", {});
+    await secondStore.writeText(orphan, "bytes", {});
     await forgotten(async () => {
-      await syncCopies(contextOf(far), past);
-      expect(await ids(far)).toEqual([shop[2]!.id, "00000000000a"]);
-      await syncCopies(contextOf(far), Date.parse("2099-03-01"));
-      expect(await ids(far)).toEqual([shop[2]!.id]);
+      await syncCopies(contextOf(secondStore), past);
+      expect(await ids(secondStore)).toEqual([shop[2]!.id, "00000000000a"]);
+      await syncCopies(contextOf(secondStore), Date.parse("2099-03-01"));
+      expect(await ids(secondStore)).toEqual([shop[2]!.id]);
     });
   });
 
   it("stays where COPY.keep says so, and where its database is not configured", async () => {
-    const far = await lost("keep/");
-    await far.writeText("notes.txt", "somebody's own", {});
-    const before = await farKeys(far);
+    const secondStore = await lost("keep/");
+    await secondStore.writeText("notes.txt", "somebody's own", {});
+    const before = await secondKeys(secondStore);
     await forgotten(async () => {
-      await syncCopies(contextOf(far, { keep: true }), past);
-      await syncCopies(contextOf(far, {}, { left: DATABASES.left }), past);
-      expect(await farKeys(far)).toEqual(before);
-      await syncCopies(contextOf(far), past);
-      expect(await farKeys(far)).toContain("notes.txt");
+      await syncCopies(contextOf(secondStore, { keep: true }), past);
+      await syncCopies(contextOf(secondStore, {}, { left: DATABASES.left }), past);
+      expect(await secondKeys(secondStore)).toEqual(before);
+      await syncCopies(contextOf(secondStore), past);
+      expect(await secondKeys(secondStore)).toContain("notes.txt");
     });
   });
 });
 
 it("a copy is a bucket that the catalog can be rebuilt from", async () => {
-  const far = farR2(COPY_BUCKET, "");
+  const secondStore = secondR2(COPY_BUCKET, "");
   await COPY_BUCKET.delete((await allKeys(COPY_BUCKET)).filter((key) => key.startsWith("keep/")));
-  const context = contextOf(far);
+  const context = contextOf(secondStore);
   for (const { id } of shop) await copyBackup(context, id);
   await syncCopies(context, later);
   const before = await listBackups(context.catalog, "shop", 3);

@@ -8,8 +8,8 @@ import { DAY } from "../../src/plan/duration.ts";
 import { writeManifest } from "../../src/store/document.ts";
 import { apiOf } from "../support/api.ts";
 import { backUp, manualRun, testContext } from "../support/context.ts";
-import { boundFar, farKeys, FARS, s3Far } from "../support/far.ts";
-import type { FarStore } from "../../src/store/second/far.ts";
+import { boundSecond, secondKeys, SECOND_STORES, s3Second } from "../support/second-store.ts";
+import type { SecondStore } from "../../src/store/second/second-store.ts";
 
 /** Second copies: what is copied, what is refused, and what stands on the backup. */
 const { BUCKET, DB } = env as unknown as { BUCKET: R2Bucket; DB: D1Database };
@@ -32,30 +32,36 @@ beforeEach(() => {
   vi.spyOn(console, "error").mockImplementation((line: string) => void (logged += line));
 });
 
-const contextOf = (far: FarStore, copy = {}) => testContext(DATABASES, { far, copy });
+const contextOf = (secondStore: SecondStore, copy = {}) =>
+  testContext(DATABASES, { secondStore, copy });
 const stateOf = async (id: string) => (await findBackup(testContext({}).catalog, id))!.copy;
 
-async function bytesAt(far: FarStore, key: string): Promise<Uint8Array> {
-  return far.read(key, 0, (await far.size(key))!);
+async function bytesAt(secondStore: SecondStore, key: string): Promise<Uint8Array> {
+  return secondStore.read(key, 0, (await secondStore.size(key))!);
 }
 
-describe.each(Object.entries(FARS))("a copy to %s", (_kind, farOf) => {
+describe.each(Object.entries(SECOND_STORES))("a copy to %s", (_kind, secondOf) => {
   it("has the same keys and bytes, the manifest last, and says where it is", async () => {
     const order: string[] = [];
-    const far = farOf("plain/", (what, call) => {
+    const secondStore = secondOf("plain/", (what, call) => {
       order.push(what);
       return call();
     });
-    const context = contextOf(far);
-    expect((await findBackup(context.catalog, shop.id))!.copy?.to).not.toBe(far.to);
+    const context = contextOf(secondStore);
+    expect((await findBackup(context.catalog, shop.id))!.copy?.to).not.toBe(secondStore.to);
     const state = await copyBackup(context, shop.id);
-    expect(state).toMatchObject({ state: "copied", to: far.to, error: null, uploadId: null });
+    expect(state).toMatchObject({
+      state: "copied",
+      to: secondStore.to,
+      error: null,
+      uploadId: null,
+    });
     expect(await stateOf(shop.id)).toEqual(state);
 
     const { key, manifestKey } = shop.manifest;
-    expect(await farKeys(far)).toEqual([key, manifestKey].toSorted());
+    expect(await secondKeys(secondStore)).toEqual([key, manifestKey].toSorted());
     for (const one of [key, manifestKey])
-      expect(await bytesAt(far, one)).toEqual(
+      expect(await bytesAt(secondStore, one)).toEqual(
         new Uint8Array(await (await BUCKET.get(one))!.arrayBuffer()),
       );
     const writes = order.filter((what) => /^(PUT|POST|put|create|upload|complete)/.test(what));
@@ -64,10 +70,10 @@ describe.each(Object.entries(FARS))("a copy to %s", (_kind, farOf) => {
   });
 
   it("is read back and not written again when it is there", async () => {
-    const far = farOf("again/");
-    await copyBackup(contextOf(far), shop.id);
+    const secondStore = secondOf("again/");
+    await copyBackup(contextOf(secondStore), shop.id);
     const writes: string[] = [];
-    const watched = farOf("again/", (what, call) => {
+    const watched = secondOf("again/", (what, call) => {
       if (!/^(GET|HEAD|get|head)/.test(what)) writes.push(what);
       return call();
     });
@@ -76,7 +82,7 @@ describe.each(Object.entries(FARS))("a copy to %s", (_kind, farOf) => {
   });
 
   it("has many parts where it is large", async () => {
-    const context = contextOf(farOf("large/"));
+    const context = contextOf(secondOf("large/"));
     const bytes = new Uint8Array(21 * 1024 * 1024 + 5);
     for (let at = 0; at < bytes.length; at += 65_536)
       crypto.getRandomValues(bytes.subarray(at, at + 65_536));
@@ -94,7 +100,7 @@ describe.each(Object.entries(FARS))("a copy to %s", (_kind, farOf) => {
     await writeManifest(context.bucket, manifest);
     await enterBackup(context.catalog, manifest);
     expect(await copyBackup(context, id)).toMatchObject({ state: "copied" });
-    expect(await context.far!.size(manifest.key)).toBe(bytes.length);
+    expect(await context.secondStore!.size(manifest.key)).toBe(bytes.length);
     await DB.prepare("DELETE FROM backups WHERE id = ?").bind(id).run();
     await BUCKET.delete([manifest.key, manifest.manifestKey]);
   });
@@ -103,18 +109,18 @@ describe.each(Object.entries(FARS))("a copy to %s", (_kind, farOf) => {
     ["bytes of the same length", (bytes: Uint8Array) => bytes.map((byte) => byte ^ 1)],
     ["fewer bytes", (bytes: Uint8Array) => bytes.subarray(1)],
   ])("never writes over %s that lie there already", async (what, change) => {
-    const far = farOf(`other-${what.length}/`);
+    const secondStore = secondOf(`other-${what.length}/`);
     const { key } = shop.manifest;
     const near = new Uint8Array(await (await BUCKET.get(key))!.arrayBuffer());
-    const uploadId = await far.startUpload(key);
-    const upload = far.upload(key, uploadId);
+    const uploadId = await secondStore.startUpload(key);
+    const upload = secondStore.upload(key, uploadId);
     await upload.complete([await upload.uploadPart(1, change(near).slice())]);
-    const before = await bytesAt(far, key);
-    await expect(copyBackup(contextOf(far), shop.id)).rejects.toMatchObject({
+    const before = await bytesAt(secondStore, key);
+    await expect(copyBackup(contextOf(secondStore), shop.id)).rejects.toMatchObject({
       code: "COPY_DIFFERS",
     });
-    expect(await bytesAt(far, key)).toEqual(before);
-    expect(await farKeys(far)).toEqual([key]);
+    expect(await bytesAt(secondStore, key)).toEqual(before);
+    expect(await secondKeys(secondStore)).toEqual([key]);
     expect(await stateOf(shop.id)).toMatchObject({
       state: "failed",
       error: { code: "COPY_DIFFERS" },
@@ -122,26 +128,26 @@ describe.each(Object.entries(FARS))("a copy to %s", (_kind, farOf) => {
   });
 
   it("never writes over another manifest", async () => {
-    const far = farOf("manifest/");
-    await far.writeText(shop.manifest.manifestKey, "{}\n", {});
-    await expect(copyBackup(contextOf(far), shop.id)).rejects.toMatchObject({
+    const secondStore = secondOf("manifest/");
+    await secondStore.writeText(shop.manifest.manifestKey, "{}\n", {});
+    await expect(copyBackup(contextOf(secondStore), shop.id)).rejects.toMatchObject({
       code: "COPY_DIFFERS",
     });
-    expect(await far.readText(shop.manifest.manifestKey)).toBe("{}\n");
+    expect(await secondStore.readText(shop.manifest.manifestKey)).toBe("{}\n");
   });
 
   it("does not begin to exist when the first bucket's bytes are damaged", async () => {
-    const far = farOf("damaged/");
+    const secondStore = secondOf("damaged/");
     const { key } = shop.manifest;
     const near = await (await BUCKET.get(key))!.arrayBuffer();
     const flipped = new Uint8Array(near.slice(0));
     flipped[flipped.length - 7]! ^= 8;
     await BUCKET.put(key, flipped);
     try {
-      await expect(copyBackup(contextOf(far), shop.id)).rejects.toMatchObject({
+      await expect(copyBackup(contextOf(secondStore), shop.id)).rejects.toMatchObject({
         code: "OBJECT_CORRUPT",
       });
-      expect(await farKeys(far)).toEqual([]);
+      expect(await secondKeys(secondStore)).toEqual([]);
       expect(await stateOf(shop.id)).toMatchObject({ state: "failed", uploadId: null });
     } finally {
       await BUCKET.put(key, near);
@@ -149,28 +155,30 @@ describe.each(Object.entries(FARS))("a copy to %s", (_kind, farOf) => {
   });
 
   it("lists more than one page, without its prefix", async () => {
-    const far = farOf("many/");
+    const secondStore = secondOf("many/");
     const keys = Array.from({ length: 1003 }, (_, at) => `k${String(at).padStart(4, "0")}.json`);
     for (let at = 0; at < keys.length; at += 20)
-      await Promise.all(keys.slice(at, at + 20).map((key) => far.writeText(key, "{}", {})));
-    expect(await farKeys(far)).toEqual(keys);
-    await far.remove(keys);
-    expect(await farKeys(far)).toEqual([]);
+      await Promise.all(keys.slice(at, at + 20).map((key) => secondStore.writeText(key, "{}", {})));
+    expect(await secondKeys(secondStore)).toEqual(keys);
+    await secondStore.remove(keys);
+    expect(await secondKeys(secondStore)).toEqual([]);
   });
 });
 
 it("of a pinned backup lies under the backup's own keys, with its own manifest", async () => {
-  const context = contextOf(boundFar("pinned/"));
+  const context = contextOf(boundSecond("pinned/"));
   await backUp(testContext(DATABASES), manualRun("shop"));
   const { id, manifest } = (await newestBackup(context.catalog, "shop"))!;
   const own = await (await BUCKET.get(manifest.manifestKey))!.text();
   await pinBackup(context, id, "user", "evidence");
   await BUCKET.delete([manifest.key, manifest.manifestKey]); // as the lifecycle does
   expect(await copyBackup(context, id)).toMatchObject({ state: "copied" });
-  expect(await farKeys(context.far!)).toEqual([manifest.key, manifest.manifestKey].toSorted());
-  expect(await context.far!.readText(manifest.manifestKey)).toBe(own);
+  expect(await secondKeys(context.secondStore!)).toEqual(
+    [manifest.key, manifest.manifestKey].toSorted(),
+  );
+  expect(await context.secondStore!.readText(manifest.manifestKey)).toBe(own);
   await syncCopies(context, Date.now() + DAY);
-  const keys = await farKeys(context.far!);
+  const keys = await secondKeys(context.secondStore!);
   expect(keys.filter((key) => key.includes(id)).length).toBeGreaterThan(2); // its proofs
   expect(keys.filter((key) => key.startsWith("pinned/"))).toEqual([]);
   await unpinBackup(context, id);
@@ -179,9 +187,9 @@ it("of a pinned backup lies under the backup's own keys, with its own manifest",
 
 describe("a copy that is known to be good", () => {
   it("stays so when a later look does not reach it, and not when it differs", async () => {
-    const far = boundFar("known/");
-    const state = await copyBackup(contextOf(far), shop.id);
-    const away = boundFar("known/", async () => {
+    const secondStore = boundSecond("known/");
+    const state = await copyBackup(contextOf(secondStore), shop.id);
+    const away = boundSecond("known/", async () => {
       throw new Error("away");
     });
     await expect(copyBackup(contextOf(away), shop.id)).rejects.toMatchObject({
@@ -190,7 +198,7 @@ describe("a copy that is known to be good", () => {
     });
     expect(await stateOf(shop.id)).toEqual(state);
     const lying = {
-      ...far,
+      ...secondStore,
       read: async (_: string, __: number, length: number) => new Uint8Array(length),
     };
     await expect(copyBackup(contextOf(lying), shop.id)).rejects.toMatchObject({
@@ -202,12 +210,12 @@ describe("a copy that is known to be good", () => {
 
 describe("a run", () => {
   it("copies its backup, and is done also when that fails", async () => {
-    const good = contextOf(boundFar("run/"));
+    const good = contextOf(boundSecond("run/"));
     expect(await backUp(good, manualRun("shop"))).toMatchObject({ state: "done", error: null });
     expect((await newestBackup(good.catalog, "shop"))!.copy).toMatchObject({ state: "copied" });
 
     let tries = 0;
-    const away = boundFar("run/", async (method) => {
+    const away = boundSecond("run/", async (method) => {
       if (method === "head") tries++;
       throw new Error("away");
     });
@@ -222,10 +230,12 @@ describe("a run", () => {
   });
 
   it("leaves alone a database that is left out", async () => {
-    const far = boundFar("left/");
-    expect(await backUp(contextOf(far), manualRun("left"))).toMatchObject({ state: "done" });
-    expect(await farKeys(far)).toEqual([]);
-    expect((await newestBackup(contextOf(far).catalog, "left"))!.copy).toBeNull();
+    const secondStore = boundSecond("left/");
+    expect(await backUp(contextOf(secondStore), manualRun("left"))).toMatchObject({
+      state: "done",
+    });
+    expect(await secondKeys(secondStore)).toEqual([]);
+    expect((await newestBackup(contextOf(secondStore).catalog, "left"))!.copy).toBeNull();
   });
 });
 
@@ -237,12 +247,12 @@ describe("what is not copied", () => {
     const { catalog } = testContext({});
     const { id, verification, drill } = (await findBackup(catalog, shop.id))!;
     await DB.prepare(sql).bind(id).run();
-    const far = boundFar("bad/");
-    await expect(copyBackup(contextOf(far), id)).rejects.toMatchObject({
+    const secondStore = boundSecond("bad/");
+    await expect(copyBackup(contextOf(secondStore), id)).rejects.toMatchObject({
       code: "COPY_UNAVAILABLE",
       message: expect.stringContaining(why),
     });
-    expect(await farKeys(far)).toEqual([]);
+    expect(await secondKeys(secondStore)).toEqual([]);
     await DB.prepare("UPDATE backups SET verification = ?, drill = ? WHERE id = ?")
       .bind(JSON.stringify(verification), JSON.stringify(drill), id)
       .run();
@@ -252,23 +262,28 @@ describe("what is not copied", () => {
     const code = "COPY_UNAVAILABLE";
     await expect(copyBackup(testContext(DATABASES), shop.id)).rejects.toMatchObject({ code });
     const left = (await newestBackup(testContext({}).catalog, "left"))!;
-    await expect(copyBackup(contextOf(boundFar("x/")), left.id)).rejects.toMatchObject({ code });
+    await expect(copyBackup(contextOf(boundSecond("x/")), left.id)).rejects.toMatchObject({ code });
   });
 });
 
 describe("the API", () => {
   it("copies, tells, and refuses what cannot be", async () => {
-    const far = boundFar("api/");
-    const api = apiOf(contextOf(far));
+    const secondStore = boundSecond("api/");
+    const api = apiOf(contextOf(secondStore));
     const copied = await api.json(`/v1/backups/${shop.id}/copy`, {}, 200);
-    expect(copied).toMatchObject({ backup: shop.id, state: "copied", to: far.to, error: null });
-    const shown = { state: "copied", to: far.to, at: copied["at"], error: null };
+    expect(copied).toMatchObject({
+      backup: shop.id,
+      state: "copied",
+      to: secondStore.to,
+      error: null,
+    });
+    const shown = { state: "copied", to: secondStore.to, at: copied["at"], error: null };
     expect((await api.json(`/v1/backups/${shop.id}`))["copy"]).toEqual(shown);
     const { backups } = await api.json("/v1/databases/shop/backups");
     expect(backups.find((one: Backup) => one.id === shop.id).copy).toEqual(shown);
 
     const away = apiOf(
-      contextOf(boundFar("api-away/", async () => Promise.reject(new Error("away")))),
+      contextOf(boundSecond("api-away/", async () => Promise.reject(new Error("away")))),
     );
     expect(await away.json(`/v1/backups/${shop.id}/copy`, {}, 200)).toMatchObject({
       state: "failed",
@@ -282,8 +297,8 @@ describe("the API", () => {
 
 it("shows no secret when the store refuses", async () => {
   const secret = "not-the-secret-at-all";
-  const far = s3Far("refused/", undefined, secret);
-  await expect(copyBackup(contextOf(far), shop.id)).rejects.toMatchObject({
+  const secondStore = s3Second("refused/", undefined, secret);
+  await expect(copyBackup(contextOf(secondStore), shop.id)).rejects.toMatchObject({
     code: "COPY_REFUSED",
     message: expect.stringContaining("403"),
   });

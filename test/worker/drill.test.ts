@@ -73,7 +73,7 @@ describe("a drill", () => {
     expect(backup.verification?.outcome).toBe("verified");
     expect(backup.drill?.outcome).toBe("passed");
     const api = apiOf(context);
-    expect(await api.json("/v1/databases/small/backups/latest-verified")).toMatchObject({
+    expect(await api.json("/v1/databases/small/backups/latest-drilled")).toMatchObject({
       id: backup.id,
     });
     expect(await api.json("/v1/databases/small")).toMatchObject({
@@ -86,7 +86,7 @@ describe("a drill", () => {
     expect(await prove(context, backup.id, "verify")).toMatchObject({ outcome: "corrupt" });
     expect(await newestDrilled(context.catalog, "small")).toBeUndefined();
     expect(
-      await api.json("/v1/databases/small/backups/latest-verified", undefined, 404),
+      await api.json("/v1/databases/small/backups/latest-drilled", undefined, 404),
     ).toMatchObject({
       detail: "small has no backup whose drill passed.",
     });
@@ -122,7 +122,7 @@ describe("a drill", () => {
     expect((await drillBackup(other.context, { ...manifest, schema })).outcome).toBe("failed");
   });
 
-  it("holds the configured questions to be true", async () => {
+  it("holds the configured queries to be true", async () => {
     const checks = ["select count(*) = 2 from t", "select v from t where v = 'none'"];
     const { run, backup, context } = await made(
       "CREATE TABLE t (v); INSERT INTO t VALUES (1), (2)",

@@ -29,7 +29,7 @@ import {
   manualRun,
   testContext,
 } from "../support/context.ts";
-import { boundFar, farKeys } from "../support/far.ts";
+import { boundSecond, secondKeys } from "../support/second-store.ts";
 import { chunksOf } from "../support/ltx.ts";
 import { PageDatabase } from "../support/page-database.ts";
 import { putRotted } from "../support/rotted.ts";
@@ -334,8 +334,11 @@ describe("the API", () => {
   it("pins, copies and finds it again like any other", async () => {
     const { name, context, backup } = await made({ retain: { manual: "30d" } });
     const api = apiOf(context);
-    const far = boundFar("sealed/");
-    const copying = testContext({ [name]: { url: "http://127.0.0.1:9", recipients } }, { far });
+    const secondStore = boundSecond("sealed/");
+    const copying = testContext(
+      { [name]: { url: "http://127.0.0.1:9", recipients } },
+      { secondStore },
+    );
     await api.json(`/v1/backups/${backup.id}/pin`, { reason: "audit" }, 200);
     expect(await allKeys(BUCKET, "pinned/manual/")).toContain(`pinned/${backup.manifest.key}`);
     const before = await api.json(`/v1/databases/${name}/backups`);
@@ -347,6 +350,6 @@ describe("the API", () => {
     }
     expect(await api.json(`/v1/databases/${name}/backups`)).toEqual(before);
     await copyBackup(copying, backup.id);
-    expect(await farKeys(far)).toContain(backup.manifest.key);
+    expect(await secondKeys(secondStore)).toContain(backup.manifest.key);
   });
 });

@@ -343,8 +343,8 @@ describe("a segment of the page log that somebody has replaced", () => {
       const { txid, committedAt } = (await openLineage(context.catalog, "shop"))!;
       await replaced(key, await forgedSegment(key), async () => {
         const at = new Date(committedAt).toISOString();
-        const question = { sql: "SELECT * FROM notes", at };
-        expect(await codeOf("/v1/databases/shop/query", question)).toBe("OBJECT_CORRUPT");
+        const query = { sql: "SELECT * FROM notes", at };
+        expect(await codeOf("/v1/databases/shop/query", query)).toBe("OBJECT_CORRUPT");
         for (const format of ["sql", "db", "db.zst"])
           expect(BAD, format).toContain(await download("/v1/databases/shop/links", { format, at }));
         for (const way of ["pages", "statements"]) {

@@ -11,7 +11,7 @@ import { askFile } from "../support/open-file.ts";
 import { PageDatabase } from "../support/page-database.ts";
 import { unpacked } from "../support/seekable-file.ts";
 
-const { BUCKET } = env as unknown as { BUCKET: R2Bucket };
+const { BUCKET, DB } = env as unknown as { BUCKET: R2Bucket; DB: D1Database };
 const PATH = "/v1/databases/shop";
 const ROWS = "SELECT rowid || ' ' || quote(id) || ' ' || quote(pad) FROM items ORDER BY rowid";
 
@@ -20,6 +20,26 @@ let api: ReturnType<typeof apiOf>;
 let backupId: string;
 /** What the table held after each pull, and when that was known. */
 const history: { at: string; rows: string[] }[] = [];
+
+/** Enter the log of the shop once more under another name, as if all of it was of one moment. */
+async function tie(database: string): Promise<void> {
+  for (const table of ["lineages", "segments"]) {
+    const { results } = await DB.prepare(`SELECT * FROM ${table} WHERE database = 'shop'`).all();
+    for (const row of results) {
+      const lineage = `20261128T000000Z-tied00000000`;
+      const other =
+        table === "lineages"
+          ? { ...row, id: lineage, database }
+          : { ...row, key: `${database}/${String(row["key"])}`, lineage, database, at: 1_000 };
+      const marks = Object.keys(other).map(() => "?");
+      await DB.prepare(
+        `INSERT INTO ${table} (${Object.keys(other).join()}) VALUES (${marks.join()})`,
+      )
+        .bind(...Object.values(other))
+        .run();
+    }
+  }
+}
 
 async function pulled(database: PageDatabase): Promise<void> {
   const rows = await database.rows("items");
@@ -162,6 +182,30 @@ describe("a moment of the log", () => {
       });
   });
 
+  it.each([
+    ["of moments apart", "shop"],
+    ["of one moment", "tied"],
+  ])("is found in pages of the timeline, whatever their size: changes %s", async (_, name) => {
+    if (name === "tied") await tie(name);
+    const path = `/v1/databases/${name}`;
+    const { changes } = await api.json(`${path}/timeline`);
+    expect(changes).toHaveLength(4);
+    for (const limit of [1, 2, 3, 4, 5]) {
+      const found: unknown[] = [];
+      for (let cursor = ""; ;) {
+        const page = await api.json(`${path}/timeline?limit=${limit}${cursor}`);
+        expect(page.changes.length).toBeLessThanOrEqual(limit);
+        found.push(...page.changes);
+        expect(found.length).toBeLessThanOrEqual(changes.length);
+        if (page.next === null) break;
+        cursor = `&cursor=${page.next}`;
+      }
+      expect(found).toEqual(changes);
+    }
+    for (const wrong of ["limit=0", "limit=1001", "limit=x", "cursor=2026", "before=2026"])
+      await api.json(`${path}/timeline?${wrong}`, undefined, 400);
+  });
+
   it("stands in the timeline with what changed", async () => {
     const { window, changes } = await api.json(`${PATH}/timeline`);
     expect(changes.map((change: any) => [change.txid, change.commits])).toEqual([
@@ -176,7 +220,7 @@ describe("a moment of the log", () => {
   });
 });
 
-describe("a question in SQL", () => {
+describe("a query", () => {
   it("is answered from the stored snapshot, and from any moment", async () => {
     const sql = "SELECT count(*), min(id), max(id) FROM items WHERE id > ?";
     const answer = await api.json(`/v1/backups/${backupId}/query`, { sql, args: [5] }, 200);

@@ -46,7 +46,7 @@ describe("a database that was renamed or removed", () => {
   it("gives every backup and every moment as before", async () => {
     const backups = "/v1/databases/shop/backups";
     expect(await api.json(`${backups}/latest`)).toMatchObject({ id, database: "shop" });
-    expect(await api.json(`${backups}/latest-verified`)).toMatchObject({ id });
+    expect(await api.json(`${backups}/latest-drilled`)).toMatchObject({ id });
     expect(await api.json(`${backups}/${id}`)).toMatchObject({ id });
     const link = await api.json(`/v1/backups/${id}/links`, { format: "sql" });
     expect(new TextDecoder().decode(await api.bytes(link["url"]))).toContain("'old'");

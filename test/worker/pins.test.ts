@@ -51,8 +51,8 @@ describe("a backup that the policy keeps past its age", () => {
     expect(await bytes(link["url"] as string)).toEqual(stored);
     const sql = await json(`/v1/backups/${after.id}/links`, { format: "sql" });
     expect(new TextDecoder().decode(await bytes(sql["url"] as string))).toContain("CREATE TABLE");
-    const question = { sql: "SELECT count(*) FROM sqlite_schema" };
-    expect((await json(`/v1/backups/${after.id}/query`, question, 200))["rows"]).toHaveLength(1);
+    const query = { sql: "SELECT count(*) FROM sqlite_schema" };
+    expect((await json(`/v1/backups/${after.id}/query`, query, 200))["rows"]).toHaveLength(1);
   });
 
   it("goes from both places as soon as a newer one stands for its tier", async () => {

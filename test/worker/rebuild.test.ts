@@ -69,7 +69,7 @@ async function answers(): Promise<Record<string, string>> {
     `/v1/databases/${db}/backups`,
     `/v1/databases/${db}/backups?limit=1`,
   ]);
-  paths.push("/v1/databases/shop/backups/latest-verified");
+  paths.push("/v1/databases/shop/backups/latest-drilled");
   const { backups } = await api.json("/v1/databases/shop/backups");
   for (const { id, runId } of backups)
     paths.push(`/v1/backups/${id}`, `/v1/runs/${runId}`, `/v1/backups/${id}/proofs`);

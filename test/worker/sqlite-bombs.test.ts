@@ -3,7 +3,7 @@ import { newestBackup } from "../../src/catalog/backups.ts";
 import { NightjarError } from "../../src/errors/errors.ts";
 import { imageFacts } from "../../src/sqlite/facts.ts";
 import { openErased, openImage, replayDump } from "../../src/sqlite/engine/open.ts";
-import { query } from "../../src/sqlite/query.ts";
+import { runQuery } from "../../src/sqlite/query.ts";
 import { prove } from "../../src/jobs/proof/prove.ts";
 import { apiOf } from "../support/api.ts";
 import { backUp, manualRun, testContext } from "../support/context.ts";
@@ -48,7 +48,7 @@ async function answersDuring(work: Promise<unknown>): Promise<number> {
 
 describe("SQL without an end", () => {
   it.each([
-    ["a recursive question", `SELECT ${ENDLESS}`],
+    ["a recursive query", `SELECT ${ENDLESS}`],
     ["a join", "SELECT count(*) FROM n a, n b, n c, n d, n e"],
     [
       "heavy steps",
@@ -67,7 +67,7 @@ describe("SQL without an end", () => {
       "CREATE TABLE n(v); WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 300) INSERT INTO n SELECT x FROM c;",
     );
     const limits = { ms: 4000, steps: 60_000_000, rows: 10, bytes: 10_000 };
-    const asked = failure(query(image, { sql }, limits));
+    const asked = failure(runQuery(image, { sql }, limits));
     const answers = await answersDuring(asked);
     expect(await asked).toMatchObject({ code: "QUERY_LIMIT" });
     expect(answers).toBeGreaterThan(2);
@@ -88,11 +88,11 @@ describe("SQL without an end", () => {
       `CREATE TABLE v0(a, b); INSERT INTO v0 VALUES (1, 2);${views.join("")}`,
     );
     for (const depth of [14, 20, 40])
-      expect(await failure(query(image, { sql: `SELECT * FROM v${depth}` }))).toMatchObject({
+      expect(await failure(runQuery(image, { sql: `SELECT * FROM v${depth}` }))).toMatchObject({
         code: "QUERY_LIMIT",
         message: expect.stringContaining("more than 4 MiB to prepare") as string,
       });
-    expect((await query(image, { sql: "SELECT a, b FROM v3 LIMIT 1" })).rows).toHaveLength(1);
+    expect((await runQuery(image, { sql: "SELECT a, b FROM v3 LIMIT 1" })).rows).toHaveLength(1);
     image.close();
   });
 

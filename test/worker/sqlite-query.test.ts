@@ -4,7 +4,7 @@ import { NightjarError } from "../../src/errors/errors.ts";
 import type { PageReader } from "../../src/format/pages/page.ts";
 import type { Image } from "../../src/sqlite/engine/image.ts";
 import { openImage } from "../../src/sqlite/engine/open.ts";
-import { DEFAULT_LIMITS, query, type QueryLimits } from "../../src/sqlite/query.ts";
+import { DEFAULT_LIMITS, runQuery, type QueryLimits } from "../../src/sqlite/query.ts";
 import { pagesOf } from "../support/describe-image.ts";
 import { databaseBytes } from "../support/hrana-pages.ts";
 
@@ -31,7 +31,7 @@ async function ask(
   args: unknown[] = [],
   limits: Partial<QueryLimits> = {},
 ) {
-  return query(image, { sql, args }, { ...DEFAULT_LIMITS, ...limits });
+  return runQuery(image, { sql, args }, { ...DEFAULT_LIMITS, ...limits });
 }
 const failure = (asked: Promise<unknown>) =>
   asked.then(
@@ -39,7 +39,7 @@ const failure = (asked: Promise<unknown>) =>
     (error: unknown) => error as NightjarError,
   );
 
-describe("a question", () => {
+describe("a query", () => {
   it("is answered from the pages of a database in WAL mode", async () => {
     expect([shop[18], shop[19]]).toEqual([2, 2]);
     const image = await open(pagesOf(shop));
@@ -221,7 +221,7 @@ describe("a limit stops", () => {
       {},
       /memory/,
     ],
-  ])("an endless question: %s", async (_, sql, limits, words) => {
+  ])("an endless query: %s", async (_, sql, limits, words) => {
     const image = await open(pagesOf(shop));
     expect(await failure(ask(image, sql, [], limits))).toMatchObject({
       code: "QUERY_LIMIT",
@@ -230,10 +230,10 @@ describe("a limit stops", () => {
     expect((await ask(image, "SELECT count(*) FROM orders")).rows).toEqual([[14_000]]);
   });
 
-  it("an endless question: time", async () => {
+  it("an endless query: time", async () => {
     const image = await open(pagesOf(shop));
     let clock = 0;
-    const asked = query(
+    const asked = runQuery(
       image,
       { sql: `${ENDLESS} SELECT count(*) FROM c` },
       { ...DEFAULT_LIMITS, ms: 500 },
@@ -287,7 +287,7 @@ describe("the pages of an image", () => {
     expect((await failure(openImage(pagesOf(broken)))).code).toBe("OBJECT_CORRUPT");
   });
 
-  it("may come late, for several images and questions at once", async () => {
+  it("may come late, for several images and queries at once", async () => {
     const late = (bytes: Uint8Array): PageReader => {
       const pages = pagesOf(bytes);
       return {
@@ -319,7 +319,7 @@ describe("the pages of an image", () => {
     ]);
   });
 
-  it("take no more memory with each question", async () => {
+  it("take no more memory with each query", async () => {
     const image = await open(pagesOf(shop));
     const round = async () => {
       await ask(image, "SELECT *, ? FROM customers", ["x".repeat(1000)]);

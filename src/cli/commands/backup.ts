@@ -1,18 +1,10 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { defineCommand } from "citty";
 import { database, json } from "../args.ts";
-import { apiClient, bodyOf, type Client, connection } from "../client.ts";
+import { apiClient, bodyOf, connection } from "../client.ts";
 import { CliError, EXIT } from "../exit.ts";
-import { moment, print, printJson, size, sizes } from "../output.ts";
-import { Progress } from "../progress.ts";
-import { ifStopped } from "../files/unfinished.ts";
+import { followRun } from "../follow-run.ts";
+import { moment, print, printJson, sizes } from "../output.ts";
 import { printWarnings } from "../warnings.ts";
-
-/** How often a run is looked at, ms. */
-const LOOK_EVERY = 500;
-
-const getRun = (client: Client, id: string) =>
-  bodyOf(client.v1.runs[":id"].$get({ param: { id } }));
 
 export default defineCommand({
   meta: { name: "backup", description: "Back up a database now, and wait until it is done" },
@@ -38,15 +30,12 @@ export default defineCommand({
         },
       }),
     );
-    const goesOn = `Run ${started.id} goes on without this command: see nightjar status ${args.database}.`;
-    const run = args.wait
-      ? await ifStopped(goesOn, () => follow(client, started.id, args.json))
-      : started;
+    const run = args.wait ? await followRun(client, started.id, args.json) : started;
     if (args.json) printJson(run);
     if (run.state === "failed")
       throw new CliError(EXIT.failed, `The backup failed: ${run.error?.message}`, run.error ?? {});
     if (args.json) return;
-    if (run.backupId === null) print(`Run ${run.id} is ${run.state}.`);
+    if (run.backupId === null) print(`Run ${run.id} is ${run.state}: see nightjar run ${run.id}.`);
     else {
       const made = await bodyOf(client.v1.backups[":id"].$get({ param: { id: run.backupId } }));
       printWarnings(made);
@@ -54,21 +43,6 @@ export default defineCommand({
     }
   },
 });
-
-async function follow(client: Client, id: string, quiet: boolean) {
-  const progress = new Progress(quiet);
-  for (;;) {
-    const run = await getRun(client, id);
-    if (run.finishedAt !== null) {
-      progress.end();
-      return run;
-    }
-    const again = run.attempt > 1 ? ` (attempt ${run.attempt}, after ${run.error?.code})` : "";
-    const bytes = run.rawBytes > 0 ? ` ${size(run.rawBytes)}` : "";
-    progress.show(`${run.state}${bytes}${again}`);
-    await sleep(LOOK_EVERY);
-  }
-}
 
 function parseLabels(text: string | undefined): Record<string, string> {
   if (text === undefined) return {};

@@ -5,6 +5,7 @@ import { database, json } from "../args.ts";
 import { apiClient, bodyOf, connection } from "../client.ts";
 import { CliError, EXIT } from "../exit.ts";
 import { print, printJson } from "../output.ts";
+import { askSecret } from "../terminal.ts";
 
 export default defineCommand({
   meta: {
@@ -17,8 +18,9 @@ export default defineCommand({
     column: { type: "string", description: "The column that tells whose they are", required: true },
     key: {
       type: "string",
-      description: "Its value, or - to read it from standard input; only a hash of it is kept",
-      required: true,
+      description:
+        "Its value; without it, or with -, it is read from standard input. Only a hash of it is kept",
+      default: "-",
     },
     who: { type: "string", description: "Who asked for it; default: your user name" },
     force: {
@@ -47,11 +49,16 @@ export default defineCommand({
   },
 });
 
-/** What standard input holds, without the line break at its end: a key in arguments stays in the shell's history. */
+/**
+ * Read a key from standard input, without the line break at its end; on a terminal it is asked for. A key in
+ * arguments stays in the shell's history.
+ */
 async function keyFromInput(): Promise<string> {
-  const key = (await text(process.stdin)).replace(/\r?\n$/, "");
+  const key = process.stdin.isTTY
+    ? await askSecret("The key (it is not shown): ")
+    : (await text(process.stdin)).replace(/\r?\n$/, "");
   if (key !== "") return key;
   throw new CliError(EXIT.usage, "There is no key on standard input.", {
-    hint: "Give it like this: nightjar erase shop --table users --column email --key - < key.txt",
+    hint: "Give it like this: nightjar erase shop --table users --column email < key.txt",
   });
 }

@@ -28,28 +28,28 @@ export default defineCommand({
             id,
             moment(takenAt),
             tier,
-            reason + copyNote(rest, dryRun),
+            reason + pinNote(rest, dryRun),
           ]),
         ]);
       const gone = verdicts.filter(({ keep }) => !keep).length;
-      const copied = verdicts.filter(({ copy }) => copy === "made").length;
-      const copies = copied === 0 ? "" : `, ${copied} ${dryRun ? "would be" : "were"} pinned`;
-      print(`${gone} of ${verdicts.length} backups ${dryRun ? "would go" : "go"}${copies}.`);
+      const pinned = verdicts.filter(({ pinChange }) => pinChange === "made").length;
+      const pins = pinned === 0 ? "" : `, ${pinned} ${dryRun ? "would be" : "were"} pinned`;
+      print(`${gone} of ${verdicts.length} backups ${dryRun ? "would go" : "go"}${pins}.`);
     }
     if (failures.length === 0) return;
     const [{ id, message, hint, code }] = failures as [(typeof failures)[number]];
     throw new CliError(EXIT.failed, `${failures.length} failed; the first is ${id}: ${message}`, {
-      hint: `${hint} Where a copy fails, nothing of the same database is deleted.`,
+      hint: `${hint} Where a pin fails, nothing of the same database is deleted.`,
       code,
     });
   },
 });
 
-/** What is to be said of a backup's copy under `pinned/`. */
-function copyNote(
-  { pin, copy }: { pin: string | null; copy: string | null },
+/** Says whether a backup is pinned, and what this prune changes about that. */
+function pinNote(
+  { pin, pinChange }: { pin: string | null; pinChange: "made" | "removed" | null },
   dryRun: boolean,
 ): string {
-  if (copy !== null) return ` (copy under pinned/ ${dryRun ? "would be" : "is"} ${copy})`;
-  return pin === null ? "" : " (has a copy under pinned/)";
+  if (pinChange !== null) return ` (pin ${dryRun ? "would be" : "is"} ${pinChange})`;
+  return pin === null ? "" : " (pinned)";
 }

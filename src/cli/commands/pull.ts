@@ -1,18 +1,18 @@
 import { defineCommand } from "citty";
-import { backup, database, json } from "../args.ts";
-import { apiClient, bodyOf, type Client, connection } from "../client.ts";
 import { storedFormat } from "../../plan/formats.ts";
-import { saveDecrypted, type Sealed } from "../files/decrypt.ts";
-import { type Digest, digestIn, saveVerified } from "../files/download.ts";
 import { asOfWords } from "../as-of.ts";
-import { CliError, EXIT } from "../exit.ts";
-import { findBackup, makeLink } from "../link.ts";
-import { uncertainty } from "../moment.ts";
+import { backup, database, json, momentArg, overwrite, refuseBoth } from "../args.ts";
+import { apiClient, type Client, connection } from "../client.ts";
+import { CliError } from "../exit.ts";
+import { saveDecrypted, type Sealed } from "../files/decrypt.ts";
+import { checked, type Digest, digestIn, saveVerified } from "../files/download.ts";
 import { identityFile } from "../files/identity.ts";
+import { findBackup, makeLink, makeMomentLink } from "../link.ts";
+import { uncertainty } from "../moment.ts";
 import { print, printJson, size } from "../output.ts";
 import { restoreToFile } from "../restore/file.ts";
 import { refuseOpenDatabase, refuseTarget, target } from "../restore/target.ts";
-import { printWarnings, type Warned } from "../warnings.ts";
+import { printWarnings } from "../warnings.ts";
 
 export default defineCommand({
   meta: {
@@ -22,62 +22,68 @@ export default defineCommand({
   args: {
     database,
     backup,
-    at: { type: "string", description: "A moment in ISO 8601, like 2026-11-20T14:03:00Z" },
+    at: momentArg,
     format: {
       type: "string",
-      description: "db, db.zst, sql, sql.gz or sql.zst; libsql.sql for a libSQL server",
-      default: "db",
+      description:
+        "db, db.zst, sql, sql.gz or sql.zst; libsql.sql for a libSQL server; default: db, of a dump sql",
     },
-    output: { type: "string", alias: "o", description: "The file to write" },
-    force: { type: "boolean", description: "Replace the file if it is there", default: false },
+    output: { type: "string", alias: "o", description: "The file to write", valueHint: "file" },
+    overwrite,
     identity: identityFile,
     json,
   },
   async run({ args }) {
-    if (args.at !== undefined && args.backup !== "latest")
-      throw new CliError(EXIT.usage, "--at and --backup exclude each other.");
+    refuseBoth(args);
     const client = apiClient(connection(process.env));
-    const { database: db, backup: wanted, at, format, force } = args;
+    const { database: db, at, identity, overwrite: replaces } = args;
+    if (args.output !== undefined) await refuseTarget(target(args.output), replaces);
+    const found = at === undefined ? await findBackup(client, db, args.backup) : undefined;
+    const format = args.format ?? (found === undefined ? "db" : defaultFormat(found, identity));
     const output = args.output ?? `${db}.${format}`;
     const file = target(output);
-    if (args.output !== undefined) await refuseTarget(file, force);
-    const found = await find(client, db, wanted, at, format).catch((error: unknown) => {
+    const wanted = await (
+      found === undefined ? ofMoment(client, db, at!, format) : ofBackup(client, found, format)
+    ).catch((error: unknown) => {
       if (format === "db" && error instanceof CliError && error.code === "ERASURE_APPLIES") return;
       throw error;
     });
-    await refuseTarget(file, force);
+    await refuseTarget(file, replaces);
     if (format === "db") await refuseOpenDatabase(file);
     // Pages would bring erased rows along: the file is made from SQL then.
-    if (found === undefined)
-      return restoreToFile(
-        client,
-        {
-          ...{ ...WHOLE, database: db, backup: wanted, at, overwrite: force },
-          ...{ identity: args.identity, json: args.json },
-        },
-        output,
-      );
-    const { asOf, takenAt, uncertaintyMs, backup: taken } = found;
-    if (taken !== undefined) printWarnings(taken);
-    const { bytes, erasures = 0 } =
-      "sealed" in found
-        ? await saveDecrypted(client, found.sealed, format, args.identity, file, args.json, force)
-        : { bytes: await saveVerified(found.url, found.digest, file, args.json, force) };
-    const dated = { takenAt, ...(at !== undefined && { uncertaintyMs }) };
-    if (args.json) printJson({ file, bytes, asOf, ...dated });
-    else {
-      const without = erasures === 0 ? "" : ", without the rows that were erased since";
-      print(`${file}: ${size(bytes)}, ${asOfWords(found)}${uncertainty(found)}${without}.`);
+    if (wanted === undefined) {
+      const subject = { database: db, backup: args.backup, at, identity, json: args.json };
+      return restoreToFile(client, { ...WHOLE, ...subject, overwrite: replaces }, output);
+    }
+    if (found !== undefined) printWarnings(found);
+    const { bytes, erasures = wanted.erasures } =
+      "sealed" in wanted
+        ? await saveDecrypted(client, wanted.sealed, format, identity, file, args.json, replaces)
+        : { bytes: await saveVerified(wanted.url, wanted.digest, file, args.json, replaces) };
+    const { asOf, takenAt, uncertaintyMs, how } = wanted;
+    if (args.json) {
+      const of = found === undefined ? { uncertaintyMs } : { backup: found.id };
+      printJson({ file, bytes, asOf, takenAt, erasures, ...of });
+    } else {
+      const without = erasures > 0 ? `, ${erasedWords(wanted)}` : `, ${how}`;
+      print(`${file}: ${size(bytes)}, ${asOfWords(wanted)}${uncertainty(wanted)}${without}.`);
     }
   },
 });
+
+type Backup = Awaited<ReturnType<typeof findBackup>>;
 
 /** A link, or a backup that has to be opened on this machine. */
 type Wanted = {
   readonly asOf: string;
   readonly takenAt: string | null;
   readonly uncertaintyMs?: number | null;
-  readonly backup?: Warned;
+  /** Entries of the erasure list that concern it. */
+  readonly erasures: number;
+  /** Whether the erased rows are still in what is given. */
+  readonly holdsErased: boolean;
+  /** How it is checked, for people. */
+  readonly how: string;
 } & ({ readonly url: string; readonly digest: Digest | undefined } | { readonly sealed: Sealed });
 
 /** A restore of everything. */
@@ -87,37 +93,41 @@ const WHOLE = {
   dataOnly: false,
   verify: false,
   dryRun: false,
+  yes: true,
 } as const;
 
-/** The link to download, its expected hash, and the point in time it represents. */
-async function find(
-  client: Client,
-  db: string,
-  wanted: string,
-  at: string | undefined,
-  format: string,
-): Promise<Wanted> {
-  if (at === undefined) {
-    const taken = await findBackup(client, db, wanted);
-    const asOf = taken.snapshot?.committedAt ?? taken.takenAt;
-    const { encryption, takenAt } = taken;
-    if (encryption !== undefined && format !== storedFormat(taken.kind, true))
-      return { sealed: { ...taken, encryption }, backup: taken, asOf, takenAt };
-    const { url, erasures } = await makeLink(client, taken.id, format, "1h");
+/** What is stored, decompressed; of what is encrypted only with an identity. */
+function defaultFormat({ kind, encryption }: Backup, identity: string | undefined): string {
+  if (encryption !== undefined && identity === undefined) return storedFormat(kind, true);
+  return kind === "snapshot" ? "db" : "sql";
+}
+
+async function ofBackup(client: Client, found: Backup, format: string): Promise<Wanted> {
+  const { id, kind, encryption, takenAt, snapshot } = found;
+  const dated = { asOf: snapshot?.committedAt ?? takenAt, takenAt };
+  if (encryption !== undefined && format !== storedFormat(kind, true))
     return {
-      url,
-      digest: erasures === 0 ? digestIn(taken, format) : undefined,
-      backup: taken,
-      asOf,
-      takenAt,
+      ...dated,
+      sealed: { ...found, encryption },
+      erasures: 0,
+      holdsErased: false,
+      how: "decrypted and checked against the backup's hash",
     };
-  }
-  const link = await bodyOf(
-    client.v1.databases[":db"].links.$post({
-      param: { db },
-      json: { at, format, expiresIn: "1h" },
-    }),
-  );
-  const { committedAt: asOf, uncertaintyMs } = link.moment;
-  return { url: link.url, digest: undefined, takenAt: null, asOf, uncertaintyMs };
+  const { url, erasures } = await makeLink(client, id, format, "1h");
+  const digest = erasures === 0 ? digestIn(found, format) : undefined;
+  const holdsErased = encryption !== undefined;
+  return { ...dated, url, digest, erasures, holdsErased, how: checked(found, format) };
+}
+
+async function ofMoment(client: Client, db: string, at: string, format: string): Promise<Wanted> {
+  const { url, erasures, moment } = await makeMomentLink(client, db, at, format, "1h");
+  const dated = { asOf: moment.committedAt, takenAt: null, uncertaintyMs: moment.uncertaintyMs };
+  const how = "made from checked pages";
+  return { ...dated, url, digest: undefined, erasures, holdsErased: false, how };
+}
+
+function erasedWords({ holdsErased }: Wanted): string {
+  return holdsErased
+    ? "with the rows that were erased since: delete them when it is opened"
+    : "without the rows that were erased since";
 }

@@ -1,7 +1,6 @@
 import { defineCommand } from "citty";
-import { backup, database, json } from "../args.ts";
+import { backup, database, json, momentArg, refuseBoth } from "../args.ts";
 import { apiClient, bodyOf, type Client, connection } from "../client.ts";
-import { CliError, EXIT } from "../exit.ts";
 import { findBackup } from "../link.ts";
 import { uncertainty } from "../moment.ts";
 import { printAside, printJson, printTable } from "../output.ts";
@@ -13,16 +12,15 @@ export default defineCommand({
     database,
     sql: { type: "positional", description: "One reading statement", required: true },
     backup,
-    at: { type: "string", description: "A moment in ISO 8601: ask the page log instead" },
+    at: momentArg,
     json,
   },
   async run({ args }) {
     const client = apiClient(connection(process.env));
     const { database: db, sql, at } = args;
-    if (at !== undefined && args.backup !== "latest")
-      throw new CliError(EXIT.usage, "--at and --backup exclude each other.");
+    refuseBoth(args);
     if (at === undefined) {
-      show(await askBackup(client, db, args.backup, sql), args.json);
+      show(await queryBackup(client, db, args.backup, sql), args.json);
       return;
     }
     const answer = await bodyOf(
@@ -44,11 +42,11 @@ function show(answer: Answer, asJson: boolean): void {
   else printTable([answer.columns.map(shown), ...answer.rows.map((row) => row.map(shown))]);
 }
 
-async function askBackup(client: Client, db: string, wanted: string, sql: string) {
+async function queryBackup(client: Client, db: string, wanted: string, sql: string) {
   const found = await findBackup(client, db, wanted);
   printWarnings({ ...found, warnings: [] });
-  const asked = { param: { id: found.id }, json: { sql, args: [] } };
-  return bodyOf(client.v1.backups[":id"].query.$post(asked));
+  const query = { param: { id: found.id }, json: { sql, args: [] } };
+  return bodyOf(client.v1.backups[":id"].query.$post(query));
 }
 
 /** A value for people; what JSON has no form for is shown as the API sends it. */

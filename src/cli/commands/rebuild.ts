@@ -3,6 +3,7 @@ import { json } from "../args.ts";
 import { apiClient, bodyOf, connection } from "../client.ts";
 import { CliError, EXIT } from "../exit.ts";
 import { print, printJson } from "../output.ts";
+import { pagesOf } from "../pages.ts";
 import { Progress } from "../progress.ts";
 import { GOES_ON, ifStopped } from "../files/unfinished.ts";
 
@@ -21,20 +22,16 @@ export default defineCommand({
     const progress = new Progress(args.json);
     const acceptUnsigned = args["accept-unsigned"];
     const total = { backups: 0, entered: 0, lineages: 0, left: [] as Left[] };
-    for (let after: string | null | undefined; after !== null;) {
-      const part = await ifStopped(GOES_ON, () =>
-        bodyOf(
-          client.v1.rebuild.$post({
-            json: { acceptUnsigned, ...(after !== undefined && after !== null && { after }) },
-          }),
-        ),
+    const get = (page: { cursor?: string }) =>
+      ifStopped(GOES_ON, () =>
+        bodyOf(client.v1.rebuild.$post({ json: { acceptUnsigned, ...page } })),
       );
+    for await (const part of pagesOf(get)) {
       total.backups += part.backups;
       total.entered += part.entered;
       total.lineages += part.lineages;
       total.left.push(...part.left);
       progress.show(`${total.backups} backups`);
-      after = part.next;
     }
     progress.end();
     if (args.json) printJson(total);

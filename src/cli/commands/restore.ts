@@ -1,5 +1,5 @@
 import { defineCommand } from "citty";
-import { backup, database, json } from "../args.ts";
+import { backup, database, json, momentArg, refuseBoth } from "../args.ts";
 import { apiClient, connection, refuseClearToken, refuseUnsendable } from "../client.ts";
 import { CliError, EXIT } from "../exit.ts";
 import { identityFile } from "../files/identity.ts";
@@ -19,7 +19,7 @@ export default defineCommand({
   args: {
     database,
     backup,
-    at: text("A moment in ISO 8601, like 2026-11-20T14:03:00Z: restore from the page log"),
+    at: momentArg,
     to: text("A file to write, or an empty database: libsql://…, https://… or http://…"),
     "to-database": text("A configured database, with its own token", "name"),
     "to-turso": text("A new Turso database, made through Turso's platform API", "name"),
@@ -36,6 +36,7 @@ export default defineCommand({
     "data-only": flag("Only rows, into empty tables that are there"),
     verify: flag("Count and hash every row afterwards"),
     overwrite: flag("Replace what is there; it is saved first"),
+    yes: flag("Replace it without asking"),
     identity: identityFile,
     way: text("For a server: auto, pages or statements"),
     "dry-run": flag("Say what would be done and what would be lost, and do nothing"),
@@ -46,8 +47,7 @@ export default defineCommand({
       (given) => given !== undefined,
     );
     if (targets.length !== 1) throw usage("Give one of --to, --to-database and --to-turso.");
-    if (args.at !== undefined && args.backup !== "latest")
-      throw usage("--at and --backup exclude each other.");
+    refuseBoth(args);
     const options = {
       database: args.database,
       backup: args.backup,
@@ -57,6 +57,7 @@ export default defineCommand({
       dataOnly: args["data-only"],
       verify: args.verify,
       overwrite: args.overwrite,
+      yes: args.yes,
       identity: args.identity,
       dryRun: args["dry-run"],
       json: args.json,

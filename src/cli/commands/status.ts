@@ -7,7 +7,7 @@ import { printWarnings } from "../warnings.ts";
 const STYLES = {
   fresh: "green",
   late: "yellow",
-  unproven: "yellow",
+  unverified: "yellow",
   failed: "red",
   corrupt: "red",
   misconfigured: "red",

@@ -10,22 +10,24 @@ export default defineCommand({
   },
   args: {
     database,
-    limit: { type: "string", description: "Changes at the most, up to 1000", default: "20" },
+    limit: { type: "string", description: "How many changes, up to 1000", default: "20" },
+    cursor: { type: "string", description: "The `next` that an earlier page ended with" },
     json,
   },
   async run({ args }) {
     const client = apiClient(connection(process.env));
+    const { limit, cursor } = args;
     const timeline = await bodyOf(
       client.v1.databases[":db"].timeline.$get({
         param: { db: args.database },
-        query: { limit: args.limit },
+        query: cursor === undefined ? { limit } : { limit, cursor },
       }),
     );
     if (args.json) {
       printJson(timeline);
       return;
     }
-    const { window, changes } = timeline;
+    const { window, changes, next } = timeline;
     print(`Any moment from ${window.from} to ${window.to}.`);
     printTable([
       ["at", "or before", "commits", "pages", "stored", ""],
@@ -38,5 +40,6 @@ export default defineCommand({
         whole ? "whole database" : "",
       ]),
     ]);
+    if (next !== null) print(`More: --cursor ${next}`);
   },
 });

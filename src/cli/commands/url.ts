@@ -1,8 +1,9 @@
 import { defineCommand } from "citty";
-import { backup, database, json } from "../args.ts";
+import { backup, database, json, momentArg, refuseBoth } from "../args.ts";
 import { apiClient, connection } from "../client.ts";
-import { findBackup, makeLink } from "../link.ts";
-import { print, printJson } from "../output.ts";
+import { findBackup, makeLink, makeMomentLink } from "../link.ts";
+import { uncertainty } from "../moment.ts";
+import { print, printAside, printJson } from "../output.ts";
 import { printWarnings } from "../warnings.ts";
 
 export default defineCommand({
@@ -14,18 +15,32 @@ export default defineCommand({
   args: {
     database,
     backup,
+    at: momentArg,
     format: {
       type: "string",
       description: "sql.gz, sql, sql.zst, db or db.zst; libsql.sql for a libSQL server",
       default: "sql.gz",
     },
-    expires: { type: "string", description: "For how long it works, up to 7d", default: "1h" },
+    "expires-in": {
+      type: "string",
+      description: "For how long it works, up to 7d",
+      default: "1h",
+      valueHint: "duration",
+    },
     json,
   },
   async run({ args }) {
+    refuseBoth(args);
     const client = apiClient(connection(process.env));
-    const found = await findBackup(client, args.database, args.backup);
-    const link = await makeLink(client, found.id, args.format, args.expires);
+    const { database: db, at, format, "expires-in": expiresIn } = args;
+    if (at !== undefined) {
+      const link = await makeMomentLink(client, db, at, format, expiresIn);
+      if (args.json) return printJson(link);
+      print(link.url);
+      return printAside(`As of ${link.moment.committedAt}${uncertainty(link.moment)}.`);
+    }
+    const found = await findBackup(client, db, args.backup);
+    const link = await makeLink(client, found.id, format, expiresIn);
     if (args.json) printJson(link);
     else print(link.url);
     printWarnings(found);

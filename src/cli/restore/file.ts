@@ -15,6 +15,7 @@ import { linkedBytes, loadSql } from "../files/load-sql.ts";
 import { print, printAside, printJson, size } from "../output.ts";
 import { type Found, findSubject, type RestoreOptions } from "./options.ts";
 import { refuseOpenDatabase, refuseTarget, target } from "./target.ts";
+import { confirm } from "../terminal.ts";
 import { copyPrivate, withUnfinished } from "../files/unfinished.ts";
 
 /** What SQLite keeps beside a database that is open, or was not closed well. */
@@ -53,6 +54,8 @@ export async function restoreToFile(
   refuseVirtual(found, selection);
   const aside = there && !dataOnly ? `${file}.before-${stamp(Date.now())}` : null;
   if (options.dryRun) return printPlan(found, options, file, aside);
+  if (aside !== null)
+    await confirm({ what: file, lines: planLines(found, options, file, aside) }, options.yes);
 
   const made = `${file}.${process.pid}.restoring`;
   await withUnfinished(
@@ -207,40 +210,48 @@ function refuseMissing(database: DatabaseSync, tables: readonly string[]): void 
       throw new CliError(EXIT.refused, `There is no table ${name} in it.`);
 }
 
-function printPlan(
-  { what, kind, asOf, takenAt, bytes, tables, loss }: Found,
-  options: RestoreOptions,
-  file: string,
-  aside: string | null,
-): void {
+/** The tables that are restored, as far as they are known, and whether only a part of each is. */
+function choiceOf({ tables }: Found, options: RestoreOptions) {
   const selection = selectionOf(options);
   const chosen = tables?.filter(
     ({ name }) => selection.tables === undefined || selection.tables.has(lowerName(name)),
   );
   const only = options.schemaOnly ? "schema" : options.dataOnly ? "data" : null;
-  if (options.json) {
-    printJson({
-      what,
-      kind,
-      asOf,
-      takenAt,
-      bytes,
-      file,
-      movesAside: aside,
-      only,
-      tables: chosen ?? null,
-      loss,
-    });
+  return { chosen, only };
+}
+
+function printPlan(
+  found: Found,
+  options: RestoreOptions,
+  file: string,
+  aside: string | null,
+): void {
+  if (!options.json) {
+    for (const line of planLines(found, options, file, aside)) print(line);
     return;
   }
-  print(
-    `Would restore ${what} ${asOfWords({ asOf, takenAt })} (${kind}, ${size(bytes)}) to ${file}.`,
-  );
-  if (only !== null) print(`Only the ${only}.`);
-  if (options.tables !== undefined && chosen === undefined)
-    print(`Only the tables ${options.tables.join(", ")}.`);
-  for (const { name, rows } of chosen ?? [])
-    print(`  ${name}${rows === null ? "" : `: ${rows} rows`}`);
-  if (aside !== null) print(`The existing file would become ${aside}.`);
-  print(loss.words);
+  const { what, kind, asOf, takenAt, bytes, loss } = found;
+  const { chosen, only } = choiceOf(found, options);
+  const about = { what, kind, asOf, takenAt, bytes };
+  printJson({ ...about, file, movesAside: aside, only, tables: chosen ?? null, loss });
+}
+
+function planLines(
+  found: Found,
+  options: RestoreOptions,
+  file: string,
+  aside: string | null,
+): string[] {
+  const { what, kind, bytes, loss } = found;
+  const { chosen, only } = choiceOf(found, options);
+  return [
+    `Would restore ${what} ${asOfWords(found)} (${kind}, ${size(bytes)}) to ${file}.`,
+    ...(only === null ? [] : [`Only the ${only}.`]),
+    ...(options.tables === undefined || chosen !== undefined
+      ? []
+      : [`Only the tables ${options.tables.join(", ")}.`]),
+    ...(chosen ?? []).map(({ name, rows }) => `  ${name}${rows === null ? "" : `: ${rows} rows`}`),
+    ...(aside === null ? [] : [`The existing file would become ${aside}.`]),
+    loss.words,
+  ];
 }

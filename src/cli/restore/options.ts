@@ -3,7 +3,7 @@ import { lossWindow, type LossWindow } from "../../plan/loss.ts";
 import { bodyOf, type Client } from "../client.ts";
 import { saveDecrypted } from "../files/decrypt.ts";
 import { type Digest, digestIn } from "../files/download.ts";
-import { findBackup, makeLink } from "../link.ts";
+import { findBackup, makeLink, makeMomentLink } from "../link.ts";
 import { earliestOf, uncertainty } from "../moment.ts";
 import { printWarnings } from "../warnings.ts";
 
@@ -20,6 +20,8 @@ export interface RestoreOptions {
   readonly identity: string | undefined;
   readonly verify: boolean;
   readonly overwrite: boolean;
+  /** Replace what is there without asking. */
+  readonly yes: boolean;
   readonly dryRun: boolean;
   readonly json: boolean;
 }
@@ -59,13 +61,7 @@ export async function findSubject(
   const { erasures } = await bodyOf(client.v1.databases[":db"].erasures.$get({ param: { db } }));
   const loss = (asOf: string) => lossWindow(db, asOf, known, Date.now());
   if (at !== undefined) {
-    const linkTo = (format: string) =>
-      bodyOf(
-        client.v1.databases[":db"].links.$post({
-          param: { db },
-          json: { at, format, expiresIn: "6h" },
-        }),
-      );
+    const linkTo = (format: string) => makeMomentLink(client, db, at, format, "6h");
     const { moment } = await linkTo("sql");
     return {
       what: `${db} as of ${moment.committedAt}${uncertainty(moment)}`,

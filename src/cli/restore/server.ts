@@ -8,6 +8,7 @@ import { CliError, EXIT } from "../exit.ts";
 import { findBackup } from "../link.ts";
 import { print, printJson, size } from "../output.ts";
 import { Progress } from "../progress.ts";
+import { confirm } from "../terminal.ts";
 import type { RestoreOptions } from "./options.ts";
 import { ifStopped } from "../files/unfinished.ts";
 import { printWarnings } from "../warnings.ts";
@@ -27,34 +28,43 @@ export async function restoreToServer(
   target: Target,
   way: string | undefined,
 ): Promise<void> {
-  const { database: db, at, tables, schemaOnly, dataOnly, verify, overwrite, dryRun } = options;
+  const { database: db, at, tables, schemaOnly, dataOnly, verify, overwrite } = options;
   const body = {
     target,
     ...(tables === undefined ? {} : { tables: [...tables] }),
-    ...{ schemaOnly, dataOnly, verify, overwrite, dryRun },
+    ...{ schemaOnly, dataOnly, verify, overwrite },
     // The server names the ways that it takes when this is none of them.
     way: (way ?? "auto") as "auto",
   };
   const backup = at === undefined ? await findBackup(client, db, options.backup) : undefined;
   // The plan's notes tell the rest.
   if (backup !== undefined) printWarnings({ ...backup, warnings: [] });
-  const send = async () => {
+  const send = async (dryRun: boolean) => {
+    const json = { ...body, dryRun };
     const response = await reach(
       backup !== undefined
-        ? client.v1.backups[":id"].restore.$post({ param: { id: backup.id }, json: body })
-        : client.v1.databases[":db"].restore.$post({ param: { db }, json: { at: at!, ...body } }),
+        ? client.v1.backups[":id"].restore.$post({ param: { id: backup.id }, json })
+        : client.v1.databases[":db"].restore.$post({ param: { db }, json: { at: at!, ...json } }),
     );
     if (!response.ok || response.body === null) throw await refusal(response);
     return response as { body: ReadableStream<Uint8Array> };
   };
-  if (dryRun) {
-    const { plan } = (await readJson(await send(), LONGEST_LINE)) as { plan: Plan };
-    if (options.json) printJson(plan);
-    else for (const line of planLines(plan)) print(line);
+  const plan = async () => {
+    const { plan: found } = (await readJson(await send(true), LONGEST_LINE)) as { plan: Plan };
+    return found;
+  };
+  if (options.dryRun) {
+    if (options.json) printJson(await plan());
+    else for (const line of planLines(await plan())) print(line);
     return;
   }
+  if (overwrite && !options.yes) {
+    const found = await plan();
+    const replacing = { what: placeOf(found), lines: planLines(found) };
+    if (found.drops.length > 0) await confirm(replacing, options.yes);
+  }
   const done = await ifStopped(`This stops the restore. ${INCOMPLETE}`, async () =>
-    follow((await send()).body, options.json),
+    follow((await send(false)).body, options.json),
   );
   if (options.json) printJson(done);
   else for (const line of doneLines(done)) print(line);
@@ -114,27 +124,20 @@ function shown(step: Step): string {
   }
 }
 
-function planLines({
-  subject,
-  target,
-  way,
-  why,
-  only,
-  tables,
-  drops,
-  saves,
-  loss,
-  notes,
-}: Plan): string[] {
+function placeOf({ target }: Plan): string {
+  const namespace = target.namespace === null ? "" : ` (${target.namespace})`;
+  return target.database ?? target.url + namespace;
+}
+
+function planLines(plan: Plan): string[] {
+  const { subject, target, way, why, only, tables, drops, saves, loss, notes } = plan;
   const from = subject.backup === null ? "the page log" : `backup ${subject.backup}`;
-  const where =
-    target.database ?? `${target.url}${target.namespace === null ? "" : ` (${target.namespace})`}`;
   const shownTables = tables.map(
     ({ name, rows }) => `  ${name}${rows === null ? "" : `: ${rows} rows`}`,
   );
   return [
     `Would restore ${subject.database} ${asOfWords(subject)}, from ${from} (${subject.kind}, ${size(subject.bytes)}),`,
-    `into ${where}, which is ${target.state}, by ${way} (${why}).`,
+    `into ${placeOf(plan)}, which is ${target.state}, by ${way} (${why}).`,
     ...(only === null ? [] : [`Only the ${only}.`]),
     `${tables.length} tables:`,
     ...shownTables,

@@ -8,7 +8,7 @@ export function target(path: string): string {
 }
 
 /** Refuse, before anything is sent, to write where no plain file can or should be. */
-export async function refuseTarget(file: string, force: boolean): Promise<void> {
+export async function refuseTarget(file: string, replaces: boolean): Promise<void> {
   const folder = await stat(dirname(file)).catch(() => undefined);
   if (folder?.isDirectory() !== true)
     throw new CliError(EXIT.usage, `There is no folder ${dirname(file)}.`);
@@ -18,9 +18,9 @@ export async function refuseTarget(file: string, force: boolean): Promise<void> 
     throw new CliError(EXIT.usage, `${file} is not a plain file, and is left alone.`, {
       hint: 'To pipe a backup, use: curl -fL "$(nightjar url <database>)"',
     });
-  if (!force)
+  if (!replaces)
     throw new CliError(EXIT.usage, `${file} is there already.`, {
-      hint: "Name another file with --output, or replace it with --force.",
+      hint: "Name another file with --output, or replace it with --overwrite.",
       code: "FILE_EXISTS",
     });
 }

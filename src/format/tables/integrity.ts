@@ -23,7 +23,7 @@ export interface Integrity {
 }
 
 /** How SQLite is asked: the first column of each row; throws what SQLite says. */
-export type AskSqlite = (sql: string) => Promise<readonly string[]>;
+export type QuerySqlite = (sql: string) => Promise<readonly string[]>;
 
 /** What an error says that this SQLite lacks, in its own words; undefined for any other error. */
 export function lackOf(message: string): string | undefined {
@@ -51,10 +51,10 @@ const OF_INDEX =
  * Ask SQLite for its own check, and judge what it finds. Where it lacks something that the schema uses,
  * each table is checked by itself, as far as that goes.
  *
- * @throws what `ask` throws, unless it tells what SQLite lacks
+ * @throws what `query` throws, unless it tells what SQLite lacks
  */
 export async function checkIntegrity(
-  ask: AskSqlite,
+  query: QuerySqlite,
   pragma: "integrity_check" | "quick_check",
   schema: readonly SchemaText[],
 ): Promise<Integrity> {
@@ -63,7 +63,7 @@ export async function checkIntegrity(
   const found: string[] = [];
   const attempt = async (sql: string): Promise<boolean> => {
     try {
-      found.push(...(await ask(sql)));
+      found.push(...(await query(sql)));
       return true;
     } catch (thrown) {
       const lack = lackOf(thrown instanceof Error ? thrown.message : String(thrown));

@@ -1,7 +1,7 @@
 import { Hono } from "hono";
 import * as v from "valibot";
 import { existingBackup } from "../../catalog/backups.ts";
-import { askBackup } from "../../read/query.ts";
+import { queryBackup } from "../../read/query.ts";
 import { refuseFormat } from "../../read/derive.ts";
 import { erasuresOfBackup, refuseFile } from "../../read/erasures.ts";
 import { pinBackup, unpinBackup } from "../../jobs/retention/pin.ts";
@@ -20,7 +20,7 @@ const newPinSchema = v.strictObject({
 
 const newLinkSchema = v.strictObject({ format: formatField, expiresIn: expiresInField });
 
-/** `/v1/backups`: one backup by its id, links to it, questions in SQL, and pins. */
+/** `/v1/backups`: one backup by its id, links to it, queries, and pins. */
 export const backups = new Hono<HttpEnv>()
   .get("/:id", async (c) => {
     const backup = await existingBackup(c.env.catalog, c.req.param("id"));
@@ -46,7 +46,7 @@ export const backups = new Hono<HttpEnv>()
 
   .post("/:id/query", input("json", querySchema), async (c) => {
     const backup = await existingBackup(c.env.catalog, c.req.param("id"));
-    return c.json(await askBackup(c.env, backup.manifest, c.req.valid("json")));
+    return c.json(await queryBackup(c.env, backup.manifest, c.req.valid("json")));
   })
 
   .post("/:id/pin", input("json", newPinSchema), async (c) => {

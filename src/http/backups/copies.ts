@@ -15,7 +15,7 @@ export const copies = new Hono<HttpEnv>().post("/:id/copy", async (c) => {
     if (!FAILURES.has(error.code)) throw error;
     // As with a proof, what was found is the answer.
     const at = new Date(c.env.deps.now()).toISOString();
-    const to = c.env.far!.to;
+    const to = c.env.secondStore!.to;
     return c.json({
       backup: id,
       database,

@@ -14,8 +14,8 @@ export const badge = new Hono<HttpEnv>().get("/:file{[a-z0-9_-]+\\.(svg|json)}",
   const [name, kind] = c.req.param("file").split(".") as [string, "svg" | "json"];
   const database = visibleDatabase(c.env.config, name, c.req.raw);
   if (database === undefined) throw new NightjarError("NOT_FOUND", "There is no such badge.");
-  const { state, proven } = await healthOf(c.env, database);
-  const face = badgeFace(state, proven?.takenAt, c.env.deps.now());
+  const { state, verified } = await healthOf(c.env, database);
+  const face = badgeFace(state, verified?.takenAt, c.env.deps.now());
   const shared =
     database.badge === "public" ? "public, max-age=300, s-maxage=300" : "private, max-age=300";
   c.header("cache-control", shared);

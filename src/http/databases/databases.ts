@@ -23,6 +23,7 @@ import { isTable } from "../../errors/schema-issue.ts";
 import { configured, type KnownDatabase, knownDatabase } from "../configured.ts";
 import type { HttpEnv } from "../hono-env.ts";
 import { input } from "../input.ts";
+import { CURSOR, limitField } from "../paging.ts";
 import { text } from "../text.ts";
 import { backupSummary, backupView, databaseView, runView } from "../views.ts";
 
@@ -44,17 +45,8 @@ const newBackupSchema = v.strictObject({
 });
 
 const pageSchema = v.strictObject({
-  limit: v.optional(
-    v.pipe(
-      v.string(),
-      v.regex(/^([1-9]|[1-9][0-9]|1[0-9][0-9]|200)$/, "must be a whole number from 1 to 200"),
-      v.transform(Number),
-    ),
-    "50",
-  ),
-  cursor: v.optional(
-    v.pipe(v.string(), v.regex(/^\d{1,15}-[0-9a-z]{12}$/, "must be the `next` of the page before")),
-  ),
+  limit: limitField(200, 50),
+  cursor: v.optional(v.pipe(v.string(CURSOR), v.regex(/^\d{1,15}-[0-9a-z]{12}$/, CURSOR))),
 });
 
 function parseCursor(cursor: string | undefined): Cursor | undefined {
@@ -79,7 +71,7 @@ async function awaitRun({ catalog, deps }: Context, id: string): Promise<Run> {
 }
 
 function missing(database: string, wanted: string): string {
-  return wanted === "latest-verified"
+  return wanted === "latest-drilled"
     ? `${database} has no backup whose drill passed.`
     : `${database} has no backup ${wanted}.`;
 }
@@ -154,7 +146,7 @@ export const databases = new Hono<HttpEnv>()
     const found: Backup | undefined =
       wanted === "latest"
         ? await newestBackup(catalog, name)
-        : wanted === "latest-verified"
+        : wanted === "latest-drilled"
           ? await newestDrilled(catalog, name)
           : await findBackup(catalog, wanted);
     if (found === undefined || found.database !== name)

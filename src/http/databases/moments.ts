@@ -1,7 +1,8 @@
 import { Hono } from "hono";
 import * as v from "valibot";
-import { timelineOf } from "../../catalog/timeline.ts";
-import { askMoment } from "../../read/query.ts";
+import type { Segment } from "../../catalog/lineages.ts";
+import { type Place, timelineOf } from "../../catalog/timeline.ts";
+import { queryMoment } from "../../read/query.ts";
 import { refuseFormat } from "../../read/derive.ts";
 import { erasuresAt, refuseFile } from "../../read/erasures.ts";
 import { earliestOf, momentAt, windowOf } from "../../read/moment.ts";
@@ -10,6 +11,7 @@ import { atField } from "./at-input.ts";
 import { configured, knownDatabase } from "../configured.ts";
 import type { HttpEnv } from "../hono-env.ts";
 import { input } from "../input.ts";
+import { CURSOR, keyCursor, limitField } from "../paging.ts";
 import { grantForMoment } from "../links/link-url.ts";
 import { expiresInField, formatField, makeLink } from "../links/make-link.ts";
 import { querySchema } from "../backups/query-input.ts";
@@ -19,22 +21,25 @@ const newLinkSchema = v.strictObject({
   format: formatField,
   expiresIn: expiresInField,
 });
-const questionSchema = v.strictObject({ at: v.optional(atField), ...querySchema.entries });
-const VERIFY_AFTER = "must be the `next` of the call before";
-const verifySchema = v.strictObject({
-  after: v.optional(v.pipe(v.string(VERIFY_AFTER), v.maxLength(1024, VERIFY_AFTER))),
-});
+const momentQuerySchema = v.strictObject({ at: v.optional(atField), ...querySchema.entries });
+const verifySchema = v.strictObject({ cursor: keyCursor });
 const timelineSchema = v.strictObject({
-  limit: v.optional(
-    v.pipe(
-      v.string(),
-      v.regex(/^([1-9]\d{0,2}|1000)$/, "must be a whole number from 1 to 1000"),
-      v.transform(Number),
-    ),
-    "100",
-  ),
-  before: v.optional(atField),
+  limit: limitField(1000, 100),
+  cursor: v.optional(v.pipe(v.string(CURSOR), v.regex(/^\d{1,15}-\d{1,10}$/, CURSOR))),
 });
+
+function placeAt(cursor: string | undefined): Place | undefined {
+  if (cursor === undefined) return undefined;
+  const [at, after] = cursor.split("-").map(Number) as [number, number];
+  return { at, after };
+}
+
+/** Changes may be of one moment: the cursor counts those that a page has shown. */
+function cursorAfter(page: readonly Segment[], from: Place | undefined): string {
+  const { at } = page.at(-1)!;
+  const shown = page.filter((segment) => segment.at === at).length;
+  return `${at}-${shown + (from?.at === at ? from.after : 0)}`;
+}
 
 const iso = (moment: number) => new Date(moment).toISOString();
 
@@ -42,11 +47,14 @@ const iso = (moment: number) => new Date(moment).toISOString();
 export const moments = new Hono<HttpEnv>()
   .get("/:db/timeline", input("query", timelineSchema), async (c) => {
     const { name } = await knownDatabase(c.env, c.req.param("db"));
-    const { limit, before } = c.req.valid("query");
+    const { limit, cursor } = c.req.valid("query");
     const { from, to } = await windowOf(c.env, name);
-    const until = before === undefined ? undefined : Date.parse(before);
-    const found = await timelineOf(c.env.catalog, name, limit, until);
-    const changes = found.map((segment) => ({
+    const place = placeAt(cursor);
+    // One more than the page shows tells whether there is another page.
+    const found = await timelineOf(c.env.catalog, name, limit + 1, place);
+    const page = found.slice(0, limit);
+    const next = found.length > limit ? cursorAfter(page, place) : null;
+    const changes = page.map((segment) => ({
       at: iso(segment.at),
       uncertaintyMs: segment.uncertainty,
       clockOffsetMs: segment.clockOffset,
@@ -58,7 +66,7 @@ export const moments = new Hono<HttpEnv>()
       pageCount: segment.pageCount,
       whole: segment.minTxid === 1,
     }));
-    return c.json({ database: name, window: { from: iso(from), to: iso(to) }, changes });
+    return c.json({ database: name, window: { from: iso(from), to: iso(to) }, changes, next });
   })
 
   .post("/:db/log", async (c) => {
@@ -70,7 +78,7 @@ export const moments = new Hono<HttpEnv>()
   // Read the segments of the log back, a part of them at a time.
   .post("/:db/log/verify", input("json", verifySchema), async (c) => {
     const { name } = await knownDatabase(c.env, c.req.param("db"));
-    return c.json(await verifyLog(c.env, name, c.req.valid("json").after));
+    return c.json(await verifyLog(c.env, name, c.req.valid("json").cursor));
   })
 
   .post("/:db/links", input("json", newLinkSchema), async (c) => {
@@ -94,12 +102,12 @@ export const moments = new Hono<HttpEnv>()
     return c.json({ ...link, erasures: erasures.length, moment: about }, 201);
   })
 
-  .post("/:db/query", input("json", questionSchema), async (c) => {
+  .post("/:db/query", input("json", momentQuerySchema), async (c) => {
     const { name } = await knownDatabase(c.env, c.req.param("db"));
-    const { at: wanted, ...question } = c.req.valid("json");
+    const { at: wanted, ...query } = c.req.valid("json");
     const newest = async () => (await windowOf(c.env, name)).to;
     const moment = await momentAt(c.env, name, wanted ? Date.parse(wanted) : await newest());
-    const answer = await askMoment(c.env, moment, question);
+    const answer = await queryMoment(c.env, moment, query);
     const { lineage, txid, committedAt, uncertaintyMs } = moment;
     const about = { committedAt: iso(committedAt), uncertaintyMs, lineage, txid };
     return c.json({ ...answer, moment: about });

@@ -152,8 +152,8 @@ async function seed({ followers }: Context, { database, id }: Manifest): Promise
   }
 }
 
-function isCopied({ config, far }: Context, { database }: Manifest): boolean {
-  return far !== undefined && config.databases.get(database)?.copy !== false;
+function isCopied({ config, secondStore }: Context, { database }: Manifest): boolean {
+  return secondStore !== undefined && config.databases.get(database)?.copy !== false;
 }
 
 /**

@@ -15,7 +15,7 @@ import type { Outcome, Proof } from "../../model/proof.ts";
 import { digestTable, isHeld } from "../../sqlite/digest-tables.ts";
 import { hashSchema } from "../../sqlite/facts.ts";
 import type { Image } from "../../sqlite/engine/image.ts";
-import { DEFAULT_LIMITS, query } from "../../sqlite/query.ts";
+import { DEFAULT_LIMITS, runQuery } from "../../sqlite/query.ts";
 import { describeTables, readSchema, type SchemaObject, type Table } from "../../sqlite/tables.ts";
 import { DAMAGE, Findings } from "./findings.ts";
 import { restoreInScratch, type Scratch } from "./scratch.ts";
@@ -181,7 +181,7 @@ function sameCounts(manifest: Manifest, tables: readonly TableDigest[]): string 
 }
 
 async function holds(image: Image, sql: string, now: () => number): Promise<string> {
-  const { rows } = await query(image, { sql }, DEFAULT_LIMITS, now);
+  const { rows } = await runQuery(image, { sql }, DEFAULT_LIMITS, now);
   const value = rows[0]?.[0];
   if (value === undefined || value === null || value === 0)
     throw failed(`The check answered ${value === undefined ? "no row" : String(value)}.`);

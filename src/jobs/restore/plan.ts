@@ -9,7 +9,7 @@ import { openImage } from "../../sqlite/engine/open.ts";
 import { quoteName } from "../../format/sql/quote.ts";
 import type { SchemaObject } from "../../sqlite/tables.ts";
 import { refuseSql } from "../../sqlite/sql/write-sql.ts";
-import { ask } from "../../target/ask.ts";
+import { runStatements } from "../../target/run-statements.ts";
 import { inspectTarget, type TargetState } from "../../target/inspect.ts";
 import type { Plan, PlannedTable, SubjectView, Way } from "../../model/restore-report.ts";
 import { erasuresAt, erasuresOfBackup } from "../../read/erasures.ts";
@@ -214,7 +214,7 @@ async function refuseUnfit(
     );
   const wiped = new Set(begun?.tables?.map(lowerName));
   const looked = tables.filter(({ name }) => !wiped.has(lowerName(name)));
-  const answers = await ask(
+  const answers = await runStatements(
     server,
     deps,
     looked.map(({ name }) => ({ sql: `SELECT 1 FROM ${quoteName(name)} LIMIT 1` })),

@@ -18,7 +18,7 @@ import {
 } from "../../sqlite/tables.ts";
 import { planRows } from "../../sqlite/sql/write-rows.ts";
 import { writtenSql } from "../../sqlite/sql/written-schema.ts";
-import { ask } from "../../target/ask.ts";
+import { runStatements } from "../../target/run-statements.ts";
 import { digestRows } from "../../target/digest.ts";
 import { inspectTarget } from "../../target/inspect.ts";
 import type { Planned } from "./plan.ts";
@@ -160,7 +160,7 @@ async function countTables(
   context: Context,
   { target, plan, erasures }: Planned,
 ): Promise<Verified> {
-  const answers = await ask(
+  const answers = await runStatements(
     target.server,
     context.deps,
     plan.tables.map(({ name }) => ({ sql: `SELECT count(*) FROM ${quoteName(name)}` })),

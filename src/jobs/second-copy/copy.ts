@@ -8,7 +8,7 @@ import { log } from "../../core/log.ts";
 import type { Manifest } from "../../model/manifest.ts";
 import { isKnownBad } from "../../model/proof.ts";
 import { manifestText } from "../../store/document.ts";
-import type { FarStore } from "../../store/second/far.ts";
+import type { SecondStore } from "../../store/second/second-store.ts";
 import { manifestKey, ownKey } from "../../store/keys.ts";
 import { uploadParts } from "../../store/multipart.ts";
 import { readInSpans } from "../../store/range-reader.ts";
@@ -19,7 +19,7 @@ import { COSTS, inTurn } from "../../worker/memory.ts";
  * the 10,000 of a Worker are enough for 27 GB. What is held at once is three spans and two parts.
  */
 const SPAN = 8 * 1024 * 1024;
-const FAR_SPAN = 2 * SPAN;
+const READ_SPAN = 2 * SPAN;
 
 /**
  * Copy a backup to the second store and read it back from there: the bytes, then the manifest, so that
@@ -32,16 +32,16 @@ const FAR_SPAN = 2 * SPAN;
 export async function copyBackup(context: Context, backupId: string): Promise<CopyState> {
   const { catalog, deps } = context;
   const backup = await existingBackup(catalog, backupId);
-  const far = farFor(context, backup);
-  const attempt = new Attempt(context, far, backup);
-  const known = { to: far.to, at: new Date(deps.now()).toISOString() };
+  const secondStore = secondFor(context, backup);
+  const attempt = new Attempt(context, secondStore, backup);
+  const known = { to: secondStore.to, at: new Date(deps.now()).toISOString() };
   try {
     await inTurn(context, COSTS.copy, () => attempt.copy());
   } catch (thrown) {
     const error = asNightjarError(thrown);
     const { uploadId } = attempt;
     const failed = { ...known, state: "failed", error: error.report(), uploadId } as const;
-    log.error("backup-not-copied", error, { backup: backupId, to: far.to });
+    log.error("backup-not-copied", error, { backup: backupId, to: secondStore.to });
     const record = error.code === "COPY_DIFFERS" ? recordCopy : recordUncopied;
     await record(catalog, backupId, failed).catch((other: unknown) =>
       log.error("copy-not-recorded", other, { backup: backupId }),
@@ -50,26 +50,26 @@ export async function copyBackup(context: Context, backupId: string): Promise<Co
   }
   const copied = { ...known, state: "copied", error: null, uploadId: null } as const;
   await recordCopy(catalog, backupId, copied);
-  log.info("backup-copied", { backup: backupId, database: backup.database, to: far.to });
+  log.info("backup-copied", { backup: backupId, database: backup.database, to: secondStore.to });
   return copied;
 }
 
 /** Where a backup is copied to. @throws NightjarError `COPY_UNAVAILABLE` */
-function farFor({ config, far }: Context, backup: Backup): FarStore {
+function secondFor({ config, secondStore }: Context, backup: Backup): SecondStore {
   const { id, database } = backup;
   const refuse = (why: string) => new NightjarError("COPY_UNAVAILABLE", why);
-  if (far === undefined) throw refuse("No second copy is configured.");
+  if (secondStore === undefined) throw refuse("No second copy is configured.");
   if (config.databases.get(database)?.copy === false)
     throw refuse(`${database} has copy = false: its backups are not copied.`);
   if (isKnownBad(backup)) throw refuse(`Backup ${id} is known to be bad: it is not copied.`);
-  return far;
+  return secondStore;
 }
 
 /**
  * The manifest of a copy. It lies under the backup's own keys, whether or not the backup was pinned
  * since: the second store has its own way of keeping.
  */
-function farManifest(backup: Backup): Manifest {
+function copiedManifest(backup: Backup): Manifest {
   const { pin: _pin, ...manifest } = backup.manifest;
   return { ...manifest, key: ownKey(manifest.key), manifestKey: manifestKey(backup) };
 }
@@ -79,22 +79,22 @@ class Attempt {
   /** The upload that is not ended yet. */
   uploadId: string | null;
   readonly #context: Context;
-  readonly #far: FarStore;
+  readonly #secondStore: SecondStore;
   readonly #backup: Backup;
   readonly #manifest: Manifest;
 
-  constructor(context: Context, far: FarStore, backup: Backup) {
+  constructor(context: Context, secondStore: SecondStore, backup: Backup) {
     this.#context = context;
-    this.#far = far;
+    this.#secondStore = secondStore;
     this.#backup = backup;
-    this.#manifest = farManifest(backup);
-    this.uploadId = backup.copy?.to === far.to ? backup.copy.uploadId : null;
+    this.#manifest = copiedManifest(backup);
+    this.uploadId = backup.copy?.to === secondStore.to ? backup.copy.uploadId : null;
   }
 
   async copy(): Promise<void> {
     const { key, stored } = this.#manifest;
     await this.#abort();
-    const size = await this.#far.size(key);
+    const size = await this.#secondStore.size(key);
     if (size === null) await this.#upload();
     else if (size !== stored.bytes) throw differs(key, `has ${size} bytes, not ${stored.bytes}`);
     await this.#readBack();
@@ -105,21 +105,27 @@ class Attempt {
     const { catalog, bucket, deps } = this.#context;
     const { id, manifest } = this.#backup;
     const { key, stored } = this.#manifest;
-    this.uploadId = await this.#far.startUpload(key);
+    this.uploadId = await this.#secondStore.startUpload(key);
     try {
       const at = new Date(deps.now()).toISOString();
       const { uploadId } = this;
-      const copying = { state: "copying", at, to: this.#far.to, error: null, uploadId } as const;
+      const copying = {
+        state: "copying",
+        at,
+        to: this.#secondStore.to,
+        error: null,
+        uploadId,
+      } as const;
       await recordCopy(catalog, id, copying);
       const bytes = readInSpans(bucket, manifest.key, stored.bytes, SPAN);
-      const upload = this.#far.upload(key, uploadId);
+      const upload = this.#secondStore.upload(key, uploadId);
       const { parts } = await uploadParts(upload, verified(bytes, stored, manifest.key));
       await upload.complete(parts);
       this.uploadId = null;
     } catch (thrown) {
       await this.#abort().catch((other: unknown) =>
         // The next try does it: the catalog knows the upload.
-        log.error("copy-upload-left-over", other, { key, to: this.#far.to }),
+        log.error("copy-upload-left-over", other, { key, to: this.#secondStore.to }),
       );
       throw thrown;
     }
@@ -127,16 +133,16 @@ class Attempt {
 
   async #abort(): Promise<void> {
     if (this.uploadId === null) return;
-    await this.#far.upload(this.#manifest.key, this.uploadId).abort();
+    await this.#secondStore.upload(this.#manifest.key, this.uploadId).abort();
     this.uploadId = null;
   }
 
   async #readBack(): Promise<void> {
     const { key, stored } = this.#manifest;
     const meter = new Meter();
-    for (let at = 0; at < stored.bytes; at += FAR_SPAN)
-      meter.update(await this.#far.read(key, at, Math.min(FAR_SPAN, stored.bytes - at)));
-    const size = await this.#far.size(key);
+    for (let at = 0; at < stored.bytes; at += READ_SPAN)
+      meter.update(await this.#secondStore.read(key, at, Math.min(READ_SPAN, stored.bytes - at)));
+    const size = await this.#secondStore.size(key);
     if (size !== stored.bytes) throw differs(key, `has ${size} bytes, not ${stored.bytes}`);
     const sha256 = meter.digest();
     if (sha256 !== stored.sha256)
@@ -150,9 +156,9 @@ class Attempt {
   async #publish(): Promise<void> {
     const { manifestKey: at } = this.#manifest;
     const text = manifestText(this.#manifest);
-    if ((await this.#far.readText(at)) === null)
-      await this.#far.writeText(at, text, this.#context.bucket.noteOf(at, text));
-    if ((await this.#far.readText(at)) !== text) throw differs(at, "is not the manifest");
+    if ((await this.#secondStore.readText(at)) === null)
+      await this.#secondStore.writeText(at, text, this.#context.bucket.noteOf(at, text));
+    if ((await this.#secondStore.readText(at)) !== text) throw differs(at, "is not the manifest");
   }
 }
 

@@ -6,7 +6,7 @@ import { DAY, HOUR } from "../../plan/duration.ts";
 import { judge, type Kept } from "../../plan/retention.ts";
 import { readDocument } from "../../store/document.ts";
 import { ERASURES } from "../../store/erasures.ts";
-import type { FarStore } from "../../store/second/far.ts";
+import type { SecondStore } from "../../store/second/second-store.ts";
 import { manifestKey, ownKey, parseKey, PINNED } from "../../store/keys.ts";
 import { listBackupObjects } from "../../store/list.ts";
 
@@ -35,20 +35,20 @@ type There = ReadonlyMap<string, number>;
  * @throws NightjarError `COPY_UNREACHABLE`, `COPY_REFUSED`, `STORE_FAILED`, `CATALOG_FAILED`
  */
 export async function syncCopies(context: Context, now: number): Promise<void> {
-  const { catalog, config, far } = context;
-  if (far === undefined) return;
+  const { catalog, config, secondStore } = context;
+  if (secondStore === undefined) return;
   const there = new Map<string, number>();
-  for await (const { key, bytes } of far.list()) there.set(key, bytes);
+  for await (const { key, bytes } of secondStore.list()) there.set(key, bytes);
   const rows = await allForCopying(catalog);
   const begun = await begin(context, rows, there, now);
-  const documents = await copyDocuments(context, far, there);
-  const removed = config.copy!.keep ? 0 : await letGo(context, far, rows, there, now);
-  log.info("copies-synced", { to: far.to, begun, documents, removed });
+  const documents = await copyDocuments(context, secondStore, there);
+  const removed = config.copy!.keep ? 0 : await letGo(context, secondStore, rows, there, now);
+  log.info("copies-synced", { to: secondStore.to, begun, documents, removed });
 }
 
 /** Begin the copies that lack: those that never failed first, the oldest first. */
 async function begin(
-  { config, copies, far }: Context,
+  { config, copies, secondStore }: Context,
   rows: readonly Row[],
   there: There,
   now: number,
@@ -60,7 +60,7 @@ async function begin(
     if (bad === 1 || config.databases.get(database)?.copy === false) return false;
     if (now - takenAt < SETTLED) return false;
     if (copy?.state === "copying" && now - Date.parse(copy.at) < SETTLED) return false;
-    return copy?.state !== "copied" || copy.to !== far!.to || !isThere(row);
+    return copy?.state !== "copied" || copy.to !== secondStore!.to || !isThere(row);
   });
   const failed = ({ copy }: Row) => Number(copy?.state === "failed");
   const next = lacking.toSorted((one, other) => failed(one) - failed(other)).slice(0, STARTS);
@@ -72,7 +72,11 @@ async function begin(
  * Copy the proofs of backups that are copied, under their own names also where they are of a pinned
  * one, and the erasure lists. A document that cannot be read keeps no other back.
  */
-async function copyDocuments({ bucket }: Context, far: FarStore, there: There): Promise<number> {
+async function copyDocuments(
+  { bucket }: Context,
+  secondStore: SecondStore,
+  there: There,
+): Promise<number> {
   const ids = new Set<string>();
   for (const key of there.keys()) {
     const name = parseKey(key);
@@ -91,7 +95,7 @@ async function copyDocuments({ bucket }: Context, far: FarStore, there: There): 
   for (const [own, key] of due)
     try {
       const text = await readDocument(bucket, key);
-      if (text !== null) await far.writeText(own, text, bucket.noteOf(own, text));
+      if (text !== null) await secondStore.writeText(own, text, bucket.noteOf(own, text));
     } catch (thrown) {
       const error = asNightjarError(thrown);
       if (error.code !== "OBJECT_CORRUPT" && error.code !== "OBJECT_UNSIGNED") throw error;
@@ -101,7 +105,7 @@ async function copyDocuments({ bucket }: Context, far: FarStore, there: There): 
 }
 
 /** The objects of one backup at the second store. */
-interface FarBackup extends Kept {
+interface CopiedBackup extends Kept {
   keys: string[];
   whole: boolean;
 }
@@ -113,13 +117,13 @@ interface FarBackup extends Kept {
  */
 async function letGo(
   { config }: Context,
-  far: FarStore,
+  secondStore: SecondStore,
   rows: readonly Row[],
   there: There,
   now: number,
 ): Promise<number> {
   const known = new Set(rows.map(({ id }) => id));
-  const found = [...farBackups(there)];
+  const found = [...copiedBackups(there)];
   const policies = config.databases;
   // Bytes without a manifest are no backup: they must not pass for the newest.
   const verdicts = judge(
@@ -137,14 +141,14 @@ async function letGo(
   for (const { id, keys } of doomed) {
     if (known.has(id)) continue;
     if (removed + keys.length > REMOVALS) break;
-    await far.remove(keys);
+    await secondStore.remove(keys);
     removed += keys.length;
   }
   return removed;
 }
 
 /** The backups at the second store, their manifest first, so that one that goes ends to exist whole. */
-function* farBackups(there: There): Iterable<FarBackup> {
+function* copiedBackups(there: There): Iterable<CopiedBackup> {
   const byId = Map.groupBy(
     [...there.keys()].flatMap((key) => {
       const name = parseKey(key);

@@ -6,7 +6,7 @@ import { lockPage, type Page } from "../../format/pages/page.ts";
 import type { PageEvent } from "../pages.ts";
 import type { Source } from "../../libsql/server.ts";
 import { currentGeneration, PAGE_SIZE, type SyncPlace } from "./protocol.ts";
-import { type Answer, ask, refusal } from "./request.ts";
+import { type Answer, getFrom, refusal } from "./request.ts";
 
 /** Pages of the file that are read at once. */
 const PIECE = 64;
@@ -27,7 +27,7 @@ export async function* exportedBase(
 ): AsyncGenerator<PageEvent, SyncPlace | null> {
   const generation = await currentGeneration(source, deps);
   const path = `/export/${generation}`;
-  const answer = await ask(source, deps, path);
+  const answer = await getFrom(source, deps, path);
   try {
     if (answer.status !== 200) {
       const refused = await refusal(source, path, answer);
@@ -63,7 +63,7 @@ export async function changedStart(
   mark: string,
 ): Promise<string | null> {
   const path = `/export/${generation}`;
-  const answer = await ask(source, deps, path);
+  const answer = await getFrom(source, deps, path);
   try {
     if (answer.status !== 200) {
       const refused = await refusal(source, path, answer);

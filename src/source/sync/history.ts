@@ -13,7 +13,7 @@ import {
   PAGE_SIZE,
   type SyncPlace,
 } from "./protocol.ts";
-import { ask } from "./request.ts";
+import { getFrom } from "./request.ts";
 import { refusalOf } from "../../libsql/refuse.ts";
 
 /** Frames of one request: what the vendor's clients ask for. */
@@ -114,7 +114,7 @@ async function frames(
   buffer: ArrayBuffer,
 ): Promise<Uint8Array<ArrayBuffer> | HistoryEnd | null> {
   const path = `/sync/${generation}/${next}/${next + BATCH}`;
-  const answer = await ask(source, deps, path);
+  const answer = await getFrom(source, deps, path);
   try {
     if (answer.status === 200) return await answer.read(buffer);
     const text = await answer.text();

@@ -2,7 +2,7 @@ import * as v from "valibot";
 import type { Deps } from "../../core/deps.ts";
 import { NightjarError } from "../../errors/errors.ts";
 import type { Source } from "../../libsql/server.ts";
-import { ask } from "./request.ts";
+import { getFrom } from "./request.ts";
 import { refusalOf } from "../../libsql/refuse.ts";
 
 /** Bytes: the protocol's frames carry pages of this size and no other. */
@@ -37,7 +37,7 @@ const HistoryEnd = v.object({
  */
 export async function currentGeneration(source: Source, deps: Deps): Promise<number> {
   const path = "/info";
-  const answer = await ask(source, deps, path);
+  const answer = await getFrom(source, deps, path);
   try {
     const text = await answer.text();
     if (answer.status < 200 || answer.status > 299)

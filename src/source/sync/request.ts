@@ -71,7 +71,7 @@ export class Answer {
  * @throws NightjarError `SOURCE_UNREACHABLE`, `SOURCE_STALLED`, `SOURCE_CUT`; `PAGES_INVALID` for a
  * redirect that is not followed and for a compressed answer
  */
-export async function ask(source: Source, deps: Deps, path: string): Promise<Answer> {
+export async function getFrom(source: Source, deps: Deps, path: string): Promise<Answer> {
   const watchdog = new Watchdog(source.stallMs);
   const get = (url: string) =>
     watchdog.guard("SOURCE_UNREACHABLE", () =>

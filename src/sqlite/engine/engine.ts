@@ -134,7 +134,7 @@ const STEPS_PER_BYTE = 64;
 export const MOST_BUSY = 4 * 60_000;
 /**
  * The longest value, stored or computed, bytes: no database holds one that is longer than itself, and
- * twice that is left for what its schema makes of it, as hex() does. The least is what a question may have.
+ * twice that is left for what its schema makes of it, as hex() does. The least is what a query may have.
  */
 const SHORT_VALUE = 1024 * 1024;
 const VALUE_BYTES_PER_BYTE = 2;

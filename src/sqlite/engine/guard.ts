@@ -1,5 +1,5 @@
 /**
- * What a question to a backup may do, as SQLite's authorizer asks it while preparing a statement
+ * What a query to a backup may do, as SQLite's authorizer asks it while preparing a statement
  * (https://sqlite.org/c3ref/c_alter_table.html has the action codes). The image cannot be changed in
  * any case; this keeps out what would change the connection, and says so plainly.
  */
@@ -59,7 +59,7 @@ const REFUSED_FUNCTIONS = new Set([
   "writefile",
 ]);
 
-/** Pragmas that our own statements use beyond those that a question may. */
+/** Pragmas that our own statements use beyond those that a query may. */
 const OWN_PRAGMAS = new Set([
   "cache_size",
   "foreign_keys",

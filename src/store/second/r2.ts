@@ -1,13 +1,13 @@
 import { messageOf, NightjarError, orFail } from "../../errors/errors.ts";
 import { LONGEST_DOCUMENT } from "../guarded-bucket.ts";
-import { BYTES_TYPE, type FarStore, type FarUpload } from "./far.ts";
+import { BYTES_TYPE, type SecondStore, type SecondUpload } from "./second-store.ts";
 import { listObjects } from "../list.ts";
 
 const HINT =
   "The R2 bucket that is bound as COPY_BUCKET did not do what it was asked: see Cloudflare's status, then run `nightjar copy`.";
 
 /** A second R2 bucket, by its binding. */
-export function farR2(bucket: R2Bucket, prefix: string): FarStore {
+export function secondR2(bucket: R2Bucket, prefix: string): SecondStore {
   return {
     to: `R2 bucket COPY_BUCKET${prefix === "" ? "" : `/${prefix}`}`,
     size: (key) =>
@@ -54,7 +54,7 @@ export function farR2(bucket: R2Bucket, prefix: string): FarStore {
   };
 }
 
-function uploadOf(bucket: R2Bucket, prefix: string, key: string, uploadId: string): FarUpload {
+function uploadOf(bucket: R2Bucket, prefix: string, key: string, uploadId: string): SecondUpload {
   const upload = bucket.resumeMultipartUpload(prefix + key, uploadId);
   return {
     key,

@@ -1,6 +1,6 @@
 import { NightjarError } from "../../errors/errors.ts";
 import { LONGEST_DOCUMENT } from "../guarded-bucket.ts";
-import { BYTES_TYPE, type FarStore, type FarUpload } from "./far.ts";
+import { BYTES_TYPE, type SecondStore, type SecondUpload } from "./second-store.ts";
 import type { S3Answer, S3Client } from "./s3-request.ts";
 
 /**
@@ -12,7 +12,7 @@ import type { S3Answer, S3Client } from "./s3-request.ts";
  *
  * @param to its address with the prefix, for people
  */
-export function farS3(client: S3Client, to: string, prefix: string): FarStore {
+export function secondS3(client: S3Client, to: string, prefix: string): SecondStore {
   return {
     to,
     async size(key) {
@@ -77,7 +77,7 @@ export function farS3(client: S3Client, to: string, prefix: string): FarStore {
   };
 }
 
-function uploadOf(client: S3Client, prefix: string, key: string, uploadId: string): FarUpload {
+function uploadOf(client: S3Client, prefix: string, key: string, uploadId: string): SecondUpload {
   const at = { key: prefix + key };
   return {
     key,

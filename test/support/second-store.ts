@@ -1,32 +1,32 @@
 import { env } from "cloudflare:workers";
 import { inject } from "vitest";
 import { type Deps, systemDeps } from "../../src/core/deps.ts";
-import type { FarStore } from "../../src/store/second/far.ts";
-import { farR2 } from "../../src/store/second/r2.ts";
-import { farS3 } from "../../src/store/second/s3.ts";
+import type { SecondStore } from "../../src/store/second/second-store.ts";
+import { secondR2 } from "../../src/store/second/r2.ts";
+import { secondS3 } from "../../src/store/second/s3.ts";
 import { S3Client } from "../../src/store/second/s3-request.ts";
 import { intercepted, KilledError } from "./failing.ts";
 
 const bindings = env as unknown as { COPY_BUCKET: R2Bucket; DB: D1Database };
 
-/** Stands in the place of every call to the far side. */
+/** Stands in the place of every call to the second store. */
 export type Around = (what: string, call: () => Promise<unknown>) => Promise<unknown>;
 
 const plainly: Around = (_, call) => call();
 
 /** The second bucket by its binding, under a prefix of the test's own. */
-export function boundFar(prefix: string, around: Around = plainly): FarStore {
+export function boundSecond(prefix: string, around: Around = plainly): SecondStore {
   const real = { BUCKET: bindings.COPY_BUCKET, DB: bindings.DB };
   const { bucket } = intercepted(real, (_owner, method, call) => around(method, call));
-  return farR2(bucket, prefix);
+  return secondR2(bucket, prefix);
 }
 
 /** A bucket behind a real S3 endpoint, under a prefix of the test's own. */
-export function s3Far(
+export function s3Second(
   prefix: string,
   around: Around = plainly,
   secretAccessKey = inject("s3").keys.secretAccessKey,
-): FarStore {
+): SecondStore {
   const { endpoint, keys } = inject("s3");
   const fetch: Deps["fetch"] = (url, init) =>
     around(`${init.method} ${new URL(url).search.replace(/=[^&]*/g, "")}`, () =>
@@ -41,15 +41,15 @@ export function s3Far(
     keep: false,
   };
   const client = new S3Client(place, { ...keys, secretAccessKey }, { ...systemDeps, fetch });
-  return farS3(client, `${endpoint}/${prefix}`, prefix);
+  return secondS3(client, `${endpoint}/${prefix}`, prefix);
 }
 
-export const FARS = { "an R2 bucket": boundFar, "an S3 endpoint": s3Far } as const;
+export const SECOND_STORES = { "an R2 bucket": boundSecond, "an S3 endpoint": s3Second } as const;
 
-/** What lies at the far side, by key. */
-export async function farKeys(far: FarStore): Promise<string[]> {
+/** What lies at the second store, by key. */
+export async function secondKeys(secondStore: SecondStore): Promise<string[]> {
   const keys: string[] = [];
-  for await (const { key } of far.list()) keys.push(key);
+  for await (const { key } of secondStore.list()) keys.push(key);
   return keys.toSorted();
 }
 

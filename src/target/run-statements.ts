@@ -9,7 +9,7 @@ import { send, type Step, type Told } from "./pipeline.ts";
  *
  * @throws NightjarError `TARGET_REFUSED` with the server's words; as `send`
  */
-export async function ask(
+export async function runStatements(
   target: Source,
   deps: Deps,
   batch: readonly Step[],

@@ -3,7 +3,7 @@
  * prefix. Every method throws `COPY_UNREACHABLE` where the store fails, and `COPY_REFUSED` where it
  * refuses.
  */
-export interface FarStore {
+export interface SecondStore {
   /** Its place, for people and to tell one from another. Holds no secret. */
   readonly to: string;
 
@@ -31,17 +31,17 @@ export interface FarStore {
   startUpload(key: string): Promise<string>;
 
   /** Go on with an upload that was begun. */
-  upload(key: string, uploadId: string): FarUpload;
+  upload(key: string, uploadId: string): SecondUpload;
 
   /** Delete objects; those that are gone already are no error. */
   remove(keys: readonly string[]): Promise<void>;
 
   /** Every object under the prefix. */
-  list(): AsyncIterable<FarObject>;
+  list(): AsyncIterable<SecondObject>;
 }
 
 /** An upload by parts that is under way. */
-export interface FarUpload {
+export interface SecondUpload {
   readonly key: string;
   uploadPart(number: number, bytes: Uint8Array): Promise<R2UploadedPart>;
   complete(parts: readonly R2UploadedPart[]): Promise<void>;
@@ -49,7 +49,7 @@ export interface FarUpload {
   abort(): Promise<void>;
 }
 
-export interface FarObject {
+export interface SecondObject {
   readonly key: string;
   readonly bytes: number;
 }

@@ -5,23 +5,23 @@ import { WRANGLER } from "../../scripts/lib/paths.ts";
 import { freePort, type ServerProcess, startServer } from "../../scripts/lib/server-process.ts";
 import type { S3Keys } from "../../src/store/second/s3-request.ts";
 
-export interface FarServer extends ServerProcess {
+export interface SecondServer extends ServerProcess {
   /** The bucket's address, path style. */
   endpoint: string;
   keys: S3Keys;
 }
 
-const BUCKET = "far";
+const BUCKET = "second";
 
 /**
  * Another account's bucket: the S3 endpoint of a `wrangler dev` of its own, which checks signatures as
  * R2 does. It cannot list uploads, nor set a lifecycle.
  */
-export async function startFarServer(dir: string): Promise<FarServer> {
-  const keys = { accessKeyId: "far-key-id", secretAccessKey: `far-${crypto.randomUUID()}` };
+export async function startSecondServer(dir: string): Promise<SecondServer> {
+  const keys = { accessKeyId: "second-key-id", secretAccessKey: `far-${crypto.randomUUID()}` };
   await writeFile(
     join(dir, "wrangler.toml"),
-    `name = "far"
+    `name = "second"
 main = "worker.js"
 compatibility_date = "2026-10-01"
 [[r2_buckets]]
@@ -32,12 +32,15 @@ accessKeyId = "${keys.accessKeyId}"
 secretAccessKey = "${keys.secretAccessKey}"
 `,
   );
-  await writeFile(join(dir, "worker.js"), 'export default { fetch: () => new Response("far") };\n');
+  await writeFile(
+    join(dir, "worker.js"),
+    'export default { fetch: () => new Response("second") };\n',
+  );
   const port = await freePort();
   const own = ["--ip", "127.0.0.1", "--port", String(port), "--inspector-port", "0"];
   const url = `http://127.0.0.1:${port}`;
   const server = await startServer({
-    name: "the far store",
+    name: "the second store",
     command: process.execPath,
     args: [WRANGLER, "dev", ...own, "--persist-to", join(dir, "state")],
     cwd: dir,

@@ -1,0 +1,32 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { bodyOf, type Client } from "./client.ts";
+import { ifStopped } from "./files/unfinished.ts";
+import { size } from "./output.ts";
+import { Progress } from "./progress.ts";
+
+/** How often a run is asked for, ms. */
+const ASK_EVERY = 500;
+
+/** Get a run as it is now. @throws CliError as `bodyOf` */
+export function getRun(client: Client, id: string) {
+  return bodyOf(client.v1.runs[":id"].$get({ param: { id } }));
+}
+
+/** Show how a run is getting on until it has finished. @throws CliError as `bodyOf` */
+export function followRun(client: Client, id: string, quiet: boolean) {
+  const goesOn = `Run ${id} goes on without this command: see nightjar run ${id}.`;
+  return ifStopped(goesOn, async () => {
+    const progress = new Progress(quiet);
+    for (;;) {
+      const run = await getRun(client, id);
+      if (run.finishedAt !== null) {
+        progress.end();
+        return run;
+      }
+      const again = run.attempt > 1 ? ` (attempt ${run.attempt}, after ${run.error?.code})` : "";
+      const bytes = run.rawBytes > 0 ? ` ${size(run.rawBytes)}` : "";
+      progress.show(`${run.state}${bytes}${again}`);
+      await sleep(ASK_EVERY);
+    }
+  });
+}
