@@ -27,7 +27,9 @@ export function readProject(toml: string): Project {
     COPY?: unknown;
     vars?: { DATABASES?: unknown; COPY?: unknown };
     r2_buckets?: { binding: string; bucket_name: string }[];
+    triggers?: { crons?: string[] };
   };
+  refuseCrons(file.triggers?.crons ?? []);
   for (const name of ["DATABASES", "COPY"] as const)
     if (file[name] !== undefined)
       throw new NightjarError(
@@ -41,6 +43,18 @@ export function readProject(toml: string): Project {
   if (copy !== undefined && "bucket" in copy)
     refuseUnboundCopy(file.r2_buckets!, bucket.bucket_name);
   return { databases: parseDatabases(file.vars?.DATABASES), bucket: bucket.bucket_name, copy };
+}
+
+/** The Worker takes the cron of every minute as the schedule's, and any other as the night's. */
+function refuseCrons(crons: readonly string[]): void {
+  if (!crons.includes("* * * * *"))
+    throw new Error(
+      'wrangler.toml needs the cron "* * * * *", which starts the backups that are due.',
+    );
+  if (crons.length < 2)
+    throw new Error(
+      'wrangler.toml needs a second cron, like "30 3 * * *", which prunes and reconciles every night.',
+    );
 }
 
 function refuseUnboundCopy(

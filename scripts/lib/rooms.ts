@@ -22,8 +22,8 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   store: { may: ["core", "errors", "format", "model", "plan"], types: ["config"] },
   catalog: { may: ["core", "errors", "model", "plan"] },
   worker: {
-    may: ["catalog", "core", "errors", "format", "plan", "store"],
-    types: ["config", "index.ts", "model"],
+    may: ["catalog", "config", "core", "errors", "format", "plan", "store"],
+    types: ["index.ts", "model"],
   },
   read: {
     may: ["catalog", "core", "errors", "format", "model", "plan", "sqlite", "store", "worker"],
@@ -43,7 +43,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   },
   cli: { may: ["core", "erase", "errors", "format", "model", "plan"], types: ["http"] },
   "index.ts": {
-    may: ["catalog", "config", "core", "errors", "http", "jobs", "store", "worker"],
+    may: ["core", "errors", "http", "jobs", "worker"],
   },
 };
 

@@ -83,6 +83,8 @@ export interface Config {
   /** What opens the database's backups in drills; undefined where nothing here can. */
   identity(database: DatabaseConfig): string | undefined;
   /** The keys of the store that backups are copied to; undefined where it needs none. */
+  /** Whether lines for who looks for a fault are logged. */
+  readonly logLevel: "info" | "debug";
   readonly copyKeys: { accessKeyId: string; secretAccessKey: string } | undefined;
 }
 
@@ -371,8 +373,12 @@ export function loadConfig(env: Readonly<Record<string, unknown>>): Config {
   const [accessKeyId, secretAccessKey] = copySecrets(copy).map(({ name, path }) =>
     secret(name, path),
   );
+  const logLevel = env["LOG_LEVEL"] ?? "info";
+  if (logLevel !== "info" && logLevel !== "debug")
+    mistakes.push({ path: "LOG_LEVEL", fix: 'must be "info" or "debug"' });
   if (mistakes.length > 0) throw configError(mistakes);
   return {
+    logLevel: logLevel as Config["logLevel"],
     databases,
     adminToken,
     signingKey,
@@ -390,13 +396,19 @@ export function loadConfig(env: Readonly<Record<string, unknown>>): Config {
   };
 }
 
+/** Whether a database's entry or a secret of it is wrong: then nothing is done for it, and nothing deleted. */
+export function isMisconfigured({ mistakes }: Pick<DatabaseConfig, "mistakes">): boolean {
+  return mistakes.length > 0;
+}
+
 /**
  * Refuse work on a database whose configuration is wrong.
  *
  * @throws NightjarError `DATABASE_MISCONFIGURED` that names every mistake by its path and how to fix it
  */
-export function refuseMistakes({ name, mistakes }: DatabaseConfig): void {
-  if (mistakes.length === 0) return;
+export function refuseMistakes(database: DatabaseConfig): void {
+  if (!isMisconfigured(database)) return;
+  const { name, mistakes } = database;
   throw new NightjarError(
     "DATABASE_MISCONFIGURED",
     `The configuration of ${name} is wrong, and nothing is done for it until that is fixed. ${wordsOfMistakes(mistakes)}`,

@@ -64,9 +64,12 @@ export const EVENTS = {
   "download-broken": "error",
   "restore-stopped": "error",
   "restore-answer-lost": "error",
-} as const satisfies Record<string, "info" | "warn" | "error">;
+  "request-answered": "debug",
+  "server-answered": "debug",
+  "schedule-checked": "debug",
+} as const satisfies Record<string, "debug" | "info" | "warn" | "error">;
 
 /** The events of one level. */
-export type EventOf<L extends "info" | "warn" | "error"> = {
+export type EventOf<L extends "debug" | "info" | "warn" | "error"> = {
   [E in keyof typeof EVENTS]: (typeof EVENTS)[E] extends L ? E : never;
 }[keyof typeof EVENTS];

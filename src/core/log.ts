@@ -12,12 +12,17 @@ type Fields = Record<string, string | number | boolean | null | undefined> & {
  * One line of JSON per event, as Workers Logs and `wrangler tail` index them. `wrangler tail` and
  * `wrangler dev` show it on a terminal: it holds nothing that a terminal would obey.
  */
-function write(level: "info" | "warn" | "error", event: string, fields: Fields): void {
+function write(level: "debug" | "info" | "warn" | "error", event: string, fields: Fields): void {
   const line = { level, event };
   console[level](printableJson({ ...line, ...fields, ...line }));
 }
 
 export const log = {
+  /** Whether lines for who looks for a fault are written: `LOG_LEVEL` says so, for the whole isolate. */
+  debugs: false,
+  debug(event: EventOf<"debug">, fields: Fields = {}): void {
+    if (this.debugs) write("debug", event, fields);
+  },
   info: (event: EventOf<"info">, fields: Fields = {}) => write("info", event, fields),
   warn: (event: EventOf<"warn">, fields: Fields = {}) => write("warn", event, fields),
 

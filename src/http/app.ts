@@ -6,20 +6,15 @@ import { asNightjarError, NightjarError } from "../errors/errors.ts";
 import { log } from "../core/log.ts";
 import { VERSION } from "../core/version.ts";
 import { bearerIs, requireAdmin } from "./auth.ts";
-import { backups } from "./backups/backups.ts";
+import { backups } from "./backups/routes.ts";
 import { badge } from "./databases/badge.ts";
-import { copies } from "./backups/copies.ts";
-import { databases } from "./databases/databases.ts";
+import { databases } from "./databases/routes.ts";
 import { download } from "./links/download.ts";
-import { erasures } from "./databases/erasures.ts";
 import type { HttpEnv } from "./hono-env.ts";
 import { health } from "./health.ts";
 import { links } from "./links/links.ts";
-import { moments } from "./databases/moments.ts";
 import { problem } from "./problem.ts";
-import { proofs } from "./backups/proofs.ts";
 import { prune } from "./prune.ts";
-import { restoreBackup, restoreMoment } from "./backups/restore.ts";
 import { rebuild, reconcile } from "./rebuild.ts";
 import { runs } from "./runs.ts";
 
@@ -30,16 +25,19 @@ const unstored = createMiddleware<HttpEnv>(async (c, next) => {
   c.header("x-content-type-options", "nosniff");
 });
 
+/** Tell who looks for a fault how each request was answered, without what its address may hold. */
+const logged = createMiddleware<HttpEnv>(async (c, next) => {
+  const began = c.env.deps.now();
+  await next();
+  const { method, url } = c.req;
+  const ms = c.env.deps.now() - began;
+  log.debug("request-answered", { method, path: loggablePath(url), status: c.res.status, ms });
+});
+
 const v1 = new Hono<HttpEnv>()
   .use(requireAdmin)
   .route("/databases", databases)
-  .route("/databases", moments)
-  .route("/databases", erasures)
   .route("/backups", backups)
-  .route("/backups", restoreBackup)
-  .route("/databases", restoreMoment)
-  .route("/backups", proofs)
-  .route("/backups", copies)
   .route("/runs", runs)
   .route("/links", links)
   .route("/prune", prune)
@@ -48,6 +46,7 @@ const v1 = new Hono<HttpEnv>()
 
 /** Every route that Nightjar serves. */
 export const app = new Hono<HttpEnv>()
+  .use(logged)
   .get("/healthz", async (c) => {
     await countDatabases(c.env.catalog); // fails where the catalog has no tables
     return c.json({ status: "ok", version: VERSION, databases: c.env.config.databases.size });

@@ -3,7 +3,7 @@ import { newestBackup, newestDrilled, newestVerified } from "../catalog/backups.
 import { followOf } from "../catalog/follows.ts";
 import { openLineage } from "../catalog/lineages.ts";
 import { lastFinishedRun, newestRuns, type Run } from "../catalog/runs.ts";
-import type { DatabaseConfig } from "../config/config.ts";
+import { type DatabaseConfig, isMisconfigured } from "../config/config.ts";
 import type { Context } from "../worker/context.ts";
 import type { CopyState } from "../model/copy.ts";
 import { countRows } from "../format/tables/rows.ts";
@@ -82,7 +82,7 @@ export async function healthOf(
     newest: newest && { takenAt: newest.takenAt, bad: isKnownBad(newest) },
     verified: verified?.takenAt,
     lastRunFailed: finished?.state === "failed",
-    misconfigured: database.mistakes.length > 0,
+    misconfigured: isMisconfigured(database),
   };
   // Its runs start so much later than scheduled.
   const now = deps.now() - delayOf(context, database);
@@ -146,7 +146,7 @@ export async function databaseView(
     state,
     mistakes: config?.mistakes ?? [],
     nextScheduledAt:
-      config === undefined || config.mistakes.length > 0 ? null : iso(nextStart(context, config)),
+      config === undefined || isMisconfigured(config) ? null : iso(nextStart(context, config)),
     follow,
     log,
     lastRun: lastRun === undefined ? null : runView(lastRun),

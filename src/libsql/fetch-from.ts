@@ -1,4 +1,5 @@
 import type { Deps } from "../core/deps.ts";
+import { log } from "../core/log.ts";
 import { isEncoded, readText } from "../core/read-body.ts";
 import { type Source, sourceHeaders } from "./server.ts";
 
@@ -34,6 +35,7 @@ export async function fetchFrom(
       redirect: "manual",
       encodeResponseBody: "manual",
     });
+    log.debug("server-answered", { path: new URL(url).pathname, status: response.status });
     const pause = PAUSES[tries];
     if (pause === undefined) return response;
     const seen = await withoutNamespace(response);

@@ -157,6 +157,13 @@ describe("the configuration", () => {
     expect(loadConfig(SECRETS).adminToken).toBe(SECRETS.ADMIN_TOKEN);
   });
 
+  it("logs as much as LOG_LEVEL says, which has two values", () => {
+    expect(loadConfig(SECRETS).logLevel).toBe("info");
+    expect(loadConfig({ ...SECRETS, LOG_LEVEL: "debug" }).logLevel).toBe("debug");
+    const message = refusal(() => loadConfig({ ...SECRETS, LOG_LEVEL: "DEBUG" }));
+    expect(message).toContain('LOG_LEVEL: must be "info" or "debug"');
+  });
+
   it("refuses its own missing secrets, and those of one database for that database alone", () => {
     const DATABASES = {
       shop: { url: "https://x", token: "SHOP_TOKEN" },

@@ -92,7 +92,7 @@ describe("a second copy", () => {
   });
 
   it("is tended by the night's cron, which copies the proofs too", async () => {
-    await fireCron(product.worker.url, "30 3 * * *");
+    await fireCron(product.worker.url, "15 4 * * *");
     const { manifestKey } = await copied("dumped");
     const client = new AwsClient({ ...secondStore.keys, service: "s3", region: "auto" });
     const prefix = manifestKey.replace(/json$/, "proof-");

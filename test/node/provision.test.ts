@@ -43,6 +43,9 @@ const PREPARE = "(prepare https://nightjar.acme.workers.dev)";
 const SHIP = ["deploy", "d1 migrations apply DB --remote"];
 
 const TOML = `
+[triggers]
+crons = ["* * * * *", "30 3 * * *"]
+
 [[r2_buckets]]
 binding = "BUCKET"
 bucket_name = "acme-backups"
@@ -128,6 +131,15 @@ describe("deploying", () => {
     expect(() => readProject(`${TOML}\nshedule = "0 0 * * *"`)).toThrow(
       /DATABASES\.shop\.shedule: unknown key/,
     );
+  });
+
+  it.each([
+    ['crons = ["* * * * *"]', "needs a second cron"],
+    ['crons = ["*/5 * * * *", "30 3 * * *"]', 'needs the cron "* * * * *"'],
+    ["crons = []", 'needs the cron "* * * * *"'],
+  ])("refuses crons by which nothing would start, or nothing be pruned: %s", (crons, message) => {
+    const other = TOML.replace(/^crons = .*$/m, crons);
+    expect(() => readProject(other)).toThrow(message);
   });
 
   it("refuses tables that the Worker would never see", () => {

@@ -1,6 +1,7 @@
 import type { Prunable } from "../../catalog/backups.ts";
 import { forgetExpiredLinks } from "../../catalog/links.ts";
 import { forgetFailedRuns } from "../../catalog/runs.ts";
+import { isMisconfigured } from "../../config/config.ts";
 import type { Context } from "../../worker/context.ts";
 import { asNightjarError, type ErrorReport, NightjarError } from "../../errors/errors.ts";
 import { log } from "../../core/log.ts";
@@ -51,7 +52,7 @@ export async function prune(context: Context, now: number, dryRun: boolean): Pro
 
   const { catalog, config } = context;
   for (const database of config.databases.values())
-    if (database.mistakes.length === 0) await pruneLog(context, database, now);
+    if (!isMisconfigured(database)) await pruneLog(context, database, now);
   await forgetFailedRuns(catalog, now - REMEMBER_FAILURES);
   await forgetExpiredLinks(catalog, now);
   const removed = doomed.filter(free).length - locked.length;

@@ -2,7 +2,7 @@ import { lastDrill, newestScheduled, newestVerified } from "../../catalog/backup
 import { followOf } from "../../catalog/follows.ts";
 import { lastLook, recordLook } from "../../catalog/databases.ts";
 import { activeRuns, failRun, type NewRun } from "../../catalog/runs.ts";
-import { type DatabaseConfig, refuseMistakes } from "../../config/config.ts";
+import { type DatabaseConfig, isMisconfigured, refuseMistakes } from "../../config/config.ts";
 import type { Context } from "../../worker/context.ts";
 import { NightjarError } from "../../errors/errors.ts";
 import { log } from "../../core/log.ts";
@@ -32,10 +32,14 @@ export async function startDueRuns(context: Context, now: number): Promise<void>
       await lookAt(context, database, now);
     } catch (error) {
       log.error("schedule-failed", error, { database: database.name });
-      // The cron is not to blame, and others would be told of it every minute.
-      if (database.mistakes.length === 0) errors.push(error);
+      // A wrong entry is no failure of the cron: Cloudflare would report it every minute.
+      if (!isMisconfigured(database)) errors.push(error);
     }
   }
+  log.debug("schedule-checked", {
+    databases: context.config.databases.size,
+    failed: errors.length,
+  });
   if (errors.length > 0) throw errors[0];
 }
 

@@ -1,4 +1,5 @@
 import { allForCopying } from "../../catalog/copies.ts";
+import { isMisconfigured } from "../../config/config.ts";
 import type { Context } from "../../worker/context.ts";
 import { asNightjarError } from "../../errors/errors.ts";
 import { log } from "../../core/log.ts";
@@ -134,7 +135,8 @@ async function letGo(
   const doomed = verdicts.filter(({ keep }) => !keep).map(({ backup }) => backup);
   for (const backup of found) {
     const policy = policies.get(backup.database);
-    const age = policy?.mistakes.length === 0 ? policy.retention[backup.tier] : undefined;
+    const age =
+      policy === undefined || isMisconfigured(policy) ? undefined : policy.retention[backup.tier];
     if (!backup.whole && age !== undefined && now >= backup.takenAt + age) doomed.push(backup);
   }
   let removed = 0;

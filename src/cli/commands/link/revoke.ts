@@ -1,8 +1,8 @@
 import { defineCommand } from "citty";
-import { json } from "../args.ts";
-import { apiClient, connection, reach, refusal } from "../client.ts";
-import { CliError, EXIT } from "../exit.ts";
-import { print, printJson } from "../output.ts";
+import { json } from "../../args.ts";
+import { apiClient, connection, reach, refusal } from "../../client.ts";
+import { CliError, EXIT } from "../../exit.ts";
+import { print, printJson } from "../../output.ts";
 
 export default defineCommand({
   meta: { name: "link revoke", description: "Revoke a download URL, so that it opens nothing" },

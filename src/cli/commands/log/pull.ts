@@ -1,8 +1,8 @@
 import { defineCommand } from "citty";
-import { database, json } from "../args.ts";
-import { apiClient, bodyOf, connection } from "../client.ts";
-import { GOES_ON, ifStopped } from "../files/unfinished.ts";
-import { print, printJson } from "../output.ts";
+import { database, json } from "../../args.ts";
+import { apiClient, bodyOf, connection } from "../../client.ts";
+import { GOES_ON, ifStopped } from "../../files/unfinished.ts";
+import { print, printJson } from "../../output.ts";
 
 export default defineCommand({
   meta: { name: "log pull", description: "Pull what is new at the server into the page log now" },
