@@ -49,7 +49,7 @@ export async function benchMemory(mb: number, limited: boolean): Promise<Row[]> 
         await measure("a backup by dump with its proofs", () => backup("dump"));
         const id = await newest(client, "pages");
         const ask = () =>
-          patiently(() =>
+          retryBusy(() =>
             client.v1.backups[":id"].query.$post({
               param: { id },
               json: { sql: QUESTION, args: [] },
@@ -87,7 +87,7 @@ async function newest(client: Client, db: string): Promise<string> {
 async function download(client: Client, id: string, format: Format): Promise<number> {
   const json = { format, expiresIn: "1h" };
   const { url } = await bodyOf(client.v1.backups[":id"].links.$post({ param: { id }, json }));
-  const response = await patiently(() => fetch(url));
+  const response = await retryBusy(() => fetch(url));
   let bytes = 0;
   for await (const piece of response.body as unknown as AsyncIterable<Uint8Array>)
     bytes += piece.length;
@@ -95,7 +95,7 @@ async function download(client: Client, id: string, format: Format): Promise<num
 }
 
 /** Ask until there is memory for it, as a 503 says. */
-async function patiently<R extends { status: number; ok: boolean }>(
+async function retryBusy<R extends { status: number; ok: boolean }>(
   request: () => Promise<R>,
 ): Promise<R> {
   for (;;) {

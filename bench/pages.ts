@@ -25,7 +25,7 @@ export async function benchPages(mb: number, segments: readonly number[]): Promi
     const { sqldUrl, client, workerds, backup } = local;
 
     const rows: Row[] = [];
-    const tell = (what: string, value: string) => {
+    const report = (what: string, value: string) => {
       console.error(`${what}: ${value}`);
       rows.push([what, value]);
     };
@@ -37,7 +37,7 @@ export async function benchPages(mb: number, segments: readonly number[]): Promi
     let dumpBytes = 0;
     for await (const chunk of response.body as unknown as AsyncIterable<Uint8Array>)
       dumpBytes += chunk.length;
-    tell("curl /dump", `${curl.seconds.toFixed(2)} s, ${mbOf(dumpBytes)}`);
+    report("curl /dump", `${curl.seconds.toFixed(2)} s, ${mbOf(dumpBytes)}`);
 
     for (const db of ["first", "again"]) {
       resetPeak(workerds);
@@ -46,7 +46,7 @@ export async function benchPages(mb: number, segments: readonly number[]): Promi
       const { rawBytes, storedBytes, captureMs: ms } = await backup(db);
       await logged(client, db);
       const grew = memory(workerds, "VmHWM") - rss;
-      tell(
+      report(
         `capture of ${mbOf(rawBytes)} (${db})`,
         `${secondsOf(ms)} = ${(ms / 1000 / curl.seconds).toFixed(2)} × curl, ${(rawBytes / 1e3 / ms).toFixed(0)} MB/s, stored ${mbOf(storedBytes)}, ` +
           `with its proofs and the log's base ${(cpuSeconds(workerds) - cpu).toFixed(1)} CPU s, memory +${mbOf(grew)}`,
@@ -58,21 +58,24 @@ export async function benchPages(mb: number, segments: readonly number[]): Promi
     proxy!.take();
     await backup("counted");
     const idle = proxy!.take();
-    tell("a night without a change", `${idle.requests} requests, ${idle.received} bytes received`);
+    report(
+      "a night without a change",
+      `${idle.requests} requests, ${idle.received} bytes received`,
+    );
 
     const changed = await changeOnePercent(sqldUrl);
     const { storedBytes, captureMs: ms } = await backup("counted");
     const { received, requests } = proxy!.take();
     const { changes } = await timeline(client);
     const pageBytes = changes[0]!.pages * 4096;
-    tell(
+    report(
       `a night with 1 % of the rows changed (${changed} rows, ${changes[0]!.pages} pages)`,
       `${secondsOf(ms)}; pulled ${mbOf(received)} in ${requests} requests = ${(received / pageBytes).toFixed(2)} × the pages, ` +
         `${(dumpBytes / received).toFixed(0)} × fewer than the dump; log +${mbOf(changes[0]!.bytes)}, snapshot ${mbOf(storedBytes)}`,
     );
 
-    await benchQueries(client, tell);
-    await benchMoments(sqldUrl, client, segments, tell);
+    await benchQueries(client, report);
+    await benchMoments(sqldUrl, client, segments, report);
     return rows;
   });
 }
@@ -87,7 +90,7 @@ async function changeOnePercent(url: string): Promise<number> {
   return rowsAffected;
 }
 
-async function benchQueries(client: Client, tell: (what: string, value: string) => void) {
+async function benchQueries(client: Client, report: (what: string, value: string) => void) {
   const param = { db: "counted" };
   const newest = await bodyOf(
     client.v1.databases[":db"].backups[":backup"].$get({ param: { ...param, backup: "latest" } }),
@@ -102,7 +105,7 @@ async function benchQueries(client: Client, tell: (what: string, value: string) 
     const { pages, reads } = await bodyOf(
       client.v1.backups[":id"].query.$post({ param: { id: newest.id }, json: { sql, args: [] } }),
     );
-    tell(
+    report(
       `indexed lookup, ${temperature}`,
       `${(performance.now() - began).toFixed(0)} ms, ${pages} pages, ${reads} reads of R2`,
     );
@@ -113,7 +116,7 @@ async function benchMoments(
   url: string,
   client: Client,
   segments: readonly number[],
-  tell: (what: string, value: string) => void,
+  report: (what: string, value: string) => void,
 ) {
   const db = createClient({ url });
   let made = (await timeline(client)).changes.length - 1;
@@ -135,7 +138,7 @@ async function benchMoments(
     for await (const chunk of response.body as unknown as AsyncIterable<Uint8Array>)
       bytes += chunk.length;
     const ms = performance.now() - began;
-    tell(
+    report(
       `a moment of ${made} segments`,
       `${secondsOf(ms)} for ${mbOf(bytes)}, ${(bytes / 1e3 / ms).toFixed(0)} MB/s`,
     );

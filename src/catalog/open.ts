@@ -1,6 +1,6 @@
 import { DrizzleQueryError } from "drizzle-orm";
 import { drizzle, type DrizzleD1Database } from "drizzle-orm/d1";
-import { messageOf, NightjarError, orFail } from "../errors/errors.ts";
+import { messageOf, NightjarError, failAs } from "../errors/errors.ts";
 
 export type Catalog = DrizzleD1Database;
 
@@ -17,7 +17,7 @@ const REFUSED = /constraint failed|SQLITE_CONSTRAINT|SQLITE_TOOBIG|string or blo
  * @throws NightjarError `CATALOG_CONFLICT` where the catalog refuses these values, `CATALOG_FAILED`
  */
 export function query<T>(what: string, run: () => Promise<T>): Promise<T> {
-  return orFail("CATALOG_FAILED", what, async () => {
+  return failAs("CATALOG_FAILED", what, async () => {
     try {
       return await run();
     } catch (thrown) {

@@ -57,7 +57,7 @@ const PATIENCE = 120_000;
  * with `what`, and so does a request that is not answered in two minutes. It may be carried out later
  * all the same, as one whose answer was lost.
  */
-export async function orFail<T>(
+export async function failAs<T>(
   code: ErrorCode,
   what: string,
   action: () => Promise<T>,

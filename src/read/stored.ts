@@ -46,7 +46,7 @@ export async function dumpText(
   const compressed = await readObject(bucket, key, undefined, stored.bytes);
   const text = verified(zstdDecompress(compressed), raw, key);
   if (erasures.length === 0) return text;
-  return eraseFromDump(text, erasures, (erased) => tell(erased, id));
+  return eraseFromDump(text, erasures, (erased) => logErased(erased, id));
 }
 
 /**
@@ -65,11 +65,11 @@ export async function openStored(
   const pages = await storedPages(context, stored);
   if (erasures.length === 0) return openImage(pages);
   const { image, erased } = await openErased(pages, erasures);
-  tell(erased, "manifest" in stored ? stored.manifest.id : stored.moment.lineage);
+  logErased(erased, "manifest" in stored ? stored.manifest.id : stored.moment.lineage);
   return image;
 }
 
-function tell({ tables, unapplied }: Erased, from: string): void {
+function logErased({ tables, unapplied }: Erased, from: string): void {
   log.info("rows-erased", {
     from,
     rows: tables.reduce((sum, { rows }) => sum + rows, 0),

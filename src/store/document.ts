@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
-import { asNightjarError, NightjarError, orFail } from "../errors/errors.ts";
+import { asNightjarError, NightjarError, failAs } from "../errors/errors.ts";
 import { type GuardedBucket, LONGEST_DOCUMENT } from "./guarded-bucket.ts";
-import { isLocked, orRefused } from "./refusal.ts";
+import { isLocked, failAsStore } from "./refusal.ts";
 
 /** What the manifest module needs of a manifest: where it belongs. */
 interface Placed {
@@ -34,7 +34,7 @@ export async function writeDocument(
   text: string,
 ): Promise<void> {
   const put = () =>
-    orRefused(`writing ${key}`, () =>
+    failAsStore(`writing ${key}`, () =>
       bucket.put(key, text, { ...AS_JSON, onlyIf: { etagDoesNotMatch: "*" } }),
     );
   // R2 looks at its locks before the condition: where one holds, it refuses what is there already.
@@ -63,7 +63,7 @@ export async function replaceDocument(
   key: string,
   text: string,
 ): Promise<void> {
-  await orFail("STORE_FAILED", `writing ${key}`, () => bucket.put(key, text, AS_JSON));
+  await failAs("STORE_FAILED", `writing ${key}`, () => bucket.put(key, text, AS_JSON));
 }
 
 /** What vouches for a document that the catalog does not know. */
@@ -87,7 +87,7 @@ export async function readDocument(
   { expected, acceptUnsigned = false }: Vouching = {},
 ): Promise<string | null> {
   await bucket.settle(key);
-  const found = await orFail("STORE_FAILED", `reading ${key}`, async () => {
+  const found = await failAs("STORE_FAILED", `reading ${key}`, async () => {
     const object = await bucket.get(key);
     if (object !== null && object.size > LONGEST_DOCUMENT) {
       await object.body.cancel();

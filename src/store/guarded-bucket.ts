@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { NightjarError, orFail } from "../errors/errors.ts";
+import { NightjarError, failAs } from "../errors/errors.ts";
 import { macOf, type Note, type Origin, originOf } from "../format/bytes/object-mac.ts";
 
 /** What is known of an object that Nightjar wrote, from where somebody with access to the bucket cannot write. */
@@ -229,7 +229,7 @@ class Guard implements Guarded {
    */
   async #compare(known: KnownObject): Promise<string | undefined> {
     const { key } = known;
-    const found = await orFail("STORE_FAILED", `looking for ${key}`, () => this.#bucket.head(key));
+    const found = await failAs("STORE_FAILED", `looking for ${key}`, () => this.#bucket.head(key));
     if (found === null) return undefined;
     const isDocument = key.endsWith(".json") && found.size <= LONGEST_DOCUMENT;
     if (known.sha256 === null || (found.size !== known.bytes && !isDocument)) throw replaced(key);
@@ -247,7 +247,7 @@ class Guard implements Guarded {
     const hash = createHash("sha256");
     for (let offset = 0; offset < size; offset += SPAN) {
       const range = { offset, length: Math.min(SPAN, size - offset) };
-      const span = await orFail("STORE_FAILED", `reading ${key}`, async () => {
+      const span = await failAs("STORE_FAILED", `reading ${key}`, async () => {
         const object = await this.#bucket.get(key, { range });
         if (object?.version !== version) throw replaced(key);
         return new Uint8Array(await object.arrayBuffer());

@@ -1,4 +1,4 @@
-import { orFail } from "../errors/errors.ts";
+import { failAs } from "../errors/errors.ts";
 
 interface ListOptions {
   /** Only keys after this one. */
@@ -18,7 +18,7 @@ export async function* listObjects(
   { after, notes = false }: ListOptions = {},
 ): AsyncIterable<R2Object> {
   for (let startAfter = after; ;) {
-    const page = await orFail("STORE_FAILED", `listing ${prefix}`, () =>
+    const page = await failAs("STORE_FAILED", `listing ${prefix}`, () =>
       bucket.list({
         prefix,
         ...(startAfter === undefined ? {} : { startAfter }),

@@ -1,8 +1,8 @@
-import { messageOf, NightjarError, orFail } from "../errors/errors.ts";
+import { messageOf, NightjarError, failAs } from "../errors/errors.ts";
 import { free } from "../format/bytes/bytes.ts";
 import { log } from "../core/log.ts";
 import { objectExists } from "./read.ts";
-import { orRefused } from "./refusal.ts";
+import { failAsStore } from "./refusal.ts";
 
 /** R2 wants parts of at least 5 MiB, all equal but the last, and at most 10,000 of them: 52 GB. */
 export const PART_BYTES = 5 * 1024 * 1024;
@@ -28,13 +28,13 @@ export async function writeMultipart(
 ): Promise<void> {
   const existing = await objectExists(bucket, key);
   if (existing) throw new NightjarError("STORE_CONFLICT", `${key} exists already.`);
-  const upload = await orFail("STORE_FAILED", `starting the upload of ${key}`, () =>
+  const upload = await failAs("STORE_FAILED", `starting the upload of ${key}`, () =>
     bucket.createMultipartUpload(key, { httpMetadata: { contentType: options.contentType } }),
   );
   try {
     await options.onUpload(upload.uploadId);
     const { parts, bytes } = await uploadParts(upload, source);
-    const object = await orFail("STORE_FAILED", `completing ${key}`, () => upload.complete(parts));
+    const object = await failAs("STORE_FAILED", `completing ${key}`, () => upload.complete(parts));
     if (object.size !== bytes)
       throw new NightjarError(
         "STORE_FAILED",
@@ -67,7 +67,7 @@ export async function uploadParts(
     if (sending !== undefined) parts.push(await sending); // its buffer is filled again from now on
     const number = parts.length + 1;
     bytes += part.length;
-    sending = orFail("STORE_FAILED", `uploading part ${number} of ${upload.key}`, () =>
+    sending = failAs("STORE_FAILED", `uploading part ${number} of ${upload.key}`, () =>
       upload.uploadPart(number, part),
     );
     sending.catch(() => {}); // reported where it is awaited
@@ -129,7 +129,7 @@ export async function abandonUpload(
   key: string,
   uploadId: string,
 ): Promise<void> {
-  await orRefused(`aborting the upload of ${key}`, async () => {
+  await failAsStore(`aborting the upload of ${key}`, async () => {
     try {
       await bucket.resumeMultipartUpload(key, uploadId).abort();
     } catch (error) {

@@ -1,4 +1,4 @@
-import { messageOf, NightjarError, orFail } from "../errors/errors.ts";
+import { messageOf, NightjarError, failAs } from "../errors/errors.ts";
 import { freeing } from "../format/bytes/bytes.ts";
 import type { ObjectReader } from "./read-counter.ts";
 
@@ -53,7 +53,7 @@ export async function readSpan(
   size: number,
 ): Promise<Uint8Array> {
   await bucket.settle?.(key); // apart from the request below, as it may read the whole object
-  const { object, bytes } = await orFail("STORE_FAILED", `reading ${key}`, async () => {
+  const { object, bytes } = await failAs("STORE_FAILED", `reading ${key}`, async () => {
     // R2 has no ranges of an empty object, which one that should not be empty may be.
     const options = length === size ? {} : { range: { offset, length } };
     const found = await bucket.get(key, options).catch((thrown: unknown) => {

@@ -1,4 +1,4 @@
-import { NightjarError, orFail } from "../errors/errors.ts";
+import { NightjarError, failAs } from "../errors/errors.ts";
 import type { ObjectReader } from "./read-counter.ts";
 
 /** A span of bytes: `length` from `offset`. */
@@ -20,7 +20,7 @@ export async function readObject(
   size: number,
 ): Promise<ReadableStream<Uint8Array>> {
   await bucket.settle?.(key); // apart from the request below, as it may read the whole object
-  const object = await orFail("STORE_FAILED", `reading ${key}`, () =>
+  const object = await failAs("STORE_FAILED", `reading ${key}`, () =>
     bucket.get(key, span === undefined ? {} : { range: span }),
   );
   if (object === null) throw new NightjarError("OBJECT_MISSING", `${key} is not in the bucket.`);
@@ -33,7 +33,7 @@ export async function readObject(
 
 /** @throws NightjarError `STORE_FAILED` */
 export async function objectExists(bucket: R2Bucket, key: string): Promise<boolean> {
-  return orFail(
+  return failAs(
     "STORE_FAILED",
     `looking for ${key}`,
     async () => (await bucket.head(key)) !== null,
@@ -47,6 +47,6 @@ export async function objectExists(bucket: R2Bucket, key: string): Promise<boole
  * @throws NightjarError `STORE_FAILED`
  */
 export async function objectAge(bucket: R2Bucket, key: string, now: number): Promise<number> {
-  const object = await orFail("STORE_FAILED", `looking for ${key}`, () => bucket.head(key));
+  const object = await failAs("STORE_FAILED", `looking for ${key}`, () => bucket.head(key));
   return object === null ? Infinity : now - object.uploaded.getTime();
 }

@@ -1,4 +1,4 @@
-import { messageOf, NightjarError, orFail } from "../errors/errors.ts";
+import { messageOf, NightjarError, failAs } from "../errors/errors.ts";
 
 /** R2's ObjectLockedByBucketPolicy: `delete: The object is locked by the bucket policy. (10069)`. */
 const LOCKED = /\(10069\)|locked by the bucket policy/;
@@ -8,8 +8,8 @@ const LOCKED = /\(10069\)|locked by the bucket policy/;
  *
  * @throws NightjarError `STORE_LOCKED` where a lock rule of the bucket refused, else `STORE_FAILED`
  */
-export function orRefused<T>(what: string, action: () => Promise<T>): Promise<T> {
-  return orFail("STORE_FAILED", what, async () => {
+export function failAsStore<T>(what: string, action: () => Promise<T>): Promise<T> {
+  return failAs("STORE_FAILED", what, async () => {
     try {
       return await action();
     } catch (thrown) {

@@ -1,4 +1,4 @@
-import { isLocked, orRefused } from "./refusal.ts";
+import { isLocked, failAsStore } from "./refusal.ts";
 
 /** R2 deletes this many objects at a time. */
 const BATCH = 1000;
@@ -11,7 +11,7 @@ const BATCH = 1000;
 export async function removeObjects(bucket: R2Bucket, keys: readonly string[]): Promise<void> {
   for (let at = 0; at < keys.length; at += BATCH) {
     const batch = keys.slice(at, at + BATCH);
-    await orRefused(`deleting ${batch.length} objects`, () => bucket.delete(batch));
+    await failAsStore(`deleting ${batch.length} objects`, () => bucket.delete(batch));
   }
 }
 

@@ -1,4 +1,4 @@
-import { NightjarError, orFail } from "../errors/errors.ts";
+import { NightjarError, failAs } from "../errors/errors.ts";
 import { hex16, levelPrefix } from "./segment-keys.ts";
 
 /** What a segment's object says of itself beside its bytes: the log can go on from it alone. */
@@ -15,7 +15,7 @@ export async function putSegment(
   bytes: Uint8Array,
   note: SegmentNote,
 ): Promise<void> {
-  const written = await orFail("STORE_FAILED", `writing ${key}`, () =>
+  const written = await failAs("STORE_FAILED", `writing ${key}`, () =>
     bucket.put(key, bytes, { onlyIf: { etagDoesNotMatch: "*" }, customMetadata: note }),
   );
   if (written === null) throw new NightjarError("STORE_CONFLICT", `${key} exists already.`);
@@ -37,7 +37,7 @@ export async function segmentsAfter(
 ): Promise<{ key: string; size: number; note: SegmentNote }[]> {
   const prefix = levelPrefix(database, lineage, level);
   const startAfter = `${prefix}${hex16(txid + 1)}`;
-  const { objects } = await orFail("STORE_FAILED", `listing ${prefix}`, () =>
+  const { objects } = await failAs("STORE_FAILED", `listing ${prefix}`, () =>
     bucket.list({ prefix, startAfter, include: ["customMetadata"] }),
   );
   return objects.map(({ key, size, customMetadata }) => ({

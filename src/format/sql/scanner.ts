@@ -164,7 +164,7 @@ export class SqlScanner {
         at = closes + 1;
         if (at > end) continue;
         this.#mode = CODE;
-        this.#tellComment();
+        this.#reportComment();
         continue;
       }
       const byte = chunk[at]!;
@@ -295,7 +295,7 @@ export class SqlScanner {
     }
   }
 
-  #tellComment(): void {
+  #reportComment(): void {
     const pieces = this.#comment;
     if (pieces === undefined) return;
     this.#comment = undefined;

@@ -5,7 +5,7 @@ import type { Manifest } from "../../model/manifest.ts";
 import { sourceOf, withoutToken } from "../../libsql/server.ts";
 import { captureDump } from "./capture-dump.ts";
 import { captureSnapshot } from "./capture-snapshot.ts";
-import { byMethod } from "./method.ts";
+import { withMethod } from "./method.ts";
 
 /**
  * One attempt at pulling a database into the bucket, by its pages where the server offers them. The
@@ -21,7 +21,7 @@ export async function capture(
 ): Promise<Manifest> {
   const source = sourceOf(database, context.config.token(database));
   return withoutToken(source, () =>
-    byMethod(context, database, async (method) =>
+    withMethod(context, database, async (method) =>
       method.protocol === "dump"
         ? captureDump(context, run, database, source)
         : captureSnapshot(context, run, database, source, method),

@@ -50,7 +50,7 @@ function withoutLog({ image, why }: Method): Method {
  *
  * @throws NightjarError as `methodFor`, and whatever `action` throws
  */
-export async function byMethod<T>(
+export async function withMethod<T>(
   context: Context,
   database: DatabaseConfig,
   action: (method: Method) => Promise<T>,

@@ -19,7 +19,7 @@ import { compactLog } from "./compact.ts";
 import { pullLog, recoverLog } from "./pull.ts";
 import { LogWriter } from "./writer.ts";
 import { COSTS, inTurn } from "../../worker/memory.ts";
-import { byMethod } from "../backup/method.ts";
+import { withMethod } from "../backup/method.ts";
 import { skipLockPage } from "../backup/page-stream.ts";
 
 /**
@@ -85,7 +85,7 @@ export class LogFollower {
     database: DatabaseConfig,
     imageIsFaster: boolean,
   ): Promise<{ reached: LogPosition | null; moved: boolean }> {
-    const { reached, moved } = await byMethod(context, database, async (method) => {
+    const { reached, moved } = await withMethod(context, database, async (method) => {
       if (method.protocol === "dump" || method.protocol === "dbpage")
         throw new NightjarError(
           "PAGES_UNAVAILABLE",

@@ -52,7 +52,7 @@ export async function prove(
     ...found,
   }));
   await recordProof(catalog, backupId, act, summaryOf(proof));
-  tell(proof);
+  logProof(proof);
   return proof;
 }
 
@@ -85,7 +85,7 @@ async function write(
   }
 }
 
-function tell({ act, outcome, backup, database, problem, proofKey: proof }: Proof): void {
+function logProof({ act, outcome, backup, database, problem, proofKey: proof }: Proof): void {
   const about = { backup, database, act, outcome, proof };
   if (problem === null) log.info("backup-proven", about);
   else log.error("backup-not-proven", new NightjarError(problem.code, problem.message), about);

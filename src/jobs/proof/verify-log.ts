@@ -1,7 +1,7 @@
 import { endLineage, lineagesOf, type Segment, segmentsOf } from "../../catalog/lineages.ts";
 import { recordObjectChecks, segmentsToCheck } from "../../catalog/objects.ts";
 import type { Context } from "../../worker/context.ts";
-import { asNightjarError, NightjarError, orFail } from "../../errors/errors.ts";
+import { asNightjarError, NightjarError, failAs } from "../../errors/errors.ts";
 import { Meter, tap } from "../../format/bytes/hash.ts";
 import { decodeLtx } from "../../format/ltx/decode.ts";
 import { log } from "../../core/log.ts";
@@ -143,7 +143,7 @@ async function verifySegment({ bucket }: Context, { key, bytes }: Place): Promis
     if (known.sha256 === sha256) return;
     throw new NightjarError("OBJECT_CORRUPT", `${key} does not hold what was written to it.`);
   }
-  const object = await orFail("STORE_FAILED", `looking for ${key}`, () => bucket.head(key));
+  const object = await failAs("STORE_FAILED", `looking for ${key}`, () => bucket.head(key));
   if (object === null || (version !== undefined && object.version !== version))
     throw new NightjarError("OBJECT_CORRUPT", `${key} was replaced while it was read.`);
   await bucket.accept([{ key, version: object.version, sha256, bytes }]);

@@ -1,7 +1,7 @@
 import { enterRecovered } from "../../catalog/recovered.ts";
 import type { Run } from "../../catalog/runs.ts";
 import type { Context } from "../../worker/context.ts";
-import { asNightjarError, NightjarError, orFail } from "../../errors/errors.ts";
+import { asNightjarError, NightjarError, failAs } from "../../errors/errors.ts";
 import { log } from "../../core/log.ts";
 import type { Manifest } from "../../model/manifest.ts";
 import { parseErasure } from "../../model/parse-erasure.ts";
@@ -54,7 +54,7 @@ export async function rebuild(
 ): Promise<Rebuilt> {
   const { bucket } = context;
   const result: Rebuilt = { backups: 0, entered: 0, lineages: 0, left: [], next: null };
-  const page = await orFail("STORE_FAILED", "listing the bucket", () =>
+  const page = await failAs("STORE_FAILED", "listing the bucket", () =>
     bucket.list({ limit: PAGE, ...(after !== undefined && { startAfter: after }) }),
   );
   const keys = page.objects.map(({ key }) => key);

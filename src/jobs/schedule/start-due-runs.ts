@@ -29,7 +29,7 @@ export async function startDueRuns(context: Context, now: number): Promise<void>
   for (const database of context.config.databases.values()) {
     try {
       refuseMistakes(database);
-      await lookAt(context, database, now);
+      await startIfDue(context, database, now);
     } catch (error) {
       log.error("schedule-failed", error, { database: database.name });
       // A wrong entry is no failure of the cron: Cloudflare would report it every minute.
@@ -43,7 +43,7 @@ export async function startDueRuns(context: Context, now: number): Promise<void>
   if (errors.length > 0) throw errors[0];
 }
 
-async function lookAt(context: Context, database: DatabaseConfig, now: number): Promise<void> {
+async function startIfDue(context: Context, database: DatabaseConfig, now: number): Promise<void> {
   const { catalog, config } = context;
   const { name, schedule, retention } = database;
   await keepFollowing(context, database, now);

@@ -43,7 +43,9 @@ export async function syncCopies(context: Context, now: number): Promise<void> {
   const rows = await allForCopying(catalog);
   const begun = await begin(context, rows, there, now);
   const documents = await copyDocuments(context, secondStore, there);
-  const removed = config.copy!.keep ? 0 : await letGo(context, secondStore, rows, there, now);
+  const removed = config.copy!.keep
+    ? 0
+    : await removeExpired(context, secondStore, rows, there, now);
   log.info("copies-synced", { to: secondStore.to, begun, documents, removed });
 }
 
@@ -116,7 +118,7 @@ interface CopiedBackup extends Kept {
  * the newest copy of a database stays even where the first bucket and the catalog are lost. What the
  * catalog still has stays too.
  */
-async function letGo(
+async function removeExpired(
   { config }: Context,
   secondStore: SecondStore,
   rows: readonly Row[],

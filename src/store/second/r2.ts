@@ -1,4 +1,4 @@
-import { messageOf, NightjarError, orFail } from "../../errors/errors.ts";
+import { messageOf, NightjarError, failAs } from "../../errors/errors.ts";
 import { LONGEST_DOCUMENT } from "../guarded-bucket.ts";
 import { BYTES_TYPE, type SecondStore, type SecondUpload } from "./second-store.ts";
 import { listObjects } from "../list.ts";
@@ -76,7 +76,7 @@ function uploadOf(bucket: R2Bucket, prefix: string, key: string, uploadId: strin
 }
 
 function asking<T>(what: string, action: () => Promise<T>): Promise<T> {
-  return orFail("COPY_UNREACHABLE", `${what} in COPY_BUCKET`, action).catch((thrown: unknown) => {
+  return failAs("COPY_UNREACHABLE", `${what} in COPY_BUCKET`, action).catch((thrown: unknown) => {
     if (!(thrown instanceof NightjarError) || thrown.code !== "COPY_UNREACHABLE") throw thrown;
     throw new NightjarError(thrown.code, thrown.message, { cause: thrown.cause, hint: HINT });
   });
