@@ -2,7 +2,7 @@ import { Buffer } from "node:buffer";
 import { type Erased, type Erasure, isErased } from "../format/tables/erasure.ts";
 import { lowerName } from "../format/tables/selection.ts";
 import { cleanFullText } from "./full-text.ts";
-import { type ErasingDatabase, failed, orFailed, quoted, textsOf } from "./port.ts";
+import { type ErasingDatabase, failed, failErasure, quoted, textsOf } from "./port.ts";
 
 /** How many keys one DELETE names. */
 const KEYS_AT_ONCE = 500;
@@ -33,7 +33,7 @@ export async function eraseRows(
   const rows = new Map<string, number>();
   for (const target of targets) {
     const { table } = target;
-    await orFailed(`Rows of ${table} that are erased cannot be deleted`, async () => {
+    await failErasure(`Rows of ${table} that are erased cannot be deleted`, async () => {
       const found = await findKeys(database, target, decode);
       if (found.rows === 0) return;
       if (rows.size === 0) await setAside(database, targets);
@@ -60,8 +60,9 @@ async function targetsIn(database: ErasingDatabase, erasures: readonly Erasure[]
     const columns =
       kind === "view"
         ? []
-        : await orFailed(`The columns of ${table} cannot be read, which rows are erased from`, () =>
-            textsOf(database, "SELECT name FROM pragma_table_xinfo(?1)", [table]),
+        : await failErasure(
+            `The columns of ${table} cannot be read, which rows are erased from`,
+            () => textsOf(database, "SELECT name FROM pragma_table_xinfo(?1)", [table]),
           );
     const has = new Set(columns.map(lowerName));
     for (const [column, matching] of Map.groupBy(entries, (entry) => entry.column))

@@ -1,6 +1,6 @@
 import { addNames, fullTextOf } from "../format/sql/full-text.ts";
 import { lowerName } from "../format/tables/selection.ts";
-import { type ErasingDatabase, failed, quoted, orFailed, textsOf } from "./port.ts";
+import { type ErasingDatabase, failed, quoted, failErasure, textsOf } from "./port.ts";
 
 /**
  * Take the words of deleted rows out of the full-text indexes that have them. An index that has nothing to
@@ -48,7 +48,7 @@ async function namesOf(database: ErasingDatabase, type: string): Promise<string[
 
 function command(database: ErasingDatabase, name: string, what: string): Promise<void> {
   const sql = `INSERT INTO ${quoted(name)}(${quoted(name)}) VALUES('${what}')`;
-  return orFailed(`The full-text index ${name} keeps words of rows that are erased`, () =>
+  return failErasure(`The full-text index ${name} keeps words of rows that are erased`, () =>
     database.each(sql, [], () => undefined),
   );
 }

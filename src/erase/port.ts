@@ -44,7 +44,7 @@ export async function textsOf(
  *
  * @throws NightjarError `ERASURE_FAILED` with `what` and SQLite's words; whatever else `action` throws
  */
-export async function orFailed<T>(what: string, action: () => Promise<T>): Promise<T> {
+export async function failErasure<T>(what: string, action: () => Promise<T>): Promise<T> {
   try {
     return await action();
   } catch (thrown) {
