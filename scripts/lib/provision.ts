@@ -1,6 +1,7 @@
 import { parse } from "smol-toml";
 import { type CopyConfig, copySecrets, parseCopy } from "../../src/config/second-copy.ts";
-import { type Databases, parseDatabases } from "../../src/config/config.ts";
+import type { Databases } from "../../src/config/database.ts";
+import { parseDatabases } from "../../src/config/load.ts";
 import { NightjarError } from "../../src/errors/errors.ts";
 import { lifecycleRules } from "../../src/plan/lifecycle.ts";
 import { LOCK_NAME, lockRules } from "../../src/plan/locks.ts";

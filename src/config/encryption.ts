@@ -1,5 +1,6 @@
 import * as v from "valibot";
-import { type ConfigMistake, secretName } from "./parts.ts";
+import { secretName } from "./fields.ts";
+import type { ConfigMistake } from "./mistakes.ts";
 import { identityMistake, recipientMistake } from "../format/age/age.ts";
 
 const RECIPIENTS =

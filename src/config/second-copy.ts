@@ -1,5 +1,6 @@
 import * as v from "valibot";
-import { configError, type ConfigMistake, secretName, tableOrJson } from "./parts.ts";
+import { secretName, tableOrJson } from "./fields.ts";
+import { configError, type ConfigMistake } from "./mistakes.ts";
 import { issueKeys, issueMessage, isTable } from "../errors/schema-issue.ts";
 
 /** Where backups are copied to: a bucket of an S3-compatible store, or a second R2 bucket. */

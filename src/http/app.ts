@@ -1,7 +1,7 @@
 import { Hono } from "hono";
 import { createMiddleware } from "hono/factory";
 import { countDatabases } from "../catalog/databases.ts";
-import type { Config } from "../config/config.ts";
+import type { Config } from "../config/load.ts";
 import { asNightjarError, NightjarError } from "../errors/errors.ts";
 import { log } from "../core/log.ts";
 import { VERSION } from "../core/version.ts";

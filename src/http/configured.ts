@@ -1,6 +1,6 @@
 import { backupCounts, countBackups } from "../catalog/backups.ts";
 import { lineagesOf } from "../catalog/lineages.ts";
-import { type DatabaseConfig, refuseMistakes } from "../config/config.ts";
+import { type DatabaseConfig, refuseMistakes } from "../config/database.ts";
 import type { Context } from "../worker/context.ts";
 import { NightjarError } from "../errors/errors.ts";
 import { nearest } from "../plan/nearest.ts";

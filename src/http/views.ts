@@ -3,7 +3,7 @@ import { newestBackup, newestDrilled, newestVerified } from "../catalog/backups.
 import { followOf } from "../catalog/follows.ts";
 import { openLineage } from "../catalog/lineages.ts";
 import { lastFinishedRun, newestRuns, type Run } from "../catalog/runs.ts";
-import { type DatabaseConfig, isMisconfigured } from "../config/config.ts";
+import { type DatabaseConfig, isMisconfigured } from "../config/database.ts";
 import type { Context } from "../worker/context.ts";
 import type { CopyState } from "../model/copy.ts";
 import { countRows } from "../format/tables/rows.ts";

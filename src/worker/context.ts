@@ -1,5 +1,5 @@
 import type { Catalog } from "../catalog/open.ts";
-import type { Config } from "../config/config.ts";
+import type { Config } from "../config/load.ts";
 import type { Deps } from "../core/deps.ts";
 import type { MemoryBudget } from "../core/memory-budget.ts";
 import type { Act } from "../model/proof.ts";

@@ -1,5 +1,5 @@
 import { openCatalog } from "../catalog/open.ts";
-import { type Config, loadConfig } from "../config/config.ts";
+import { type Config, loadConfig } from "../config/load.ts";
 import { systemDeps } from "../core/deps.ts";
 import { log } from "../core/log.ts";
 import { secondR2 } from "../store/second/r2.ts";

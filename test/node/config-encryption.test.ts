@@ -1,6 +1,6 @@
 import { generateIdentity, identityToRecipient } from "age-encryption";
 import { beforeAll, describe, expect, it } from "vitest";
-import { loadConfig, parseDatabases } from "../../src/config/config.ts";
+import { loadConfig, parseDatabases } from "../../src/config/load.ts";
 import { refusal } from "../support/config-refusal.ts";
 
 const SECRETS = { ADMIN_TOKEN: "a".repeat(24), SIGNING_KEY: "s".repeat(24) };

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { parseCopy } from "../../src/config/second-copy.ts";
-import { loadConfig, parseDatabases } from "../../src/config/config.ts";
+import { loadConfig, parseDatabases } from "../../src/config/load.ts";
 import { DAY } from "../../src/plan/duration.ts";
 import { DEFAULT_RETENTION, FOREVER } from "../../src/plan/tier.ts";
 import { refusal } from "../support/config-refusal.ts";

@@ -3,7 +3,7 @@ import { env } from "cloudflare:workers";
 import { NonRetryableError } from "cloudflare:workflows";
 import { openCatalog } from "../../src/catalog/open.ts";
 import { enterRun, findRun, type NewRun, type Run } from "../../src/catalog/runs.ts";
-import { loadConfig } from "../../src/config/config.ts";
+import { loadConfig } from "../../src/config/load.ts";
 import type { Context, Followers } from "../../src/worker/context.ts";
 import { systemDeps } from "../../src/core/deps.ts";
 import type { Env } from "../../src/worker/env.ts";

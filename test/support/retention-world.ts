@@ -1,7 +1,7 @@
 import { expect } from "vitest";
 import { recordProof } from "../../src/catalog/backups.ts";
 import { openCatalog } from "../../src/catalog/open.ts";
-import { parseDatabases } from "../../src/config/config.ts";
+import { parseDatabases } from "../../src/config/load.ts";
 import { bytesKey } from "../../src/store/keys.ts";
 import type { Context } from "../../src/worker/context.ts";
 import { guardedBucket } from "../../src/worker/guarded-bucket.ts";

@@ -1,7 +1,7 @@
 import { type Context as HonoContext, Hono } from "hono";
 import * as v from "valibot";
 import { existingBackup } from "../../catalog/backups.ts";
-import { namespaceName, serverUrl } from "../../config/parts.ts";
+import { namespaceName, serverUrl } from "../../config/fields.ts";
 import { asNightjarError } from "../../errors/errors.ts";
 import type { RestoreLine } from "../../model/restore-line.ts";
 import { momentAt } from "../../read/moment.ts";

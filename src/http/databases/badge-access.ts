@@ -1,4 +1,5 @@
-import type { Config, DatabaseConfig } from "../../config/config.ts";
+import type { DatabaseConfig } from "../../config/database.ts";
+import type { Config } from "../../config/load.ts";
 import { bearerIs } from "../auth.ts";
 import { sign, signatureHolds } from "../links/signature.ts";
 

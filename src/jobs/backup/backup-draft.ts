@@ -1,7 +1,7 @@
 import { type Run, updateRun } from "../../catalog/runs.ts";
 import type { RunState } from "../../catalog/schema.ts";
 import { enterUpload } from "../../catalog/uploads.ts";
-import type { DatabaseConfig } from "../../config/config.ts";
+import type { DatabaseConfig } from "../../config/database.ts";
 import type { Context } from "../../worker/context.ts";
 import { randomId } from "../../core/deps.ts";
 import { NightjarError } from "../../errors/errors.ts";

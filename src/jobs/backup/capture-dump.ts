@@ -1,5 +1,5 @@
 import type { Run } from "../../catalog/runs.ts";
-import type { DatabaseConfig } from "../../config/config.ts";
+import type { DatabaseConfig } from "../../config/database.ts";
 import type { Context } from "../../worker/context.ts";
 import { zstdCompress } from "../../format/bytes/codec.ts";
 import { type DumpFacts, DumpInspector } from "../../format/dump/inspector.ts";

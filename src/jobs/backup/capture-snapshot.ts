@@ -1,6 +1,6 @@
 import { endLineage } from "../../catalog/lineages.ts";
 import type { Run } from "../../catalog/runs.ts";
-import type { DatabaseConfig } from "../../config/config.ts";
+import type { DatabaseConfig } from "../../config/database.ts";
 import type { Context, LogPosition } from "../../worker/context.ts";
 import { asNightjarError, type ErrorCode, NightjarError } from "../../errors/errors.ts";
 import { databasePages } from "../../format/pages/database-file.ts";

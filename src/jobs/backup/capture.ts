@@ -1,5 +1,5 @@
 import type { Run } from "../../catalog/runs.ts";
-import type { DatabaseConfig } from "../../config/config.ts";
+import type { DatabaseConfig } from "../../config/database.ts";
 import type { Context } from "../../worker/context.ts";
 import type { Manifest } from "../../model/manifest.ts";
 import { sourceOf, withoutToken } from "../../libsql/server.ts";

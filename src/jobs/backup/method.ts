@@ -1,5 +1,5 @@
 import { forgetMethod, knownMethod, recordMethod } from "../../catalog/methods.ts";
-import type { DatabaseConfig } from "../../config/config.ts";
+import type { DatabaseConfig } from "../../config/database.ts";
 import type { Context } from "../../worker/context.ts";
 import { asNightjarError, NightjarError } from "../../errors/errors.ts";
 import { log } from "../../core/log.ts";

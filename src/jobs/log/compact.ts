@@ -1,5 +1,5 @@
 import { enterSegment, type Lineage, openLineage, segmentsOf } from "../../catalog/lineages.ts";
-import type { DatabaseConfig } from "../../config/config.ts";
+import type { DatabaseConfig } from "../../config/database.ts";
 import type { Context } from "../../worker/context.ts";
 import { log } from "../../core/log.ts";
 import { type Merge, mergesDue } from "../../plan/log-compaction.ts";

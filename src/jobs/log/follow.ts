@@ -1,7 +1,7 @@
 import { findBackup } from "../../catalog/backups.ts";
 import { followOf, recordFollow } from "../../catalog/follows.ts";
 import { openLineage } from "../../catalog/lineages.ts";
-import type { DatabaseConfig } from "../../config/config.ts";
+import type { DatabaseConfig } from "../../config/database.ts";
 import type { Context, LogPosition } from "../../worker/context.ts";
 import { asNightjarError, NightjarError } from "../../errors/errors.ts";
 import { pagesInFile } from "../../format/pages/database-file.ts";

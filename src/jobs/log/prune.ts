@@ -7,7 +7,7 @@ import {
   type Segment,
   segmentsOf,
 } from "../../catalog/lineages.ts";
-import type { DatabaseConfig } from "../../config/config.ts";
+import type { DatabaseConfig } from "../../config/database.ts";
 import type { Context } from "../../worker/context.ts";
 import { NightjarError } from "../../errors/errors.ts";
 import { log } from "../../core/log.ts";

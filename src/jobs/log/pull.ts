@@ -7,7 +7,7 @@ import {
   segmentsOf,
 } from "../../catalog/lineages.ts";
 import { removeUpload, uploadsOf } from "../../catalog/uploads.ts";
-import type { DatabaseConfig } from "../../config/config.ts";
+import type { DatabaseConfig } from "../../config/database.ts";
 import type { Context } from "../../worker/context.ts";
 import { asNightjarError, NightjarError } from "../../errors/errors.ts";
 import type { Page } from "../../format/pages/page.ts";

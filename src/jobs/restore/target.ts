@@ -1,4 +1,4 @@
-import type { DatabaseConfig } from "../../config/config.ts";
+import type { DatabaseConfig } from "../../config/database.ts";
 import type { Context } from "../../worker/context.ts";
 import { NightjarError } from "../../errors/errors.ts";
 import { sendsTokenInClear } from "../../plan/transport.ts";

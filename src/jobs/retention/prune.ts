@@ -1,7 +1,7 @@
 import type { Prunable } from "../../catalog/backups.ts";
 import { forgetExpiredLinks } from "../../catalog/links.ts";
 import { forgetFailedRuns } from "../../catalog/runs.ts";
-import { isMisconfigured } from "../../config/config.ts";
+import { isMisconfigured } from "../../config/database.ts";
 import type { Context } from "../../worker/context.ts";
 import { asNightjarError, type ErrorReport, NightjarError } from "../../errors/errors.ts";
 import { log } from "../../core/log.ts";

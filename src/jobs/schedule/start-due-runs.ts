@@ -2,7 +2,7 @@ import { lastDrill, newestScheduled, newestVerified } from "../../catalog/backup
 import { followOf } from "../../catalog/follows.ts";
 import { lastLook, recordLook } from "../../catalog/databases.ts";
 import { activeRuns, failRun, type NewRun } from "../../catalog/runs.ts";
-import { type DatabaseConfig, isMisconfigured, refuseMistakes } from "../../config/config.ts";
+import { type DatabaseConfig, isMisconfigured, refuseMistakes } from "../../config/database.ts";
 import type { Context } from "../../worker/context.ts";
 import { NightjarError } from "../../errors/errors.ts";
 import { log } from "../../core/log.ts";

@@ -1,5 +1,5 @@
 import { allForCopying } from "../../catalog/copies.ts";
-import { isMisconfigured } from "../../config/config.ts";
+import { isMisconfigured } from "../../config/database.ts";
 import type { Context } from "../../worker/context.ts";
 import { asNightjarError } from "../../errors/errors.ts";
 import { log } from "../../core/log.ts";

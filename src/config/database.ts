@@ -1,0 +1,252 @@
+import * as v from "valibot";
+import { NightjarError } from "../errors/errors.ts";
+import { isTable, issueKeys, issueMessage } from "../errors/schema-issue.ts";
+import { DAY, DURATION_FORM, parseDuration } from "../plan/duration.ts";
+import { scheduleMistake } from "../plan/schedule.ts";
+import { DEFAULT_RETENTION, FOREVER, type Retention, TIERS } from "../plan/tier.ts";
+import { sendsTokenInClear } from "../plan/transport.ts";
+import { ENCRYPTION_ENTRIES, encryptionMistake } from "./encryption.ts";
+import { duration, namespaceName, secretName, serverUrl } from "./fields.ts";
+import { type ConfigMistake, wordsOfMistakes } from "./mistakes.ts";
+
+const token = secretName("SHOP_TOKEN", "the database's server");
+
+const schedule = v.pipe(
+  v.string('must be a cron expression with five fields, like "0 0 * * *"'),
+  v.check(
+    (text) => scheduleMistake(text) === undefined,
+    (issue) =>
+      `must be a cron expression with five fields (UTC), like "0 0 * * *": ${scheduleMistake(issue.input)}`,
+  ),
+);
+
+const AGE = `must be ${DURATION_FORM}, or "forever"`;
+
+/** How long a tier is kept, ms. Less than a day would delete backups before anybody could use them. */
+const age = v.pipe(
+  v.string(AGE),
+  v.check((text) => text === "forever" || parseDuration(text) !== undefined, AGE),
+  v.check((text) => text === "forever" || parseDuration(text)! >= DAY, refuseShort),
+  v.transform((text) => (text === "forever" ? FOREVER : parseDuration(text)!)),
+);
+
+/** How far back the page log reaches, ms. */
+const logAge = v.pipe(
+  v.string(`must be ${DURATION_FORM}`),
+  v.check((text) => parseDuration(text) !== undefined, `must be ${DURATION_FORM}`),
+  v.check((text) => parseDuration(text)! >= DAY, refuseShort),
+  v.transform((text) => parseDuration(text)!),
+);
+
+/** `12m` is twelve minutes, and who writes it means months. */
+function refuseShort({ input }: { readonly input: string }): string {
+  const guess = input.endsWith("m") ? `: did you mean ${input}o (months)?` : "";
+  return `must be at least 1d, and ${input} is less${guess}`;
+}
+
+const KEEP_LAST = "must be a whole number from 1 to 1000";
+const RETAIN_KEYS = [...TIERS, "keep-last", "log"];
+
+const ATTEMPTS = "must be a whole number from 1 to 12";
+
+/** An alarm more often than this would cost more than it gives, ms. */
+const SHORTEST_FOLLOW = 10_000;
+const FOLLOW = 'must be a duration of at least 10s, like "1m"';
+/** How far back the page log reaches unless `retain.log` says otherwise. */
+const DEFAULT_LOG = 7 * DAY;
+
+/** The first Sunday of the month. */
+const DEFAULT_DRILL = "0 5 * * SUN#1";
+const CHECKS = 'must be a list of queries, like ["select count(*) > 0 from users"]';
+
+const ENTRIES = {
+  url: serverUrl,
+  token: v.optional(token),
+  namespace: v.optional(namespaceName),
+  schedule: v.optional(schedule, "0 0 * * *"),
+  retain: v.optional(
+    v.strictObject(
+      {
+        ...v.entriesFromList(TIERS, v.optional(age)),
+        "keep-last": v.optional(
+          v.pipe(
+            v.number(KEEP_LAST),
+            v.integer(KEEP_LAST),
+            v.minValue(1, KEEP_LAST),
+            v.maxValue(1000, KEEP_LAST),
+          ),
+        ),
+        log: v.optional(logAge),
+      },
+      `must be a table of tiers and ages, like { daily = "30d" }; keys: ${RETAIN_KEYS.join(", ")}`,
+    ),
+    {},
+  ),
+  lock: v.optional(duration()),
+  capture: v.optional(
+    v.picklist(["auto", "pages", "dump"], 'must be "auto", "pages" or "dump"'),
+    "auto",
+  ),
+  follow: v.optional(
+    v.pipe(
+      duration(FOLLOW),
+      v.check((ms) => ms >= SHORTEST_FOLLOW, FOLLOW),
+    ),
+  ),
+  drill: v.optional(schedule, DEFAULT_DRILL),
+  checks: v.optional(
+    v.pipe(
+      v.array(
+        v.pipe(v.string(CHECKS), v.regex(/^\s*(select|pragma|explain|with|values)\b/i, CHECKS)),
+        CHECKS,
+      ),
+      v.maxLength(20, "must be 20 queries at the most"),
+    ),
+    [],
+  ),
+  copy: v.optional(v.boolean("must be false to leave the database out of the second copy"), true),
+  ...ENCRYPTION_ENTRIES,
+  badge: v.optional(v.picklist(["public", "private"], 'must be "public" or "private"'), "private"),
+  stall: v.optional(duration(), "60s"),
+  attempts: v.optional(
+    v.pipe(
+      v.number(ATTEMPTS),
+      v.integer(ATTEMPTS),
+      v.minValue(1, ATTEMPTS),
+      v.maxValue(12, ATTEMPTS),
+    ),
+    4,
+  ),
+};
+
+/** Settle what an entry leaves open, and give each setting the name and unit that the rest of Nightjar uses. */
+function settle(entry: Entry) {
+  const { log = DEFAULT_LOG, "keep-last": keepLast = 0, ...ages } = entry.retain;
+  const chosen = Object.entries(ages).filter(([, kept]) => kept !== undefined);
+  return {
+    /** http or https, without a trailing slash. */
+    url: entry.url,
+    /** For self-hosted servers with namespaces that the host name does not tell. */
+    namespace: entry.namespace,
+    /** The NAME of the secret that holds the token. */
+    tokenSecret: entry.token,
+    /** Five-field cron, UTC. */
+    schedule: entry.schedule,
+    retention: { ...DEFAULT_RETENTION, ...(Object.fromEntries(chosen) as Retention) },
+    /** So many of the newest good backups are kept whatever their age. */
+    keepLast: keepLast,
+    /** How long R2 itself refuses to delete a backup, ms; undefined where it does not. */
+    lockMs: entry.lock,
+    badge: entry.badge,
+    /** How long the source may send (almost) nothing before the run fails, ms. */
+    stallMs: entry.stall,
+    /** How often a run tries before it fails. */
+    attempts: entry.attempts,
+    /** `auto`: pages wherever the server offers them, else the dump. */
+    capture: entry.capture,
+    /** How often the page log follows the source, ms; undefined where only backups pull. */
+    followMs: entry.follow,
+    /** How far back the page log reaches, ms. */
+    logMs: log,
+    /** When the newest backup's restore is rehearsed whatever its size: five-field cron, UTC. */
+    drill: entry.drill,
+    /** Queries whose answer must be true in every backup that is restored in a drill. */
+    checks: entry.checks as readonly string[],
+    /** Whether its backups are copied to where `COPY` says. */
+    copy: entry.copy,
+    /** Public keys that its backups are encrypted to; none where they are not. */
+    recipients: (entry.recipients ?? []) as readonly string[],
+    /** The NAME of the secret that holds the identity for drills. */
+    identitySecret: entry.identity,
+  };
+}
+
+/** One database under protection, as the rest of Nightjar sees it: nothing optional is left open. */
+export interface DatabaseConfig extends Readonly<ReturnType<typeof settle>> {
+  readonly name: string;
+  /**
+   * What is wrong with the entry or its secrets; empty in a sound one. Nothing is asked of the server of a
+   * database with mistakes, and nothing of it is deleted. Where a key is wrong, its default stands in.
+   */
+  readonly mistakes: readonly ConfigMistake[];
+}
+
+export type Databases = ReadonlyMap<string, DatabaseConfig>;
+
+const entrySchema = v.strictObject(ENTRIES, "must be a table with at least `url`");
+type Entry = v.InferOutput<typeof entrySchema>;
+
+const NAME = /^[a-z0-9][a-z0-9_-]{0,49}$/;
+const NAME_FORM = "must be a name of up to 50 lower-case letters, digits, - and _";
+
+/** Find a token that would cross a network in clear. */
+function clearTextMistake(
+  path: string,
+  { url, token: name }: { url: string; token?: string | undefined },
+): ConfigMistake | undefined {
+  if (name === undefined || !sendsTokenInClear(url)) return undefined;
+  const fix = `must start with libsql:// or https://: http:// would send the token in ${name} in clear`;
+  return { path: `${path}.url`, fix };
+}
+
+function describe(name: string, issue: v.BaseIssue<unknown>): ConfigMistake {
+  const keys = issueKeys(issue);
+  const path = ["DATABASES", name, ...keys].join(".");
+  const known = keys.length > 1 ? RETAIN_KEYS : Object.keys(ENTRIES);
+  return { path, fix: issueMessage(issue, known) };
+}
+
+/** Read the keys of an entry. In a wrong one the sound keys count; every other key has its default. */
+function readEntry(name: string, value: unknown): { entry: Entry; mistakes: ConfigMistake[] } {
+  const mistakes = NAME.test(name) ? [] : [{ path: `DATABASES.${name}`, fix: NAME_FORM }];
+  const result = v.safeParse(entrySchema, value);
+  if (result.success) return { entry: result.output, mistakes };
+  mistakes.push(...result.issues.map((issue) => describe(name, issue)));
+  const table = isTable(value) ? value : {};
+  const sound = Object.entries(ENTRIES)
+    .filter(([key, schema]) => v.is(schema as v.GenericSchema, table[key]))
+    .map(([key]) => [key, table[key]]);
+  const rest = { url: NO_ADDRESS, copy: false, ...Object.fromEntries(sound) } as unknown;
+  return { entry: v.parse(entrySchema, rest), mistakes };
+}
+
+/** The address of a database without a sound one; it leads nowhere (RFC 6761). */
+const NO_ADDRESS = "https://no-address.invalid";
+
+/** Find what does not go together in an entry whose keys are sound each for itself. */
+function contradiction(name: string, entry: Entry): ConfigMistake | undefined {
+  const path = `DATABASES.${name}`;
+  if (entry.follow !== undefined && entry.capture === "dump")
+    return {
+      path: `${path}.follow`,
+      fix: 'needs pages: set `capture` to "auto" or "pages", or remove `follow`',
+    };
+  return encryptionMistake(path, entry) ?? clearTextMistake(path, entry);
+}
+
+/** Read one entry of `DATABASES`. A wrong one has its mistakes in it. */
+export function readDatabase(name: string, written: unknown): DatabaseConfig {
+  const { entry, mistakes } = readEntry(name, written);
+  const contradicts = contradiction(name, entry);
+  if (contradicts !== undefined) mistakes.push(contradicts);
+  return { name, ...settle(entry), mistakes };
+}
+
+/** Whether a database's entry or a secret of it is wrong: then nothing is done for it, and nothing deleted. */
+export function isMisconfigured({ mistakes }: Pick<DatabaseConfig, "mistakes">): boolean {
+  return mistakes.length > 0;
+}
+
+/**
+ * Refuse work on a database whose configuration is wrong.
+ *
+ * @throws NightjarError `DATABASE_MISCONFIGURED` that names every mistake by its path and how to fix it
+ */
+export function refuseMistakes(database: DatabaseConfig): void {
+  if (!isMisconfigured(database)) return;
+  const { name, mistakes } = database;
+  throw new NightjarError(
+    "DATABASE_MISCONFIGURED",
+    `The configuration of ${name} is wrong, and nothing is done for it until that is fixed. ${wordsOfMistakes(mistakes)}`,
+  );
+}

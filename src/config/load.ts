@@ -1,0 +1,156 @@
+import * as v from "valibot";
+import { isTable } from "../errors/schema-issue.ts";
+import { encode } from "../format/bytes/bytes.ts";
+import { lifecycleRules, MAX_LIFECYCLE_RULES } from "../plan/lifecycle.ts";
+import { type DatabaseConfig, type Databases, readDatabase, refuseMistakes } from "./database.ts";
+import { identitySecretMistake } from "./encryption.ts";
+import { tableOrJson } from "./fields.ts";
+import { configError, type ConfigMistake } from "./mistakes.ts";
+import { type CopyConfig, copySecrets, readCopy } from "./second-copy.ts";
+
+export interface Config {
+  readonly databases: Databases;
+  readonly adminToken: string;
+  readonly signingKey: string;
+  /** Signing keys of before, under which entries of the erasure list may have been made. */
+  readonly formerSigningKeys: readonly string[];
+  /** Where backups are copied to; undefined where they are not. */
+  readonly copy: CopyConfig | undefined;
+  /**
+   * The source's token, or undefined where the database has none.
+   *
+   * @throws NightjarError `DATABASE_MISCONFIGURED`
+   */
+  token(database: DatabaseConfig): string | undefined;
+  /** What opens the database's backups in drills; undefined where nothing here can. */
+  identity(database: DatabaseConfig): string | undefined;
+  /** `debug`: log every request too. */
+  readonly logLevel: "info" | "debug";
+  /** The keys of the store that backups are copied to; undefined where it needs none. */
+  readonly copyKeys: { accessKeyId: string; secretAccessKey: string } | undefined;
+}
+
+const databasesSchema = v.custom<Record<string, unknown>>(
+  isTable,
+  'must be a table of databases, like { shop = { url = "libsql://…" } }, none of them named constructor or prototype',
+);
+
+/** Bytes of one variable (https://developers.cloudflare.com/workers/platform/limits/#environment-variables). */
+const LARGEST_VARIABLE = 5 * 1024;
+
+/**
+ * The databases of a `DATABASES` value: a table from wrangler.toml, or the same as a JSON string.
+ *
+ * @throws NightjarError `CONFIG_INVALID` that names every mistake by its path and how to fix it
+ */
+export function parseDatabases(raw: unknown): Databases {
+  const { databases, mistakes } = readDatabases(raw);
+  for (const database of databases.values()) mistakes.push(...database.mistakes);
+  if (mistakes.length > 0) throw configError(mistakes);
+  return databases;
+}
+
+/** Read every entry; `mistakes` are those that concern all databases. */
+function readDatabases(raw: unknown): { databases: Databases; mistakes: ConfigMistake[] } {
+  const databases = new Map<string, DatabaseConfig>();
+  const { value, mistakes: unreadable } = tableOrJson("DATABASES", raw ?? {});
+  if (unreadable.length > 0) return { databases, mistakes: unreadable };
+  const result = v.safeParse(databasesSchema, value);
+  if (!result.success)
+    return {
+      databases,
+      mistakes: result.issues.map(({ message }) => ({ path: "DATABASES", fix: message })),
+    };
+  const bytes = encode(typeof raw === "string" ? raw : JSON.stringify(value)).length;
+  if (bytes > LARGEST_VARIABLE) {
+    const fix = `has ${bytes} bytes, and Cloudflare takes ${LARGEST_VARIABLE} in one variable: spread the databases over two Nightjars, each a Worker with a bucket of its own`;
+    return { databases, mistakes: [{ path: "DATABASES", fix }] };
+  }
+
+  for (const [name, written] of Object.entries(result.output))
+    databases.set(name, readDatabase(name, written));
+  if (lifecycleRules(databases).rules.length > MAX_LIFECYCLE_RULES) {
+    const fix = `${databases.size} databases need more than the ${MAX_LIFECYCLE_RULES} lifecycle rules that R2 allows on one bucket: spread them over two Nightjars`;
+    return { databases, mistakes: [{ path: "DATABASES", fix }] };
+  }
+  return { databases, mistakes: [] };
+}
+
+/** Characters that a secret of Nightjar's own needs, so that nobody finds it by trying. */
+const SHORTEST_SECRET = 24;
+
+/**
+ * The whole configuration, from the Worker's variables and secrets.
+ *
+ * @throws NightjarError `CONFIG_INVALID` that names every mistake by its path and how to fix it
+ */
+export function loadConfig(env: Readonly<Record<string, unknown>>): Config {
+  const { databases: entries, mistakes } = readDatabases(env["DATABASES"]);
+  const { copy, mistakes: copyMistakes } = readCopy(env["COPY"], env["COPY_BUCKET"]);
+  mistakes.push(...copyMistakes);
+  const secret = (name: string, path: string, wrong = mistakes): string => {
+    const value = env[name];
+    if (typeof value === "string" && value !== "") return value;
+    wrong.push({
+      path,
+      fix: `there is no secret ${name}: run \`npx wrangler secret put ${name}\`, or put it in .dev.vars for local use`,
+    });
+    return "";
+  };
+  const own = (name: string): string => {
+    const value = secret(name, name);
+    if (value !== "" && value.length < SHORTEST_SECRET)
+      mistakes.push({
+        path: name,
+        fix: `has ${value.length} characters, and needs ${SHORTEST_SECRET}: make one with \`openssl rand -base64 32\``,
+      });
+    return value;
+  };
+  const adminToken = own("ADMIN_TOKEN");
+  const signingKey = own("SIGNING_KEY");
+  const tokens = new Map<string, string>();
+  const identities = new Map<string, string>();
+  const databases = new Map<string, DatabaseConfig>();
+  for (const [name, database] of entries) {
+    const { tokenSecret, identitySecret } = database;
+    const wrong = [...database.mistakes];
+    databases.set(name, { ...database, mistakes: wrong });
+    if (tokenSecret !== undefined)
+      tokens.set(name, secret(tokenSecret, `DATABASES.${name}.token`, wrong));
+    if (identitySecret === undefined) continue;
+    const path = `DATABASES.${name}.identity`;
+    const identity = secret(identitySecret, path, wrong).trim();
+    const mistaken = identity === "" ? [] : identitySecretMistake(path, identitySecret, identity);
+    wrong.push(...mistaken);
+    if (identity !== "" && mistaken.length === 0) identities.set(name, identity);
+  }
+  const [accessKeyId, secretAccessKey] = copySecrets(copy).map(({ name, path }) =>
+    secret(name, path),
+  );
+  const logLevel = env["LOG_LEVEL"] ?? "info";
+  if (logLevel !== "info" && logLevel !== "debug")
+    mistakes.push({ path: "LOG_LEVEL", fix: 'must be "info" or "debug"' });
+  if (mistakes.length > 0) throw configError(mistakes);
+  return {
+    logLevel: logLevel as Config["logLevel"],
+    databases,
+    adminToken,
+    signingKey,
+    formerSigningKeys: wordsOf(env["FORMER_SIGNING_KEYS"]),
+    copy,
+    token(database) {
+      refuseMistakes(database);
+      return tokens.get(database.name);
+    },
+    identity: ({ name }) => identities.get(name),
+    copyKeys:
+      accessKeyId === undefined || secretAccessKey === undefined
+        ? undefined
+        : { accessKeyId, secretAccessKey },
+  };
+}
+
+/** The words of an optional secret. */
+function wordsOf(value: unknown): string[] {
+  return typeof value === "string" ? value.split(/\s+/).filter((word) => word !== "") : [];
+}
