@@ -11,7 +11,7 @@ import { withLocalNightjar } from "./local.ts";
 import { memory, resetPeak } from "./measure.ts";
 import type { Row } from "./pages.ts";
 
-/** Servers whose answers have no end, or grow when they are decompressed: see test/support/bomb-server.ts. */
+/** Servers whose answers are endless, or grow when decompressed: see test/support/bomb-server.ts. */
 const SERVERS = [
   "500",
   "404",
@@ -30,7 +30,7 @@ const LONG_SEARCH = "instr(hex(zeroblob(400000)), hex(zeroblob(200000)) || '1')"
 const REPEATED =
   "WITH RECURSIVE c(x) AS (SELECT 0 UNION ALL SELECT x + 1 FROM c WHERE x < 120000) INSERT INTO t SELECT group_concat";
 
-/** Databases that are made to keep a Worker busy, or to fill its memory. */
+/** Databases built to keep a Worker busy, or to fill its memory. */
 const SCHEMAS: Record<string, string> = {
   "computed-migration": `CREATE TABLE schema_migrations(version TEXT, bomb AS (${LONG_SEARCH}));
     INSERT INTO schema_migrations(version) VALUES ('1'), ('2');`,
@@ -44,11 +44,11 @@ const SCHEMAS: Record<string, string> = {
   "long-statement": "CREATE TABLE t(a); INSERT INTO t VALUES (zeroblob(4000000));",
 };
 
-/** Each bomb by its own name, and what is done with it. */
+/** Each bomb by its name, and the formats to download. */
 const FETCHED = ["sql", "db", "sql.zst"] as const;
 
 /**
- * What a Worker grows by, and how long others wait for an answer, while it meets each bomb: a backup of it
+ * Measure how much a Worker grows, and how long others wait for an answer, while it meets each bomb: a backup
  * with its proofs, then downloads with a row erased, queries, and readers that stall.
  */
 export async function benchBombs(): Promise<Row[]> {
@@ -218,7 +218,7 @@ async function restoreTo(client: Client, id: string, database: string): Promise<
   return (await answer.text()).trim().split("\n").at(-1)!.slice(0, 70);
 }
 
-/** Open links and read nothing of them for a while. */
+/** Open links and read nothing from them for a while. */
 async function stall(client: Client, id: string, readers: number): Promise<string> {
   const answers: Response[] = [];
   for (let reader = 0; reader < readers; reader++)

@@ -13,17 +13,20 @@ export interface Line {
   what: string;
   seconds: number;
   mbPerSecond: number;
-  /** Wall time against `curl /dump` of the same run. */
+  /** Wall time divided by that of `curl /dump` in the same run. */
   ratio: number;
-  /** For Nightjar's line with those of the proofs. */
+  /** Nightjar's line includes the proofs. */
   cpuSeconds: number;
-  /** Of workerd, for Nightjar's line: the highest resident memory, and how much that was above the start. */
+  /** For Nightjar's line: workerd's highest resident memory, and its growth since the start. */
   peakMb?: number;
   grewMb?: number;
   storedMb?: number;
 }
 
-/** One server, one database, one run: curl alone, curl with compressors, and Nightjar's capture until it is stored. */
+/**
+ * Run once with one server and one database: curl alone, curl with compressors, and Nightjar's capture until
+ * it is stored.
+ */
 export async function benchCapture(mb: number): Promise<Line[]> {
   const dir = await mkdtemp(join(tmpdir(), "nightjar-bench-"));
   const stops: (() => Promise<void>)[] = [];
@@ -57,7 +60,7 @@ export async function benchCapture(mb: number): Promise<Line[]> {
     };
 
     const dump = `curl -sSf -H 'accept-encoding: identity' '${sqld.url}/dump`;
-    await shell(`${dump}' > /dev/null`); // warms the server's caches for everybody
+    await shell(`${dump}' > /dev/null`); // warm the server's caches for every measurement
 
     const lines: Line[] = [];
     const measure = async (what: string, command: string) => {

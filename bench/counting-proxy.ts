@@ -2,12 +2,12 @@ import { connect, createServer, type AddressInfo } from "node:net";
 
 export interface CountingProxy {
   url: string;
-  /** Bytes that the server has sent, and requests (as far as one write is one), since the last call. */
+  /** Bytes that the server sent, and requests (counting one per write), since the last call. */
   take(): { received: number; requests: number };
   stop(): Promise<void>;
 }
 
-/** A TCP proxy that counts what a server sends. */
+/** Start a TCP proxy that counts what a server sends. */
 export async function startCountingProxy(target: string): Promise<CountingProxy> {
   const { hostname, port } = new URL(target);
   let received = 0;

@@ -1,20 +1,20 @@
-/** What a Worker holds: V8's used heap with the backing stores of its ArrayBuffers, bytes. */
+/** Memory of a Worker, in bytes: V8's used heap and the backing stores of its ArrayBuffers. */
 export interface Heap {
-  /** The most since the last call. */
+  /** The peak since the last call. */
   takePeak(this: void): number;
   stop(this: void): void;
 }
 
-/** How often the heap is looked at, ms. */
+/** Sampling interval of the heap, ms. */
 const LOOK_EVERY = 10;
 
 /**
- * Watch the heap of the Worker behind a port of wrangler's inspector. It counts what Cloudflare's limit
- * of 128 MB counts, nearly: native memory of zlib, zstd and age is not in it.
+ * Watch the heap of a Worker through wrangler's inspector on a port. It counts nearly what Cloudflare's limit
+ * of 128 MB counts; native memory of zlib, zstd and age is missing.
  */
 export async function watchHeap(port: number): Promise<Heap> {
   const headers = {
-    // What wrangler lets in.
+    // The origin that wrangler accepts.
     origin: "https://devtools.devprod.cloudflare.dev",
     "user-agent": "Mozilla/5.0 Chrome/130.0.0.0",
   };

@@ -1,13 +1,13 @@
 import { createClient } from "@libsql/client/http";
 
-/** Bytes of dump that one row of the table below makes, about. */
+/** Bytes of dump per row of the table below, approximately. */
 const ROW_BYTES = 240;
 const BATCH = 20_000;
 
 /**
- * Fill an empty database until its dump has about `mb` megabytes, with what most applications keep:
- * a table of a dozen columns of keys, numbers, dates and short text, a random token among them that
- * does not compress, and two indexes.
+ * Fill an empty database until its dump has about `mb` megabytes. The data is what most applications keep: a
+ * table with a dozen columns of keys, numbers, dates and short text, one of them a random token that does not
+ * compress, and two indexes.
  */
 export async function loadOrders(url: string, mb: number): Promise<void> {
   const client = createClient({ url });

@@ -19,11 +19,11 @@ export interface Local {
     this: void,
     db: string,
   ): Promise<{ rawBytes: number; storedBytes: number; captureMs: number }>;
-  /** Call when done, before the folder goes. */
+  /** Register a clean-up to run before the folder is deleted. */
   onEnd(this: void, stop: () => Promise<void>): void;
 }
 
-/** How long a run took until its backup's bytes were stored, ms: what proves them comes after. */
+/** Measure the time until a run's backup is stored, ms; the proofs come later. */
 export async function captureMs(
   client: Client,
   { backupId, createdAt }: { backupId: string | null; createdAt: string },
@@ -32,7 +32,10 @@ export async function captureMs(
   return Date.parse(finishedAt) - Date.parse(createdAt);
 }
 
-/** Run a measurement on a fresh sqld and a fresh Worker of the databases that `databases` makes of sqld's address. */
+/**
+ * Run a measurement on a fresh sqld and a fresh Worker. `databases` builds the configuration from sqld's
+ * address.
+ */
 export async function withLocalNightjar<T>(
   databases: (sqldUrl: string, local: Pick<Local, "onEnd">) => Promise<Record<string, object>>,
   measure: (local: Local) => Promise<T>,

@@ -1,12 +1,13 @@
 /**
- * `npm run bench -- --mb 300`: what a capture by dump costs.
- * `npm run bench -- pages --mb 300 --segments 1,100,1000`: what captures by pages and the page log cost.
+ * `npm run bench -- --mb 300`: measure a capture by dump.
+ * `npm run bench -- pages --mb 300 --segments 1,100,1000`: measure captures by pages and the page log.
  *
- * `npm run bench -- memory --mb 100`: what an isolate holds while captures, proofs, queries and downloads
- * run in it at once; with `--no-limit`, in a V8 that is not held to 128 MB.
- * `npm run bench -- bombs`: what hostile servers and databases make a Worker grow by, and how long others wait.
+ * `npm run bench -- memory --mb 100`: measure the memory of an isolate while captures, proofs, queries and
+ * downloads run in it at once; with `--no-limit`, in a V8 without the limit of 128 MB.
+ * `npm run bench -- bombs`: measure how much hostile servers and databases make a Worker grow, and how long
+ * others wait.
  *
- * One run on one server; only the ratios mean anything on another machine. Prints a table and JSON, and
+ * One run on one server; on another machine only the ratios are comparable. Prints a table and JSON, and
  * keeps the JSON in bench/results/.
  */
 import { mkdir, writeFile } from "node:fs/promises";

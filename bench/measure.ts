@@ -1,13 +1,13 @@
 import { execFileSync, spawn } from "node:child_process";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 
-/** What a command took. */
+/** The cost of a command. */
 export interface Cost {
   seconds: number;
   cpuSeconds: number;
 }
 
-/** Run a shell pipeline and take its wall time and the CPU time of its processes. */
+/** Run a shell pipeline and measure its wall time and the CPU time of its processes. */
 export async function shell(command: string): Promise<Cost> {
   const timed = `set -o pipefail; TIMEFORMAT='%R %U %S'; time { ${command}; }`;
   const child = spawn("bash", ["-c", timed], { stdio: ["ignore", "ignore", "pipe"] });
@@ -30,8 +30,8 @@ export function has(command: string): boolean {
 }
 
 /**
- * The workerd processes in a process group (Linux only; none elsewhere), but the one that listens on `port`:
- * it is wrangler's own proxy, and grows with every request.
+ * List the workerd processes in a process group (Linux only; none elsewhere), except the one that listens on
+ * `port`: that is wrangler's own proxy, which grows with every request.
  */
 export function workerdsOf(group: number, port: number): number[] {
   try {
@@ -47,7 +47,7 @@ export function workerdsOf(group: number, port: number): number[] {
             `entry=127.0.0.1:${port}\0`,
           );
         } catch {
-          return false; // it has ended meanwhile
+          return false; // it has ended in the meantime
         }
       });
   } catch {
@@ -55,7 +55,7 @@ export function workerdsOf(group: number, port: number): number[] {
   }
 }
 
-/** CPU seconds that processes have used so far. */
+/** Sum the CPU seconds that processes have used so far. */
 export function cpuSeconds(pids: readonly number[]): number {
   const ticks = pids.map((pid) => {
     const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
@@ -65,12 +65,12 @@ export function cpuSeconds(pids: readonly number[]): number {
   return ticks.reduce((sum, value) => sum + value, 0) / 100;
 }
 
-/** Forget the peak so far, so that the next reading is of what follows. */
+/** Reset the peak, so that the next reading covers only what follows. */
 export function resetPeak(pids: readonly number[]): void {
   for (const pid of pids) writeFileSync(`/proc/${pid}/clear_refs`, "5");
 }
 
-/** Resident memory of processes, in bytes: `VmHWM` for the peak, `VmRSS` for now. */
+/** Read the resident memory of processes, in bytes: `VmHWM` for the peak, `VmRSS` for now. */
 export function memory(pids: readonly number[], field: "VmHWM" | "VmRSS"): number {
   const sizes = pids.map((pid) => {
     const status = readFileSync(`/proc/${pid}/status`, "utf8");

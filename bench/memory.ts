@@ -7,17 +7,17 @@ import type { Row } from "./pages.ts";
 
 const mbOf = (bytes: number) => `${(bytes / 1e6).toFixed(0)} MB`;
 /**
- * Cloudflare gives an isolate 128 MB. V8 left to itself knows no limit here, and collects late: what is
- * measured then is garbage. With `--no-limit` it is.
+ * Cloudflare gives an isolate 128 MB. By default, V8 has no limit here and collects late, so a measurement
+ * mostly shows garbage. `--no-limit` measures that case.
  */
 const LIMIT = "--max-heap-size=128";
 const QUESTION = "SELECT count(*), sum(length(note)) FROM orders";
 
 /**
- * What one isolate holds at the most: each kind of work alone, then six captures, two queries, two
+ * Measure the peak memory of one isolate: first each kind of work alone, then six captures, two queries, two
  * drills and four downloads at once, of a database whose dump has about `mb` megabytes.
  *
- * @param limited whether V8 is held to what Cloudflare gives an isolate
+ * @param limited true to limit V8 to what Cloudflare gives an isolate
  */
 export async function benchMemory(mb: number, limited: boolean): Promise<Row[]> {
   const names = [1, 2, 3, 4, 5, 6];
@@ -94,7 +94,7 @@ async function download(client: Client, id: string, format: Format): Promise<num
   return bytes;
 }
 
-/** Ask until there is memory for it, as a 503 says. */
+/** Repeat a request while it answers 503, until there is memory for it. */
 async function retryBusy<R extends { status: number; ok: boolean }>(
   request: () => Promise<R>,
 ): Promise<R> {

@@ -10,7 +10,10 @@ export type Row = [what: string, value: string];
 const mbOf = (bytes: number) => `${(bytes / 1e6).toFixed(2)} MB`;
 const secondsOf = (ms: number) => `${(ms / 1000).toFixed(2)} s`;
 
-/** Captures by pages of a database whose dump has about `mb` megabytes, and what the page log costs and gives. */
+/**
+ * Measure captures by pages of a database whose dump has about `mb` megabytes, and the cost and benefit of
+ * the page log.
+ */
 export async function benchPages(mb: number, segments: readonly number[]): Promise<Row[]> {
   let proxy: CountingProxy | undefined;
   const databases = async (
@@ -80,7 +83,7 @@ export async function benchPages(mb: number, segments: readonly number[]): Promi
   });
 }
 
-/** Change the rows that lie in 1 % of the table, as a day's work does: together. */
+/** Change 1 % of the table's rows, stored next to each other, as a day's work does. */
 async function changeOnePercent(url: string): Promise<number> {
   const db = createClient({ url });
   const { rowsAffected } = await db.execute(
@@ -146,7 +149,7 @@ async function benchMoments(
   db.close();
 }
 
-/** Wait until the log has begun, which it does from a backup when that is made. */
+/** Wait until the log has begun. A backup begins it once it is made. */
 async function logged(client: Client, db: string): Promise<void> {
   for (;;) {
     const answer = await client.v1.databases[":db"].timeline.$get({

@@ -1,6 +1,6 @@
 /**
- * `npm run check`: refuse an import between rooms of src/ that scripts/lib/rooms.ts does not allow.
- * Prints each and ends with 1.
+ * `npm run check`: refuse imports between rooms of src/ that scripts/lib/rooms.ts does not allow.
+ * Prints each one and exits with 1.
  */
 import { globSync, readFileSync } from "node:fs";
 import { join, relative, resolve } from "node:path";

@@ -1,8 +1,8 @@
 /**
- * The whole job, here and now: a real libSQL server, the real Worker on a local Cloudflare, a backup by
- * cron, downloads as a developer would make them, and a comparison of every value; then a change, a
- * backup that pulls only what changed, the database as it was before, and a question in SQL.
- * Ends with 0 only when everything compared equal.
+ * The whole product on this machine: a real libSQL server, the real Worker on a local Cloudflare, a backup by
+ * cron, downloads as a developer would make them, and a comparison of every value. Then a change, a backup
+ * that pulls only the changes, the database as it was before, and a query in SQL.
+ * Exits with 0 only if everything compared equal.
  */
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -31,7 +31,7 @@ function say(text: string): void {
   console.log(`${styleText("dim", `${seconds} s`)}  ${text}`);
 }
 
-/** Watch a run until it ends; its states and bytes go by as they change. */
+/** Watch a run until it ends, and show its states and bytes as they change. */
 async function watch(client: Client, runId: string) {
   let shown = "";
   for (;;) {
@@ -44,7 +44,7 @@ async function watch(client: Client, runId: string) {
   }
 }
 
-/** Wait until the page log has begun; the first backup sees to it when it is done. */
+/** Wait until the page log has begun. The first backup begins it when it is done. */
 async function pageLog(client: Client) {
   for (;;) {
     const query = { limit: "10" };
@@ -54,7 +54,7 @@ async function pageLog(client: Client) {
   }
 }
 
-/** Compare with the server, and show how each table fared: in a line of its own, or all in one. */
+/** Compare with the server, and print the result of each table, on one line each or all on one line. */
 async function isEqual(url: string, copy: DatabaseSync, brief = false): Promise<boolean> {
   const comparisons = await compareDatabases(url, copy);
   copy.close();

@@ -1,7 +1,7 @@
 /**
- * `npm run deploy`: check the configuration, create what is missing, ship the Worker, migrate its
- * catalog and set the bucket's locks and lifecycle. What the deploy button runs. May be repeated at
- * will; `--dry-run` prints the commands.
+ * `npm run deploy`: check the configuration, create what is missing, deploy the Worker, migrate its catalog
+ * and set the bucket's locks and lifecycle. The deploy button runs this too. Safe to repeat; `--dry-run`
+ * prints the commands.
  */
 import { pinFirst } from "./lib/pin-first.ts";
 import { deploy, missingSecrets } from "./lib/provision.ts";
@@ -11,7 +11,7 @@ await runScript(async ({ wrangler, project, writeRules, dryRun }) => {
   let missing: string[] = [];
   await deploy(wrangler, project, writeRules, async (url) => {
     missing = await missingSecrets(wrangler, project);
-    // Without its secrets the Worker does nothing.
+    // The Worker does nothing without its secrets.
     if (missing.length === 0 && !dryRun) await pinFirst(url);
   });
   for (const name of missing) console.log(`Still to do: npx wrangler secret put ${name}`);

@@ -1,7 +1,7 @@
 /**
- * `npm run setup`: everything from an empty account to the first backup: deploy with the secrets
- * (ADMIN_TOKEN and SIGNING_KEY are made here, source tokens are asked for), then a first run of every
- * database. May be repeated at will: what is there is kept. `--dry-run` prints the commands.
+ * `npm run setup`: go from an empty account to the first backup: deploy with the secrets (ADMIN_TOKEN and
+ * SIGNING_KEY are generated here, source tokens are asked for), then start a first run of every database.
+ * Safe to repeat: it keeps what exists. `--dry-run` prints the commands.
  */
 import { randomBytes } from "node:crypto";
 import { apiClient, bodyOf, connection } from "../src/cli/client.ts";
@@ -24,7 +24,7 @@ await runScript(async ({ wrangler, project, writeRules, dryRun }) => {
       adminToken = value;
       console.log(`\nADMIN_TOKEN: ${value}\nKeep it safe: it is shown this once only.\n`);
     }
-    // A Worker that had no token yet has no backups either.
+    // A Worker that had no token until now has no backups either.
     if (adminToken === undefined && !dryRun) await pinFirst(address);
   });
   if (dryRun) {

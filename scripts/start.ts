@@ -1,6 +1,6 @@
 /**
- * `npm start`: Nightjar on this machine until Ctrl-C, with a libSQL server and the sample shop, and
- * the cron fired every minute as Cloudflare would. Options go on to `wrangler dev`.
+ * `npm start`: run Nightjar on this machine until Ctrl-C, with a libSQL server and the sample shop, and fire
+ * the cron every minute as Cloudflare would. Passes its options to `wrangler dev`.
  */
 import { existsSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
@@ -16,7 +16,7 @@ import { startSqld } from "./lib/sqld.ts";
 /** For this machine only: the Worker listens on 127.0.0.1. */
 const TOKEN = "local-admin-token-for-this-machine";
 
-/** The options that we must know ourselves; `--port=1`, `--port 1`. */
+/** Find an option that this script needs too: `--port=1` or `--port 1`. */
 function option(args: string[], name: string): string | undefined {
   const at = args.findIndex((arg) => arg === name || arg.startsWith(`${name}=`));
   if (at === -1) return undefined;
@@ -41,7 +41,7 @@ try {
   const port = Number(option(args, "--port") ?? 8787);
   if (!Number.isInteger(port) || port < 1 || port > 65_535)
     throw new Error("--port must be a whole number from 1 to 65535");
-  // Two on one machine have two ports; each has its own state.
+  // Two instances on one machine have two ports; each has its own state.
   const state = join(ROOT, ".wrangler", `local-${port}`);
   const persistTo = option(args, "--persist-to") ?? join(state, "cloudflare");
   await mkdir(state, { recursive: true });
@@ -55,7 +55,7 @@ try {
 
   await migrateLocally(persistTo);
   const DATABASES = JSON.stringify({ shop: { url: sqld.url, badge: "public" } });
-  // Later options win, so that --var DATABASES:… names other databases.
+  // Later options win, so --var DATABASES:… can replace the databases.
   const vars = { DATABASES, ADMIN_TOKEN: TOKEN, SIGNING_KEY: "local-signing-key-for-this-machine" };
   const worker = await startWorker({
     port,

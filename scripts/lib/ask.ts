@@ -1,6 +1,6 @@
 import { createInterface } from "node:readline/promises";
 
-/** Ask for a secret on the terminal, without showing what is typed; piped input is read as it is. */
+/** Ask for a secret on the terminal without echoing it; piped input is read as it is. */
 export async function askSecret(name: string): Promise<string> {
   const lines = createInterface({ input: process.stdin, output: process.stdout });
   try {

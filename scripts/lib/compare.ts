@@ -1,22 +1,22 @@
 import type { DatabaseSync } from "node:sqlite";
 import { type Client, createClient } from "@libsql/client/http";
 
-/** How one table compares. */
+/** The comparison of one table. */
 export interface Comparison {
   table: string;
   rows: number;
-  /** The first difference, where there is one. */
+  /** The first difference, if any. */
   difference?: string;
 }
 
 const name = (text: string) => `"${text.replaceAll('"', '""')}"`;
 
-/** Rows fetched at a time: far below the server's 10 MB limit for these databases. */
+/** Rows fetched per request: far below the server's 10 MB limit for these databases. */
 const PAGE = 2000;
 
 /**
- * Compare every table of a libSQL server's database with a local SQLite file, value by value and type
- * by type (`typeof` and `quote`), rowids included, and the schema's own text beside them.
+ * Compare every table of a libSQL server's database with a local SQLite file, value by value and type by type
+ * (`typeof` and `quote`), including rowids, and the text of the schema.
  */
 export async function compareDatabases(url: string, restored: DatabaseSync): Promise<Comparison[]> {
   const client = createClient({ url });
@@ -32,7 +32,10 @@ export async function compareDatabases(url: string, restored: DatabaseSync): Pro
   }
 }
 
-/** Dumps write CREATE TABLE as CREATE TABLE IF NOT EXISTS, which SQLite does not keep; white space after it may differ. */
+/**
+ * Compare the schemas. Dumps write CREATE TABLE as CREATE TABLE IF NOT EXISTS, which SQLite does not keep;
+ * the white space after it may differ.
+ */
 async function compareSchema(client: Client, restored: DatabaseSync): Promise<Comparison> {
   const query =
     "SELECT type || ' ' || name || ' ' || coalesce(sql, '') AS line FROM sqlite_schema WHERE name NOT LIKE 'sqlite\\_stat%' ESCAPE '\\' ORDER BY type, name";

@@ -1,7 +1,7 @@
 import { posix } from "node:path";
 import { PURE, ROOMS } from "./rooms.ts";
 
-/** An import that its room may not have. */
+/** An import that its room does not allow. */
 export interface Forbidden {
   file: string;
   line: number;
@@ -11,14 +11,14 @@ export interface Forbidden {
 /** `import … from`, `export … from`, `import "…"`, `import("…")`. */
 const IMPORT =
   /^(?:import|export)\s+(type\s+)?(?:[\w$*\s{},]+?\s+from\s+)?["']([^"']+)["']|\bimport\(\s*["']([^"']+)["']/gm;
-/** Bindings and secrets as Cloudflare gives them: everybody else works with a Context. */
+/** Bindings and secrets as Cloudflare provides them; all other code works with a Context. */
 const ENVIRONMENT = "src/worker/env.ts";
-/** What a pure room may have of the platform. */
+/** Platform modules that a pure room may import. */
 const HARMLESS = /^node:(?:buffer|crypto|util|zlib|stream)$/;
 const PLATFORM = /^(?:node|cloudflare|bun):/;
 
 /**
- * Find the imports of a file that its room may not have.
+ * Find the imports of a file that its room does not allow.
  *
  * @param file its path below the root, with slashes: `src/plan/tier.ts`
  */
@@ -53,7 +53,7 @@ export function forbiddenImports(file: string, text: string): Forbidden[] {
   return found;
 }
 
-/** The first folder below src/, or the file itself. */
+/** Return the first folder below src/, or the file itself. */
 function roomOf(path: string): string {
   return path.split("/")[1]!;
 }

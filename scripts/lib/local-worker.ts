@@ -3,7 +3,7 @@ import { promisify } from "node:util";
 import { ROOT, WRANGLER } from "./paths.ts";
 import { type ServerProcess, startServer } from "./server-process.ts";
 
-/** Wrangler quiet and offline: local work needs nothing from outside. */
+/** Keep wrangler quiet and offline: local work needs no network. */
 export const QUIET = {
   CI: "1",
   NO_COLOR: "1",
@@ -14,13 +14,13 @@ export const QUIET = {
 
 export interface LocalWorkerOptions {
   port: number;
-  /** Where the local R2, D1 and Workflows keep their state. */
+  /** The folder where the local R2, D1 and Workflows keep their state. */
   persistTo: string;
   /** Variables and secrets. */
   vars: Record<string, string>;
-  /** Where V8's inspector listens; on a free port unless told. */
+  /** Port of V8's inspector; a free one by default. */
   inspectorPort?: number;
-  /** Options of V8 (`node --v8-options` lists them), parted by spaces. */
+  /** Options for V8 (`node --v8-options` lists them), separated by spaces. */
   v8Options?: string;
   /** Further options of `wrangler dev`. */
   args?: string[];

@@ -1,6 +1,6 @@
 import { join, resolve } from "node:path";
 
-/** The project's own folder. */
+/** The root folder of the project. */
 export const ROOT = resolve(import.meta.dirname, "../..");
 
 export const WRANGLER = join(ROOT, "node_modules/wrangler/bin/wrangler.js");

@@ -1,16 +1,16 @@
 import { apiClient, bodyOf, connection } from "../../src/cli/client.ts";
 import { printable } from "../../src/core/printable.ts";
 
-/** What a later attempt would not change: damaged bytes, in whose place the next good ones are pinned. */
+/** Errors that a retry would not change: bytes are damaged, and the next good backup is pinned instead. */
 const CERTAIN = ["OBJECT_CORRUPT", "STORE_LOCKED"];
 
 /**
- * Have the Worker that was just shipped prune by its new policy, which copies what a shorter lifecycle
- * would take and the policy keeps. Without NIGHTJAR_TOKEN (and NIGHTJAR_URL, where wrangler did not
- * tell the address) the next night does it, a day after the lifecycle may have acted.
+ * Make the newly deployed Worker prune by its new policy. That copies the backups that the policy keeps but a
+ * shorter lifecycle would delete. Without NIGHTJAR_TOKEN (and NIGHTJAR_URL, if wrangler did not report the
+ * address) the next night does it, a day after the lifecycle may have acted.
  *
- * @throws CliError when the Worker does not answer, Error when it could not copy all: then the lifecycle
- * is not to be set
+ * @throws CliError if the Worker does not answer, Error if it could not copy everything: then the lifecycle
+ * must not be set
  */
 export async function pinFirst(url: string | undefined): Promise<void> {
   const { NIGHTJAR_URL = url, NIGHTJAR_TOKEN: token } = process.env;

@@ -7,18 +7,18 @@ import { lifecycleRules } from "../../src/plan/lifecycle.ts";
 import { LOCK_NAME, lockRules } from "../../src/plan/locks.ts";
 import type { Wrangler } from "./wrangler.ts";
 
-/** What wrangler.toml says that setup and deploy need. */
+/** The parts of wrangler.toml that setup and deploy need. */
 export interface Project {
   databases: Databases;
   bucket: string;
   copy: CopyConfig | undefined;
 }
 
-/** Writes a file that wrangler is given by its path, which this returns. */
+/** A function that writes a file for wrangler and returns its path. */
 export type WriteRules = (name: "lifecycle" | "lock", text: string) => Promise<string>;
 
 /**
- * Read wrangler.toml, and refuse it before anything is shipped.
+ * Read wrangler.toml, and refuse mistakes before anything is deployed.
  *
  * @throws NightjarError `CONFIG_INVALID` for a mistake in DATABASES or COPY, or outside of [vars]
  */
@@ -72,11 +72,10 @@ function refuseUnboundCopy(
 }
 
 /**
- * Bring the account in line with wrangler.toml: the Worker (wrangler creates a bucket and a D1 that
- * are missing), the catalog's tables, the bucket's locks and its lifecycle. May be repeated at will.
+ * Bring the account in line with wrangler.toml: the Worker (wrangler creates a bucket and a D1 that are
+ * missing), the catalog's tables, the bucket's locks and its lifecycle. Safe to repeat.
  *
- * @param prepare what must be done before the new lifecycle acts; gets the Worker's address, where
- *   wrangler told it
+ * @param prepare runs before the new lifecycle is set; gets the Worker's address if wrangler reported it
  * @returns that address
  */
 export async function deploy(
@@ -97,8 +96,8 @@ export async function deploy(
 }
 
 /**
- * Set the bucket's lock rules where a database has `lock`, and take ours off where none has any more.
- * Locks that somebody else has set on a bucket without ours are left alone.
+ * Set the bucket's lock rules if any database has `lock`, and remove ours if none has one any more. If the
+ * bucket has no rules of ours, locks that somebody else set are left alone.
  */
 async function setLocks(
   wrangler: Wrangler,
@@ -119,7 +118,7 @@ function json(rules: object): string {
   return `${JSON.stringify(rules, undefined, 2)}\n`;
 }
 
-/** The secrets that the configuration needs and the deployed Worker does not have. */
+/** List the secrets that the configuration needs and the deployed Worker does not have. */
 export async function missingSecrets(
   wrangler: Wrangler,
   { databases, copy }: Project,

@@ -1,6 +1,6 @@
 /**
- * The folders of src/ and what each may import; docs/design.md says what belongs into each. `types` are
- * rooms of which only types may be imported, which leave no trace in the bundle.
+ * The folders of src/ and what each may import; docs/design.md says what belongs in each. From the rooms in
+ * `types`, only types may be imported; these leave no trace in the bundle.
  */
 export interface Room {
   readonly may: readonly string[];
@@ -47,7 +47,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   },
 };
 
-/** Rooms that do no I/O: they import nothing of the platform that could. */
+/** Rooms that do no I/O: they import no platform module that could. */
 export const PURE: readonly string[] = [
   "errors",
   "plan",

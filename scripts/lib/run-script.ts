@@ -15,7 +15,7 @@ interface Script {
   dryRun: boolean;
 }
 
-/** Read the project, run a script on it, and tell what went wrong on one line. */
+/** Read the project, run a script on it, and report errors on one line. */
 export async function runScript(script: (tools: Script) => Promise<void>): Promise<void> {
   try {
     const { values } = parseArgs({ options: { "dry-run": { type: "boolean", default: false } } });

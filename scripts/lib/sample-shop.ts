@@ -1,8 +1,8 @@
 import { type Client, createClient, type InStatement, type InValue } from "@libsql/client/http";
 
 /**
- * A small shop worth looking at: related tables, text in several scripts, blobs, dates, a view, a
- * trigger and about 50,000 rows. Always the same, to the byte.
+ * A small but realistic shop: related tables, text in several scripts, blobs, dates, a view, a trigger and
+ * about 50,000 rows. Always the same, to the byte.
  */
 const SCHEMA = `
 CREATE TABLE customers (
@@ -112,7 +112,7 @@ const REMARKS = [
   "C:\\new\\table — tested\tand approved",
 ];
 
-/** Small and seeded (mulberry32), so that every run makes the same shop. */
+/** Create a small seeded generator (mulberry32), so that every run makes the same shop. */
 function seeded(seed: number): () => number {
   let state = seed;
   return () => {
@@ -186,9 +186,9 @@ function* shopRows(share: number): Generator<[table: string, rows: Row[]]> {
 }
 
 /**
- * Load the shop into an empty libSQL database; returns how many rows it has.
+ * Load the shop into an empty libSQL database; returns the number of rows.
  *
- * @param share of its customers, orders and reviews; the products and their photos come whole
+ * @param share the share of customers, orders and reviews to load; products and photos are always complete
  */
 export async function loadShop(url: string, share = 1): Promise<number> {
   const client = createClient({ url });

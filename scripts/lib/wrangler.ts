@@ -1,15 +1,15 @@
 import { spawn } from "node:child_process";
 import { ROOT, WRANGLER } from "./paths.ts";
 
-/** How setup and deploy reach Cloudflare: only through wrangler's command line. */
+/** The access of setup and deploy to Cloudflare: only through wrangler's command line. */
 export interface Wrangler {
-  /** Run a command whose output the user sees too; `input` goes to its standard input. */
+  /** Run a command and show its output to the user too; `input` goes to its standard input. */
   run(args: string[], input?: string): Promise<string>;
-  /** Run a command and take its output; resolves also when it fails. */
+  /** Run a command and return its output; resolves even if the command fails. */
   ask(args: string[]): Promise<{ ok: boolean; output: string }>;
 }
 
-/** The wrangler of this project. */
+/** Return the wrangler of this project. */
 export function wrangler(): Wrangler {
   const start = (args: string[], input: string | undefined, show: boolean) =>
     new Promise<{ ok: boolean; output: string }>((resolve, reject) => {
@@ -39,7 +39,7 @@ export function wrangler(): Wrangler {
   };
 }
 
-/** Shows every command instead of running it; questions are answered as on an empty account. */
+/** Print every command instead of running it; answers as an empty account would. */
 export function dryWrangler(print: (line: string) => void): Wrangler {
   return {
     async run(args, input) {

@@ -109,7 +109,7 @@ describe("an age file", () => {
 });
 
 describe("golden files", () => {
-  // Of a key that guards nothing else.
+  // This key protects nothing else.
   const key = "AGE-SECRET-KEY-15M9P0L6EZA7H6EP94FG4M8VE0L7S9HZSAGURUR26XLHF7NXVRD6QW5RV6E";
 
   it.each(["age-v1.age", "age-program-1.1.1.age"])("are opened: %s", async (name) => {

@@ -5,7 +5,7 @@ import { DAY, HOUR, MINUTE } from "../../src/plan/duration.ts";
 import { badgeSvg } from "../../src/web/badge.ts";
 import { badgeFace } from "../../src/web/badge-face.ts";
 
-/** shields.io's own renderer is the judge of our measures. */
+/** Check our measurements against shields.io's own renderer. */
 const { makeBadge } = createRequire(import.meta.url)("badge-maker") as {
   makeBadge(face: { label: string; message: string; color: string }): string;
 };

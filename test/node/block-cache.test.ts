@@ -28,7 +28,7 @@ it("gives a block at once while it is held, and frees those that were used longe
 });
 
 it("has the bytes of a block for each of those who asked for it at the same time", async () => {
-  const cache = new BlockCache(BLOCK / 2); // none is held for longer than it is used
+  const cache = new BlockCache(BLOCK / 2); // no block is kept after its use
   const answers = await Promise.all(
     [1, 2, 3, 4].map(async () => cache.use("the same", async () => block(7), first)),
   );

@@ -30,7 +30,7 @@ const modeOf = (name: string) => (statSync(inDir(name)).mode & 0o777).toString(8
 const SQL = "BEGIN;\nCREATE TABLE t (v);\nINSERT INTO t VALUES ('restored');\nCOMMIT;\n";
 let database: Buffer;
 
-/** Send half of a body, and no more. */
+/** Send half of a body and then stop. */
 const half = (body: Buffer) => (response: ServerResponse) => {
   response.setHeader("content-length", body.length);
   response.write(body.subarray(0, body.length >> 1));
@@ -81,7 +81,7 @@ afterEach(() => {
   rmSync(dir, { recursive: true, force: true });
 });
 
-/** A command that is at work, until `until`. */
+/** Start a command and wait until its output satisfies `until`. */
 async function begun(args: string[], until: (err: string) => boolean) {
   const env = { ...process.env, INIT_CWD: dir, ...nightjar.env };
   const child = spawn(process.execPath, [join(ROOT, "src/cli/main.ts"), ...args], {
@@ -106,7 +106,7 @@ async function begun(args: string[], until: (err: string) => boolean) {
   };
 }
 
-/** Send half of a body, and the rest once `finish` is called. */
+/** Send half of a body, and the rest after `finish` is called. */
 function halves(body: Buffer) {
   const { promise, resolve: finish } = Promise.withResolvers<void>();
   const send = (response: ServerResponse) => {

@@ -3,7 +3,10 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { backupAnswer, startFakeNightjar } from "../support/fake-nightjar.ts";
 import { runCli } from "../support/run-cli.ts";
 
-/** What a name, a label, a value or a server's message may hold: a title, a cleared screen, a turned text, a new line. */
+/**
+ * Hostile text for a name, label, value or server message: it sets a title, clears the screen, reverses text,
+ * starts a line.
+ */
 const EVIL = "\u001b]0;owned\u0007\u009b2J\u202e\u2028\r\nnightjar: all is well\u007f";
 const SHOWN = String.raw`\x1b]0;owned\x07\x9b2J\u202e\u2028\x0d\x0anightjar: all is well\x7f`;
 
@@ -99,7 +102,7 @@ beforeAll(async () => {
 });
 afterAll(() => nightjar.stop());
 
-/** Commands that are tried with --json too: all print it in one way. */
+/** Commands also tried with --json: they all print it the same way. */
 const WITH_JSON = new Set(["status", "list", "drill", "restore"]);
 
 it("no command prints what a terminal would obey, and none leaves it out", async () => {

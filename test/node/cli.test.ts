@@ -4,7 +4,7 @@ import { text } from "node:stream/consumers";
 import { expect, it } from "vitest";
 import { runCli } from "../support/run-cli.ts";
 
-/** Nobody listens there: what is refused here is refused before anything is sent. */
+/** Nothing listens on this port: what is refused here is refused before anything is sent. */
 const ENV = { NIGHTJAR_URL: "http://127.0.0.1:9", NIGHTJAR_TOKEN: "t" };
 const nightjar = (args: readonly string[], env: Record<string, string> = ENV) =>
   runCli(args, tmpdir(), env);

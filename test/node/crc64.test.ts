@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { expect, it } from "vitest";
 import { Crc64, crc64 } from "../../src/format/bytes/crc64.ts";
 
-/** The definition, bit by bit. */
+/** Compute CRC-64 bit by bit, as defined. */
 function reference(data: Uint8Array, from: bigint): bigint {
   let crc = ~from & 0xffff_ffff_ffff_ffffn;
   for (const byte of data) {
@@ -14,7 +14,7 @@ function reference(data: Uint8Array, from: bigint): bigint {
 }
 
 it("gives the values of Go's crc64.ISO", () => {
-  // The first is the catalogued check value of CRC-64/GO-ISO, the others are from Go's crc64_test.go.
+  // The first is the catalogued check value of CRC-64/GO-ISO; the others are from Go's crc64_test.go.
   const known = {
     "123456789": 0xb90956c775a41001n,
     "": 0n,

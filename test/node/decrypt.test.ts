@@ -28,7 +28,7 @@ async function* once(bytes: Uint8Array): AsyncIterable<Uint8Array> {
 }
 
 let files = 0;
-/** Open a dump whose encrypted content is `content`, as the manifest of TEXT describes it. */
+/** Open a dump with the encrypted content `content`, as the manifest of TEXT describes it. */
 async function open(content: Uint8Array, format: string, of = identity) {
   const [sealed, part] = [join(dir, `${files}.age`), join(dir, `${files++}.part`)];
   writeFileSync(sealed, await gather(encrypt(once(content), [recipient])));

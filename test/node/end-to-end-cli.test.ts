@@ -12,14 +12,14 @@ import { startFaultProxy } from "../support/fault-proxy.ts";
 import { differences, Product, TOKEN } from "../support/product.ts";
 import { runCli } from "../support/run-cli.ts";
 
-/** The command line against the real Worker. Nothing here is woken by a cron. */
+/** The command line against the real Worker. No cron runs here. */
 let product: Product;
 let shop: ServerProcess;
 
 const nightjar = (...args: string[]) => product.nightjar(...args);
 const inDir = (name: string) => join(product.dir, name);
 
-/** What a command printed with --json. */
+/** Run a command with --json and return its parsed output. */
 async function json(...args: string[]): Promise<any> {
   const { code, out, err } = await nightjar(...args, "--json");
   expect({ code, err }).toEqual({ code: 0, err: "" });
@@ -145,7 +145,7 @@ describe("pull of a backup", () => {
   });
 
   it("breaks off, for every client, when stored bytes are bad", async () => {
-    // The SQL of a snapshot is written from pages, which the Worker may still hold in memory.
+    // SQL of a snapshot is made from pages that the Worker may still have in memory.
     const formats = { shop: ["db"], dumped: ["sql", "sql.gz"] };
     for (const [db, derived] of Object.entries(formats)) {
       const restore = await spoil(db);
@@ -168,7 +168,7 @@ describe("pull of a backup", () => {
   });
 });
 
-/** Spoil the newest backup where the local R2 keeps it: on disk. */
+/** Damage the newest backup in the files of the local R2. */
 async function spoil(db: string): Promise<() => Promise<void>> {
   const [newest] = await product.backups(db);
   const size = `${newest!.stored.bytes}c`;

@@ -12,7 +12,7 @@ import { differences, loaded, Product, SIGNING_KEY, TOKEN } from "../support/pro
 
 /**
  * Second copies from outside: the whole product, and another store behind an S3 endpoint that checks
- * signatures. What lies there restores with nothing of Nightjar.
+ * signatures. The copies there restore without Nightjar.
  */
 let product: Product;
 let shop: ServerProcess;
@@ -40,7 +40,7 @@ function variables(secret: string) {
   return { COPY, COPY_KEY_ID: secondStore.keys.accessKeyId, COPY_KEY: secret };
 }
 
-/** The newest backup of a database, once its second copy was tried. */
+/** Wait until the newest backup of a database has tried its second copy, and return it. */
 async function copied(db: string) {
   for (;;) {
     const [newest] = await product.backups(db);
@@ -49,7 +49,7 @@ async function copied(db: string) {
   }
 }
 
-/** An object of the second store, by a client that is not Nightjar's. */
+/** Read an object of the second store with a client that is not Nightjar's. */
 async function fromSecondStore(key: string): Promise<Buffer> {
   const client = new AwsClient({ ...secondStore.keys, service: "s3", region: "auto" });
   const answer = await client.fetch(`${secondStore.endpoint}/${key}`);

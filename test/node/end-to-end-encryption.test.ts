@@ -9,7 +9,7 @@ import { loadShop } from "../../scripts/lib/sample-shop.ts";
 import { openAge } from "../support/age-by-hand.ts";
 import { differences, Product } from "../support/product.ts";
 
-/** Encrypted backups from outside: what lies in the bucket, and what the command line makes of it. */
+/** Encrypted backups from outside: the contents of the bucket, and the files that the command line makes. */
 let product: Product;
 let source: string;
 let identity: string;

@@ -5,8 +5,8 @@ import { bodyOf } from "../../src/cli/client.ts";
 import { Product } from "../support/product.ts";
 
 /**
- * The whole of workerd killed with SIGKILL, with its R2, D1, Workflows and Durable Objects, while it
- * backs up and pulls: what it claims afterwards is what the source held.
+ * Kill all of workerd with SIGKILL, including its R2, D1, Workflows and Durable Objects, while it backs up
+ * and pulls. Afterwards, everything that it claims must match what the source contained.
  */
 let product: Product;
 let source: Client;
@@ -28,7 +28,7 @@ beforeAll(async () => {
 });
 afterAll(() => product.stop());
 
-/** What the rows were when the counter stood at a number. */
+/** The rows for each value of the counter. */
 const states = new Map<number, string>();
 
 async function write(): Promise<void> {
@@ -45,7 +45,7 @@ async function write(): Promise<void> {
   states.set(Number(n!.rows[0]![0]), String(rows!.rows[0]![0]));
 }
 
-/** The counter in an answer whose rows are those of that moment. */
+/** Check that the rows match the counter in an answer, and return the counter. */
 function known([n, rows]: readonly unknown[]): number {
   expect(rows, `when the counter stood at ${String(n)}`).toBe(states.get(n as number));
   return n as number;
@@ -93,6 +93,6 @@ it("claims only what the source held, whenever workerd is killed", async () => {
     known((await bodyOf(asked)).rows[0]!);
   }
   expect(claims.length).toBeGreaterThan(2);
-  // The first and the last; of those that were killed, the ones whose Workflow has ended by now.
+  // The first and the last; of the killed runs, those whose Workflow has ended by now.
   expect(backups.length).toBeGreaterThan(1);
 });

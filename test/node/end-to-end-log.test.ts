@@ -16,8 +16,8 @@ import {
 import { Product } from "../support/product.ts";
 
 /**
- * The page log from outside: a database that is followed by the Durable Object's own alarm, and at the
- * end what lies in the bucket, read by a program that is not ours.
+ * The page log from outside: a database followed by the Durable Object's own alarm, and at the end the
+ * contents of the bucket, read by a third-party program.
  */
 let product: Product;
 let source: Client;
@@ -29,10 +29,10 @@ const CHECKS = [
   "SELECT type, name, sql FROM sqlite_schema ORDER BY 1, 2",
 ];
 
-/** The database at each moment: how to ask for it, and what the source answered then. */
+/** The database at each moment: how to query it, and what the source answered then. */
 const moments: { at: string; queries: string[]; rows: string[] }[] = [];
 
-/** For each table of the source, every row with its rowid, types and values as one text. */
+/** Return every row of each table of the source, with rowid, types and values, as one text per table. */
 async function tables(): Promise<string[]> {
   const { rows } = await source.execute(
     `SELECT t.name, t.wr, group_concat(format('typeof("%w") || '' '' || quote("%w")', c.name, c.name), ' || '', '' || ') AS line
@@ -78,7 +78,7 @@ beforeAll(async () => {
     followed: { url: other.url, follow: "10s" },
     lost: { url: "http://127.0.0.1:9", follow: "10s", attempts: 1 },
   });
-  // The wake and its pause go by while the other tests run.
+  // The wake and its pause pass while the other tests run.
   await product.fireCron();
   await product.ended("followed");
   await product.ended("shop");
@@ -172,14 +172,14 @@ describe.skipIf(NO_LITESTREAM !== undefined)(NO_LITESTREAM ?? "stock Litestream"
   });
 });
 
-/** Large texts: told apart without a diff of them. */
+/** Compare large texts without printing a diff. */
 function expectSame(found: readonly string[], expected: readonly string[]): void {
   expect(found.map((rows, at) => rows === expected[at] || rows.slice(0, 300))).toEqual(
     expected.map(() => true),
   );
 }
 
-/** Copy the files of a log out of the local R2 into a folder; tells which levels there were. */
+/** Copy the files of a log from the local R2 into a folder; returns the levels found. */
 async function copyLog(database: string, folder: string): Promise<number[]> {
   const configPath = join(product.dir, "bucket.json");
   const buckets = [{ binding: "BUCKET", bucket_name: "nightjar" }];

@@ -23,14 +23,14 @@ const inDir = (name: string) => join(product.dir, name);
 let servers = 0;
 const emptyServer = (...args: string[]) => product.sqld(`target-${++servers}`, args);
 
-/** What a command printed with --json. */
+/** Run a command with --json and return its parsed output. */
 async function json(...args: string[]): Promise<any> {
   const { code, out, err } = await nightjar(...args, "--json");
   expect({ code, err }).toEqual({ code: 0, err: "" });
   return JSON.parse(out);
 }
 
-/** What differs between the shop and another server's database, by way of that one's dump. */
+/** Compare the shop with another server's database, by way of the latter's dump. */
 async function serverDiffers(url: string) {
   const dump = await (await fetch(`${url}/dump?preserve_row_ids=true`)).text();
   const copy = loaded(dump);
@@ -293,7 +293,7 @@ describe("a target that is killed half-way", () => {
   );
 });
 
-// Against a stand-in: the real service has not been met.
+// Against a stand-in: not yet tried against the real service.
 describe("to a new Turso database", () => {
   const PLATFORM = "platform-token-of-the-tests";
   let turso: Awaited<ReturnType<typeof startTursoStandIn>>;

@@ -19,7 +19,7 @@ const HARD = [
   "INSERT INTO hard VALUES (1, 1e999), (2, 'a' || char(0) || 'b'), (3, 2.0), (4, x'00ff'), (-5, NULL)",
 ];
 
-/** A database that a server keeps under a token or a namespace, with what dumps lose. */
+/** Fill a database behind a token or a namespace with what dumps lose. */
 async function fill(url: string, how: { token?: string; namespace?: string }): Promise<Client> {
   const namespace = Buffer.from(how.namespace ?? "default")
     .toString("base64")
@@ -188,7 +188,7 @@ describe("consistency", () => {
       await writer;
       db.close();
     }
-    // Each of the backups pulled what was new to the log, and no more.
+    // Each backup pulled only what was new into the log.
     const { changes } = await product.timeline("shop");
     expect(changes.filter(({ whole }) => whole)).toHaveLength(1);
     expect(changes.length).toBeGreaterThanOrEqual(4);

@@ -22,7 +22,7 @@ function entry(table: string, column: string, key: string): Erasure {
   };
 }
 
-/** What is left of a dump, and what the list has done to it. */
+/** Apply the list to a dump; returns the remaining SQL and what was erased. */
 async function erase(dump: string, ...entries: Erasure[]): Promise<{ sql: string } & Erased> {
   let report: Erased | undefined;
   let sql = "";
@@ -36,7 +36,7 @@ async function erase(dump: string, ...entries: Erasure[]): Promise<{ sql: string
 }
 
 describe("an erasure list, over a dump", () => {
-  // As sqld writes them: the schema's own text, its quotes not doubled.
+  // As sqld writes them: the schema's own text, with quotes not doubled.
   const names = [
     `search`,
     `"search (old)"`,
@@ -98,7 +98,7 @@ describe("an erasure list, over a dump", () => {
   });
 
   it.each([
-    // As sqld writes them: whole REALs without a point, no exponents.
+    // As sqld writes them: whole REALs without a decimal point, no exponents.
     ["a REAL", "1", "1.0"],
     ["a REAL", "100000000000000000000", "1.0e+20"],
     ["a REAL", "0.30000000000000004", "0.3"],
@@ -163,7 +163,7 @@ describe("an erasure list, over a dump", () => {
   });
 
   it.each([
-    // Such tables' rows come without a list of columns.
+    // Rows of such tables have no column list.
     ["t(price DECIMAL(10,2), email TEXT PRIMARY KEY) WITHOUT ROWID", "t VALUES(1.5,'bob')"],
     ["t(up AS (upper(email)), email PRIMARY KEY) WITHOUT ROWID", "t VALUES('bob')"],
     ["[t](`n, m`, 'email' PRIMARY KEY) WITHOUT ROWID", "t VALUES(1,'bob')"],

@@ -13,8 +13,8 @@ import { pagesOf } from "../support/describe-image.ts";
 import { compiledWasm } from "../support/wasm.ts";
 
 /**
- * Rows are erased by one loop, in a file that the command line has opened and in pages that the Worker
- * reads. Both must delete exactly the rows that are named.
+ * One loop erases rows, both in a file that the command line has opened and in pages that the Worker reads.
+ * Both must delete exactly the named rows.
  */
 const dir = mkdtempSync(join(tmpdir(), "nightjar-erase-"));
 let wasm: WebAssembly.Module;
@@ -38,7 +38,7 @@ function entry(table: string, column: string, key: string | Uint8Array): Erasure
   return { ...about, table, column, salt: "salt", keyHash: hashKey("salt", key) };
 }
 
-/** What is left after erasing, as a database that SQLite has open. */
+/** Two ways to erase; each returns the remaining database, open in SQLite. */
 const WAYS = {
   async file(file: string, entries: readonly Erasure[]): Promise<DatabaseSync> {
     await eraseFromFile(file, entries);

@@ -2,7 +2,7 @@ import { DatabaseSync } from "node:sqlite";
 import { expect, test } from "vitest";
 import { bulkRows, exactRows } from "../../src/target/filler.ts";
 
-/** Grow a database as a restore by pages does; the number of its pages. */
+/** Grow a database as a restore by pages does; returns its number of pages. */
 function grown(pageSize: number, pages: number): number {
   const database = new DatabaseSync(":memory:");
   const count = () => Number(database.prepare("PRAGMA page_count").get()!["page_count"]);

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { ROOT } from "../../scripts/lib/paths.ts";
 
-/** A repository with nothing but this one's .gitignore. */
+/** A repository that contains only this one's .gitignore. */
 let dir: string;
 beforeAll(() => {
   dir = mkdtempSync(join(tmpdir(), "nightjar-ignore-"));

@@ -10,7 +10,7 @@ async function* source(chunks = CHUNKS) {
   yield* chunks;
 }
 
-/** What came out, and the error that ended it. */
+/** Collect the output, and the error that ended it. */
 async function drain(bytes: AsyncIterable<Uint8Array>) {
   let text = "";
   try {

@@ -14,8 +14,8 @@ import { loadableText } from "../../src/format/dump/loadable-dump.ts";
 import { EVERYTHING } from "../../src/format/tables/selection.ts";
 
 /**
- * Schemas and rows that were made to do harm, written as sqld's exporter writes them and loaded as people
- * load them, in a folder with another database and with commands that would leave a file.
+ * Schemas and rows made to do harm, written as sqld's exporter writes them and loaded as people load them, in
+ * a folder with another database and with commands that would leave a file.
  */
 const TRIALS = Number(process.env["TRIALS"] ?? 200);
 const encode = (text: string) => new TextEncoder().encode(text);
@@ -68,7 +68,7 @@ const virtual = fc.oneof(
   soup.map((text) => `CREATE VIRTUAL TABLE v USING fts5(a ${text})`),
 );
 
-/** What a table computes for each of its rows. */
+/** Expressions that a table computes for each row. */
 const computed = fc
   .tuple(
     fc.constantFrom(
@@ -90,7 +90,7 @@ const computed = fc
   );
 const between = fc.constantFrom("", "", "/*\0*/\n", "--\0\n", "-- x\n", ";\n", "\u000b");
 
-/** Escaped() of the exporter. */
+/** Escape as the exporter's Escaped() does. */
 function literal(text: string): string {
   const quoted = `'${text.replaceAll("'", "''").replaceAll("\n", "\\n").replaceAll("\r", "\\r")}'`;
   const cr = text.includes("\r") ? `replace(${quoted},'\\r',char(13))` : quoted;
@@ -136,7 +136,10 @@ class Folder {
     this.#canary = readFileSync(join(this.dir, "canary.db"));
   }
 
-  /** Plain `sqlite3`, which says what it likes; without a home, whose file it would run first. */
+  /**
+   * Run plain `sqlite3` and ignore its output; without a home folder, because it would run a file there
+   * first.
+   */
   shell(args: string[], input: string): void {
     try {
       const env = { PATH: process.env["PATH"], HOME: this.dir };
@@ -147,7 +150,7 @@ class Folder {
         env,
       });
     } catch {
-      // it ends with an error where it has refused a statement
+      // it exits with an error if it refused a statement
     }
   }
 
@@ -199,7 +202,7 @@ describe("hostile dumps", () => {
       fc.asyncProperty(dump, async (sql) => {
         const admitted = isAdmitted(sql);
         seen[admitted ? "admitted" : "refused"]++;
-        // The command line runs what it likes of any of them.
+        // The command line may run any of them.
         if (await load(folder, sql, "dump")) seen.loaded++;
         folder.check();
         await load(folder, sql, "written");
@@ -238,7 +241,7 @@ describe("hostile database files", () => {
             const found = { tables: undefined, erasures: [] } as unknown as Found;
             await checkFile(path, found, { verify } as RestoreOptions);
           } catch {
-            // it is refused, as SQLite cannot read its schema
+            // refused: SQLite cannot read its schema
           }
         folder.check();
       }),

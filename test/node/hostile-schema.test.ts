@@ -28,7 +28,7 @@ beforeAll(async () => {
 });
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
-/** A database file that stock SQLite made. */
+/** Make a database file with stock SQLite. */
 function makeFile(...statements: readonly string[]): string {
   const path = join(dir, `${files++}.db`);
   const database = new DatabaseSync(path, { defensive: false });

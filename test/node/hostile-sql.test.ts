@@ -10,7 +10,7 @@ import type { Found, RestoreOptions } from "../../src/cli/restore/options.ts";
 import { DumpInspector } from "../../src/format/dump/inspector.ts";
 import { EVERYTHING, type Selection } from "../../src/format/tables/selection.ts";
 
-/** SQL and files that want more than their own database, on the machine of whoever restores them. */
+/** SQL and files that reach for more than their own database, on the machine that restores them. */
 const HEAD = "PRAGMA foreign_keys=OFF;\nBEGIN TRANSACTION;\n";
 const TABLE = "CREATE TABLE IF NOT EXISTS t(a);\nINSERT INTO t(rowid,a) VALUES(1,2);\n";
 const VIRTUAL =

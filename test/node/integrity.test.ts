@@ -11,7 +11,7 @@ import {
   lackOf,
 } from "../../src/format/tables/integrity.ts";
 
-/** What SQLite finds in a database of the shell's making, judged. */
+/** Judge what SQLite finds in a database made by the shell. */
 async function judged(sql: string): Promise<Integrity> {
   const file = join(mkdtempSync(join(tmpdir(), "integrity-")), "it.db");
   execFileSync("sqlite3", [file], { input: sql });
@@ -37,7 +37,7 @@ async function judged(sql: string): Promise<Integrity> {
   }
 }
 
-/** The same with its schema written anew, as libSQL's ALTER COLUMN does. */
+/** The same with its schema rewritten, as libSQL's ALTER COLUMN does. */
 const altered = (create: string, rows: string, name: string, sql: string) =>
   `${create} ${rows} PRAGMA writable_schema=ON;
    UPDATE sqlite_schema SET sql = '${sql.replaceAll("'", "''")}' WHERE name = '${name}';`;

@@ -10,7 +10,7 @@ import { SqlScanner } from "../../src/format/sql/scanner.ts";
 import { moduleOf } from "../../src/format/sql/virtual-module.ts";
 import { workOf } from "../support/work.ts";
 
-/** Whatever is read, twice as much of it takes about twice the work. */
+/** For every reader, twice the input takes about twice the work. */
 const encode = (text: string) => new TextEncoder().encode(text);
 const HEAD = "PRAGMA foreign_keys=OFF;\nBEGIN TRANSACTION;\nCREATE TABLE IF NOT EXISTS t(a);\n";
 
@@ -67,7 +67,7 @@ const ignoring = (action: () => void) => () => {
   try {
     action();
   } catch {
-    // refusing is an answer
+    // a refusal is an answer too
   }
 };
 const statementOf = (sql: string) => ({
@@ -101,7 +101,7 @@ const READERS: Record<string, (sql: string) => void> = {
 };
 
 describe("the work of reading grows with the length of what is read", () => {
-  // A third of the pairs for each reader, all of them where ALL is set: to count work is slow.
+  // A third of the pairs for each reader, or all with ALL set: counting work is slow.
   const step = process.env["ALL"] === undefined ? 3 : 1;
   it.each(Object.entries(READERS))("%s", async (name, read) => {
     const first = Object.keys(READERS).indexOf(name);
@@ -109,7 +109,7 @@ describe("the work of reading grows with the length of what is read", () => {
       for (const [place, piece] of PIECES.entries()) {
         if ((first + at + place) % step !== 0) continue;
         const sql = wrap(piece.repeat(Math.ceil(2500 / piece.length)));
-        // What grows with the square would be at 6 million.
+        // Quadratic growth would reach 6 million.
         const work = await workOf(ignoring(() => read(sql)));
         expect(work, sql.slice(0, 120)).toBeLessThan(60 * sql.length + 5000);
       }

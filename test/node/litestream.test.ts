@@ -26,7 +26,7 @@ const QUERIES = [
   "SELECT count(*) AS n FROM users INDEXED BY users_email WHERE email >= ''",
 ];
 
-/** What happens before each of the moments. */
+/** The statements before each moment. */
 const CHANGES = [
   `CREATE TABLE users (id INTEGER PRIMARY KEY, email TEXT NOT NULL, avatar BLOB);
    CREATE UNIQUE INDEX users_email ON users (email);
@@ -68,7 +68,7 @@ describe.skipIf(NO_LITESTREAM !== undefined)(NO_LITESTREAM ?? "stock Litestream"
       const header: LtxHeader = {
         pageSize: PAGE_SIZE,
         commit: pages.length,
-        // The first increment stands for two transactions.
+        // The first increment covers two transactions.
         minTxid: [1, 2, 4][number]!,
         maxTxid: [1, 3, 4][number]!,
         timestamp: Date.parse(TIMES[number]!),
@@ -92,7 +92,7 @@ describe.skipIf(NO_LITESTREAM !== undefined)(NO_LITESTREAM ?? "stock Litestream"
   it.each([0, 1, 2])("reads moment %s page by page", async (number) => {
     const at = new Date(TIMES[number]!);
     expect(await readWithLitestream(folder, QUERIES, { at })).toEqual(moments[number]!.rows);
-    // Just before the next moment nothing has changed yet.
+    // Just before the next moment, nothing has changed yet.
     const next = TIMES[number + 1];
     if (next === undefined) return;
     const before = new Date(Date.parse(next) - 1);

@@ -10,7 +10,10 @@ import { loadSql } from "../../src/cli/files/load-sql.ts";
 import { openGuarded } from "../../src/cli/files/guarded-database.ts";
 import { EVERYTHING } from "../../src/format/tables/selection.ts";
 
-/** What sqld's exporter writes and plain SQLite reads otherwise, loaded by the shell and the command line. */
+/**
+ * SQL that sqld's exporter writes and plain SQLite reads differently, loaded by the shell and the command
+ * line.
+ */
 const HEAD = "PRAGMA foreign_keys=OFF;\nBEGIN TRANSACTION;\n";
 const TABLE = "CREATE TABLE IF NOT EXISTS t(a,b);\n";
 const encode = (text: string) => new TextEncoder().encode(text);
@@ -46,7 +49,7 @@ function warningsOf(dump: string): string[] {
   return inspector.end().warnings.map(({ code }) => code);
 }
 
-/** The database that plain `sqlite3` makes of the SQL; the folder has nothing new besides. */
+/** Load the SQL with plain `sqlite3`; it must create nothing else in the folder. */
 function byShell(sql: string): DatabaseSync {
   const file = join(dir, "shell.db");
   const err = execFileSync("sqlite3", [file], {
@@ -136,7 +139,7 @@ go
     expect(byShell(text).prepare(ask).all()).toEqual(rows);
     expect((await byCommandLine(dump)).prepare(ask).all()).toEqual(rows);
     rmSync(join(dir, "cli.db"));
-    // What was made of it is a dump of the same again.
+    // The result is a dump that rewrites to itself.
     expect(await loadable(text)).toBe(text);
     expect((await byCommandLine(text)).prepare(ask).all()).toEqual(rows);
   });

@@ -17,7 +17,7 @@ import { seekableCompress } from "../../src/format/bytes/seekable.ts";
 import { skipLockPage } from "../../src/jobs/backup/page-stream.ts";
 import { header } from "../support/ltx.ts";
 
-/** A database of more than 1 GiB, where SQLite leaves one page empty that logs leave out. */
+/** A database of more than 1 GiB: SQLite leaves one page empty, and logs omit it. */
 const PAGE_SIZE = 65_536;
 const LOCK = lockPage(PAGE_SIZE);
 let dir: string;

@@ -5,7 +5,7 @@ import { followPause } from "../../src/plan/follow-pace.ts";
 import { chainTo, SNAPSHOT_LEVEL } from "../../src/plan/log-chain.ts";
 import { expired, mergesDue } from "../../src/plan/log-compaction.ts";
 
-/** A segment, and which transaction last wrote each of its pages. */
+/** A segment, and the transaction that last wrote each of its pages. */
 interface Segment {
   level: number;
   minTxid: number;
@@ -26,7 +26,7 @@ function segment(level: number, minTxid: number, maxTxid: number, at = 0): Segme
   return { level, minTxid, maxTxid, at, createdAt: at, bytes: 100, pages: new Map() };
 }
 
-/** Carry out what is due, as compaction does. */
+/** Perform the merges that are due, as compaction does. */
 function compact(segments: Segment[], now: number): number {
   const merges = mergesDue(segments, now, RENEW);
   for (const { level, inputs } of merges) {
@@ -40,7 +40,7 @@ function compact(segments: Segment[], now: number): number {
   return merges.length;
 }
 
-/** Pulls: how long after the one before, how many transactions, which pages. */
+/** Pulls: the time since the previous one, the number of transactions, the pages. */
 const pulls = fc.array(
   fc.record({
     after: fc.oneof(
@@ -53,7 +53,7 @@ const pulls = fc.array(
   { maxLength: 40 },
 );
 
-/** A lineage that was pulled and compacted; `pulled` is its base and all that was pulled. */
+/** Build a lineage that was pulled and compacted; `pulled` is its base and everything pulled. */
 function lineage(steps: typeof pulls extends fc.Arbitrary<infer T> ? T : never) {
   const whole = new Map(Array.from({ length: 30 }, (_, page) => [page + 1, 1]));
   const base = { ...segment(SNAPSHOT_LEVEL, 1, 1, 5 * DAY), bytes: 300, pages: whole };
@@ -102,7 +102,7 @@ describe("chainTo", () => {
   });
 });
 
-/** How many segments it takes at least from one transaction to another, by trying all. */
+/** Find the smallest number of segments from one transaction to another, by trying all. */
 function fewest(segments: readonly Segment[], from: number, to: number): number {
   const steps = new Map([[from, 0]]);
   for (let reached = from; reached < to; reached++) {
@@ -127,10 +127,10 @@ describe("mergesDue", () => {
             expect(inputs[i]!.minTxid).toBeLessThanOrEqual(inputs[i - 1]!.maxTxid + 1);
         }
         compact(all, now);
-        compact(all, now); // a day's segment may be what makes the whole worth it
+        compact(all, now); // a day's segment may be what makes a whole base worthwhile
         expect(compact(all, now)).toBe(0);
         const names = all.map(({ level, minTxid, maxTxid }) => `${level} ${minTxid} ${maxTxid}`);
-        expect(new Set(names).size).toBe(names.length); // two of one key would be a conflict
+        expect(new Set(names).size).toBe(names.length); // two with the same key would be a conflict
       }),
       { numRuns: 200 },
     );

@@ -25,7 +25,7 @@ describe("an altered file", () => {
         const outcome = await decoded(flipped).catch((error: unknown) => error);
         if (outcome instanceof Error) expect(outcome).toMatchObject({ code: "OBJECT_CORRUPT" });
         else {
-          // In a run of equal bytes LZ4 has many ways to say the same.
+          // In a run of equal bytes, LZ4 has many encodings of the same content.
           expect(blocks.some(({ from, to }) => at >= from && at < to)).toBe(true);
           expect(outcome).toEqual(snapshot);
           harmless++;
@@ -100,7 +100,7 @@ describe("an altered file", () => {
 });
 
 describe("the source of decodeLtx", () => {
-  /** What a source went through. */
+  /** Records what happened to a source. */
   function watched(bytes: Uint8Array) {
     const state = { closed: false };
     async function* source() {

@@ -13,7 +13,7 @@ function decompress(block: Uint8Array, length: number): Uint8Array {
   return target.subarray(0, lz4Decompress(block, target));
 }
 
-/** The format as its description has it, as plainly as can be; checks the rules for a block's end. */
+/** Decode the format as simply as possible, as its description says; checks the rules for a block's end. */
 function reference(block: Uint8Array): number[] {
   const out: number[] = [];
   let at = 0;
@@ -48,7 +48,7 @@ function reference(block: Uint8Array): number[] {
   }
 }
 
-/** Bytes with repetitions of all kinds, of up to about 5,000 bytes. */
+/** Bytes with repetitions of all kinds, up to about 5,000 bytes. */
 const compressible = fc
   .array(
     fc.oneof(
@@ -71,7 +71,7 @@ describe("a round trip", () => {
         const block = compress(source);
         expect(Buffer.compare(decompress(block, source.length), source)).toBe(0);
         expect(Buffer.compare(new Uint8Array(reference(block)), source)).toBe(0);
-        // A table that is full of earlier calls changes nothing.
+        // A table full of earlier calls changes nothing.
         expect(compress(source)).toEqual(block);
       }),
       { numRuns: 1000 },

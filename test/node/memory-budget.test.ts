@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { type Clock, MemoryBudget } from "../../src/core/memory-budget.ts";
 
-/** A clock that a test moves; sleepers wake in the order of their times. */
+/** A clock that a test moves; sleepers wake in order of their times. */
 class TestClock implements Clock {
   #now = 0;
   #sleepers: { at: number; wake: () => void }[] = [];
@@ -17,7 +17,7 @@ class TestClock implements Clock {
     return () => void this.#ticks.delete(timer);
   };
 
-  /** Requests that Cloudflare has cancelled: nothing of theirs runs any more. */
+  /** Cancel requests as Cloudflare does: none of their code runs any more. */
   killAll(): void {
     this.#sleepers = [];
     this.#ticks.clear();

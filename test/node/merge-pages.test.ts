@@ -4,7 +4,7 @@ import { mergePages } from "../../src/format/pages/merge-pages.ts";
 import type { Page } from "../../src/format/pages/page.ts";
 import { allPages, pagesOf } from "../support/ltx.ts";
 
-/** A page whose bytes tell which input it is from. */
+/** Build a page whose bytes identify its input. */
 function page(pgno: number, input: number): Page {
   const data = new Uint8Array(8);
   new DataView(data.buffer).setUint32(0, pgno);
@@ -12,7 +12,7 @@ function page(pgno: number, input: number): Page {
   return { pgno, data };
 }
 
-/** Ascending lists of page numbers, the oldest first, and how many pages a batch has. */
+/** Ascending lists of page numbers, the oldest first, and the number of pages in a batch. */
 const inputs = fc.array(
   fc.record({
     pgnos: fc.uniqueArray(fc.integer({ min: 1, max: 150 }), { maxLength: 100 }),
@@ -108,7 +108,7 @@ describe("the inputs of mergePages", () => {
   it.each([0, 1, 9])("are closed when one fails after %s batches", async (failAfter) => {
     const { ended, sources } = watched(failAfter);
     await expect(allPages(mergePages(sources, 10))).rejects.toThrow("This input is broken.");
-    // At the very start the last input has not been asked for anything, and has nothing to end.
+    // At the very start, nothing was requested from the last input, so it has nothing to end.
     expect(ended).toEqual([true, true, failAfter > 0]);
     for (const source of sources) expect((await source.next()).done).toBe(true);
   });

@@ -24,7 +24,7 @@ const PROOF_PLACE = { key: PROOF_KEY, own: PROOF_KEY, database: "golden", id: "y
 
 const manifest = (json: string, key = KEY) => parseManifest(json, placeOf(key));
 
-/** The text with one field, at a path with dots, given another value. */
+/** Replace the value of one field, addressed by a path with dots. */
 function changed(json: string, path: string, value: unknown): string {
   const whole = JSON.parse(json) as Record<string, any>;
   const names = path.split(".");

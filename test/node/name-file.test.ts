@@ -12,7 +12,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { FILES, type Files, nameFile, setAside } from "../../src/cli/files/name-file.ts";
 
-/** A process that ends at a step, as by SIGKILL or a power cut. */
+/** A process that ends at some step, as by SIGKILL or a power cut. */
 class Crash extends Error {}
 
 let dir: string;
@@ -23,7 +23,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(dir, { recursive: true, force: true }));
 
-/** Node's file system, which crashes before its step number `steps`, and checks `holds` around each. */
+/** Wrap Node's file system to crash before step number `steps`; checks `holds` around each step. */
 function crashing(steps: number, links: boolean, holds: () => void): Files & { taken: number } {
   const step = (name: keyof Files) =>
     (async (...args: [string, string]) => {

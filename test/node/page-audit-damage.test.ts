@@ -35,7 +35,7 @@ beforeAll(async () => {
 });
 afterAll(() => rm(dir, { recursive: true, force: true }));
 
-/** A copy of a database to be damaged, and what SQLite says of its pages while they were whole. */
+/** A copy of a database to damage, and SQLite's description of its pages before the damage. */
 class Damaged {
   readonly made: MadeDatabase;
   readonly pages: readonly { name: string; type: string; pgno: number; path: string }[];
@@ -67,7 +67,7 @@ class Damaged {
     return this.pages.filter((one) => one.name === name && one.type === type).map((p) => p.pgno);
   }
 
-  /** Where a page starts, and where a cell of it does. */
+  /** Return the offset of a page, or of one of its cells. */
   at(pgno: number): number {
     return (pgno - 1) * PAGE_SIZE;
   }
@@ -75,7 +75,7 @@ class Damaged {
     const header = this.file[this.at(pgno)]! < 8 ? 12 : 8;
     return this.at(pgno) + this.view.getUint16(this.at(pgno) + header + 2 * cell);
   }
-  /** Where the pointer map tells of a page: each map is followed by the pages it tells of. */
+  /** Return the offset of a page's entry in the pointer map. A map precedes the pages that it describes. */
   entry(pgno: number): number {
     const map = pgno - ((pgno - 2) % 103);
     return this.at(map) + 5 * (pgno - map - 1);
@@ -101,7 +101,7 @@ const root = (of = "rows") => plain.of(of, "internal")[0]!;
 const inner = (of = "rows") => plain.of(of, "internal")[1]!;
 const overflow = (place: number) => plain.of("large", "overflow").at(place)!;
 
-/** What is done to a sound database, and what the audit says of it. */
+/** The damage done to a sound database, and the audit's finding. */
 // prettier-ignore
 const DAMAGE: Record<string, [() => void, RegExp]> = {
   // The header.
@@ -175,13 +175,13 @@ const DAMAGE: Record<string, [() => void, RegExp]> = {
   "another largest root": [() => mapped.u32(1, 52, (n) => n + 1), /^Page 1: the header gives page \d+ as the largest root/],
 };
 
-/** Where the overflow that begins with a page is pointed to. */
+/** Find the pointer to the first page of an overflow chain. */
 function headOf(pgno: number): number {
   const pointer = [0, 0, pgno >> 8, pgno & 255];
   return Buffer.from(plain.file).indexOf(Buffer.from(pointer));
 }
 
-/** One cell more, of four bytes, in the midst of the first one. */
+/** Add a cell of four bytes inside of the first one. */
 function cellWithin(pgno: number): void {
   const cell = plain.cell(pgno, 0) + 5;
   const cells = plain.view.getUint16(plain.at(pgno) + 3);
@@ -190,7 +190,7 @@ function cellWithin(pgno: number): void {
   plain.u16(pgno, 3, () => cells + 1);
 }
 
-/** A free block of four bytes that ends where the cells begin. */
+/** Add a free block of four bytes that ends where the cells begin. */
 function blockBefore(pgno: number): void {
   const content = plain.view.getUint16(plain.at(pgno) + 5);
   plain.u32(pgno, content - 4, () => 4);
@@ -259,7 +259,7 @@ it("the audit names pages that did not come as they should", async () => {
   }
 });
 
-/** A page with another number of four bytes at an offset. */
+/** Replace the four-byte number at an offset of a page. */
 function changed(page: Uint8Array, offset: number, value: number): Uint8Array {
   new DataView(page.buffer).setUint32(offset, value);
   return page;

@@ -4,7 +4,7 @@ import { PointerMap } from "../../src/format/pages/audit/pointer-map.ts";
 import { follows, varint, varintEnd } from "../../src/format/pages/audit/varint.ts";
 import { lockPage } from "../../src/format/pages/page.ts";
 
-/** SQLite's bytes of an integer: seven bits in each, but eight in a ninth. */
+/** Encode an integer as SQLite does: seven bits in each byte, but eight in a ninth. */
 function encoded(value: bigint): number[] {
   let rest = BigInt.asUintN(64, value);
   const bytes: number[] = [];
@@ -25,7 +25,7 @@ function encoded(value: bigint): number[] {
 }
 
 describe("integers of a variable length", () => {
-  /** Of each length alike. */
+  /** Each length is equally likely. */
   const integer = fc
     .tuple(fc.bigInt(-(1n << 63n), (1n << 63n) - 1n), fc.nat(63))
     .map(([value, bits]) => value >> BigInt(bits));

@@ -24,15 +24,15 @@ const SQL = `
   INSERT INTO other ${ROWS(300)} SELECT i, 'in the other ' || i FROM n; DROP TABLE gone;`;
 
 /**
- * What integrity_check says about the contents of rows alone, to which the audit is blind: it knows no
- * collation, so not the order of an index's keys, and compares no index with its table.
+ * Messages of integrity_check about the contents of rows, which the audit cannot see: it knows no collation,
+ * so it does not check the order of an index's keys, and it does not compare indexes with tables.
  */
 const OF_ROWS = [
-  /^row \d+ missing from index by_v$/, // an index's page stands in another's place
+  /^row \d+ missing from index by_v$/, // a page of an index is in another's place
   /^wrong # of entries in index by_v$/,
   /^row not in PRIMARY KEY order for keyed$/, // the same in a table WITHOUT ROWID
 ];
-/** And what it says when a record's own header does not fit its bytes, or the schema's SQL does not parse. */
+/** Its messages when a record's header does not fit its bytes, or the schema's SQL does not parse. */
 const OF_RECORDS = [
   ...OF_ROWS,
   /^database disk image is malformed$/,
@@ -48,14 +48,14 @@ beforeAll(async () => {
 });
 afterAll(() => rm(dir, { recursive: true, force: true }));
 
-/** How many damaged files both find wrong, neither, or only one of them. */
+/** Counts the damaged files that both find wrong, neither does, or only one does. */
 class Tally {
   both = 0;
   neither = 0;
-  /** What only SQLite found, that is not one of `blind`. */
+  /** Findings of SQLite alone that are not in `blind`. */
   readonly missed: string[] = [];
   onlySqlite = 0;
-  /** What only the audit found. */
+  /** Findings of the audit alone. */
   readonly alone: string[] = [];
 
   async compare(made: MadeDatabase, name: string, file: Uint8Array, blind: RegExp[]) {
@@ -72,7 +72,7 @@ class Tally {
   }
 }
 
-/** Each page wiped, each two exchanged, each written over each other. */
+/** Wipe each page, exchange each two, write each over each other. */
 function* displaced(made: MadeDatabase): Iterable<[string, Uint8Array]> {
   const put = (file: Uint8Array, from: number, to: number) =>
     pageOf(made, to, file).set(pageOf(made, from));
@@ -114,14 +114,14 @@ describe("the audit finds what SQLite's integrity_check finds about pages", () =
     };
     for (let turn = 0; turn < 3000; turn++) {
       const file = made.file.slice();
-      // Two of three near the beginning of a page, where its structure stands.
+      // Two of three near the beginning of a page, where its structure is.
       const within = random(3) === 0 ? random(1024) : random(60);
       const pgno = 1 + random(made.pageCount);
       pageOf(made, pgno, file)[within]! ^= 1 + random(255);
       await tally.compare(made, `byte ${within} of page ${pgno}`, file, OF_RECORDS);
     }
     expect(tally.missed).toEqual([]);
-    // SQLite takes less offence at the fields of the header that it does not need.
+    // SQLite is less strict with header fields that it does not need.
     expect(tally.alone.filter((one) => !one.includes("Page 1: the header"))).toEqual([]);
     expect(tally.both).toBeGreaterThan(800);
   });

@@ -80,7 +80,7 @@ describe("the audit finds nothing wrong, and counts the rows SQLite counts, in a
   });
 });
 
-/** One step of a history: a table or index, or rows that come, change or go. */
+/** One step of a history: create a table or index, or insert, change or delete rows. */
 const step = fc.oneof(
   { weight: 1, arbitrary: fc.constantFrom("table", "keyed", "index", "drop", "vacuum") },
   {
@@ -94,7 +94,7 @@ const step = fc.oneof(
   },
 );
 
-/** The statements of a history; ones that name a table that is not there do nothing. */
+/** Build the statements of a history; those that name a missing table do nothing. */
 function statements(steps: readonly (string | [string, number, number, number])[]): string[] {
   const tables = ["a"];
   let made = 0;
@@ -141,7 +141,7 @@ it("finds nothing wrong after any history of a database", async () => {
 });
 
 it("supports bytes that are reserved at the end of each page", async () => {
-  // A page that ends 16 bytes sooner: SQLite takes the reserved bytes from an empty database's header.
+  // A page that ends 16 bytes earlier: SQLite takes the reserved bytes from an empty database's header.
   const path = join(dir, "reserved.db");
   const empty = emptyDatabase(1024);
   empty[20] = 16;
@@ -153,7 +153,7 @@ it("supports bytes that are reserved at the end of each page", async () => {
 });
 
 describe("the lock page", () => {
-  /** A database of free pages beyond 1 GiB: trunks on pages 2 and 3 list all others. */
+  /** Audit a database of free pages beyond 1 GiB: trunks on pages 2 and 3 list all others. */
   async function run(withLock: boolean, listed: (leaves: number[]) => void = () => {}) {
     const pageSize = 65_536;
     const lock = lockPage(pageSize);

@@ -17,7 +17,7 @@ afterAll(() => rm(dir, { recursive: true, force: true }));
 const ROWS = (count: number) =>
   `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${count})`;
 
-/** The database that statements make, as pages, and the rows of each table by its root page. */
+/** Make a database from statements; returns its pages, and the rows of each table by its root page. */
 async function made(
   name: string,
   pageSize: number,
@@ -98,7 +98,7 @@ describe("the census of pages counts what SQLite counts", () => {
     census.add(2, interior);
     census.add(3, leaf);
     expect(census.rowsUnder(2)).toBe(9);
-    view.setUint16(12, 510); // a cell that would lie outside of the page
+    view.setUint16(12, 510); // a cell outside of the page
     const other = new PageCensus();
     other.add(2, interior);
     expect(other.rowsUnder(2)).toBe(0);

@@ -76,11 +76,11 @@ describe("what is due", () => {
           now += wait;
           const due = dueMoment(cron, last, now);
           const first = nextMoment(cron, last)!;
-          expect(due === undefined).toBe(first > now); // something is due just when a moment passed
+          expect(due === undefined).toBe(first > now); // something is due exactly when a moment has passed
           if (due !== undefined) {
             expect(due).toBeLessThanOrEqual(now);
             expect(due).toBeGreaterThan(last);
-            expect(nextMoment(cron, due)!).toBeGreaterThan(now); // and it is the latest
+            expect(nextMoment(cron, due)!).toBeGreaterThan(now); // and it is the latest one
             taken.push(due);
           }
           last = now;
@@ -92,7 +92,7 @@ describe("what is due", () => {
 });
 
 describe("tiers of scheduled backups", () => {
-  /** The tiers that a nightly schedule gives from one date on. */
+  /** List the tiers that a nightly schedule produces from a date on. */
   const nights = (from: string, count: number, retention: Retention = DEFAULT_RETENTION) => {
     let previous: number | undefined;
     return Array.from({ length: count }, (_, night) => {
@@ -144,7 +144,7 @@ const taken = (days: number, tier: Tier, more: Partial<Kept> = {}): Kept => ({
 });
 const policy = (retention: Retention, keepLast = 0): ReadonlyMap<string, Policy> =>
   new Map([["blog", { retention, keepLast }]]);
-/** The ids that are kept on a day. */
+/** List the ids that are kept on a given day. */
 const kept = (backups: Kept[], policies: ReadonlyMap<string, Policy>, day: number) =>
   judge(backups, policies, day * DAY)
     .filter(({ keep }) => keep)
@@ -308,7 +308,7 @@ describe("pins", () => {
 
   it("leave two nightly prunes to see a backup of any tier before the lifecycle takes it, though no prune is in time", () => {
     const anAge = fc.integer({ min: 1, max: 1000 * DAY });
-    /** How late each prune is, by R2's clock. */
+    /** Delay of each prune, by R2's clock. */
     const delays = fc.array(fc.integer({ min: -5 * HOUR, max: 5 * HOUR }), { minLength: 1 });
     fc.assert(
       fc.property(anAge, fc.nat(DAY - 1), delays, (age, night, late) => {
@@ -372,7 +372,7 @@ describe("freshness", () => {
       );
     const night = "2026-11-20T00:03:00Z";
     expect(state({}, night)).toBe("unverified");
-    // While the newest is read back, the one of the night before is as new as it should be.
+    // While the newest is being read back, the previous night's backup is as new as it should be.
     expect(state({ verified: at("2026-11-19T00:02:00Z") }, night)).toBe("fresh");
     expect(state({ verified: at("2026-11-19T00:02:00Z") }, "2026-11-20T01:03:00Z")).toBe(
       "unverified",

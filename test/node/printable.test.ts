@@ -14,7 +14,7 @@ import { log } from "../../src/core/log.ts";
 import { printable, printableJson, printableLines } from "../../src/core/printable.ts";
 import { badgeSvg } from "../../src/web/badge.ts";
 
-/** Whether a UTF-16 text has anything that a terminal obeys, or that is no character, told by hand. */
+/** Check by hand for characters that a terminal obeys, and for invalid UTF-16. */
 function isRaw(text: string): boolean {
   for (let at = 0; at < text.length; at++) {
     const unit = text.charCodeAt(at);
@@ -28,7 +28,7 @@ function isRaw(text: string): boolean {
   return false;
 }
 
-/** Texts with many characters that do something, whole pairs and halves of pairs. */
+/** Texts with many characters that have an effect, with whole surrogate pairs and halves of pairs. */
 const hostile = fc
   .array(
     fc.oneof(
@@ -80,7 +80,7 @@ describe("what is printed", () => {
     vi.unstubAllEnvs();
   });
 
-  /** What an action writes, whatever it writes it with. */
+  /** Capture what an action writes, by whatever means. */
   function written(action: () => void): string[] {
     const lines: string[] = [];
     const keep = (text: unknown) => lines.push(String(text)) > 0;
@@ -101,7 +101,7 @@ describe("what is printed", () => {
     fc.assert(
       fc.property(hostile, hostile, (one, other) => {
         const parts: Part[] = [one, paint("red", other), paint(["bold", "green"], one)];
-        // A source's own colours are shown as text: they are not among ours.
+        // Colours from a source are shown as text: they are not among ours.
         const lines = [
           ...written(() => print(...parts)),
           ...written(() => printAside(...parts)),

@@ -11,7 +11,7 @@ import {
 import { lockNotes } from "../../src/plan/locks.ts";
 import type { Wrangler } from "../../scripts/lib/wrangler.ts";
 
-/** A stand-in for wrangler on a real account: it notes the command lines and answers from a list. */
+/** A stand-in for wrangler on a real account: it records the command lines and answers from a list. */
 function recorder(secrets: string[] = [], locks: string[] = []) {
   const lines: string[] = [];
   const files: Record<string, { rules: unknown[] }> = {};

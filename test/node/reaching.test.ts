@@ -13,7 +13,7 @@ import { writeSql } from "../../src/sqlite/sql/write-sql.ts";
 import { pagesOf } from "../support/describe-image.ts";
 import { compiledWasm } from "../support/wasm.ts";
 
-/** SQL that runs a command, or writes a file, when a shell loads it: each was seen to do so. */
+/** SQL that runs a command or writes a file when a shell loads it: each was seen to do so. */
 let dir: string;
 beforeEach(() => (dir = mkdtempSync(join(tmpdir(), "nightjar-reaching-"))));
 afterEach(() => rmSync(dir, { recursive: true, force: true }));
@@ -129,7 +129,7 @@ describe("what a database file computes as its SQL is loaded", () => {
   it.skipIf(spawnSync("sqlite3", ["--version"]).status !== 0)(
     "is no CHECK, whatever the table is called",
     async () => {
-      // The shell has writefile(); the name is put in only after our writer has looked at the statement.
+      // The shell has writefile(); the name is inserted only after our writer has checked the statement.
       const sql = await made(
         "CREATE TABLE virtual(a CHECK(length(canary('canary', 'x')) >= 0))",
         "INSERT INTO virtual VALUES (1)",

@@ -4,8 +4,8 @@ import { type Kind, World } from "../support/retention-world.ts";
 
 /**
  * Random histories of a world with R2 and its lifecycle, the nightly prune (skipped, failing, killed),
- * backups that fail, verdicts that come late, pins, changes of policy and a clock that jumps. The jobs
- * are the real ones; what they must do is said here a second time, in the simplest way.
+ * backups that fail, verdicts that come late, pins, changes of policy and a clock that jumps. The jobs are
+ * the real ones; a second, simplest definition of their duty is here.
  */
 
 const SHORT = [DAY, 2 * DAY, 3 * DAY, 5 * DAY, 7 * DAY, 14 * DAY];

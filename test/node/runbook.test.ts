@@ -10,7 +10,7 @@ import { loadShop } from "../../scripts/lib/sample-shop.ts";
 import { bodyOf } from "../../src/cli/client.ts";
 import { Product, TOKEN } from "../support/product.ts";
 
-/** The blocks of docs/runbook.md, run by a shell as they stand, against the real Worker. */
+/** The blocks of docs/runbook.md, run by a shell exactly as written, against the real Worker. */
 let product: Product;
 let source: string;
 const variables: Record<string, string> = {};
@@ -33,7 +33,7 @@ async function run(scenario: string): Promise<string> {
     PATH: `${join(product.dir, "bin")}:${process.env["PATH"]}`,
     NIGHTJAR_URL: product.worker.url,
     NIGHTJAR_TOKEN: TOKEN,
-    INIT_CWD: product.dir, // npm tells where it was called
+    INIT_CWD: product.dir, // npm sets this to the folder where it was called
   };
   const { stdout } = await promisify(execFile)("sh", ["-eu", "-c", script!], {
     cwd: product.dir,
@@ -42,7 +42,7 @@ async function run(scenario: string): Promise<string> {
   return stdout;
 }
 
-/** The commands that the runbook calls, as they are on this machine. */
+/** Create the commands that the runbook calls, adapted to this machine. */
 async function shims(): Promise<void> {
   const bin = join(product.dir, "bin");
   await mkdir(bin);
@@ -50,7 +50,7 @@ async function shims(): Promise<void> {
   const local = `--local --persist-to ${product.persistTo}`;
   const scripts = {
     nightjar: `exec ${node} ${join(ROOT, "src/cli/main.ts")} "$@"`,
-    // There is no account: what is asked of the remote bucket is asked of the local one.
+    // There is no account: requests to the remote bucket go to the local one.
     npx: `shift; for a; do shift; [ "$a" = --remote ] || set -- "$@" "$a"; done
 exec ${node} ${WRANGLER} "$@" --config ${join(ROOT, "wrangler.toml")} ${local}`,
   };
@@ -147,7 +147,7 @@ describe("the runbook's commands, when", () => {
     expect(Number(await ask("SELECT count(*) FROM customers WHERE id = 7"))).toBe(1);
     const said = await run("forgotten");
     expect(said.trim().split("\n").at(-1)).toBe("0");
-    // Into a server too, and `pull`, which makes its file from SQL then.
+    // Also into a server, and with `pull`, which then makes its file from SQL.
     const { url } = await product.sqld("forgotten");
     const to = ["--backup", variables["BACKUP"]!, "--to", url, "--verify"];
     const restored = await product.nightjar("restore", "shop", ...to);

@@ -5,10 +5,12 @@ import { ServerClock } from "../../src/libsql/server-clock.ts";
 
 const NOW = Date.parse("2026-11-20T14:03:00Z");
 
-/** How much older than its answer a `Date` may be, ms. */
+/** Maximum age of a `Date` relative to its answer, ms. */
 const EARLY = 1250;
 
-/** Requests to a server whose clock is `ahead`: when each was sent, answered and received, and dated. */
+/**
+ * Requests to a server whose clock is `ahead`: the times of sending, answering and receiving, and the date.
+ */
 const requests = fc.array(
   fc
     .tuple(fc.nat(100_000), fc.nat(3000), fc.nat(3000), fc.nat(EARLY))
@@ -22,7 +24,7 @@ const requests = fc.array(
 );
 const ahead = fc.integer({ min: -100_000_000, max: 100_000_000 });
 
-/** What the server's `Date` says at a moment. */
+/** Return the server's `Date` at a moment. */
 const dateAt = (moment: number) => new Date(moment).toUTCString();
 
 describe("the server's clock", () => {

@@ -37,7 +37,7 @@ const COMMANDS = [
   "; -- '",
 ];
 const command = fc.constantFrom(...COMMANDS);
-/** What may be between two tokens. */
+/** Text that may be between two tokens. */
 const blank = fc.oneof(
   fc.constantFrom(" ", "\n", "\r\n", " -- it's\n", '/* " */', "\n--\n", "\t", "\n\n  "),
   command.map((text) => `/*\n${text}\n*/`),
@@ -116,7 +116,7 @@ const virtual = fc
       `CREATE VIRTUAL TABLE${a}f${a}USING${a}fts5(${a}body,${a}prefix='2')/*\n${text}\n*/`,
   );
 const row = fc.array(literal, { minLength: 1, maxLength: 3 });
-/** What a file's schema can hold after a statement, and SQLite does not look at. */
+/** Text that a file's schema can contain after a statement, which SQLite does not check. */
 const second = fc.oneof(
   fc.constant(undefined),
   fc.constant(undefined),
@@ -131,7 +131,7 @@ const database = fc.record({
 
 let files = 0;
 
-/** As many of the statements as SQLite takes; the rest of a drawn schema is not legal. */
+/** Run as many of the statements as SQLite accepts; the rest of a random schema is not legal. */
 function make({
   statements,
   rows,
@@ -143,7 +143,7 @@ function make({
     try {
       db.exec(sql);
     } catch {
-      // Drawn names may be taken, and drawn expressions not allowed.
+      // Random names may be taken, and random expressions not allowed.
     }
   };
   const [first, ...others] = statements;
@@ -169,7 +169,7 @@ async function sqlOf(bytes: Uint8Array): Promise<Buffer> {
   return Buffer.concat(chunks);
 }
 
-/** The schema and the rows that were inserted, as SQLite reads them. */
+/** List the schema and the inserted rows, as SQLite reads them. */
 function lines(file: string): string[] {
   const db = new DatabaseSync(file, { readOnly: true });
   const all = (sql: string) =>
@@ -182,7 +182,7 @@ function lines(file: string): string[] {
     ? all("SELECT rowid, quote(x), typeof(x) FROM t0 ORDER BY rowid")
     : [];
   db.close();
-  // An empty comment may keep a shell from a line; comments at the end may be closed, and shells drop CR.
+  // An empty comment may protect a line from a shell; comments at the end may be closed, and shells drop CR.
   const plain = schema.map((line) =>
     line
       .replaceAll("/**/", "")
@@ -237,7 +237,7 @@ test.skipIf(spawnSync("sqlite3", ["--version"]).status !== 0)(
     );
     expect(made).toBeGreaterThan(TRIALS / 4);
     expect(refused).toBeGreaterThan(0);
-    // The canary would die: the same text as it is, without our writer.
+    // The canary would die: the same text unchanged, without our writer.
     writeFileSync(
       join(dir, "plain.sql"),
       "CREATE VIEW v AS SELECT 1 AS\ngo\n.shell touch canary\n",

@@ -40,7 +40,7 @@ async function freshServer() {
   return createClient({ url: server.url });
 }
 
-/** A file that stock SQLite made, in which old schemas are allowed. */
+/** Make a file with stock SQLite, in which old schemas are allowed. */
 function fileOf(...statements: string[]): Uint8Array {
   const file = newFile();
   const db = new DatabaseSync(file, {
@@ -92,7 +92,7 @@ async function throughServer(sql: Buffer): Promise<Uint8Array> {
   return databaseBytes(client);
 }
 
-/** The SQL of a database loads everywhere, and makes the same database. */
+/** Expect that the SQL of a database loads everywhere and makes the same database. */
 async function expectSame(source: Uint8Array, server = true): Promise<void> {
   const before = await lines(source);
   const sql = await sqlOf(source);

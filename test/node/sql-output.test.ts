@@ -6,7 +6,7 @@ import { type Statement, TYPE } from "../../src/sqlite/engine/statement.ts";
 
 const RUNS = Number(process.env["TRIALS"] ?? 300);
 
-/** A row of one TEXT. */
+/** Build a row with one TEXT value. */
 const rowOf = (bytes: Uint8Array) =>
   ({ type: () => TYPE.TEXT, view: () => bytes }) as unknown as Statement;
 
@@ -16,7 +16,7 @@ function written(bytes: Uint8Array): string {
   return Buffer.from(output.take()).toString("utf8");
 }
 
-/** Pieces of text that a writer or a shell could trip over. */
+/** Pieces of text that could confuse a writer or a shell. */
 const pieces = fc
   .array(
     fc.oneof(
@@ -41,7 +41,7 @@ const pieces = fc
   )
   .map((list) => list.join(""));
 
-/** Counts how often a byte of it is read. */
+/** Count how often a byte is read. */
 function counted(bytes: Uint8Array): { bytes: Uint8Array; reads: () => number } {
   let reads = 0;
   const proxy = new Proxy(bytes, {
@@ -112,7 +112,7 @@ describe("text as SQL", () => {
     const bytes = marks(50_000);
     expect(unusedMark(bytes)).toBe("(\\r50000)");
     expect(written(bytes).length).toBeLessThan(bytes.length + 100);
-    // A mark for each CR of a text that has many: longer by the mark's few digits each.
+    // A marker for each CR of a text that has many: longer by the marker's few digits each.
     const returns = Buffer.concat([marks(1000), Buffer.from("\r".repeat(10_000))]);
     expect(written(returns).length).toBeLessThan(returns.length * 10);
   });

@@ -22,7 +22,7 @@ function scan(chunks: Uint8Array[], maxHeld?: number) {
 
 const texts = (sql: string) => scan([encode(sql)]).statements.map(({ text }) => text);
 
-/** Bits of SQL that matter to a scanner, put together at random. */
+/** Random combinations of SQL pieces that matter to a scanner. */
 const soup = fc
   .array(
     fc.constantFrom(
@@ -52,7 +52,7 @@ const soup = fc
   )
   .map((words) => words.join(""));
 
-/** The same, with Tcl's variables and what only looks like one. */
+/** The same, with Tcl variables and text that only looks like one. */
 const tclSoup = fc
   .array(
     fc.oneof(
@@ -64,11 +64,11 @@ const tclSoup = fc
   )
   .map((parts) => parts.join(""));
 
-/** Where SQLite's tokenizer and the states of sqlite3_complete end statements: the plain reference. */
+/** Split SQL by SQLite's tokenizer and the states of sqlite3_complete: the simple reference. */
 function splitByTokens(sql: string): string[] {
   const statements: string[] = [];
   const next = tokenReader(sql);
-  let words: string[] = []; // since the statement began, all that is not quoted
+  let words: string[] = []; // all words since the statement began that are not quoted
   let start = -1;
   for (let token = next(); token !== END; token = next()) {
     if (token.kind === "unterminated") break;
@@ -149,7 +149,7 @@ describe("the statement scanner", () => {
       true,
       false,
     ]);
-    // Nothing else: without these marks, both end every statement at the same place.
+    // No other difference: without these marks, both end every statement at the same place.
     fc.assert(
       fc.property(tclSoup, (sql) => {
         const { statements, complete } = scan([encode(sql)]);

@@ -30,7 +30,7 @@ async function newEngine(): Promise<Engine> {
 
 type Value = null | number | bigint | string | Uint8Array;
 
-/** What a call gives, with its type and its bytes; or that it is an error. */
+/** The result of a call with its type and bytes, or that it is an error. */
 async function ours(call: string, args: readonly Value[]): Promise<string> {
   const sql = `SELECT typeof(${call}) || ' ' || quote(CAST(${call} AS BLOB))`;
   const bound = args.map((value): Bound =>
@@ -53,7 +53,7 @@ function theirs(call: string, args: readonly Value[]): string {
   }
 }
 
-/** Few characters, so that they repeat: bytes that are not UTF-8 come as BLOBs. */
+/** A small alphabet, so that characters repeat; bytes that are not UTF-8 come as BLOBs. */
 const letters = fc.string({
   unit: fc.constantFrom("a", "b", "A", "é", "€", "🌙", "%", "_", "*", "[", "]", "?", "^", "-"),
   maxLength: 12,
@@ -86,7 +86,7 @@ describe("a function that replaces SQLite's own", () => {
         // node:sqlite, unlike the Worker's SQLite, lets LIKE and GLOB match BLOBs.
         const matches = call.startsWith("?2");
         fc.pre(!matches || !args.slice(0, 2).some((arg) => arg instanceof Uint8Array));
-        // A wildcard as ESCAPE is refused, and one that is not UTF-8 is no character.
+        // A wildcard as ESCAPE is refused, and invalid UTF-8 is not a character.
         const escape = matches ? args[2] : null;
         fc.pre(!(escape instanceof Uint8Array) && !/^[%_]/.test(String(escape)));
         expect(await ours(call, args)).toBe(theirs(call, args));
@@ -199,7 +199,7 @@ describe("a function that replaces SQLite's own", () => {
 });
 
 describe("the work of a function", () => {
-  /** Bytes that are looked at, which a view that counts tells. */
+  /** Count the bytes that are read, by a view that counts. */
   function looks(hay: Uint8Array, needle: Uint8Array): number {
     let count = 0;
     const counting = (target: Uint8Array): Uint8Array =>
@@ -305,7 +305,7 @@ describe("the work of a function", () => {
       code: "QUERY_LIMIT",
       message: expect.stringContaining("more than a second at once") as string,
     });
-    // The next statement is another one.
+    // The next statement is a different one.
     expect(await allRows(other, "SELECT 'ab' LIKE 'A%'", (row: Statement) => row.text(0))).toEqual([
       "1",
     ]);

@@ -19,7 +19,7 @@ describe("the literal of a REAL", () => {
     );
   });
 
-  // Decimals that SQLite 3.40 or libSQL 3.45 read wrongly, so that they are written without.
+  // Decimals that SQLite 3.40 or libSQL 3.45 misread, so they are not written as decimals.
   it.each([
     [5e-324, /^1\*1\.0(\/\(1<<62\)){17}\/\(1<<20\)$/],
     [-5e-324, /^-1\*1\.0\//],

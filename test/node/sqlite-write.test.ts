@@ -35,7 +35,7 @@ async function freshServer() {
   return createClient({ url: server.url });
 }
 
-/** A file that stock SQLite made. */
+/** Make a file with stock SQLite. */
 function stockFile(): string {
   const file = newFile();
   const db = new DatabaseSync(file, { enableDoubleQuotedStringLiterals: false });
@@ -60,7 +60,7 @@ async function lines(bytes: Uint8Array): Promise<string[]> {
   }
 }
 
-/** FTS5, FTS4 and rtree must answer, and stand their own checks. */
+/** Expect FTS5, FTS4 and rtree to answer, and to pass their own checks. */
 function expectVirtualTablesWork(db: DatabaseSync): void {
   const get = (sql: string) =>
     db
@@ -150,7 +150,7 @@ describe("a libSQL database", () => {
   test("loads into another libSQL server as it was", async () => {
     const client = await freshServer();
     await client.executeMultiple((await sqlOf(image, "libsql")).toString());
-    // A vector index draws random numbers as it is built; what it finds is what counts.
+    // A vector index draws random numbers as it is built; only its results matter.
     const drawn = (line: string) =>
       /^ {2}(vectors_idx_shadow|libsql_vector_meta_shadow):/.test(line);
     const restored = await lines(await databaseBytes(client));

@@ -14,7 +14,7 @@ describe("the module of a virtual table", () => {
     ["CREATE VIRTUAL TABLE `a``(` USING `fts5`(x)", "fts5"],
     [`CREATE VIRTUAL TABLE "" USING fts5(x)`, "fts5"],
     ["CREATE/**/VIRTUAL -- (\nTABLE a/* USING rtree( */USING/**/fts5(x)", "fts5"],
-    // To SQLite these are words of their own, though Unicode has them as white space and as S, I and K.
+    // To SQLite these are ordinary words, though Unicode treats them as white space and as S, I and K.
     ["CREATE VIRTUAL TABLE \u00a0using USING fts5(x)", "fts5"],
     ["CREATE VIRTUAL TABLE u\u017fing USING fts5(x)", "fts5"],
     ["CREATE VIRTUAL TABLE us\u0131ng USING mymod\u212a(x)", "mymod\u212a"],

@@ -8,7 +8,7 @@ import { WalChain, walFrames } from "../../src/format/wal/wal.ts";
 import { WalTransaction } from "../../src/format/wal/transaction.ts";
 import { redirectTarget } from "../../src/source/sync/request.ts";
 
-/** The frames of a real WAL with some transactions, and what the database's header says. */
+/** The frames of a real WAL with some transactions, and the fields of the database's header. */
 function realWal(): { frames: Uint8Array; start: Uint8Array } {
   const dir = mkdtempSync(join(tmpdir(), "nightjar-wal-"));
   const db = new DatabaseSync(join(dir, "a.db"));
@@ -21,7 +21,7 @@ function realWal(): { frames: Uint8Array; start: Uint8Array } {
   return { frames, start };
 }
 
-/** Writes each frame's checksum as a machine of the other byte order would. */
+/** Write each frame's checksum as a machine with the other byte order would. */
 function bigEndian(bytes: Uint8Array): Uint8Array {
   const buffer = Buffer.from(bytes);
   const sums = new Uint32Array([7, 8]);
@@ -90,7 +90,7 @@ describe("WAL frames", () => {
         salts: at < 5 ? ([1, 1] as const) : salts,
       }));
       const spoilt = apart.map((frame, at) => (at === 5 ? { ...frame, pgno: 3000 } : frame));
-      new WalChain().follow(spoilt); // the first frame of other salts follows from nothing
+      new WalChain().follow(spoilt); // the first frame with other salts does not follow from anything
     }
   });
 });
@@ -103,7 +103,7 @@ describe("a transaction", () => {
     checksum: [0, 0] as const,
     data: new Uint8Array(65_536),
   });
-  /** Two transactions of one log, by the pages they write. */
+  /** Two transactions of one log, given by the pages that they write. */
   const check = (before: number | null, first: number[], after: number, second: number[] = []) => {
     const transaction = new WalTransaction(65_536);
     for (const pgno of first) transaction.add(frame(pgno), before);
@@ -146,7 +146,7 @@ describe("a database's header", () => {
       userVersion: 0,
     });
     start.set([0xff, 0xff, 0xff, 0xfe], 60);
-    expect(readDatabaseHeader(start).userVersion).toBe(-2); // as PRAGMA user_version has a sign
+    expect(readDatabaseHeader(start).userVersion).toBe(-2); // signed, as PRAGMA user_version is
     start[95]! ^= 1;
     expect(readDatabaseHeader(start).pageCount).toBeNull();
     expect(() => readDatabaseHeader(start.subarray(0, 50))).toThrow("no SQLite database");

@@ -8,7 +8,7 @@ import {
 } from "node:crypto";
 
 /**
- * An age file opened by nothing but Node's own cryptography and the words of the specification
+ * Open an age file with nothing but Node's own cryptography, following the specification
  * (https://github.com/C2SP/C2SP/blob/main/age.md): one X25519 recipient, one identity.
  */
 export function openAge(file: Uint8Array, identity: string): Buffer {
@@ -83,7 +83,7 @@ function derive(secret: Buffer, salt: Buffer | string, info: string): Buffer {
   return Buffer.from(hkdfSync("sha256", secret, salt, info, 32));
 }
 
-/** The 32 bytes of an identity; its checksum is not looked at. */
+/** Decode the 32 bytes of an identity, without checking the checksum. */
 function bech32(identity: string): Buffer {
   const letters = identity.toLowerCase().slice("age-secret-key-1".length, -6);
   const bits = [...letters]

@@ -8,13 +8,13 @@ import { allKeys, backUp, manualRun, testContext } from "./context.ts";
 const SMALL = inject("small");
 const { BUCKET } = env as unknown as { BUCKET: R2Bucket };
 
-/** The moment that a test file begins with, ms. */
+/** The time at which a test file begins, ms. */
 export const NOW = Date.now();
 
-/** A database's configuration, by pages. */
+/** Configure a database that is captured by pages. */
 export const entry = (more: object = {}) => ({ url: SMALL, capture: "pages", ...more });
 
-/** Backups of a database taken so many days ago; the newest last. */
+/** Make backups of a database taken the given numbers of days ago; the newest last. */
 export async function backUpAt(name: string, days: number[], more: object = {}): Promise<Context> {
   const databases = { [name]: entry(more) };
   for (const ago of days) {
@@ -25,7 +25,7 @@ export async function backUpAt(name: string, days: number[], more: object = {}):
   return testContext(databases);
 }
 
-/** Remove the proofs that the runs of a database have left, so that a test sees its own only. */
+/** Remove the proofs that the runs of a database wrote, so that a test sees only its own. */
 export async function forgetProofs(name: string): Promise<void> {
   await BUCKET.delete((await ownKeys(name)).filter((key) => key.includes(".proof-")));
 }
@@ -36,6 +36,6 @@ export const newestOf = async (context: Context, name: string) =>
 export const bytesAt = async (key: string) =>
   new Uint8Array(await (await BUCKET.get(key))!.arrayBuffer());
 
-/** All keys of a database but those of its page log. */
+/** List all keys of a database except those of its page log. */
 export const ownKeys = async (name: string) =>
   (await allKeys()).filter((key) => key.includes(`/${name}/`) && !key.startsWith("log/"));

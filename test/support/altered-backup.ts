@@ -16,7 +16,10 @@ import { unpacked } from "./seekable-file.ts";
 
 const { BUCKET } = env as unknown as { BUCKET: R2Bucket };
 
-/** Make a stored snapshot another one, whose bytes and manifest agree, though not with what was captured. */
+/**
+ * Replace a stored snapshot by another one whose bytes and manifest agree with each other, but not with what
+ * was captured.
+ */
 export async function alter(
   { catalog }: Context,
   id: string,
@@ -33,7 +36,7 @@ export async function alter(
   return putAltered(catalog, manifest, file, bytes, facts(manifest));
 }
 
-/** Make a stored dump another one, whose bytes and manifest agree. */
+/** Replace a stored dump by another one whose bytes and manifest agree. */
 export async function alterDump(
   { catalog }: Context,
   id: string,
@@ -48,7 +51,7 @@ export async function alterDump(
   await putAltered(catalog, manifest, sql, bytes, facts(manifest));
 }
 
-/** Store other bytes under a backup's keys, with the manifest that fits them; also in the catalog. */
+/** Store other bytes under a backup's keys, with a manifest that fits them; update the catalog too. */
 async function putAltered(
   catalog: Context["catalog"],
   manifest: Manifest,

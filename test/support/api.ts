@@ -4,7 +4,7 @@ import { app } from "../../src/http/app.ts";
 
 export const ORIGIN = "https://nightjar.example";
 
-/** Requests to the API as the admin, over one context. */
+/** Create a client of the API with the admin's token, over one context. */
 export function apiOf(context: Context) {
   const call = (path: string, body?: object, method = body === undefined ? "GET" : "POST") =>
     app.fetch(

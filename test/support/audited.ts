@@ -3,7 +3,7 @@ import { readFile, rm, writeFile } from "node:fs/promises";
 import { DatabaseSync } from "node:sqlite";
 import { PageAudit, type Root } from "../../src/format/pages/page-audit.ts";
 
-/** A database file in memory, with what SQLite says of it. */
+/** A database file in memory, and SQLite's description of it. */
 export interface MadeDatabase {
   readonly pageSize: number;
   readonly pageCount: number;
@@ -13,11 +13,11 @@ export interface MadeDatabase {
   readonly rows: ReadonlyMap<number, number>;
 }
 
-/** Rows n(i) with i from 1 to `count`, for an INSERT … SELECT. */
+/** Build a CTE of rows n(i) with i from 1 to `count`, for an INSERT … SELECT. */
 export const ROWS = (count: number) =>
   `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${count})`;
 
-/** The database that statements make, in a new file at `path` that may `start` with bytes. */
+/** Make a database from statements, in a new file at `path` that may `start` with bytes. */
 export async function makeDatabase(
   path: string,
   pageSize: number,
@@ -55,12 +55,12 @@ function rootsOf(database: DatabaseSync): Root[] {
   }));
 }
 
-/** One page of a database, in its memory. */
+/** Return one page of a database, without a copy. */
 export function pageOf(made: MadeDatabase, pgno: number, file = made.file): Uint8Array {
   return file.subarray((pgno - 1) * made.pageSize, pgno * made.pageSize);
 }
 
-/** Gives an audit all pages, in memory that is spoiled after each, and ends it. */
+/** Pass all pages to an audit, in memory that is overwritten after each, and end the audit. */
 export function audit(made: MadeDatabase, file = made.file): Promise<Map<number, number>> {
   const pageAudit = new PageAudit(made);
   const lent = new Uint8Array(made.pageSize);
@@ -72,7 +72,7 @@ export function audit(made: MadeDatabase, file = made.file): Promise<Map<number,
   return pageAudit.finish(made.roots, (pgno) => Promise.resolve(pageOf(made, pgno, file)));
 }
 
-/** What the audit finds wrong with a file; undefined when nothing is. */
+/** Return the audit's finding for a file; undefined if nothing is wrong. */
 export async function finding(made: MadeDatabase, file = made.file): Promise<string | undefined> {
   try {
     await audit(made, file);
@@ -84,7 +84,7 @@ export async function finding(made: MadeDatabase, file = made.file): Promise<str
   }
 }
 
-/** What SQLite's integrity_check says of a file, written to `path`: nothing when all is well. */
+/** Run SQLite's integrity_check on a file, written to `path`: an empty list if all is well. */
 export function integrityCheck(path: string, file: Uint8Array): string[] {
   writeFileSync(path, file);
   const database = new DatabaseSync(path, { readOnly: true });

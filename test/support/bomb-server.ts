@@ -3,28 +3,28 @@ import type { AddressInfo } from "node:net";
 import { pipeline, Readable } from "node:stream";
 import { gzipSync } from "node:zlib";
 
-/** As much is sent at the most, so that a reader without a bound fails by what it took; bytes. */
+/** Upper limit of what is sent, so that a reader without a limit fails by the amount it read; bytes. */
 const ENDLESS = 64 * 1024 * 1024;
 const PIECE = 64 * 1024;
 
 /**
- * A server whose answers have no end, or grow when they are decompressed. The bomb is the start of the
- * path, so that a database's `url` chooses it: `http://…/500/version`.
+ * A server whose answers are endless, or grow when decompressed. The bomb is the start of the path, so that a
+ * database's `url` chooses it: `http://…/500/version`.
  */
 const BOMBS: Record<string, (response: ServerResponse) => void> = {
-  /** An error page without end. */
+  /** An endless error page. */
   500: (response) => endless(response, 500, Buffer.alloc(PIECE, "no! ")),
   404: (response) => endless(response, 404, Buffer.alloc(PIECE, "no! ")),
-  /** A success without end, where a line, a list or a small document is asked for. */
+  /** An endless success, where a line, a list or a small document is expected. */
   200: (response) => endless(response, 200, Buffer.alloc(PIECE, "yes ")),
   /** A few KB that become 64 MiB. */
   "404-gzip": (response) => zipped(response, 404),
   "500-gzip": (response) => zipped(response, 500),
   "200-gzip": (response) => zipped(response, 200),
-  /** Rows without end, as Hrana's cursor sends them: an empty head, the beginning of a step, rows of a 1. */
+  /** Endless rows, as Hrana's cursor sends them: an empty head, the beginning of a step, rows of a 1. */
   rows: (response) =>
     endless(response, 200, Buffer.from("0622040a021002".repeat(9000), "hex"), "00040a020800"),
-  /** A schema without end: rows of five texts as the answer to statement 1. */
+  /** An endless schema: rows of five texts as the answer to statement 1. */
   schema: (response) =>
     endless(response, 200, Buffer.from(SCHEMA_ROW.repeat(800), "hex"), "00040a020801"),
   /** 2^31 pages of 4 KiB as the answer to statement 2, and the ends of all five. */

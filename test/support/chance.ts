@@ -1,4 +1,4 @@
-/** A repeatable source of chance (mulberry32). */
+/** Create a repeatable random generator (mulberry32). */
 export function chanceOf(seed: number) {
   let state = seed;
   const next = (): number => {

@@ -1,6 +1,6 @@
 import { expect } from "vitest";
 
-/** The message with which a configuration, or work with it, is refused. */
+/** Return the message with which a configuration, or work with it, is refused. */
 export function refusal(action: () => unknown, code = "CONFIG_INVALID"): string {
   try {
     action();

@@ -21,13 +21,13 @@ interface Overrides {
   db?: D1Database;
   now?: () => number;
   secrets?: Record<string, string>;
-  /** Where second copies go, and what COPY says besides. */
+  /** The second store, and further settings of COPY. */
   secondStore?: SecondStore;
   copy?: object;
   memory?: MemoryBudget;
 }
 
-/** What the Workflows of a context were asked to do. */
+/** The work that a context's Workflows were asked to start. */
 interface Started {
   /** Runs, by their ids. */
   started: string[];
@@ -37,7 +37,7 @@ interface Started {
   copiesStarted: string[];
 }
 
-/** A Context over the real local R2 and D1. Its Workflows only remember what was started. */
+/** Create a Context over the real local R2 and D1. Its Workflows only record what was started. */
 export function testContext(
   databases: Record<string, object>,
   { bucket, db, now, secrets, secondStore, copy, memory }: Overrides = {},
@@ -88,7 +88,7 @@ export function testContext(
   return context;
 }
 
-/** The followers of one context, in this isolate. */
+/** Create the followers of one context, in this isolate. */
 function followersOf(context: () => Context): Followers {
   const followers = new Map<string, LogFollower>();
   const of = (name: string) => {
@@ -105,7 +105,7 @@ function followersOf(context: () => Context): Followers {
   };
 }
 
-/** A run as the API would enter it. */
+/** Build a run as the API would enter it. */
 export function manualRun(database: string, id = `${database}-${crypto.randomUUID()}`): NewRun {
   return {
     id,
@@ -118,7 +118,7 @@ export function manualRun(database: string, id = `${database}-${crypto.randomUUI
   };
 }
 
-/** The steps of a Workflow run one after the other, here and now; retries without the pauses. */
+/** Runs the steps of a Workflow one after the other, immediately; retries without pauses. */
 export const inlineStep = {
   async do(_name: string, ...rest: unknown[]) {
     const action = rest.at(-1) as () => Promise<unknown>;
@@ -133,14 +133,14 @@ export const inlineStep = {
   },
 } as WorkflowStep;
 
-/** Enter a run and carry it out; returns how it ended. */
+/** Enter a run and execute it; returns its final state. */
 export async function backUp(context: Context, run: NewRun): Promise<Run> {
   await enterRun(context.catalog, run, context.deps.now());
-  await runBackup(context, run.id, inlineStep).catch(() => {}); // told by the run's own row
+  await runBackup(context, run.id, inlineStep).catch(() => {}); // the run's own row has the error
   return (await findRun(context.catalog, run.id))!;
 }
 
-/** The keys of bytes and manifests, without the proofs beside them. */
+/** List the keys of bytes and manifests, without their proofs. */
 export async function backupKeys(
   bucket: R2Bucket = bindings.BUCKET,
   prefix = "",

@@ -3,7 +3,7 @@ import { quoteName } from "../../src/format/sql/quote.ts";
 import { type Statement, TYPE } from "../../src/sqlite/engine/statement.ts";
 import type { PageReader } from "../../src/format/pages/page.ts";
 
-/** A database file in memory as pages. */
+/** Read a database file in memory as pages. */
 export function pagesOf(bytes: Uint8Array): PageReader & { reads: number } {
   const stored = (bytes[16]! << 8) | bytes[17]!;
   const pageSize = stored === 1 ? 65_536 : stored;
@@ -19,8 +19,8 @@ export function pagesOf(bytes: Uint8Array): PageReader & { reads: number } {
 }
 
 /**
- * All that a database holds, one line each: the schema's text, pragmas, and every row of every table that
- * has a b-tree with its rowid, types, bits and bytes. Independent of how writeSql reads them.
+ * List everything in a database, one line each: the schema's text, pragmas, and every row of every table that
+ * has a b-tree, with its rowid, types, bits and bytes. Independent of how writeSql reads them.
  */
 export async function describeImage(image: Image): Promise<string[]> {
   const lines: string[] = [];
@@ -31,7 +31,7 @@ export async function describeImage(image: Image): Promise<string[]> {
     (row) => [0, 1, 2, 3, 4].map((at) => row.text(at)),
   );
   for (const [type, name, table, sql, root] of schema) {
-    // An index's text that ends in a line comment gets the line break that ends the comment.
+    // An index's text that ends in a line comment is given the line break that ends the comment.
     const text = (image.originals.get(name!) ?? sql)?.trimEnd() ?? null;
     lines.push(`${type} ${JSON.stringify(name)} ${JSON.stringify(table)} ${JSON.stringify(text)}`);
     if (type !== "table" || root === "0") continue;
@@ -46,13 +46,13 @@ async function rowsOf(image: Image, table: string): Promise<string[]> {
     (row) => row.text(0)!,
   );
   const [keyed] = await image.rows(
-    // It tells the key of a table WITHOUT ROWID, and nothing of any other.
+    // It lists the key of a table WITHOUT ROWID, and nothing for other tables.
     `SELECT 1 FROM pragma_index_info(${literal(table)})`,
     () => true,
   );
   const rowid = ["rowid", "_rowid_", "oid"].find((alias) => !columns.includes(alias));
   const numbered = keyed !== true && rowid !== undefined;
-  // No SELECT has more than 2,000 columns.
+  // No SELECT can have more than 2,000 columns.
   if (numbered && columns.length >= 2000)
     return [...(await listed(image, table, rowid)), ...(await listed(image, table, "*"))];
   return listed(image, table, numbered ? `${rowid}, *` : "*");

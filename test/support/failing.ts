@@ -1,4 +1,4 @@
-/** Thrown by everything after a kill. */
+/** The error of every call after a kill. */
 export class KilledError extends Error {
   constructor() {
     super("killed");
@@ -12,7 +12,7 @@ interface Store {
 
 interface Fault extends Store {
   happened(): boolean;
-  /** Which call failed. */
+  /** Describes the call that failed. */
   what(): string;
 }
 
@@ -22,7 +22,7 @@ const ASYNC = new Set([
   ...["run", "all", "raw", "first", "batch", "exec"],
 ]);
 
-/** R2 and D1, with `around` in the place of every call that goes to one of them. */
+/** Wrap R2 and D1, with `around` in place of every call to one of them. */
 export function intercepted(
   real: { BUCKET: R2Bucket; DB: D1Database },
   around: (owner: string, method: string, call: () => Promise<unknown>) => Promise<unknown>,
@@ -49,8 +49,8 @@ export function intercepted(
 }
 
 /**
- * R2 and D1 of which one call fails: the `call`th to `part`, counted from 1. A `KilledError` makes
- * every later call to either fail as well, as when the Worker is gone.
+ * Wrap R2 and D1 so that one call fails: the `call`th to `part`, counted from 1. A `KilledError` makes every
+ * later call to either fail as well, as if the Worker had died.
  */
 export function failing(
   real: { BUCKET: R2Bucket; DB: D1Database },
@@ -76,18 +76,18 @@ export function failing(
   return { ...store, happened: () => what !== "", what: () => what };
 }
 
-/** R2 and D1 that fail when a source of chance says so. */
+/** R2 and D1 that fail at random. */
 export interface Unreliable extends Store {
-  /** How likely each call fails, from now on. */
+  /** Probability that a call fails, from now on. */
   fail: number;
-  /** Calls until the Worker is killed; every call after that fails. */
+  /** Calls until the Worker is killed; every later call fails. */
   killAfter: number;
   killed(): boolean;
 }
 
 /**
- * R2 and D1 of which calls fail at random, half of them after they have done their work. A kill is the
- * end of all calls, likewise before or after one.
+ * Wrap R2 and D1 so that calls fail at random, half of them after they have done their work. After a kill all
+ * calls fail; it too comes before or after a call's work.
  */
 export function unreliable(
   real: { BUCKET: R2Bucket; DB: D1Database },

@@ -1,13 +1,13 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 
-/** Answers by method and path, such as `GET /v1/databases`; what is not a function is sent as JSON. */
+/** Answers by method and path, such as `GET /v1/databases`; anything but a function is sent as JSON. */
 export type Answers = Record<
   string,
   object | ((request: IncomingMessage, response: ServerResponse) => void)
 >;
 
-/** A server that answers the command line whatever a test wants it to be told. */
+/** Start a server that gives the command line whatever answers a test defines. */
 export async function startFakeNightjar(answers: Answers) {
   const server = createServer((request, response) => {
     const path = new URL(request.url!, "http://x").pathname;
@@ -29,7 +29,7 @@ export async function startFakeNightjar(answers: Answers) {
   };
 }
 
-/** A backup as the API shows it, with these of its fields. */
+/** Build a backup as the API shows it, with the given fields. */
 export function backupAnswer(fields: object = {}) {
   return {
     id: "aaaaaaaaaaaa",

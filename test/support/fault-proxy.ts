@@ -2,21 +2,21 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import { gzipSync } from "node:zlib";
 
 /**
- * A proxy before a real libSQL server that spoils its dumps. The fault is the start of the path, so
- * that a database's `url` chooses it: `http://…/cut/1000` breaks the connection after 1,000 bytes.
+ * A proxy in front of a real libSQL server that spoils its dumps. The fault is the start of the path, so that
+ * a database's `url` chooses it: `http://…/cut/1000` breaks the connection after 1,000 bytes.
  */
 const FAULTS: Record<string, (dump: Buffer, argument: string, response: ServerResponse) => void> = {
-  /** Passes the dump on as it is. */
+  /** Passes the dump on unchanged. */
   none: (dump, _, response) => void response.end(dump),
-  /** Breaks the connection after so many bytes. */
+  /** Breaks the connection after this many bytes. */
   cut(dump, bytes, response) {
     response.write(dump.subarray(0, Number(bytes)), () => response.destroy());
   },
-  /** Ends cleanly after so many bytes. */
+  /** Ends cleanly after this many bytes. */
   end: (dump, bytes, response) => void response.end(dump.subarray(0, Number(bytes))),
-  /** Sends so many bytes and then nothing more. */
+  /** Sends this many bytes and then nothing more. */
   stall: (dump, bytes, response) => void response.write(dump.subarray(0, Number(bytes))),
-  /** Never answers at all. */
+  /** Never answers. */
   silent: () => {},
   /** Answers with a status and an error like the server's. */
   status(_, status, response) {
@@ -28,12 +28,12 @@ const FAULTS: Record<string, (dump: Buffer, argument: string, response: ServerRe
     response.writeHead(200, { "content-type": "text/html" });
     response.end("<!doctype html><title>Sign in</title><p>Welcome; please sign in.");
   },
-  /** Promises more bytes than there are, then closes. */
+  /** Announces more bytes than there are, then closes. */
   long(dump, extra, response) {
     response.writeHead(200, { "content-length": dump.length + Number(extra) });
     response.write(dump, () => response.destroy());
   },
-  /** Promises, and sends, fewer bytes than there are. */
+  /** Announces and sends fewer bytes than there are. */
   short(dump, missing, response) {
     const length = dump.length - Number(missing);
     response.writeHead(200, { "content-length": length });
@@ -42,7 +42,7 @@ const FAULTS: Record<string, (dump: Buffer, argument: string, response: ServerRe
   /** Adds text after the end. */
   pad: (dump, text, response) =>
     void response.end(Buffer.concat([dump, Buffer.from(decodeURIComponent(text))])),
-  /** Sends gzip although plain text was asked for. */
+  /** Sends gzip although plain text was requested. */
   gzip(dump, _, response) {
     response.writeHead(200, { "content-encoding": "gzip" });
     response.end(gzipSync(dump));

@@ -1,7 +1,7 @@
 /**
- * Databases that are hard to carry over: each statement makes a case that some dump is known to lose or
- * to break on. What stock SQLite can run comes first; `LIBSQL_ONLY` needs a libSQL server, `SQLITE_ONLY`
- * is refused by one over Hrana.
+ * Databases that are hard to carry over: each statement makes a case that some dump is known to lose or to
+ * break on. Statements for stock SQLite come first; `LIBSQL_ONLY` needs a libSQL server, and such a server
+ * refuses `SQLITE_ONLY` over Hrana.
  */
 const LONG_TEXT = "hex(zeroblob(1500000)) || 'end'"; // 3 MB
 
@@ -84,7 +84,7 @@ export const FIDELITY: readonly string[] = [
   'CREATE TABLE "таблица;--"("столбец" TEXT)',
   "INSERT INTO \"таблица;--\" VALUES ('значение')",
 
-  // Rowids, and columns that take their names.
+  // Rowids, and columns that have their names.
   "CREATE TABLE gaps(a)",
   "INSERT INTO gaps(rowid, a) VALUES (5, 'five'), (-7, 'minus'), (9223372036854775807, 'last'), (0, 'zero')",
   "CREATE TABLE gaps_covered(a)",
@@ -159,7 +159,7 @@ export const FIDELITY: readonly string[] = [
   "PRAGMA user_version = 41",
 ];
 
-/** What only libSQL can make. */
+/** Statements that only libSQL can run. */
 export const LIBSQL_ONLY: readonly string[] = [
   "CREATE TABLE vectors(id INTEGER PRIMARY KEY, e F32_BLOB(3), w)",
   "CREATE INDEX vectors_idx ON vectors(libsql_vector_idx(e, 'metric=cosine'))",
@@ -171,5 +171,5 @@ export const LIBSQL_ONLY: readonly string[] = [
   "ALTER TABLE changed ALTER COLUMN b TO b TEXT NOT NULL DEFAULT 'later'",
 ];
 
-/** What a libSQL server refuses over Hrana. */
+/** Statements that a libSQL server refuses over Hrana. */
 export const SQLITE_ONLY: readonly string[] = ["ANALYZE", "PRAGMA application_id = -559038737"];

@@ -1,6 +1,6 @@
 import type { Client } from "@libsql/client/http";
 
-/** A server's whole database file, read page by page in one transaction. */
+/** Read a server's whole database file, page by page in one transaction. */
 export async function databaseBytes(client: Client): Promise<Uint8Array> {
   const pages: Uint8Array[] = [];
   const transaction = await client.transaction("read");

@@ -3,12 +3,12 @@ import { freePort, type ServerProcess } from "../../scripts/lib/server-process.t
 import { startSqld } from "../../scripts/lib/sqld.ts";
 
 /**
- * A real libSQL server behind a proxy that kills it, with SIGKILL, when so many requests have come; it
- * stays away until it is revived on what it left.
+ * Start a real libSQL server behind a proxy that kills it with SIGKILL after a given number of requests. It
+ * stays down until it is started again on the same data.
  */
 export async function startKillable(dir: string): Promise<{
   url: string;
-  /** Die at the nth request from now on, before it is answered. */
+  /** Kill the server at the nth request from now on, before it is answered. */
   dieAt(request: number): void;
   revive(): Promise<void>;
   stop(): Promise<void>;
@@ -28,7 +28,7 @@ export async function startKillable(dir: string): Promise<{
         },
         ...(body.length > 0 ? { body: Buffer.concat(body) } : {}),
       });
-      sent.catch(() => {}); // told below
+      sent.catch(() => {}); // reported below
       if (--left === 0) {
         process.kill(-sqld.pid, "SIGKILL");
         await sqld.ended;

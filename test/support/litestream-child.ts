@@ -1,6 +1,6 @@
 /**
- * Run by `readWithLitestream` in a process of its own: the extension reads its settings from the
- * environment when it is loaded, and stays loaded.
+ * Run by `readWithLitestream` in a separate process: the extension reads its settings from the environment
+ * when it is loaded, and stays loaded.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
@@ -20,12 +20,12 @@ const db = new DatabaseSync("file:replica?vfs=litestream");
 if (at === null) await hydrated();
 else db.exec(`PRAGMA litestream_time = '${at}'`);
 writeFileSync(result, JSON.stringify(sql.map((statement) => db.prepare(statement).all())));
-// Litestream goes on looking for new files, and would keep the process alive.
+// Litestream keeps looking for new files, which would keep the process alive.
 process.exit();
 
 /**
- * Litestream reads the files as a whole in the background, and tells only its log whether it accepted
- * them: its progress counter stands at 100% before it compares the checksums.
+ * Wait until Litestream has read the whole file. It does so in the background, and writes only to its log
+ * whether it accepted the files: its progress counter is at 100% before it compares the checksums.
  */
 async function hydrated(): Promise<void> {
   const deadline = Date.now() + 30_000;

@@ -8,18 +8,18 @@ import type { LtxHeader } from "../../src/format/ltx/header.ts";
 
 export type Row = Record<string, string | number | null>;
 
-/** Why stock Litestream cannot run here; undefined where it can. */
+/** The reason why stock Litestream cannot run here; undefined if it can. */
 export const NO_LITESTREAM =
   process.platform === "linux" && process.arch === "x64"
     ? undefined
     : `litestream-vfs is installed for linux-x64 only, not for ${process.platform}-${process.arch}`;
 
-/** Where Litestream keeps full snapshots. */
+/** The level at which Litestream keeps full snapshots. */
 export const SNAPSHOT_LEVEL = 9;
 
 /**
- * Put an LTX file where Litestream's file replica looks for it. A replica in a folder takes a file's
- * time from the file system (replicas in S3 take it from metadata), never from the header.
+ * Put an LTX file where Litestream's file replica looks for it. A replica in a folder takes a file's time
+ * from the file system (replicas in S3 take it from metadata), never from the header.
  */
 export async function putSegment(
   folder: string,
@@ -35,16 +35,16 @@ export async function putSegment(
 }
 
 /**
- * Run each statement on a replica with stock Litestream. The newest state is read as a whole first,
- * which makes Litestream verify the checksum of every file; with `at`, the state after everything
- * committed at or before that moment is read page by page through the files' indexes.
+ * Run each statement on a replica with stock Litestream. It first reads the newest state as a whole, which
+ * makes Litestream verify the checksum of every file. With `at`, it reads the state after everything
+ * committed at or before that moment, page by page through the files' indexes.
  */
 export async function readWithLitestream(
   folder: string,
   sql: readonly string[],
   options: { at?: Date } = {},
 ): Promise<Row[][]> {
-  // Litestream counts what is older than the moment it is given.
+  // Litestream includes only what is older than the moment it is given.
   const at = options.at === undefined ? null : new Date(options.at.getTime() + 1).toISOString();
   const scratch = await mkdtemp(join(tmpdir(), "nightjar-litestream-"));
   const result = join(scratch, "rows.json");

@@ -1,6 +1,6 @@
 /**
- * A bucket with a lock rule on some prefixes: it refuses to delete and to overwrite what is there, in
- * R2's words, and before it looks at a put's condition, as R2 does.
+ * Wrap a bucket with a lock rule on some prefixes: it refuses to delete or overwrite what exists, with R2's
+ * message, and before it checks a put's condition, as R2 does.
  */
 export function lockedBucket(bucket: R2Bucket, prefixes: readonly string[]): R2Bucket {
   const holds = async (key: string): Promise<boolean> =>

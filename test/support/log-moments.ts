@@ -4,7 +4,7 @@ import { databasePages } from "../../src/format/pages/database-file.ts";
 import { type Moment, momentOf, pagesOf } from "../../src/read/moment.ts";
 import { askFile } from "./open-file.ts";
 
-/** The database file of a moment, as a download gives it. */
+/** Read the database file of a moment, as a download returns it. */
 export async function fileOf(context: Context, moment: Moment): Promise<Uint8Array> {
   const { pageSize, pageCount } = moment;
   const pages: Uint8Array[] = [];
@@ -13,7 +13,7 @@ export async function fileOf(context: Context, moment: Moment): Promise<Uint8Arr
   return concat(pages, pageSize * pageCount);
 }
 
-/** The first column of statements' rows at a transaction of a log; SQLite must find it sound. */
+/** Read the first column of each statement's rows at a transaction of a log; SQLite must find it sound. */
 export async function askMoment(
   context: Context,
   database: string,

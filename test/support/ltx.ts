@@ -4,7 +4,7 @@ import type { LtxHeader } from "../../src/format/ltx/header.ts";
 import type { Page } from "../../src/format/pages/page.ts";
 import { gather } from "../../src/format/bytes/bytes.ts";
 
-/** `items` in batches; the memory of a batch is overwritten when the next is asked for. */
+/** Yield `pages` in batches; the memory of a batch is overwritten when the next one is requested. */
 export async function* pagesOf(pages: readonly Page[], batch = 64): AsyncIterable<readonly Page[]> {
   for (let at = 0; at < pages.length; at += batch) {
     const lent = pages
@@ -15,7 +15,7 @@ export async function* pagesOf(pages: readonly Page[], batch = 64): AsyncIterabl
   }
 }
 
-/** The bytes in chunks whose memory is overwritten when the next is asked for. */
+/** Yield the bytes in chunks whose memory is overwritten when the next one is requested. */
 export async function* chunksOf(bytes: Uint8Array, size = 1000): AsyncIterable<Uint8Array> {
   for (let at = 0; at < bytes.length; at += size) {
     const lent = bytes.slice(at, at + size);
@@ -32,7 +32,7 @@ export async function encoded(
   return gather(encodeLtx(header, pagesOf(pages, batch)));
 }
 
-/** Copies of all pages. */
+/** Copy all pages. */
 export async function allPages(batches: AsyncIterable<readonly Page[]>): Promise<Page[]> {
   const pages: Page[] = [];
   for await (const batch of batches)
@@ -45,13 +45,13 @@ export async function decoded(bytes: Uint8Array, chunk?: number) {
   return { header, pages: await allPages(pages) };
 }
 
-/** A header with these changes. */
+/** Build a header with these changes. */
 export function header(changes: Partial<LtxHeader> = {}): LtxHeader {
   const timestamp = Date.UTC(2026, 0, 2, 3, 4, 5, 678);
   return { pageSize: 512, commit: 5, minTxid: 2, maxTxid: 3, timestamp, ...changes };
 }
 
-/** A page that is partly noise and partly repetition, always the same. */
+/** Build a page that is partly noise and partly repetition, always the same. */
 export function page(pgno: number, pageSize = 512, seed = 1): Page {
   let state = Math.imul(pgno, 0x9e3779b1) ^ seed;
   const data = Uint8Array.from({ length: pageSize }, (_, at) => {

@@ -3,7 +3,7 @@ import { inject } from "vitest";
 
 const { BUCKET, COPY_BUCKET } = env as unknown as { BUCKET: R2Bucket; COPY_BUCKET: R2Bucket };
 
-/** What is done in the place of one call; `go` carries it out, with other arguments where given. */
+/** Replaces one call; `go` executes it, with other arguments if given. */
 type Fault = (go: (...args: any[]) => Promise<any>, args: any[]) => Promise<unknown>;
 
 type Change = (bytes: Uint8Array) => Uint8Array;
@@ -13,7 +13,7 @@ const flipped: Change = (bytes) => {
   copy[copy.length >> 1]! ^= 16;
   return copy;
 };
-/** Of a zstd frame: a bit that decoders are to pass over (RFC 8878, 3.1.1.1.1). */
+/** Flip a bit of a zstd frame that decoders must ignore (RFC 8878, 3.1.1.1.1). */
 const unused: Change = (bytes) => {
   const copy = bytes.slice();
   copy[4]! ^= 16;
@@ -21,7 +21,7 @@ const unused: Change = (bytes) => {
 };
 const cut: Change = (bytes) => bytes.slice(0, -1);
 
-/** An object whose body is another one, and that says of itself what it said. */
+/** Return an object with a changed body and unchanged metadata. */
 const returned =
   (change: Change): Fault =>
   async (go) => {
@@ -62,7 +62,7 @@ const ASYNC = [
 ];
 const all = (fault: Fault) => Object.fromEntries(ASYNC.map((method) => [method, fault]));
 
-/** What a bucket can do to one call, by what it is asked for. */
+/** Everything that a bucket can do wrong in one call, by kind of call. */
 export const FAULTS = {
   "flips a byte that it returns": { get: returned(flipped) },
   "returns a frame with its unused bit flipped": { get: returned(unused) },
@@ -75,7 +75,7 @@ export const FAULTS = {
   "flips a byte that it stores": stored(flipped),
   "stores less than it says": stored(cut),
   "stores nothing": {
-    // Another bucket keeps it, so that the answer is a true one.
+    // Stored in another bucket, so that the answer itself is true.
     put: (_go, [key, value, options]) =>
       COPY_BUCKET.put(key, value, { ...options, onlyIf: undefined }),
     complete: async (go) => {
@@ -102,7 +102,7 @@ export const FAULTS = {
 
 export type FaultKind = keyof typeof FAULTS;
 
-/** The faults whose names fit. */
+/** List the faults whose names match. */
 export const faultsLike = (pattern: RegExp): FaultKind[] =>
   (Object.keys(FAULTS) as FaultKind[]).filter((kind) => pattern.test(kind));
 
@@ -111,8 +111,8 @@ export const HANGING = faultsLike(/^never|^stops/);
 export const LYING = (Object.keys(FAULTS) as FaultKind[]).filter((kind) => !HANGING.includes(kind));
 
 /**
- * The calls that a kind of fault befalls in a test that tries them one by one: every third, so that each
- * call meets a third of the kinds; all where the environment variable ALL is set.
+ * Choose the calls at which a test tries a kind of fault, one by one: every third, so that each call meets a
+ * third of the kinds; every call if the environment variable ALL is set.
  */
 export function callsFor(kind: FaultKind): { first: number; step: number } {
   if (inject("all")) return { first: 1, step: 1 };
@@ -121,13 +121,13 @@ export function callsFor(kind: FaultKind): { first: number; step: number } {
 
 interface LyingBucket {
   bucket: R2Bucket;
-  /** Which call went wrong; empty until then. */
+  /** Describes the call that went wrong; empty until then. */
   what(): string;
-  /** Rejects when a call hangs that was made after this one. */
+  /** Rejects when a call that is made after this one hangs. */
   hung(): Promise<never>;
 }
 
-/** R2 of which one call goes wrong: the `nth` that this kind of fault can befall, counted from 1. */
+/** Wrap R2 so that one call goes wrong: the `nth` to which this kind of fault applies, counted from 1. */
 export function lyingBucket(kind: FaultKind, nth: number): LyingBucket {
   const faults: Record<string, Fault> = FAULTS[kind];
   let calls = 0;
@@ -167,7 +167,7 @@ export function lyingBucket(kind: FaultKind, nth: number): LyingBucket {
   return { bucket: wrap(BUCKET), what: () => what, hung: () => hang.promise };
 }
 
-/** R2 that stores the first and the second part of every upload in each other's place. */
+/** Wrap R2 so that it exchanges the first and the second part of every upload. */
 export function swappingBucket(): R2Bucket {
   const other = (number: number) => [0, 2, 1][number] ?? number;
   const swapped = (upload: R2MultipartUpload) => ({

@@ -4,8 +4,8 @@ import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlit
 import { ROOT } from "../../scripts/lib/paths.ts";
 
 /**
- * R2 and D1 in the memory of a Node process, as far as prune and pins use them, for tests that need
- * tens of thousands of calls. What they really do is tested on workerd's.
+ * R2 and D1 in the memory of a Node process, as far as prune and pins use them, for tests that need tens of
+ * thousands of calls. Their real behaviour is tested on workerd.
  */
 export interface Stored {
   bytes: Uint8Array;

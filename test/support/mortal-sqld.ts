@@ -4,22 +4,21 @@ import { join } from "node:path";
 import { freePort } from "../../scripts/lib/server-process.ts";
 import { startSqld } from "../../scripts/lib/sqld.ts";
 
-/** How a server ends, and what becomes of its data folder before it is started again. */
+/** The signal that ends a server, and changes to its data folder before it is started again. */
 export interface Mortality {
-  /** After SIGKILL sqld begins a new log; after SIGTERM only its sessions are lost. */
+  /** After SIGKILL sqld begins a new log; after SIGTERM it only loses its sessions. */
   signal: "SIGTERM" | "SIGKILL";
   /** Keeps a copy of the folder under this name. */
   save?: string;
-  /** Puts the copy of this name in the folder's place. */
+  /** Replaces the folder by the copy of this name. */
   from?: string;
-  /** Puts only the database's file in place, and leaves its log as it is. */
+  /** Replaces only the database's file, and leaves its log as it is. */
   only?: "data";
 }
 
 /**
- * A real libSQL server that always comes back at the same address, and a server that tests (which
- * cannot end processes from inside of workerd) tell how it shall go: they POST a Mortality. `args` are
- * sqld's own.
+ * Start a real libSQL server that always comes back at the same address, and a control server. Tests inside
+ * of workerd cannot end processes, so they POST a Mortality to the control server. `args` go to sqld.
  */
 export async function startMortalSqld(
   dir: string,

@@ -1,14 +1,14 @@
 import type { Pin } from "../../src/model/manifest.ts";
 import type { Tier } from "../../src/plan/tier.ts";
 
-/** The retention policy said a second time, without a thought for speed. */
+/** A second definition of the retention policy, without a thought for speed. */
 export type Ages = Partial<Record<Tier, number>>;
 export interface NaivePolicy {
   ages: Ages;
   keepLast: number;
 }
 
-/** All that the test itself knows of a backup. */
+/** Everything that the test itself knows about a backup. */
 export interface Known {
   id: string;
   database: string;
@@ -22,7 +22,7 @@ export interface Known {
 const isNewer = (a: Known, b: Known) =>
   a.takenAt > b.takenAt || (a.takenAt === b.takenAt && a.id > b.id);
 
-/** For what a backup is kept however old it is: a second definition. */
+/** Decide whether a backup is kept whatever its age: a second definition. */
 export function hasMerit(backup: Known, all: readonly Known[], { keepLast }: NaivePolicy): boolean {
   if (backup.verification === "corrupt") return false;
   const good = all.filter(

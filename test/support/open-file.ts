@@ -1,7 +1,7 @@
 import { openImage } from "../../src/sqlite/engine/open.ts";
 import { pagesOf } from "./describe-image.ts";
 
-/** The first column of a statement's rows on a whole database file, as text. */
+/** Run statements on a whole database file; returns the first column of each one's rows, as text. */
 export async function askFile(file: Uint8Array, ...statements: string[]): Promise<string[][]> {
   const image = await openImage(pagesOf(file));
   const answers: string[][] = [];

@@ -2,11 +2,11 @@ import { Buffer } from "node:buffer";
 import { type Client, createClient } from "@libsql/client/web";
 import { inject } from "vitest";
 
-/** A new database on a libSQL server of the tests, and a client of it. */
+/** A new database on a libSQL server of the tests, and its client. */
 export class PageDatabase {
   readonly namespace = `t${crypto.randomUUID().replaceAll("-", "")}`;
   readonly client: Client;
-  /** As it stands in Nightjar's configuration. */
+  /** The database's entry in Nightjar's configuration. */
   readonly config: { url: string; namespace: string };
 
   private constructor(url: string) {
@@ -39,14 +39,14 @@ export class PageDatabase {
     await this.client.executeMultiple(sql);
   }
 
-  /** `rows` rows of about 400 bytes in table `name`, in one transaction. */
+  /** Insert `rows` rows of about 400 bytes into table `name`, in one transaction. */
   async fill(name: string, rows: number): Promise<void> {
     await this.exec(`CREATE TABLE IF NOT EXISTS ${name} (id INTEGER PRIMARY KEY, pad TEXT);
       WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${rows})
       INSERT INTO ${name} (pad) SELECT hex(randomblob(190)) FROM n;`);
   }
 
-  /** Every row of a table as text, types and rowids included. */
+  /** Read every row of a table as text, with types and rowids. */
   async rows(table: string): Promise<string[]> {
     const { rows } = await this.client.execute(
       `SELECT rowid || ' ' || quote(id) || ' ' || quote(pad) FROM ${table} ORDER BY rowid`,

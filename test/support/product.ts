@@ -14,14 +14,13 @@ export const TOKEN = "end-to-end-admin-token-of-24-characters";
 export const SIGNING_KEY = "end-to-end-signing-key-of-24-characters";
 
 /**
- * The product as its users have it: `wrangler dev` with its Workflow and its Durable Object, real
- * libSQL servers, HTTP from outside, and the command line in a process of its own. All that it
- * starts it also ends.
+ * The product as its users see it: `wrangler dev` with its Workflow and its Durable Object, real libSQL
+ * servers, HTTP from outside, and the command line in a separate process. It stops everything that it starts.
  */
 export class Product {
-  /** Everything lies here; the command line works here too. */
+  /** The folder of all files; the command line runs here too. */
   readonly dir: string;
-  /** Where the local R2, D1, Workflows and Durable Objects keep their state. */
+  /** The folder where the local R2, D1, Workflows and Durable Objects keep their state. */
   readonly persistTo: string;
   worker!: ServerProcess;
   #vars: Record<string, string> = {};
@@ -36,7 +35,7 @@ export class Product {
     return new Product(await mkdtemp(join(tmpdir(), "nightjar-e2e-")));
   }
 
-  /** A libSQL server. `args` are sqld's own. */
+  /** Start a libSQL server. `args` go to sqld. */
   async sqld(name: string, args: string[] = []): Promise<ServerProcess> {
     const started = await startSqld(join(this.dir, name), args);
     this.stopAtEnd(() => started.stop());
@@ -47,7 +46,7 @@ export class Product {
     this.#stops.push(stop);
   }
 
-  /** Nightjar, with these databases and secrets. */
+  /** Start Nightjar with these databases and secrets. */
   async start(databases: object, secrets: Record<string, string> = {}): Promise<void> {
     await migrateLocally(this.persistTo);
     const DATABASES = JSON.stringify(databases);
@@ -56,14 +55,16 @@ export class Product {
     this.stopAtEnd(() => this.worker.stop());
   }
 
-  /** SIGKILL to workerd and all that runs in it, storage too; then start it on what that left. */
+  /**
+   * Kill workerd and everything in it with SIGKILL, including storage; then start it again on the same state.
+   */
   async killAndRestart(): Promise<void> {
     process.kill(-this.worker.pid, "SIGKILL");
     await this.worker.ended;
     await this.#startWorker();
   }
 
-  /** Start the Worker that was stopped, on what it left, with other secrets if given. */
+  /** Start the stopped Worker again on the same state, with other secrets if given. */
   async startAgain(secrets: Record<string, string> = {}): Promise<void> {
     this.#vars = { ...this.#vars, ...secrets };
     await this.#startWorker();
@@ -87,7 +88,7 @@ export class Product {
     return apiClient({ url: this.worker.url, token: TOKEN });
   }
 
-  /** The newest run of a database, once it has ended. */
+  /** Return the newest run of a database, once it has ended. */
   async ended(db: string) {
     for (;;) {
       const { lastRun } = await bodyOf(this.client.v1.databases[":db"].$get({ param: { db } }));
@@ -102,7 +103,7 @@ export class Product {
     return (await bodyOf(list)).backups;
   }
 
-  /** The timeline of a database, once it has so many changes. */
+  /** Return the timeline of a database, once it has at least this many changes. */
   async timeline(db: string, changes = 1) {
     for (;;) {
       const query = { limit: "100" };
@@ -120,7 +121,7 @@ export class Product {
     return runCli(args, this.dir, env);
   }
 
-  /** The newest backup of a database, by its link. */
+  /** Download the newest backup of a database by a link. */
   async download(db: string, format: string): Promise<Buffer> {
     const { out } = await this.nightjar("url", db, "--format", format);
     const answer = await fetch(out.trim());
@@ -128,7 +129,7 @@ export class Product {
     return Buffer.from(await answer.arrayBuffer());
   }
 
-  /** A database out of the bytes of its file. */
+  /** Open a database from the bytes of its file. */
   async open(file: Buffer): Promise<DatabaseSync> {
     const path = join(this.dir, `${crypto.randomUUID()}.db`);
     await writeFile(path, file);
@@ -136,14 +137,14 @@ export class Product {
   }
 }
 
-/** What differs between a server's database and a copy, and how many rows were compared. */
+/** Compare a server's database with a copy: the differences, and the number of rows compared. */
 export async function differences(url: string, copy: DatabaseSync) {
   const comparisons = await compareDatabases(url, copy);
   const rows = comparisons.reduce((sum, comparison) => sum + comparison.rows, 0);
   return { differing: comparisons.filter(({ difference }) => difference !== undefined), rows };
 }
 
-/** A database out of SQL. */
+/** Load a database from SQL. */
 export function loaded(sql: string): DatabaseSync {
   const database = new DatabaseSync(":memory:");
   database.exec(sql);

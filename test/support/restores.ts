@@ -8,15 +8,15 @@ import { describeImage, pagesOf } from "./describe-image.ts";
 import { databaseBytes } from "./hrana-pages.ts";
 import type { PageDatabase } from "./page-database.ts";
 
-/** What a restore answered, line by line. */
+/** The answer of a restore, line by line. */
 export interface Told {
   status: number;
   lines: Record<string, any>[];
-  /** The last line: `done` or `error`; a problem where it was refused. */
+  /** The last line: `done` or `error`; a problem if it was refused. */
   last: Record<string, any>;
 }
 
-/** Ask for a restore and read all of its answer. */
+/** Request a restore and read its whole answer. */
 export async function askRestore(context: Context, path: string, body: object): Promise<Told> {
   const answer = await apiOf(context).call(path, body);
   const lines = new TextDecoder()
@@ -27,12 +27,12 @@ export async function askRestore(context: Context, path: string, body: object): 
   return { status: answer.status, lines, last: lines.at(-1)! };
 }
 
-/** All that a database of the tests holds, one line each. */
+/** List everything in a database of the tests, one line each. */
 export async function describe(database: PageDatabase): Promise<string[]> {
   return describeBytes(await databaseBytes(database.client));
 }
 
-/** The same of the server with everything that is hard to carry over. */
+/** Do the same for the server with everything that is hard to carry over. */
 export async function describeFidelity(): Promise<string[]> {
   const client = createClient({ url: inject("fidelity") });
   return describeBytes(await databaseBytes(client));

@@ -10,12 +10,14 @@ import type { Chance } from "./chance.ts";
 import { MemoryBucket, MemoryDatabase } from "./memory-cloud.ts";
 import type { Known } from "./naive-retention.ts";
 
-/** What is stored in a world: the bucket with its lifecycle, the catalog, and what the test knows of both. */
+/**
+ * The storage of a world: the bucket with its lifecycle, the catalog, and the test's own knowledge of both.
+ */
 export class Vault {
   readonly bucket: MemoryBucket;
   readonly db = new MemoryDatabase();
   readonly known = new Map<string, Known>();
-  /** Where the catalog says that each backup's bytes are. */
+  /** The key of each backup's bytes, according to the catalog. */
   keys = new Map<string, string>();
   readonly #now: () => number;
 
@@ -46,7 +48,7 @@ export class Vault {
     this.keys.set(id, manifest.key);
   }
 
-  /** R2 deletes what its rules say, up to a day late, object by object. */
+  /** Delete what the rules say, as R2 does: up to a day late, object by object. */
   live(rules: readonly LifecycleRule[], chance: Chance): void {
     for (const [key, { uploaded }] of this.bucket.objects)
       for (const { conditions, deleteObjectsTransition } of rules) {
@@ -57,7 +59,7 @@ export class Vault {
       }
   }
 
-  /** Where a backup's bytes may lie. */
+  /** List the keys where a backup's bytes may be. */
   placesOf(backup: Known): string[] {
     return [backup.key, pinnedKey(backup.key)];
   }
@@ -66,7 +68,7 @@ export class Vault {
     return this.placesOf(backup).some((key) => this.bucket.objects.has(key));
   }
 
-  /** The ids of all whole copies. */
+  /** List the ids of all complete copies. */
   copies(): string[] {
     return [...this.bucket.objects.keys()].flatMap((key) => {
       const name = parseKey(key);
@@ -78,7 +80,7 @@ export class Vault {
     return [...this.known.values()];
   }
 
-  /** The catalog as it stands: which backups there are, where, and who holds their pins. */
+  /** Read the catalog: the backups, their keys, and the holders of their pins. */
   readCatalog(): void {
     const rows = this.db.sqlite
       .prepare(

@@ -18,16 +18,16 @@ import { type Ages, hasMerit, isKept, type Known, type NaivePolicy } from "./nai
 import { Vault } from "./retention-vault.ts";
 
 export interface Kind {
-  /** Whether R2's lifecycle acts; then the Worker's clock may only be wrong by hours. */
+  /** True if R2's lifecycle runs; then the Worker's clock may only be wrong by hours. */
   lifecycle: boolean;
   ages: readonly number[];
-  /** Nights in a row on which prune may do nothing, or not all. */
+  /** Maximum number of consecutive nights on which prune may do nothing, or not everything. */
   badNights: number;
 }
 
 const BEGIN = Date.parse("2026-01-01T00:00:00Z");
 const DATABASES = ["shop", "blog"] as const;
-/** How wrong the Worker's clock is at the most where R2's lifecycle acts, ms. */
+/** Maximum error of the Worker's clock while R2's lifecycle runs, ms. */
 const SKEW = 2 * HOUR;
 const PRUNE_AT = 3.5 * HOUR;
 
@@ -35,16 +35,16 @@ export class World {
   readonly #chance: Chance;
   readonly #kind: Kind;
   readonly #vault = new Vault(() => this.now);
-  /** Backups that the policy has let go at some moment, or whose bytes are rotten. */
+  /** Backups that the policy dropped at some moment, or whose bytes are damaged. */
   readonly #excused = new Set<string>();
-  /** Since when a backup would outlive its age; R2's time. */
+  /** The time since which a backup would outlive its age, by R2's clock. */
   readonly #meritSince = new Map<string, number>();
   #policies = new Map<string, NaivePolicy>();
   #config = this.#configured({});
   #deployed = lifecycleRules(new Map()).rules;
   /** R2's time, ms. */
   now = BEGIN;
-  /** How wrong the Worker's clock is, ms. */
+  /** Error of the Worker's clock, ms. */
   #skew = 0;
   #bad = 0;
   #failingUntil = 0;
@@ -81,7 +81,7 @@ export class World {
     } as unknown as Context;
   }
 
-  /** A new policy, as `npm run deploy` brings it: the Worker prunes by it before R2's rules follow. */
+  /** Deploy a new policy as `npm run deploy` does: the Worker prunes by it before R2's rules follow. */
   async changePolicy(): Promise<void> {
     const entries: Record<string, object> = {};
     this.#policies = new Map();
@@ -130,7 +130,7 @@ export class World {
     await this.#vault.store(backup);
   }
 
-  /** A verify ends: of any backup, however old, and not always with the first word. */
+  /** End a verify of any backup, however old; its first outcome may not be its last. */
   async #verify(): Promise<void> {
     const backup = this.#chance.of(this.#vault.alive());
     if (backup === undefined) return;
@@ -143,7 +143,7 @@ export class World {
     backup.verification = outcome;
   }
 
-  /** Bytes rot in the bucket, and nobody knows. */
+  /** Damage bytes in the bucket without a trace. */
   async #rot(): Promise<void> {
     const backup = this.#chance.of(this.#vault.alive());
     if (backup === undefined) return;
@@ -163,7 +163,7 @@ export class World {
     this.#vault.readCatalog();
   }
 
-  /** R2 or D1 fails once, or the Worker is killed, somewhere. */
+  /** Make R2 or D1 fail once, or kill the Worker, at a random call. */
   #failing() {
     const { of, below, happens } = this.#chance;
     const real = { BUCKET: this.#vault.bucket, DB: this.#vault.db } as unknown as {
@@ -174,7 +174,7 @@ export class World {
     return failing(real, of(["bucket", "db"] as const), 1 + below(20), error);
   }
 
-  /** Whether all of it was done. */
+  /** Prune and check the result. @returns true if everything was done */
   async prune(how: "well" | "badly"): Promise<boolean> {
     const before = this.#vault.alive();
     const now = this.clock;
@@ -253,7 +253,7 @@ export class World {
     this.#step();
   }
 
-  /** Time passes, and nothing that the policy keeps may be missing. */
+  /** Let time pass; nothing that the policy keeps may be missing. */
   #step(): void {
     if (!this.#kind.lifecycle) return;
     this.#excuse();
@@ -261,16 +261,17 @@ export class World {
     const patience = (this.#kind.badNights + 1.3) * DAY;
     for (const backup of this.#vault.alive()) {
       const ages: Ages = this.#policies.get(backup.database)?.ages ?? {};
-      // What has become the last good one just now, at the end of its age, no prune has seen yet.
+      // A backup that became the last good one just now, at the end of its age, has not been seen by a prune
+      // yet.
       const since = this.#meritSince.get(backup.id) ?? this.now;
-      // An age ends by R2's clock, which the Worker's differs from at both ends.
+      // An age ends by R2's clock, and the Worker's clock can differ from it at both ends.
       const inItsAge = this.clock - backup.takenAt < (ages[backup.tier] ?? Infinity) - 2 * SKEW;
       if (!inItsAge && this.now - since < patience) continue;
       this.#mustBeThere(backup, "the lifecycle has taken it");
     }
   }
 
-  /** Note what the policy lets go now, and since when each backup would outlive its age. */
+  /** Record which backups the policy drops now, and since when each backup would outlive its age. */
   #excuse(): void {
     const all = this.#vault.alive();
     for (const backup of all) {
@@ -283,7 +284,7 @@ export class World {
     }
   }
 
-  /** In the bucket, in the catalog, and where the catalog says. */
+  /** Expect a backup in the catalog, and in the bucket where the catalog says it is. */
   #mustBeThere(backup: Known, why: string): void {
     if (this.#excused.has(backup.id)) return;
     if (

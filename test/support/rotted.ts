@@ -2,10 +2,7 @@ import { env } from "cloudflare:workers";
 
 const { BUCKET, DB } = env as unknown as { BUCKET: R2Bucket; DB: D1Database };
 
-/**
- * From now on R2 holds other bytes under a key than were written, and says nothing of it: what was put
- * there has the version of what Nightjar wrote.
- */
+/** Replace the bytes under a key in R2 without a trace: the version stays the one that Nightjar wrote. */
 export async function putRotted(
   key: string,
   bytes: Uint8Array | ArrayBuffer | string,

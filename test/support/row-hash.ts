@@ -1,6 +1,6 @@
 import { RowHash } from "../../src/format/tables/digest.ts";
 
-/** A value of SQLite: INTEGER as bigint, REAL boxed, TEXT as its UTF-8 bytes. */
+/** A SQLite value: INTEGER as bigint, REAL boxed, TEXT as its UTF-8 bytes. */
 type DigestValue =
   | null
   | bigint
@@ -8,7 +8,7 @@ type DigestValue =
   | { readonly text: Uint8Array }
   | { readonly blob: Uint8Array };
 
-/** The hash of a table, of the values of all its rows one after the other. */
+/** Hash a table, given the values of all its rows in order. */
 export function hashOf(...values: DigestValue[]): string {
   const hash = new RowHash();
   for (const value of values)

@@ -9,7 +9,7 @@ export interface Outcome {
   err: string;
 }
 
-/** The command line in a process of its own, as a user runs it. */
+/** Run the command line in a separate process, as a user does. */
 export async function runCli(
   args: readonly string[],
   cwd: string,
@@ -18,7 +18,7 @@ export async function runCli(
 ): Promise<Outcome> {
   const command = [join(ROOT, "src/cli/main.ts"), ...args];
   try {
-    // npm tells where it was called; here that is not where the user stands.
+    // npm sets INIT_CWD to the folder where it was called; here the user is in another folder.
     const options = { cwd, env: { ...process.env, INIT_CWD: cwd, ...env } };
     const running = promisify(execFile)(process.execPath, command, options);
     running.child.stdin?.end(input);
@@ -31,8 +31,8 @@ export async function runCli(
 }
 
 /**
- * The command line on a terminal, which `script` of Debian's bsdutils makes, and one line typed once it asks
- * for it. What a terminal shows comes as `err`.
+ * Run the command line on a terminal, created by `script` of Debian's bsdutils, and type one line once it
+ * asks for it. The terminal's output is `err`.
  */
 export async function runOnTerminal(
   args: readonly string[],

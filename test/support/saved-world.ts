@@ -6,7 +6,7 @@ const TABLES = [
   ...["methods", "runs", "segments", "uploads"],
 ];
 
-/** Take note of all that bucket and catalog hold; what is returned brings it back. */
+/** Save everything in bucket and catalog; the returned function restores it. */
 export async function saveWorld(): Promise<() => Promise<void>> {
   const objects: [string, ArrayBuffer, R2PutOptions][] = [];
   for (const { key } of (await BUCKET.list()).objects) {

@@ -6,7 +6,7 @@ import { freePort, type ServerProcess, startServer } from "../../scripts/lib/ser
 import type { S3Keys } from "../../src/store/second/s3-request.ts";
 
 export interface SecondServer extends ServerProcess {
-  /** The bucket's address, path style. */
+  /** Address of the bucket, path style. */
   endpoint: string;
   keys: S3Keys;
 }
@@ -14,8 +14,8 @@ export interface SecondServer extends ServerProcess {
 const BUCKET = "second";
 
 /**
- * Another account's bucket: the S3 endpoint of a `wrangler dev` of its own, which checks signatures as
- * R2 does. It cannot list uploads, nor set a lifecycle.
+ * Start another account's bucket: the S3 endpoint of a separate `wrangler dev`, which checks signatures as R2
+ * does. It can neither list uploads nor set a lifecycle.
  */
 export async function startSecondServer(dir: string): Promise<SecondServer> {
   const keys = { accessKeyId: "second-key-id", secretAccessKey: `far-${crypto.randomUUID()}` };

@@ -9,19 +9,19 @@ import { intercepted, KilledError } from "./failing.ts";
 
 const bindings = env as unknown as { COPY_BUCKET: R2Bucket; DB: D1Database };
 
-/** Stands in the place of every call to the second store. */
+/** Runs in place of every call to the second store. */
 export type Around = (what: string, call: () => Promise<unknown>) => Promise<unknown>;
 
 const plainly: Around = (_, call) => call();
 
-/** The second bucket by its binding, under a prefix of the test's own. */
+/** Open the second bucket by its binding, under a prefix that belongs to the test. */
 export function boundSecond(prefix: string, around: Around = plainly): SecondStore {
   const real = { BUCKET: bindings.COPY_BUCKET, DB: bindings.DB };
   const { bucket } = intercepted(real, (_owner, method, call) => around(method, call));
   return secondR2(bucket, prefix);
 }
 
-/** A bucket behind a real S3 endpoint, under a prefix of the test's own. */
+/** Open a bucket behind a real S3 endpoint, under a prefix that belongs to the test. */
 export function s3Second(
   prefix: string,
   around: Around = plainly,
@@ -46,7 +46,7 @@ export function s3Second(
 
 export const SECOND_STORES = { "an R2 bucket": boundSecond, "an S3 endpoint": s3Second } as const;
 
-/** What lies at the second store, by key. */
+/** List the keys in the second store. */
 export async function secondKeys(secondStore: SecondStore): Promise<string[]> {
   const keys: string[] = [];
   for await (const { key } of secondStore.list()) keys.push(key);
@@ -54,8 +54,8 @@ export async function secondKeys(secondStore: SecondStore): Promise<string[]> {
 }
 
 /**
- * Fails the `at`th call, counted from 1: before it has done its work, or after it. A `KilledError` makes
- * every later one fail as well, on both sides.
+ * Fail the `at`th call, counted from 1, before or after it has done its work. A `KilledError` makes every
+ * later call fail as well, on both sides.
  */
 export function faultAt(at: number, error: () => Error, after: boolean) {
   let calls = 0;

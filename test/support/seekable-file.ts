@@ -6,8 +6,8 @@ import {
 import { gather } from "../../src/format/bytes/bytes.ts";
 
 /**
- * The content of a file of many zstd frames, frame by frame as its seek table says. workerd's stream
- * decompressor cannot be trusted with such files; that zstd itself reads them whole is tested in Node.
+ * Decompress a file of many zstd frames, frame by frame according to its seek table. workerd's stream
+ * decompressor is not reliable with such files; a test in Node shows that zstd itself reads them whole.
  */
 export async function unpacked(file: Uint8Array): Promise<Uint8Array> {
   const count = new DataView(file.buffer, file.byteOffset + file.length - 9).getUint32(0, true);

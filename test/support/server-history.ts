@@ -10,14 +10,14 @@ import { tellMortal } from "./tell-mortal.ts";
 
 const PAGE = 4096;
 
-/** A libSQL server whose past changes: what happens to it, by chance. */
+/** A libSQL server whose past changes at random. */
 export class ServerHistory {
   readonly client: Client;
   readonly #control: string;
   readonly #chance: Chance;
-  /** Copies of the data folder, and how many frames were written since each of them was made. */
+  /** Copies of the data folder, and the number of frames written since each was made. */
   readonly #copies = new Map<string, number>();
-  /** What happened, for messages. */
+  /** The events so far, for messages. */
   readonly told: string[] = [];
 
   constructor(server: { url: string; control: string }, chance: Chance) {
@@ -26,7 +26,7 @@ export class ServerHistory {
     this.#chance = chance;
   }
 
-  /** A history of its own: where only a file was exchanged, the server's log goes on telling another one. */
+  /** Begin a new history: after an exchange of only the file, the server's log continues the old one. */
   async begin(): Promise<void> {
     await this.change({ signal: "SIGTERM", from: "fresh" });
     await this.client.executeMultiple(`
@@ -37,14 +37,14 @@ export class ServerHistory {
     await this.change({ signal: "SIGTERM", save: "start" });
   }
 
-  /** One change of the server that takes a restart. */
+  /** Change the server in a way that needs a restart. */
   async change(how: Mortality): Promise<void> {
     this.told.push(JSON.stringify(how));
     await tellMortal(this.#control, how);
     if (how.save !== undefined) this.#copies.set(how.save, 0);
   }
 
-  /** A transaction of one frame: a row that is rewritten in place. */
+  /** Commit a transaction of one frame: it rewrites a row in place. */
   async touch(times = 1): Promise<void> {
     this.told.push(`touch ${times}`);
     for (let time = 0; time < times; time++) {
@@ -63,7 +63,7 @@ export class ServerHistory {
       `CREATE TABLE IF NOT EXISTS extra${id % 3} (a, b); INSERT INTO extra${id % 3} VALUES (1, randomblob(${id * 100}))`,
       `DROP TABLE IF EXISTS extra${id % 3}`,
       `UPDATE items SET pad = hex(randomblob(50))`,
-      // Enough that a log of one megabyte is compacted.
+      // Enough to make sqld compact a log of one megabyte.
       `INSERT INTO items (pad) SELECT hex(randomblob(2000)) FROM items, (SELECT 1 UNION SELECT 2) LIMIT 120;
        DELETE FROM items WHERE id > 200`,
     ]);
@@ -72,7 +72,7 @@ export class ServerHistory {
     for (const [name, frames] of this.#copies) this.#copies.set(name, frames + 100);
   }
 
-  /** An earlier copy is put back, whole or in part, and then as much is written as was lost, or not. */
+  /** Put back an earlier copy, whole or in part, and then sometimes write as much as was lost. */
   async rollBack(only: "data" | undefined): Promise<void> {
     const chance = this.#chance;
     const [from, lost] = chance.of([...this.#copies]);
@@ -85,13 +85,13 @@ export class ServerHistory {
   }
 }
 
-/** The file that the newest backup of a database holds. */
+/** Read the file in the newest backup of a database. */
 export async function newestFile({ catalog, bucket }: Context, name: string): Promise<Uint8Array> {
   const { manifest } = (await newestBackup(catalog, name))!;
   return gather(readSnapshotFile(bucket, manifest));
 }
 
-/** Where a stored database differs from what its server holds now: numbers of pages. */
+/** List the page numbers where a stored database differs from the server's present state. */
 export async function differences(stored: Uint8Array, client: Client): Promise<number[]> {
   const now = await databaseBytes(client as never);
   const differing: number[] = stored.length === now.length ? [] : [0];

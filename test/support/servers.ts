@@ -17,31 +17,31 @@ import { startSyncStandIn } from "./sync-stand-in.ts";
 
 declare module "vitest" {
   interface ProvidedContext {
-    /** How often a random trial is repeated, where the environment variable TRIALS says so. */
+    /** Number of repetitions of a random trial, from the environment variable TRIALS. */
     trials: number | null;
-    /** Whether tests try all that they can, and not a part of it: where the environment variable ALL is set. */
+    /** True if the environment variable ALL is set: tests then try every case instead of a part. */
     all: boolean;
     /** A real libSQL server with the sample shop. */
     shop: string;
-    /** A real libSQL server with a few pages, for what is backed up many times: see small-shop.ts. */
+    /** A real libSQL server with a few pages, for tests that make many backups: see small-shop.ts. */
     small: string;
     /** The same server behind a proxy that spoils its dumps: see fault-proxy.ts. */
     faults: string;
-    /** A server whose answers have no end: see bomb-server.ts. */
+    /** A server with endless answers: see bomb-server.ts. */
     bombs: string;
-    /** A real libSQL server where each test makes databases (namespaces) of its own. */
+    /** A real libSQL server where each test creates its own databases (namespaces). */
     pages: { url: string; adminUrl: string };
     /** The same, but it compacts its log at every megabyte. */
     shortLog: { url: string; adminUrl: string };
-    /** A real libSQL server that wants a token, which this is. */
+    /** A real libSQL server that requires a token, and the token. */
     guarded: { url: string; token: string };
-    /** A real libSQL server that dies when told to: see mortal-sqld.ts. */
+    /** A real libSQL server that dies on request: see mortal-sqld.ts. */
     mortal: { url: string; control: string };
     /** Another one, whose data folder is put back; it compacts its log at every megabyte. */
     rolledBack: { url: string; control: string };
-    /** How many random histories a test goes through (TRIALS, or a few), and the first seed (SEED). */
+    /** Number of random histories that a test runs (TRIALS, or a few), and the first seed (SEED). */
     histories: { count: number; seed: number };
-    /** Objects as Nightjar 0.1 wrote them, by key: bytes in base64, and what R2 keeps beside them. */
+    /** Objects as Nightjar 0.1 wrote them, by key: bytes in base64, and R2's metadata. */
     golden: Record<string, { base64: string; customMetadata: Record<string, string> }>;
     /** A real libSQL server with everything that is hard to carry over: see fidelity.ts. */
     fidelity: string;
@@ -124,7 +124,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   };
 }
 
-/** The bucket that test/golden/format-1 holds. */
+/** Read the bucket in test/golden/format-1. */
 async function readGolden() {
   const folder = join(import.meta.dirname, "../golden/format-1");
   const index = JSON.parse(await readFile(join(folder, "index.json"), "utf8")) as Record<
@@ -144,7 +144,7 @@ async function startWithNamespaces(
   const admin = `127.0.0.1:${await freePort()}`;
   const server = await startSqld(dir, [
     "--enable-namespaces",
-    // With more than this many, it denies some of them now and then: see fetch-from.ts.
+    // With more namespaces than this, it rejects some of them now and then: see fetch-from.ts.
     ...["--max-active-namespaces", "100000"],
     ...["--admin-listen-addr", admin],
     ...args,

@@ -1,4 +1,7 @@
-/** A database of a few pages: a backup of it makes the same calls as the sample shop's, in a twentieth of the time. */
+/**
+ * A database of a few pages: backing it up makes the same calls as the sample shop, in a twentieth of the
+ * time.
+ */
 export const SMALL_SHOP = `
 CREATE TABLE customers (id INTEGER PRIMARY KEY, name TEXT NOT NULL);
 CREATE TABLE orders (id INTEGER PRIMARY KEY, customer INTEGER REFERENCES customers (id), note TEXT);

@@ -1,8 +1,8 @@
 import { generateKeyPairSync, sign } from "node:crypto";
 
 /**
- * A read-only token for a libSQL server that checks tokens (Ed25519 JWT), one that may write, and the
- * server's key file.
+ * Create a read-only token for a libSQL server that checks tokens (Ed25519 JWT), a token that may write, and
+ * the server's key file.
  */
 export function makeSourceToken(): { pem: string; token: string; writing: string } {
   const { publicKey, privateKey } = generateKeyPairSync("ed25519");

@@ -1,17 +1,17 @@
 import { type Deps, systemDeps } from "../../src/core/deps.ts";
 
-/** What becomes of a frame: these in its place, or the connection breaks off before it. */
+/** Replaces a frame by these frames, or breaks the connection before it. */
 type Spoil = (frame: Uint8Array<ArrayBuffer>, number: number) => Uint8Array[] | "cut";
 
 interface Spoiled {
   deps: Deps;
-  /** The last part of every path that was asked for. */
+  /** The last part of every requested path. */
   calls: string[];
 }
 
 /**
- * A network that spoils the answers of one method: each frame of them, numbered from 0, goes through
- * `spoil`. `alter` may change a request's headers first.
+ * Create a network that spoils the answers of one method: each frame, numbered from 0, goes through `spoil`.
+ * `alter` may change a request's headers first.
  */
 export function spoiling(
   method: string,
@@ -67,7 +67,10 @@ async function pump(
   }
 }
 
-/** Of the first frame: gRPC-web's (a flag, 0 or 128, and a length), or Hrana's (a varint of the length). */
+/**
+ * Return the length of the first frame, by gRPC-web's header (a flag, 0 or 128, and a length) or Hrana's (a
+ * varint of the length).
+ */
 function lengthOf(bytes: Uint8Array): number {
   if (bytes.length < 5) return Infinity;
   if (bytes[0] === 0 || bytes[0] === 0x80)

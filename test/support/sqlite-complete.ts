@@ -1,6 +1,6 @@
 /**
- * `sqlite3_complete` as its documentation and its state table describe it, one character at a time
- * and as plainly as can be: the reference for the fast scanner.
+ * Implement `sqlite3_complete` as its documentation and its state table describe it, one character at a time
+ * and as simply as possible: the reference for the fast scanner.
  */
 export function completeBySqlite(sql: string): boolean {
   let state: "start" | "normal" | "explain" | "create" | "trigger" | "semicolon" | "end" = "start";

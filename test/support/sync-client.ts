@@ -20,7 +20,7 @@ export class StandInDatabase {
     await this.#control("exec", sql);
   }
 
-  /** A transaction that writes `pages` pages or a few more. */
+  /** Commit a transaction that writes `pages` pages or a few more. */
   async write(table: string, pages: number): Promise<void> {
     await this.exec(`BEGIN; CREATE TABLE IF NOT EXISTS ${table} (id INTEGER PRIMARY KEY, data);
       WITH n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${pages})
@@ -59,20 +59,20 @@ export class StandInDatabase {
   }
 }
 
-/** What a reader of pages holds: the database as of the last commit event. */
+/** The state of a reader of pages: the database as of the last commit event. */
 export class Replica {
   cursor: PageCursor | null = null;
   pageCount = 0;
   readonly #pages = new Map<number, Uint8Array>();
 
-  /** The image's bytes; a page that was never given is zeros. */
+  /** Return the image's bytes; a page that never came is zeros. */
   image(): Uint8Array {
     const bytes = new Uint8Array(this.pageCount * 4096);
     for (const [pgno, data] of this.#pages) bytes.set(data, (pgno - 1) * 4096);
     return bytes;
   }
 
-  /** Follow a pull as its contract asks for; tells what came and how it ended. */
+  /** Follow a pull as its contract requires; returns what came and how it ended. */
   async pull(source: Source, deps: Deps = systemDeps) {
     const bases: (PageEvent & { kind: "base" })[] = [];
     const commits: (PageEvent & { kind: "commit" })[] = [];
@@ -105,7 +105,7 @@ export class Replica {
           open = null;
           dropped = false;
           this.pageCount = event.pageCount;
-          // What is kept beside the pages must survive as JSON.
+          // Everything stored beside the pages must survive as JSON.
           this.cursor = JSON.parse(JSON.stringify(event.cursor)) as PageCursor;
         }
       }
@@ -117,7 +117,7 @@ export class Replica {
   }
 }
 
-/** Where two images differ: a diff of megabytes helps nobody. */
+/** List the pages where two images differ: a diff of megabytes helps nobody. */
 export function differingPages(one: Uint8Array, other: Uint8Array): number[] {
   const differing: number[] = [];
   for (let at = 0; at < Math.max(one.length, other.length); at += 4096) {
@@ -128,7 +128,7 @@ export function differingPages(one: Uint8Array, other: Uint8Array): number[] {
   return differing;
 }
 
-/** Pulls; the result must be the server's database, page by page. */
+/** Pull; the result must equal the server's database, page by page. */
 export async function pullAll(database: StandInDatabase, replica: Replica) {
   const pulled = await replica.pull(database.source);
   expect(pulled.error).toBeNull();
@@ -136,7 +136,7 @@ export async function pullAll(database: StandInDatabase, replica: Replica) {
   return pulled;
 }
 
-/** A database of some hundred pages, a checkpoint and two transactions after it. */
+/** Create a database of some hundred pages, a checkpoint and two transactions after it. */
 export async function sample(options: object = {}): Promise<StandInDatabase> {
   const database = new StandInDatabase(options);
   await database.write("old", 150);

@@ -2,47 +2,47 @@ import type { ServerResponse } from "node:http";
 
 /** A fault of the sync stand-in, as a test sends it. */
 export interface SyncFault {
-  /** The start of the path that it befalls: `info`, `export`, `sync/2`, … */
+  /** The start of the affected path: `info`, `export`, `sync/2`, … */
   on: string;
-  /** So many such requests pass before it. */
+  /** Number of such requests that pass first. */
   skip?: number;
-  /** Befalls so many requests; 1 unless told. */
+  /** Number of requests affected; 1 by default. */
   times?: number;
-  /** What happens to the database before the answer is made. */
+  /** Change to the database before the answer is made. */
   before?: "checkpoint" | "checkpoint, forget";
-  /** Another status than the database's. */
+  /** Status that replaces the database's. */
   status?: number;
-  /** Another body: text, or what `bytes` makes of the true one. */
+  /** Body that replaces the true one: text, or the result of `bytes`. */
   body?: string;
   headers?: Record<string, string>;
   /** Overwrites bytes of the body: offset, then hexadecimal digits. */
   patch?: [number, string][];
   /** Flips all bits of the byte at this offset. */
   flip?: number;
-  /** Leaves so many bytes of the body, counted from the end when negative. */
+  /** Truncates the body to this many bytes, counted from the end if negative. */
   end?: number;
-  /** Adds so many zero bytes. */
+  /** Appends this many zero bytes. */
   pad?: number;
-  /** Sends the body in chunks, without saying how long it is. */
+  /** Sends the body in chunks, without its length. */
   chunked?: boolean;
-  /** Breaks the connection after so many bytes. */
+  /** Breaks the connection after this many bytes. */
   cut?: number;
-  /** Sends so many bytes and then nothing more. */
+  /** Sends this many bytes and then nothing more. */
   stall?: number;
   /** Never answers. */
   silent?: boolean;
 }
 
-/** The faults that are still to come. */
+/** Faults that are still to come. */
 export class SyncFaults {
   #faults: SyncFault[] = [];
 
-  /** Replaces whatever was set before. */
+  /** Replace all faults. */
   set(faults: SyncFault[]): void {
     this.#faults = faults;
   }
 
-  /** The fault that befalls this request, or null. */
+  /** Take the fault for this request, or null. */
   take(path: string): SyncFault | null {
     for (const fault of this.#faults) {
       if (!path.startsWith(fault.on)) continue;

@@ -3,16 +3,16 @@ import { SyncFaults } from "./sync-faults.ts";
 import { WalDatabase } from "./wal-database.ts";
 
 /**
- * A stand-in for Turso Cloud's sync service, written from what its clients' source tells, as the real
- * one cannot be had here. Its databases are real: SQLite files in WAL mode whose frames are read from
- * the -wal file; a checkpoint starts the next generation. Each lives under its own first path segment
- * and comes into being when it is first named:
+ * Start a stand-in for Turso Cloud's sync service, written from its clients' source, because the real one is
+ * not available here. Its databases are real: SQLite files in WAL mode whose frames are read from the -wal
+ * file; a checkpoint starts the next generation. Each has its own first path segment, and is created by the
+ * first request that names it:
  *
  *     GET  /<name>/info, /export/G, /sync/G/from/to     the protocol
  *     POST /<name>/-/exec        runs the body's SQL, as one or more transactions
  *     POST /<name>/-/checkpoint  starts the next generation; `?keep=no` forgets the old ones' frames
  *     POST /<name>/-/save        keeps a copy of everything
- *     POST /<name>/-/put-back    puts that copy in the place of what happened since
+ *     POST /<name>/-/put-back    puts that copy back, and drops everything since
  *     POST /<name>/-/fault       the body names the next fault: see sync-faults.ts
  *     GET  /<name>/-/image       the database as it is now
  *     GET  /<name>/-/log         the protocol's requests so far, with their tokens

@@ -1,6 +1,6 @@
 import type { Mortality } from "./mortal-sqld.ts";
 
-/** Tell a server of `startMortalSqld` how to go; resolves when it is back. */
+/** Restart a server of `startMortalSqld` in the given way; resolves when it is back. */
 export async function tellMortal(control: string, how: Mortality): Promise<void> {
   const answer = await fetch(control, { method: "POST", body: JSON.stringify(how) });
   const text = await answer.text();

@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage } from "node:http";
 
-/** What the stand-in does wrong, by the path of a request: so often, before it does it right. */
+/** Faults of the stand-in, by the path of a request: the number of failures before it succeeds. */
 export interface TursoFaults {
   match: RegExp;
   status: number;
@@ -8,16 +8,16 @@ export interface TursoFaults {
 }
 
 /**
- * A stand-in for Turso's platform API and for the upload to a database there, written from what its
- * clients' source tells, as the real one cannot be had here. It checks tokens, the order of the calls,
- * the chunks' numbers and sizes, and the form of the file; everything else is refused.
+ * Start a stand-in for Turso's platform API and for the upload to a database there, written from its clients'
+ * source, because the real one is not available here. It checks tokens, the order of the calls, the chunks'
+ * numbers and sizes, and the form of the file; it refuses everything else.
  */
 export async function startTursoStandIn(
   platformToken: string,
   chunkSize: number,
 ): Promise<{
   url: string;
-  /** Finished databases by name: their files. */
+  /** Files of finished databases, by name. */
   files: Map<string, Buffer>;
   created: { name: string; body: Record<string, unknown> }[];
   requests: string[];

@@ -6,11 +6,11 @@ const PAGE_SIZE = 4096;
 const WAL_HEADER = 32;
 const FRAME = 24 + PAGE_SIZE;
 
-/** What is left of a generation: its start and its frames; null when it was forgotten. */
+/** Stored data of a generation: its start and its frames; null once it was forgotten. */
 interface Generation {
   readonly start: Buffer;
   readonly wal: Buffer;
-  /** Frames up to the last commit. */
+  /** Number of frames up to the last commit. */
   readonly count: number;
   readonly kept: boolean;
 }
@@ -32,16 +32,16 @@ export class WalDatabase {
   #open(): DatabaseSync {
     const db = new DatabaseSync(this.#path, {
       allowExtension: false,
-      // Tests write schemas as older and other tools have made them.
+      // Tests write schemas as older versions and other tools did.
       defensive: false,
       enableDoubleQuotedStringLiterals: true,
     });
-    // The small cache makes large transactions write frames before they commit, as they do in earnest.
+    // With a small cache, large transactions write frames before they commit, as in production.
     db.exec("PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 0; PRAGMA cache_size = 20");
     return db;
   }
 
-  /** Keep a copy of everything, for `putBack`. */
+  /** Save a copy of everything, for `putBack`. */
   save(): void {
     const wal = `${this.#path}-wal`;
     this.#saved = {
@@ -52,7 +52,7 @@ export class WalDatabase {
     };
   }
 
-  /** The copy takes the place of what happened since: generations and frames count on from there. */
+  /** Replace everything by the copy: generations and frames count on from there. */
   putBack(): void {
     const { past, start, file, wal } = this.#saved!;
     this.#db.close();
@@ -68,7 +68,7 @@ export class WalDatabase {
     return this.#past.length + 1;
   }
 
-  /** Whether there was ever a transaction. */
+  /** True once there was a transaction. */
   get written(): boolean {
     return this.generation > 1 || this.#current().count > 0;
   }
@@ -87,13 +87,13 @@ export class WalDatabase {
       this.#past[index] = { ...past, start: Buffer.alloc(0), wal: Buffer.alloc(0), kept: false };
   }
 
-  /** The database file at the start of a generation; null where it is not kept. */
+  /** Return the database file at the start of a generation; null if it is not kept. */
   startOf(generation: number): Buffer | null {
     const found = this.#of(generation);
     return found?.kept ? found.start : null;
   }
 
-  /** Frames `from` to before `to`, and how many the generation has. */
+  /** Return the frames from `from` up to but not including `to`, and the generation's number of frames. */
   framesOf(generation: number, from: number, to: number): { frames: Buffer; count: number } {
     const { wal, count } = this.#of(generation) ?? { wal: Buffer.alloc(0), count: 0 };
     const last = Math.min(to - 1, count);
@@ -102,7 +102,7 @@ export class WalDatabase {
     return { frames: wal.subarray(at(from), at(last + 1)), count };
   }
 
-  /** The database as it is now, in one file. */
+  /** Return the present database in one file. */
   image(): Buffer {
     const copy = `${this.#path}.copy`;
     copyFileSync(this.#path, copy);
@@ -130,7 +130,7 @@ export class WalDatabase {
     let count = 0;
     for (let frame = 1; WAL_HEADER + frame * FRAME <= wal.length; frame++) {
       const header = WAL_HEADER + (frame - 1) * FRAME;
-      if (!wal.subarray(header + 8, header + 16).equals(wal.subarray(16, 24))) break; // older WAL
+      if (!wal.subarray(header + 8, header + 16).equals(wal.subarray(16, 24))) break; // an older WAL
       if (wal.readUInt32BE(header + 4) > 0) count = frame;
     }
     return { start: this.#start, wal, count, kept: true };

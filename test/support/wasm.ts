@@ -1,12 +1,12 @@
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 
-/** What Wrangler does for the Worker: SQLite's WebAssembly, compiled. */
+/** Compile SQLite's WebAssembly, as Wrangler does for the Worker. */
 export function compiledWasm(): Promise<WebAssembly.Module> {
   const file = createRequire(import.meta.url).resolve(
     "@journeyapps/wa-sqlite/dist/wa-sqlite-async.wasm",
   );
-  // The Workers' types leave compile() out, as a Worker may not.
+  // The Workers' types omit compile(), because a Worker may not call it.
   const { compile } = WebAssembly as unknown as {
     compile(bytes: Uint8Array): Promise<WebAssembly.Module>;
   };

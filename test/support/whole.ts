@@ -9,7 +9,9 @@ import { unpacked } from "./seekable-file.ts";
 
 const { BUCKET } = env as unknown as { BUCKET: R2Bucket };
 
-/** All that a backup in the bucket holds, one line each; why it is none where it is not whole. */
+/**
+ * List everything in a backup in the bucket, one line each; if it is not whole, return the reason instead.
+ */
 export async function contentOf(manifest: Manifest): Promise<string[]> {
   const text = await (await BUCKET.get(manifest.manifestKey))?.text();
   if (text !== manifestText(manifest)) return [`the manifest is ${text}`];

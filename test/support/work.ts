@@ -1,8 +1,8 @@
 import { Session } from "node:inspector/promises";
 
 /**
- * How much the code under src/ does in `action`: how often its blocks are run, as V8 counts them, and how
- * many characters the built-in searches go over.
+ * Measure the work of the code under src/ in `action`: how often its blocks run, as V8 counts them, and how
+ * many characters the built-in searches scan.
  */
 export async function workOf(action: () => void): Promise<number> {
   const session = new Session();

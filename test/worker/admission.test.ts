@@ -27,7 +27,7 @@ beforeAll(async () => {
 beforeEach(() => {
   memory = new MemoryBudget(ISOLATE_MEMORY, {
     now: () => Date.now(),
-    // People's patience passes at once.
+    // Waiting clients run out of patience at once.
     sleep: () => new Promise((resolve) => setTimeout(resolve, 1)),
     every: () => () => {},
   });

@@ -22,11 +22,11 @@ interface Options {
   token?: string | null;
   body?: string;
   headers?: Record<string, string>;
-  /** How far the clock stands ahead, ms. */
+  /** Offset by which the clock is ahead, ms. */
   ahead?: number;
 }
 
-/** A request to the API as the admin, unless told otherwise. */
+/** Send a request to the API, as the admin by default. */
 async function call(path: string, options: Options = {}): Promise<Response> {
   const {
     method = "GET",
@@ -64,7 +64,7 @@ async function linkFor(format: string, expiresIn = "1h"): Promise<{ id: string; 
   return answer.json();
 }
 
-/** A download, without any credential but the link itself. */
+/** Download with no credential but the link itself. */
 const download = (url: string, options: Options = {}) => call(url, { token: null, ...options });
 
 describe("who may ask", () => {
@@ -233,7 +233,7 @@ describe("downloads", () => {
 
     const ranged = { method: "HEAD", headers: { range: "bytes=0-9" } };
     const head = await download(url, ranged);
-    expect(head.status).toBe(200); // a range is for GET only
+    expect(head.status).toBe(200); // a range applies to GET only
     expect(await head.text()).toBe("");
   });
 
@@ -260,7 +260,7 @@ describe("downloads", () => {
     try {
       for (const { url } of links)
         await expect((await download(url)).arrayBuffer()).rejects.toThrow();
-      // Sound zstd of the same size, but of another text: a short frame, then one to be skipped.
+      // Valid zstd of the same size, but of another text: a short frame, then a skippable one.
       const other = await gather(zstdCompress(new Blob(["SELECT 1;"]).stream()));
       const swapped = new Uint8Array(good.length);
       swapped.set(other);

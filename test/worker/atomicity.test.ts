@@ -28,7 +28,7 @@ const CAPTURES = ["dump", "pages"] as const;
 const PARTS = ["bucket", "db"] as const;
 type Databases = Record<string, object>;
 
-/** The bucket and the catalog must tell the same: each backup whole, and nothing else. */
+/** Expect bucket and catalog to agree: every backup is whole, and there is nothing else. */
 async function expectConsistent(name: string, databases: Databases, when: string): Promise<number> {
   const { catalog } = testContext(databases);
   const backups = await listBackups(catalog, name, 200);
@@ -50,7 +50,7 @@ async function expectConsistent(name: string, databases: Databases, when: string
   return backups.length;
 }
 
-/** The next run heals whatever the one before has left. */
+/** Run again: it repairs whatever the previous run left. */
 async function healNow(name: string, databases: Databases): Promise<void> {
   const context = testContext(databases);
   expect(await backUp(context, manualRun(name))).toMatchObject({ state: "done" });
@@ -96,7 +96,7 @@ describe.each(CAPTURES)(
           const { catalog } = testContext(databases);
           const run = manualRun(name);
           await enterRun(catalog, run, Date.now());
-          // Everything after the kill fails too: the process is gone, and so are its clean-ups.
+          // After the kill everything fails, clean-ups too: the process is dead.
           await runBackup(context, run.id, inlineStep).catch(() => {});
           const when = `killed at call ${call} of the ${part}: ${fault.what()}`;
           const { code, message, hint } = {
@@ -118,7 +118,7 @@ describe("a Workflow that is started again", () => {
   it("makes no second backup, whether its run had failed or was done", async () => {
     const { catalog } = testContext({ again: { url: SMALL, capture: "dump" } });
     const run = manualRun("again");
-    // D1 dies once the manifest is written, for longer than any retry.
+    // D1 fails once the manifest is written, for longer than any retry.
     const db = new Proxy(DB, {
       get(target, name) {
         const member: unknown = Reflect.get(target, name, target);

@@ -14,7 +14,7 @@ import { runStatements } from "../../src/target/run-statements.ts";
 const KB = 1024;
 const MB = 1024 * KB;
 
-/** Counts what is read of the answers, before it is decompressed where nobody asked for that. */
+/** Count the bytes read from answers, before decompression if nothing requested compression. */
 function counting(): Deps & { taken: number } {
   const deps = {
     ...systemDeps,
@@ -53,7 +53,7 @@ async function drained(source: AsyncIterable<unknown>): Promise<void> {
   for await (const piece of source) void piece;
 }
 
-/** What is asked of a server where it may answer with anything. */
+/** Requests to a server that may answer with anything. */
 const ASKED: Record<string, (source: Source, deps: Deps) => Promise<unknown>> = {
   "the dump": (source, deps) => drained(readDump(source, deps)),
   "a row": offersImage,

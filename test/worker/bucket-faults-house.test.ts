@@ -24,10 +24,10 @@ import { saveWorld } from "../support/saved-world.ts";
 import { contentOf } from "../support/whole.ts";
 
 /**
- * The night's work and a rebuild, in a bucket that misbehaves at its n-th call, for every n.
+ * The nightly work and a rebuild, in a bucket that misbehaves at its n-th call, for every n.
  *
- * What cannot be noticed: a proof that a list leaves out, so that the one before it stands; what a list
- * leaves out of a removal, and a delete that did nothing: it stays, and a reconcile reports or enters it.
+ * Not detectable: a proof that a list omits, so that the previous one counts; objects that a list omits from
+ * a removal, and a delete that did nothing: they stay, and a reconcile reports or enters them.
  */
 const { BUCKET, DB } = env as unknown as { BUCKET: R2Bucket; DB: D1Database };
 
@@ -42,7 +42,7 @@ beforeEach(() => {
     vi.spyOn(console, level).mockImplementation(() => {});
 });
 
-/** A job that fails does so with an error of ours. */
+/** Run a job; if it fails, it must fail with an error of ours. */
 async function attempt(act: () => Promise<unknown>, when: () => string): Promise<void> {
   const thrown = await act().then(
     () => undefined,
@@ -62,7 +62,7 @@ group("a prune in a bucket that misbehaves at any one call", () => {
   const pruned = async (context: Context, now: number) => {
     await prune(context, now, false);
   };
-  /** What the policy keeps, and in which form; each prune is of `now` and of a configuration. */
+  /** The backups that the policy keeps, and their form; each prune has a `now` and a configuration. */
   const WORLDS = {
     "that has a backup to pin": { before: [], more: {}, now: NOW },
     "that has a pin whose original is past its age": {
@@ -108,7 +108,7 @@ group("a prune in a bucket that misbehaves at any one call", () => {
         await expectKept(id, content, `${when}, and after the next prune`);
         const keys = await ownKeys("kept");
         for (const key of settled) if (!key.includes(".proof-")) expect(keys, when).toContain(key);
-        // What a list has left out, or what was said to be deleted, may stay: reconcile reports it.
+        // Objects that a list omitted, or that were reported as deleted, may stay: reconcile reports them.
         if (!/list|deletes/.test(kind)) expect(keys, when).toEqual(settled);
         if (what() === "") break;
         expect(nth).toBeLessThan(60);
@@ -149,12 +149,12 @@ group("a bucket and a catalog that are brought together again", () => {
       contents.set(manifest.id, await contentOf(manifest));
       damaged = manifest;
     }
-    // The last one was good, and is not any more.
+    // The last one was good, and is no longer.
     seconds += 2;
     contents.delete(damaged.id);
     await BUCKET.put(damaged.key, "something else");
     expect(await prove(context, damaged.id, "verify")).toMatchObject({ outcome: "corrupt" });
-    // A damaged proof says nothing of its backup, and keeps it from nobody.
+    // A damaged proof says nothing about its backup, and does not make it unavailable.
     const [proof] = (await allKeys(BUCKET, "manual/shop/")).filter((key) => key.includes("proof"));
     const { customMetadata } = (await BUCKET.head(proof!))!;
     await BUCKET.put(proof!, "{", { customMetadata: customMetadata! });
@@ -172,7 +172,7 @@ group("a bucket and a catalog that are brought together again", () => {
     return upload;
   }
 
-  /** Every whole backup is in the bucket still, and what the catalog tells of each is right. */
+  /** Expect that every whole backup is still in the bucket, and that the catalog is right about each. */
   async function expectRight(kind: FaultKind, when: string): Promise<number> {
     const { catalog } = testContext({});
     let known = 0;
@@ -181,7 +181,7 @@ group("a bucket and a catalog that are brought together again", () => {
         const content = contents.get(id);
         if (content !== undefined) known++;
         expect(await contentOf(manifest), when).toEqual(content ?? [expect.any(String)]);
-        // A list that leaves a proof out lets the one before it stand: nobody can know.
+        // If a list omits a proof, the previous one counts: this cannot be detected.
         if (content === undefined && !/list/.test(kind))
           expect(verification?.outcome, when).not.toBe("verified");
       }
@@ -205,7 +205,7 @@ group("a bucket and a catalog that are brought together again", () => {
         if (what() === "") break;
         expect(nth).toBeLessThan(60);
       }
-      // The log goes on from whatever was found.
+      // The log continues from whatever was found.
       expect(await backUp(testContext(databases()), manualRun("shop"))).toMatchObject({
         state: "done",
       });

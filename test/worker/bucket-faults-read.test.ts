@@ -20,10 +20,10 @@ import { PageDatabase } from "../support/page-database.ts";
 import { askRestore, describe } from "../support/restores.ts";
 
 /**
- * Whatever reads a backup, from a bucket that misbehaves at its n-th call, for every n.
+ * Everything that reads a backup, from a bucket that misbehaves at its n-th call, for every n.
  *
- * What cannot be noticed: an entry of the erasure list that a list leaves out. What is downloaded as it
- * is stored is sent unread: its hash is in the manifest, for whoever receives it.
+ * Not detectable: an entry of the erasure list that a list omits. A download in the stored form is sent
+ * without reading its content: the manifest has its hash, for the receiver to check.
  */
 let databases: Record<string, object>;
 let expected: string[];
@@ -66,7 +66,7 @@ const download =
     return gather((await deriveBackup(context, manifest, format, erasures)).bytes);
   };
 
-/** What each finds; what it finds to be wrong is thrown. */
+/** Each act and its result; an act throws what it finds to be wrong. */
 const ACTS: Record<string, Act> = {
   verify: async (context, id) => {
     const { problem, checks } = await verifyBackup(context, await manifestOf(context, id));
@@ -90,7 +90,7 @@ const CASES = Object.keys(ACTS).flatMap((act) =>
     .map((name) => [act, name] as const),
 );
 
-/** Blocks that were read before would keep a fault from being met. */
+/** Empty the cache: cached blocks would hide a fault. */
 const forgetBlocks = () =>
   sharedBlocks.use(
     "all of it",
@@ -98,7 +98,7 @@ const forgetBlocks = () =>
     () => undefined,
   );
 
-/** That the bucket keeps an entry of the erasure list to itself: nobody can know that there is one. */
+/** Detect that the bucket omits an entry of the erasure list, whose existence cannot be known. */
 const cannotBeKnown = (kind: FaultKind, name: string) =>
   name === "erased" && kind === "leaves the first out of a list";
 
@@ -115,17 +115,17 @@ group("a bucket that misbehaves at any one call", () => {
           (thrown: unknown) => thrown,
         );
         const when = `${act}, ${kind} at call ${nth}: ${what()}`;
-        // What it has read is either refused, or, where it was not needed, made no difference.
+        // The data read is either refused or, if it was not needed, made no difference.
         if (!(found instanceof Error)) {
           if (!cannotBeKnown(kind, name)) expect(found, when).toEqual(right);
-          // A snapshot's frames are looked at again for its structure, which the bit does not touch.
+          // A snapshot's frames are checked again for their structure, which the bit does not affect.
           if (act === "verify" && !(name === "snapshot" && kind.includes("unused")))
             expect(what(), when).toBe("");
         } else {
           expect(found, `${when}: ${found.stack}`).toBeInstanceOf(NightjarError);
           expect((found as NightjarError).code, `${when}: ${found.message}`).not.toBe("INTERNAL");
         }
-        // Nothing of the fault is remembered.
+        // No trace of the fault remains.
         expect(await look(testContext(databases), id), `after ${when}`).toEqual(right);
         if (what() === "") break;
         expect(nth).toBeLessThan(30);
@@ -141,14 +141,14 @@ group("a restore into a server from a bucket that misbehaves at any one call", (
   ] as const;
   it.each(ways)("of the %s by %s: whole, or said not to be", async (name, way) => {
     const path = `/v1/backups/${ids[name]}/restore`;
-    // By pages, one that hangs keeps its transaction, and others out, until the server ends it.
+    // By pages, a request that hangs keeps its transaction, and blocks others, until the server ends it.
     for (const kind of [...READING, ...(way === "pages" ? [] : HANGING)])
       for (let nth = 1; ; nth++) {
         await forgetBlocks();
         const { bucket, what, hung } = lyingBucket(kind, nth);
         const target = await PageDatabase.create();
         const body = { target: target.config, verify: true, way };
-        // Marked it has a page more than these few: by pages it does not fit any more.
+        // The mark makes the target one page larger than these few, so it no longer fits by pages.
         const again = { ...body, way: "auto" };
         const told = await Promise.race([
           askRestore(testContext(databases, { bucket }), path, body),
@@ -165,7 +165,7 @@ group("a restore into a server from a bucket that misbehaves at any one call", (
             expect(last, `${when}, then ${JSON.stringify(last)}`).toHaveProperty("done");
           }
         } else if (told === null) {
-          // Nobody waits for ever: the target is known to be incomplete, and another restore takes it over.
+          // Nothing waits for ever: the target is known to be incomplete, and another restore takes it over.
           const { last } = await askRestore(testContext(databases), path, again);
           if (last["done"] === undefined) expect(last["code"], when).toBe("TARGET_NOT_EMPTY");
         }

@@ -25,12 +25,13 @@ import { contentOf } from "../support/whole.ts";
 /**
  * Backups into a bucket that misbehaves at its n-th call, for every n.
  *
- * What cannot be noticed: a proof that was not stored, or stored otherwise, as nobody reads it back (the
- * catalog has what it says); a delete that did nothing, until a reconcile reports what belongs to nothing.
+ * Not detectable: a proof that was not stored, or stored with other bytes, because nothing reads it back (the
+ * catalog has its content); a delete that did nothing, until a reconcile reports the objects that belong to
+ * nothing.
  */
 const { BUCKET } = env as unknown as { BUCKET: R2Bucket };
 
-/** From what a backup begins: nothing, or a backup before it and the page log that it has begun. */
+/** The start of a backup: nothing, or a previous backup and the page log that it began. */
 const BEGINNINGS = ["dump", "pages", "pages by the log"] as const;
 type Beginning = (typeof BEGINNINGS)[number];
 
@@ -38,7 +39,7 @@ let source: PageDatabase;
 let expected: string[];
 const worlds = new Map<Beginning, () => Promise<void>>();
 let later = 0;
-/** Backups of one second sort by their random ids: each is later than the one before. */
+/** Backups of one second sort by their random ids, so make each later than the one before. */
 const now = () => Date.now() + later;
 
 const databasesFor = (beginning: Beginning) => ({
@@ -63,7 +64,7 @@ beforeEach(() => {
     vi.spyOn(console, level).mockImplementation(() => {});
 });
 
-/** The steps of a Workflow, of which one that hangs has its time run out, as Cloudflare would see to. */
+/** Run the steps of a Workflow; a step that hangs times out, as on Cloudflare. */
 function timedStep(hung: () => Promise<never>, timedOut: () => void): WorkflowStep {
   const attempt = async (action: () => Promise<unknown>) => {
     const time = hung();
@@ -91,7 +92,7 @@ async function backUpTo(kind: FaultKind, nth: number, beginning: Beginning) {
   const context: Context = { ...testContext(databases, { bucket, now }) };
   const run = manualRun("shop");
   await enterRun(context.catalog, run, now());
-  // What hangs keeps its turn with the Follower, and its memory, until its call's two minutes are over.
+  // A call that hangs keeps its turn with the Follower, and its memory, until its two minutes are over.
   const renew = () => {
     const { followers, memory } = testContext(databases, { bucket, now });
     Object.assign(context, { followers, memory });
@@ -100,7 +101,10 @@ async function backUpTo(kind: FaultKind, nth: number, beginning: Beginning) {
   return { what: what(), run: (await findRun(context.catalog, run.id))! };
 }
 
-/** What the catalog calls good holds what the source held; a run that is not done tells why. */
+/**
+ * Expect that a good backup in the catalog contains what the source contained, and that a failed run has an
+ * error.
+ */
 async function expectRight(run: Run, when: string): Promise<void> {
   const { catalog } = testContext({});
   const backups = await listBackups(catalog, "shop", 10);
@@ -121,7 +125,7 @@ async function expectRight(run: Run, when: string): Promise<void> {
   expect(run.error!.code, `${when}: ${run.error!.message}`).not.toBe("INTERNAL");
 }
 
-/** A run of a bucket that is well again is done, and leaves nothing of the one before half-way. */
+/** Expect that a run on a healthy bucket is done, and that nothing incomplete remains of the previous one. */
 async function expectHealed(kind: FaultKind, beginning: Beginning, when: string): Promise<void> {
   later += 2000;
   const context = testContext(databasesFor(beginning), { now });
@@ -133,19 +137,19 @@ async function expectHealed(kind: FaultKind, beginning: Beginning, when: string)
     manifest.key,
     manifest.manifestKey,
   ]);
-  // What was said to be deleted and is not cannot be known: reconcile reports it.
+  // A delete that did nothing cannot be detected: reconcile reports its object.
   if (kind === "deletes nothing") return;
   for (const key of await backupKeys(BUCKET, "manual/")) expect(keys, when).toContain(key);
 }
 
-/** Reads that go wrong, and calls without an answer, leave nothing that a next run has to heal. */
+/** Faults that can leave something to repair. Failed reads and calls without an answer leave nothing. */
 const LEAVING = faultsLike(/stores|deletes|knows/);
 
 const CASES = BEGINNINGS.flatMap((beginning) =>
   [...LYING, ...HANGING]
-    .filter((kind) => !/second|third|fourth|unused/.test(kind)) // few objects; by the verify alone
-    .filter((kind) => beginning === "dump" || kind !== "never hears") // as a kill: see atomicity
-    .filter((kind) => beginning !== "pages" || !HANGING.includes(kind)) // the same calls as the others
+    .filter((kind) => !/second|third|fourth|unused/.test(kind)) // few objects; only by the verify
+    .filter((kind) => beginning === "dump" || kind !== "never hears") // like a kill: see atomicity
+    .filter((kind) => beginning !== "pages" || !HANGING.includes(kind)) // same calls as the others
     .map((kind) => [beginning, kind] as const),
 );
 
@@ -156,7 +160,7 @@ group("a backup into a bucket that misbehaves at any one call", () => {
       const { what, run } = await backUpTo(kind, nth, beginning);
       if (what !== "") when = `${kind} at call ${nth}: ${what}`;
       await expectRight(run, when);
-      // A call without an answer is a step that is tried again, as is a part that was stored short.
+      // A step repeats a call without an answer, and a part that was stored short.
       const noticed =
         HANGING.includes(kind) || (/less/.test(kind) && what.startsWith("uploadPart"));
       if (what === "" || noticed) expect(run, when).toMatchObject({ state: "done" });

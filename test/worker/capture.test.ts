@@ -74,7 +74,7 @@ describe("a backup of a healthy server", () => {
   });
 });
 
-/** Runs a backup against a spoilt upstream: it must fail with the code and leave nothing. */
+/** Run a backup against a spoilt upstream: it must fail with the code and leave nothing. */
 async function expectFailure(fault: string, code: string, options: object = {}): Promise<string> {
   const before = await allKeys();
   const logged = vi.spyOn(console, "error").mockImplementation(() => {});

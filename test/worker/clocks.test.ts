@@ -13,7 +13,7 @@ beforeAll(() => {
   vi.spyOn(console, "info").mockImplementation(() => {});
 });
 
-/** A frame of sqld's log whose commit is dated by another clock. */
+/** Shift the commit time in a frame of sqld's log, as another clock would date it. */
 function shifted(frame: Uint8Array, ms: number): Uint8Array {
   if (frame[0] !== 0) return frame; // trailers
   const reader = new BinaryReader(frame.subarray(5));
@@ -31,7 +31,7 @@ function shifted(frame: Uint8Array, ms: number): Uint8Array {
   return whole;
 }
 
-/** A proxy in the place of another clock: it shifts what the server's says in `Date` and in its log. */
+/** Simulate another clock with a proxy: it shifts the server's times in `Date` and in its log. */
 function clockOf(ahead: number, withDate: boolean): Deps["fetch"] {
   const { deps } = spoiling("LogEntries", (frame) => [shifted(frame, ahead)]);
   return async (url, init) => {

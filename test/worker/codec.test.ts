@@ -6,10 +6,10 @@ import { chanceOf } from "../support/chance.ts";
 
 const chance = chanceOf(20261128);
 
-/** Text that hardly compresses: the lengths of what comes out then take every value. */
+/** Text that hardly compresses: the length of the output then takes every value. */
 const noise = Uint8Array.from({ length: 2_300_000 }, () => 33 + chance.below(90));
 
-/** The bytes in pieces, all of which use the same memory. */
+/** Yield the bytes in pieces that all share the same memory. */
 async function* inPieces(bytes: Uint8Array, size: number): AsyncIterable<Uint8Array> {
   const memory = new Uint8Array(size);
   for (let at = 0; at < bytes.length; at += size) {
@@ -25,7 +25,7 @@ const same = (one: Uint8Array, other: Uint8Array) => Buffer.compare(one, other) 
 describe("compression in workerd", () => {
   it("ends a zstd frame wherever the output buffer ends", async () => {
     const broken: string[] = [];
-    // With a small buffer each place in it is met many times.
+    // With a small buffer, every position in it is reached many times.
     for (let length = 0; length < 1400; length++) {
       const bytes = noise.subarray(length, 2 * length);
       const stored = await gather(zstdCompress(inPieces(bytes, 1 + chance.below(300)), 1024));

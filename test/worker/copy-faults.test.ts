@@ -31,10 +31,10 @@ beforeEach(() => {
 
 const stateOf = async () => (await findBackup(testContext({}).catalog, backup.id))!.copy;
 
-/** Begin anew: the catalog forgets what earlier copies have left. */
+/** Start over: the catalog forgets what earlier copies left. */
 const forget = () => DB.prepare("UPDATE backups SET copy = NULL").run();
 
-/** A manifest at the second store stands for the right bytes; `copied` stands for both. */
+/** Expect the right bytes if there is a manifest at the second store, and both if the state is `copied`. */
 async function expectNothingHalf(secondStore: SecondStore, when: string): Promise<void> {
   const { key, manifestKey, stored } = backup.manifest;
   const text = await secondStore.readText(manifestKey);
@@ -45,7 +45,7 @@ async function expectNothingHalf(secondStore: SecondStore, when: string): Promis
   expect(await secondStore.size(key), when).toBe(stored.bytes);
 }
 
-/** The next try makes it whole, and leaves no upload that it can know of. */
+/** Expect that the next try completes the copy, and leaves no upload that it can know of. */
 async function expectHealed(secondStore: SecondStore, uploads: readonly string[], when: string) {
   const { key, manifestKey } = backup.manifest;
   expect(await copyBackup(testContext(DATABASES, { secondStore }), backup.id), when).toMatchObject({
@@ -65,7 +65,7 @@ async function expectHealed(secondStore: SecondStore, uploads: readonly string[]
     ).rejects.toThrow();
 }
 
-/** A second store whose uploads, as far as their ids were told, are noted. */
+/** Wrap a second store to record its uploads, as far as their ids were returned. */
 function noting(secondStore: SecondStore): SecondStore & { uploads: string[] } {
   const uploads: string[] = [];
   const startUpload = async (key: string) => {
@@ -90,7 +90,7 @@ describe.each(Object.entries(SECOND_STORES))("%s", (kind, secondOf) => {
         const prefix = `${kind.length}-${how.replaceAll(" ", "-")}-${at}/`;
         const { fault, around } = faultAt(at, error, after);
         const secondStore = noting(secondOf(prefix, around));
-        // A Worker that is killed asks nothing of its own bucket and catalog either.
+        // After a kill, the Worker makes no call to its own bucket and catalog either.
         const near = intercepted({ BUCKET, DB }, async (_owner, _method, call) => {
           if (fault.killed) throw new KilledError();
           return call();
@@ -134,7 +134,8 @@ describe.each(Object.entries(SECOND_STORES))("%s", (kind, secondOf) => {
           killed ||= fault.happened() && error() instanceof KilledError;
           const when = `call ${at} of the ${part}: ${fault.what()}`;
           await expectNothingHalf(secondOf(prefix), when);
-          // One whose id the kill kept out of the catalog is left to the store's lifecycle.
+          // An upload whose id never reached the catalog, because of the kill, is left to the store's
+          // lifecycle.
           const told = (await stateOf())?.uploadId;
           const uploads = secondStore.uploads.filter((id) => !killed || id === told);
           await expectHealed(secondOf(prefix), uploads, when);

@@ -13,7 +13,7 @@ import { secondR2 } from "../../src/store/second/r2.ts";
 import { allKeys, backUp, manualRun, testContext } from "../support/context.ts";
 import { boundSecond, secondKeys } from "../support/second-store.ts";
 
-/** What the night does about second copies. */
+/** The nightly work on second copies. */
 const { BUCKET, DB, COPY_BUCKET } = env as unknown as Record<"BUCKET" | "COPY_BUCKET", R2Bucket> & {
   DB: D1Database;
 };
@@ -33,7 +33,7 @@ beforeAll(async () => {
     expect(await backUp(context, manualRun(name))).toMatchObject({ state: "done" });
   }
   shop = (await listBackups(context.catalog, "shop", 3)).toReversed(); // the oldest first
-  // By their keys too, which tell whole seconds.
+  // In order of their keys too, which have whole seconds.
   expect(shop.map(({ manifest }) => manifest.key)).toEqual(
     shop.map(({ manifest }) => manifest.key).toSorted(),
   );
@@ -60,7 +60,7 @@ describe("the night", () => {
     const secondStore = boundSecond("begin/");
     const context = contextOf(secondStore);
     await syncCopies(context, Date.now());
-    expect(context.copiesStarted).toEqual([]); // they are their runs' own
+    expect(context.copiesStarted).toEqual([]); // their own runs do this
     await syncCopies(context, later);
     expect(begun(context)).toEqual(shop.map(({ id }) => id));
     expect(context.copiesStarted[0]).toMatch(/^copy-\w{12}-\d+$/);
@@ -152,7 +152,7 @@ describe("the night", () => {
 });
 
 describe("what the policy lets go", () => {
-  /** Three backups copied with their proofs, and gone from the first bucket and the catalog. */
+  /** Copy the three backups and their proofs to a second store. */
   async function lost(prefix: string): Promise<SecondStore> {
     const secondStore = boundSecond(prefix);
     for (const { id } of shop) await copyBackup(contextOf(secondStore), id);
@@ -193,7 +193,7 @@ describe("what the policy lets go", () => {
       };
       await syncCopies(contextOf({ ...secondStore, remove }), past);
       expect(await ids(secondStore)).toEqual([shop[2]!.id]);
-      // Their manifests go first: what is killed half-way leaves no backup that is not whole.
+      // Manifests are deleted first: a kill half-way leaves no incomplete backup.
       expect(removed.map(([first]) => first)).toEqual(
         shop.slice(0, 2).map(({ manifest }) => manifest.manifestKey),
       );

@@ -11,7 +11,7 @@ import { backUp, manualRun, testContext } from "../support/context.ts";
 import { boundSecond, secondKeys, SECOND_STORES, s3Second } from "../support/second-store.ts";
 import type { SecondStore } from "../../src/store/second/second-store.ts";
 
-/** Second copies: what is copied, what is refused, and what stands on the backup. */
+/** Second copies: which backups are copied, which are refused, and the backup's `copy` state. */
 const { BUCKET, DB } = env as unknown as { BUCKET: R2Bucket; DB: D1Database };
 const DATABASES = {
   shop: { url: inject("shop"), capture: "dump" },

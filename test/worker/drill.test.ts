@@ -18,7 +18,7 @@ beforeAll(() => {
   vi.spyOn(console, "error").mockImplementation(() => {});
 });
 
-/** A backup of a new database, by what it was made of. */
+/** Make a backup of a new database from SQL. */
 async function made(sql: string, config: object = {}, name = "made") {
   const database = await PageDatabase.create(sql);
   const context = testContext({ [name]: { ...database.config, ...config } });
@@ -104,7 +104,7 @@ describe("a drill", () => {
     );
     await alter(context, backup.id, (file) => {
       const text = Buffer.from(file.buffer, file.byteOffset, file.length);
-      text.write("noodle", text.lastIndexOf("needle")); // in the index, whose page comes behind
+      text.write("noodle", text.lastIndexOf("needle")); // in the index, whose page comes after the table's
     });
     expect((await prove(context, backup.id, "verify")).outcome).toBe("verified");
     const proof = await prove(context, backup.id, "drill");
@@ -182,7 +182,7 @@ describe("a drill", () => {
       INSERT INTO large (v) SELECT zeroblob(1000000) FROM n;`;
     const { context, backup, run, database } = await made(sql, {}, "large");
     expect(run).toMatchObject({ state: "done" });
-    expect(backup.drill).toBeNull(); // too large for every night
+    expect(backup.drill).toBeNull(); // too large to drill every night
     const proof = await prove(context, backup.id, "drill");
     expect(proof).toMatchObject({ outcome: "passed", tables: [{ name: "large", rows: 70 }] });
     expect(proof.checks[0]!.detail).toContain("opened where they lie");
@@ -206,7 +206,7 @@ describe("a drill", () => {
     const { id } = (await newestBackup(context.catalog, "planned"))!;
     const drills = () => context.proofsStarted;
     await startDueRuns(context, context.deps.now());
-    expect(drills()).toEqual([]); // the run held one
+    expect(drills()).toEqual([]); // the run made one
     ahead = 24 * 3_600_000;
     await startDueRuns(context, context.deps.now());
     expect(drills()).toHaveLength(1);

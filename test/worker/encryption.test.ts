@@ -53,7 +53,7 @@ beforeAll(async () => {
 const stored = async ({ key }: { key: string }) =>
   new Uint8Array(await (await BUCKET.get(key))!.arrayBuffer());
 
-/** What is stored, opened with the identity. */
+/** Open what is stored, with the identity. */
 async function opened({ key, kind, raw }: Manifest): Promise<Uint8Array> {
   const content = await gather(decrypt(chunksOf(await stored({ key }), 100_000), [identity]));
   return gather(
@@ -173,7 +173,7 @@ describe("what is not encrypted as the configuration says", () => {
     const config = (to: string[]) =>
       testContext({ turned: { ...database.config, ...(to.length > 0 && { recipients: to }) } });
     const context: Context = config(used());
-    // The configuration changes between the capture and what follows, as when a Worker is deployed.
+    // The configuration changes between the capture and the next step, as when a Worker is deployed.
     const step = {
       do(name: string, ...rest: [never, never]) {
         if (name === "publish") Object.assign(context, { config: config(recipients).config });
@@ -232,7 +232,7 @@ describe("a verify without a key", () => {
   });
 });
 
-/** Put other bytes in the place of a backup's, and their hash into its manifest. */
+/** Replace a backup's bytes, and put their hash into its manifest. */
 async function replaced(context: Context, backup: Backup, bytes: Uint8Array): Promise<Manifest> {
   const meter = new Meter();
   meter.update(bytes);
@@ -263,7 +263,7 @@ describe("a drill with an identity", () => {
       "finished",
     ]);
 
-    // What was encrypted is not what the manifest says; the age file itself is without fault.
+    // The encrypted content does not match the manifest; the age file itself is valid.
     const content = await gather(
       decrypt(chunksOf(await stored(backup.manifest), 1000), [identity]),
     );

@@ -73,7 +73,7 @@ describe.each(["pages", "dump"] as const)("an erasure list, over a backup by %s"
         (await copy.client.execute(sql)).rows.map((row) => Array.from(row));
       expect(await rows("SELECT * FROM people")).toEqual([
         [41, "ann@example.org", "kept"],
-        [43, null, 42], // 42 in another column is nobody's key
+        [43, null, 42], // 42 in another column is no key
       ]);
       expect(await rows("SELECT id FROM orders")).toEqual([[1], [4]]);
       expect(await rows("SELECT * FROM logins")).toEqual([["ann@example.org", 1]]);
@@ -83,7 +83,7 @@ describe.each(["pages", "dump"] as const)("an erasure list, over a backup by %s"
     if (capture === "pages") expect(answer).toMatchObject({ code: "ERASURE_APPLIES" });
     else expect(Buffer.from(await api.bytes(answer["url"])).includes("bob")).toBe(false);
 
-    // What is captured later is as it is: the same key may be somebody else's by then.
+    // Later captures are left as they are: the same key may belong to somebody else by then.
     await backUp(context, manualRun(name));
     const later = (await newestBackup(context.catalog, name))!;
     expect(later.id).not.toBe(id);

@@ -21,7 +21,7 @@ it("brings back everything that is hard to carry over, page by page, out of the 
   const first = (await newestBackup(context.catalog, "odd"))!.manifest;
   expect(await backUp(context, manualRun("odd"))).toMatchObject({ state: "done" });
   const second = (await newestBackup(context.catalog, "odd"))!.manifest;
-  expect(second.snapshot?.log?.txid).toBe(1); // made from the log, of which the first one is the base
+  expect(second.snapshot?.log?.txid).toBe(1); // made from the log, whose base is the first backup
 
   const api = apiOf(context);
   for (const { id } of [first, second]) {

@@ -21,7 +21,7 @@ beforeAll(() => {
   vi.spyOn(console, "error").mockImplementation(() => {});
 });
 
-/** Marks every first page that passes as one of an MVCC database. */
+/** Mark every first page that passes as one of an MVCC database. */
 function marking(method: string): Deps {
   return spoiling(method, (frame) => {
     const at = Buffer.from(frame).indexOf("SQLite format 3\0");
@@ -65,7 +65,7 @@ describe("a first page of an MVCC database is refused", () => {
     expect(exported).toMatchObject({ commits: [], error: { code: "SOURCE_MVCC" } });
     const patch: [number, string][] = [
       [24 + 18, "ffff"],
-      [8, "aa"], // salts of its own, so that no checksum has to fit
+      [8, "aa"], // other salts, so that no checksum has to match
     ];
     await database.fault({ on: "sync", patch });
     expect(await new Replica().pull(database.source)).toMatchObject({

@@ -28,8 +28,8 @@ import { askRestore } from "../support/restores.ts";
 import { unpacked } from "../support/seekable-file.ts";
 
 /**
- * Every kind of object is replaced by another one whose own checksums are right, of the same size: what
- * reads it next must say so.
+ * Replace every kind of object by another one of the same size whose own checksums are right: the next read
+ * must report it.
  */
 const { BUCKET, DB } = env as unknown as { BUCKET: R2Bucket; DB: D1Database };
 const HONEST = "honest-7c1e";
@@ -59,7 +59,7 @@ beforeAll(async () => {
     expect(await backUp(context, manualRun(name)), name).toMatchObject({ state: "done" });
 }, 120_000);
 
-/** As another request has it: it remembers nothing. */
+/** Create a context as another request has it: it remembers nothing. */
 function fresh(store: { bucket?: R2Bucket; db?: D1Database } = {}) {
   return { ...testContext({}, { ...store, now: () => now }), config: context.config };
 }
@@ -70,7 +70,7 @@ async function stored(key: string): Promise<Uint8Array<ArrayBuffer>> {
   return new Uint8Array(await (await BUCKET.get(key))!.arrayBuffer());
 }
 
-/** Other content of the same length instead of the honest one: the `number`th. */
+/** Make other content of the same length: the `number`th. */
 function forgedContent(content: Uint8Array, number: number): Uint8Array {
   const bytes = Buffer.from(content);
   const text = `forged-${((number * 7919) % 65_536).toString(16).padStart(4, "0")}`;
@@ -83,7 +83,7 @@ function forgedContent(content: Uint8Array, number: number): Uint8Array {
   return new Uint8Array(bytes);
 }
 
-/** A forgery that has the size of what it replaces. */
+/** Make a forgery with the size of what it replaces. */
 async function sameSize(
   size: number,
   forge: (number: number) => Promise<Uint8Array>,
@@ -138,7 +138,7 @@ async function forgedSegment(key: string): Promise<Uint8Array> {
   );
 }
 
-/** A document with other words, and its hash beside it made anew. */
+/** Change words in a document, and recompute the hash beside it. */
 async function forgeDocument(key: string, from: string | RegExp, to: string): Promise<void> {
   const { customMetadata } = (await BUCKET.head(key))!;
   const text = new TextDecoder().decode(await stored(key));
@@ -147,7 +147,7 @@ async function forgeDocument(key: string, from: string | RegExp, to: string): Pr
   await BUCKET.put(key, other, { customMetadata: { ...customMetadata, sha256: sha256(other) } });
 }
 
-/** Let somebody put another object there, look, and put back what it was. */
+/** Replace an object as somebody else, look, and put the old one back. */
 async function replaced<T>(key: string, bytes: Uint8Array, look: () => Promise<T>): Promise<T> {
   const before = await stored(key);
   const { customMetadata = {} } = (await BUCKET.head(key))!;
@@ -164,14 +164,14 @@ async function backupOf(name: string) {
   return (await newestBackup(context.catalog, name))!;
 }
 
-/** The code that an API call ends with, before or in the middle of its answer. */
+/** Return the code with which an API call ends, before or in the middle of its answer. */
 async function codeOf(path: string, body?: object): Promise<string> {
   const answer = await apiOf(fresh()).call(path, body);
   if (answer.ok) return "ok";
   return ((await answer.json()) as { code: string }).code;
 }
 
-/** A download of a format; "broken" where it does not come to its end. */
+/** Download in a format; returns "broken" if the download does not complete. */
 async function download(links: string, body: object): Promise<string> {
   const { url } = await apiOf(context).json(links, body);
   const answer = await apiOf(fresh()).call(url);
@@ -189,7 +189,7 @@ async function restored(path: string, body: object) {
 
 const BAD = ["OBJECT_CORRUPT", "broken"];
 
-/** Everything that reads a backup's bytes says that they were replaced. */
+/** Expect that everything that reads a backup's bytes reports that they were replaced. */
 async function expectNoticed(name: string, formats: readonly string[]): Promise<void> {
   const { id, manifest } = await backupOf(name);
   for (const act of ["verify", "drill"] as const) {
@@ -279,7 +279,7 @@ describe("documents that somebody has replaced, their hashes made anew", () => {
       expect(await codeOf(`/v1/backups/${id}/proofs`)).toBe("OBJECT_CORRUPT"),
     );
     expect(await codeOf(`/v1/backups/${id}/proofs`)).toBe("ok");
-    // One that Nightjar did not write.
+    // A proof that Nightjar did not write.
     const added = proof.replace(/proof-.*/, "proof-20991231T000000Z.json");
     await BUCKET.put(added, text);
     expect(await codeOf(`/v1/backups/${id}/proofs`)).toBe("OBJECT_UNSIGNED");
@@ -312,7 +312,7 @@ describe("documents that somebody has replaced, their hashes made anew", () => {
   });
 });
 
-/** A log with a base, segments as pulled, and one that they were merged into. */
+/** Make a log with a base, pulled segments, and a segment merged from others. */
 async function log(): Promise<Record<"base" | "pulled" | "merged", string>> {
   for (let hour = 0; hour < 3; hour++) {
     await source.exec(`UPDATE notes SET said = '${HONEST}' || ' in ${hour}' WHERE id = 1`);
@@ -322,7 +322,7 @@ async function log(): Promise<Record<"base" | "pulled" | "merged", string>> {
     await context.followers.pull("shop");
     now += HOUR;
   }
-  // The first pull of the hour compacts the log; what the second brings is a segment of its own.
+  // The first pull of the hour compacts the log; the second one adds its own segment.
   for (const mark of ["!", "?"]) {
     await source.exec(`UPDATE notes SET said = '${HONEST}${mark}' WHERE id = 1`);
     await context.followers.pull("shop");
@@ -352,7 +352,7 @@ describe("a segment of the page log that somebody has replaced", () => {
           expect(JSON.stringify(last), way).toContain("OBJECT_CORRUPT");
         }
         const run = await backUp({ ...fresh(), followers: context.followers }, manualRun("shop"));
-        // The first attempt says what is wrong and ends the log; the next reads the whole from the source.
+        // The first attempt reports the damage and ends the log; the next reads everything from the source.
         expect(run).toMatchObject({ state: "done" });
         const { manifest } = (await findBackup(context.catalog, run.backupId!))!;
         expect(manifest.snapshot?.log?.txid ?? 0).not.toBe(txid);

@@ -8,8 +8,8 @@ import { apiOf } from "../support/api.ts";
 import { testContext } from "../support/context.ts";
 
 /**
- * A bucket as version 1 of every format left it. Today's code reads it, and so must every later one:
- * these files are never made again.
+ * A bucket as version 1 of every format left it. Today's code reads it, and every later version must: these
+ * files are never made again.
  */
 const { BUCKET } = env as unknown as { BUCKET: R2Bucket };
 const URL = "http://127.0.0.1:9";
@@ -22,7 +22,7 @@ beforeAll(async () => {
   vi.spyOn(console, "info").mockImplementation(() => {});
   for (const [key, { base64, customMetadata }] of Object.entries(inject("golden")))
     await BUCKET.put(key, Buffer.from(base64, "base64"), { customMetadata });
-  // Version 1 was written before objects were signed.
+  // Objects of version 1 were not signed.
   for (let after: string | null | undefined; after !== null;) {
     const { left, next, entered, lineages } = await rebuild(context, after);
     expect(left.map(({ error }) => error.code)).toEqual(left.map(() => "OBJECT_UNSIGNED"));
@@ -55,7 +55,7 @@ it("the page log gives both of its moments", async () => {
   expect(changes.map(({ txid }: { txid: number }) => txid)).toEqual([2, 1]);
   const at = async (moment: string) =>
     (await api.json("/v1/databases/golden/query", { sql: THINGS, at: moment }, 200))["rows"];
-  // SQLite itself keeps -0.0 in a REAL column as 0.
+  // SQLite itself stores -0.0 in a REAL column as 0.
   const rest = [
     [2, "größe", 0, "", "null"],
     [7, "", 1e300, "", "blob"],

@@ -21,7 +21,7 @@ beforeAll(async () => {
 });
 afterEach(() => vi.useRealTimers());
 
-/** R2 and D1 of which the `nth` call to `part` is never answered. */
+/** Wrap R2 and D1 so that the `nth` call to `part` is never answered. */
 function hanging(part: "bucket" | "db", nth: number) {
   let calls = 0;
   let reached = () => {};
@@ -34,7 +34,7 @@ function hanging(part: "bucket" | "db", nth: number) {
   return { context: testContext(DATABASES, { bucket, db }), hung, calls: () => calls };
 }
 
-/** Do something of which one call hangs, while time passes as soon as it does. */
+/** Run an action in which one call hangs; time passes as soon as it does. */
 async function whileTimePasses<T>(hung: Promise<void>, action: () => Promise<T>): Promise<T> {
   vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
   const running = action();
@@ -57,7 +57,7 @@ describe("a request to the store that is never answered", () => {
       await whileTimePasses(hung, () => runBackup(context, run.id, inlineStep).catch(() => {}));
       vi.useRealTimers();
       const ended = (await findRun(context.catalog, run.id))!;
-      // Publishing and proving are tried again within the run; a capture is another attempt.
+      // The run retries publishing and proving; a capture is another attempt.
       expect(["done", "failed"], `call ${nth}`).toContain(ended.state);
       if (ended.state === "failed")
         expect(ended.error, `call ${nth}`).toMatchObject({

@@ -6,7 +6,7 @@ import { PageDatabase } from "../support/page-database.ts";
 import { askRestore } from "../support/restores.ts";
 import { StandInDatabase } from "../support/sync-client.ts";
 
-/** A backup of a file that stock SQLite made, through the stand-in of Turso Cloud's sync. */
+/** Back up a file that stock SQLite made, through the stand-in of Turso Cloud's sync. */
 async function backUpFile(sql: string) {
   const database = new StandInDatabase();
   await database.exec(sql);

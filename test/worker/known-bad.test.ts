@@ -10,7 +10,7 @@ beforeAll(() => {
   for (const way of ["info", "error"] as const) vi.spyOn(console, way).mockImplementation(() => {});
 });
 
-/** A database with so many backups; the ids, the newest first. */
+/** Make a database with this many backups; returns the ids, newest first. */
 async function made(name: string, count: number) {
   const database = await PageDatabase.create("CREATE TABLE t (v); INSERT INTO t VALUES (1)");
   let now = Date.now();

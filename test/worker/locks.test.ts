@@ -39,7 +39,7 @@ describe("where a lock rule of the bucket refuses to delete", () => {
     await BUCKET.put(proofKey(second!.manifest.manifestKey, now), "{}");
     const before = await allKeys(BUCKET, "manual/held/");
 
-    // One manifest, then the bytes alone, then the proof alone: what is held decides what is left.
+    // Lock one manifest, then only the bytes, then only the proof: the locked object decides what stays.
     const { manifestKey, key } = second!.manifest;
     for (const [prefix, left] of [
       ["manual/held/", before.length],
@@ -81,7 +81,7 @@ describe("where a lock rule of the bucket refuses to delete", () => {
     const databases = { stuck: { url: SMALL, capture: "dump" } };
     const { catalog } = testContext(databases);
     const run = manualRun("stuck");
-    // Killed once the bytes are complete and before the manifest is written.
+    // Kill after the bytes are complete and before the manifest is written.
     for (let call = 1; ; call++) {
       const fault = failing({ BUCKET, DB }, "bucket", call, () => new KilledError());
       const attempt = { ...run, id: `${run.id}-${call}` };
@@ -91,7 +91,7 @@ describe("where a lock rule of the bucket refuses to delete", () => {
       await failRun(catalog, attempt.id, error, Date.now());
       if ((await allKeys(BUCKET, "manual/stuck/")).length === 1) break;
       expect(fault.happened()).toBe(true);
-      await backUp(testContext(databases), manualRun("stuck")); // heals
+      await backUp(testContext(databases), manualRun("stuck")); // repairs
       await BUCKET.delete(await allKeys(BUCKET, "manual/stuck/"));
     }
     const [left] = await allKeys(BUCKET, "manual/stuck/");

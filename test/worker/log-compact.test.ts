@@ -19,10 +19,10 @@ beforeEach(() => {
   vi.spyOn(console, "error").mockImplementation(() => {});
 });
 
-/** A log whose follower lives at a time that tests move on. */
+/** A log whose follower has a clock that tests move. */
 class Clocked {
-  now = Math.ceil(Date.now() / DAY) * DAY; // a day that begins, so that hours and days are known
-  /** What stops a call to the bucket, if anything. */
+  now = Math.ceil(Date.now() / DAY) * DAY; // the start of a day, so that hours and days are known
+  /** Decides which calls to the bucket fail, if any. */
   refuse: (method: string) => boolean = () => false;
   readonly database: PageDatabase;
   readonly context: ReturnType<typeof testContext>;
@@ -47,7 +47,7 @@ class Clocked {
     this.history.push({ at: to, rows: await this.database.rows("items") });
   }
 
-  /** A change and its pull, so long after the ones before. */
+  /** Make a change and pull it, this much later than the previous ones. */
   async change(after: number, sql: string): Promise<void> {
     this.now += after;
     await this.database.exec(sql);
@@ -59,7 +59,7 @@ class Clocked {
     return segmentsOf(this.context.catalog, id);
   }
 
-  /** Every moment that was pulled still is what it was, and nothing lies about. */
+  /** Expect that every moment that was pulled is unchanged, and that nothing is left over. */
   async expectSound(): Promise<void> {
     const { catalog } = this.context;
     for (const { at, rows } of this.history) {

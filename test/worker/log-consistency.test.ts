@@ -8,11 +8,11 @@ import { PageDatabase } from "../support/page-database.ts";
 
 const ACCOUNTS = 20;
 const START = 1000;
-/** Logs of each kind of base, and moments that each of them is asked for. */
+/** Logs for each kind of base, and moments to read from each. */
 const LOGS = 5;
 const MOMENTS = 20;
 
-/** Money in two tables, and what moved it in a third, with the number of transfers in a fourth. */
+/** Money in two tables, the transfers in a third, and the number of transfers in a fourth. */
 const BANK = `
   CREATE TABLE checking (id INTEGER PRIMARY KEY, balance INTEGER NOT NULL);
   CREATE TABLE saving (id INTEGER PRIMARY KEY, balance INTEGER NOT NULL) WITHOUT ROWID;
@@ -25,7 +25,7 @@ const BANK = `
   INSERT INTO checking SELECT i, ${START} FROM n;
   INSERT INTO saving SELECT * FROM checking;`;
 
-/** What holds after every transaction and never within one; each gives one number. */
+/** Conditions that hold after every transaction and never within one; each returns one number. */
 const INVARIANT = [
   "SELECT (SELECT sum(balance) FROM checking) + (SELECT sum(balance) FROM saving)",
   "SELECT (SELECT count(*) FROM transfers) - (SELECT transfers FROM counter)",
@@ -40,7 +40,7 @@ beforeAll(() => {
   vi.spyOn(console, "info").mockImplementation(() => {});
 });
 
-/** One transfer after another until told to end; gives the number of them. */
+/** Make one transfer after another until stopped; returns their number. */
 async function transferUntil({ client }: PageDatabase, ended: () => boolean): Promise<number> {
   let count = 0;
   for (; !ended(); count++) {
@@ -67,7 +67,7 @@ it("200 moments that were captured under a writer are each the state after a tra
     Array.from({ length: LOGS }, (_, number) => `${kind}-${number}`),
   );
   const context = testContext(Object.fromEntries(kinds.map((name) => [name, config])));
-  // Between the questions that a base takes there is time for transfers.
+  // Transfers can happen between the questions that a base takes.
   let pause = 0;
   const fetch: Deps["fetch"] = async (url, init) => {
     await systemDeps.sleep(pause);
@@ -106,7 +106,7 @@ it("200 moments that were captured under a writer are each the state after a tra
     const count = "SELECT transfers FROM counter";
     const [found, ...answers] = await askMoment(context, moment.name, moment, count, ...INVARIANT);
     expect(answers, JSON.stringify(moment)).toEqual(HOLDS);
-    // The logs were made one after the other: their moments are in the order of the transfers.
+    // The logs were made one after the other, so their moments are in the order of the transfers.
     expect(Number(found![0])).toBeGreaterThanOrEqual(counter);
     counter = Number(found![0]);
   }

@@ -27,7 +27,7 @@ beforeAll(() => {
   vi.spyOn(console, "error").mockImplementation(() => {});
 });
 
-/** Numbers that look random, the same for the same seed (mulberry32). */
+/** Create a seeded random generator (mulberry32). */
 function chanceOf(seed: number): () => number {
   let state = seed;
   return () => {
@@ -38,13 +38,13 @@ function chanceOf(seed: number): () => number {
   };
 }
 
-/** What the table held when the counter stood at a number, as a digest. */
+/** Parse the counter and a digest of the table that belongs to it. */
 function stateOf(text: string): { n: number; digest: string } {
   const digest = createHash("sha256").update(text).digest("hex").slice(0, 16);
   return { n: Number.parseInt(text, 10), digest };
 }
 
-/** A server that writes go to, and everything that it ever held. */
+/** A server that receives writes, and every state that it ever had. */
 class History {
   readonly #client: Client = createClient({ url });
   readonly #chance: () => number;
@@ -63,7 +63,7 @@ class History {
     await this.look();
   }
 
-  /** One transaction, or several that a pull may come between. */
+  /** Commit one transaction, or several that a pull may come between. */
   async write(): Promise<void> {
     for (let left = 1 + this.#chance() * 4; left > 0; left--) {
       const id = Math.floor(this.#chance() * 60);
@@ -85,11 +85,11 @@ class History {
   }
 }
 
-/** A log that is pulled by Workers which come and go. */
+/** A log that is pulled by Workers which start and die. */
 class Log {
   readonly #history: History;
   readonly #chance: () => number;
-  /** What a pull that ended well has claimed. */
+  /** The claims of each successful pull. */
   readonly claims: { at: number; lineage: string; txid: number; n: number }[] = [];
   readonly name: string;
   ahead = 0;
@@ -111,7 +111,7 @@ class Log {
     this.#worker = { store, context, follower: new LogFollower() };
   }
 
-  /** @returns whether it ended well */
+  /** @returns true if it ended well */
   async pull(fail: number, killAfter: number): Promise<boolean> {
     const { store, context, follower } = this.#worker;
     Object.assign(store, { fail, killAfter });
@@ -122,7 +122,7 @@ class Log {
       this.newWorker();
       return false;
     }
-    const ok = pause === 60_000; // it paces up when it fails, and when it idles for long
+    const ok = pause === 60_000; // the pause is longer after a failure, and after a long idle time
     if (!ok) this.failures++;
     return ok;
   }

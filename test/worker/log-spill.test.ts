@@ -11,7 +11,7 @@ import { testContext } from "../support/context.ts";
 
 const { BUCKET } = env as unknown as { BUCKET: R2Bucket };
 const PAGE_SIZE = 512;
-/** Of 20 pages in memory. */
+/** Space for 20 pages in memory. */
 const LIMITS = { holdBytes: 20 * PAGE_SIZE, segmentBytes: 10 * PAGE_SIZE };
 const BASE = { why: "a test", pageSize: PAGE_SIZE, at: 1, uncertainty: null, clockOffset: null };
 
@@ -19,7 +19,7 @@ beforeAll(() => {
   vi.spyOn(console, "info").mockImplementation(() => {});
 });
 
-/** A page that tells which write it is from. */
+/** Build a page that identifies the write it is from. */
 function page(pgno: number, write: number): { pgno: number; data: Uint8Array } {
   const data = new Uint8Array(PAGE_SIZE);
   new DataView(data.buffer).setUint32(0, pgno);
@@ -27,7 +27,7 @@ function page(pgno: number, write: number): { pgno: number; data: Uint8Array } {
   return { pgno, data };
 }
 
-/** A log that is written to, and what its pages must be. */
+/** A log that is written to, and the expected content of its pages. */
 class Model {
   readonly context: ReturnType<typeof testContext>;
   readonly pages = new Map<number, number>();
@@ -41,7 +41,7 @@ class Model {
     this.writer = new LogWriter(this.context, name, undefined, LIMITS);
   }
 
-  /** Pages of the open transaction, three at a time, in memory that is used again. */
+  /** Add pages of the open transaction, three at a time, in memory that is reused. */
   async add(pgnos: readonly number[]): Promise<void> {
     for (let at = 0; at < pgnos.length; at += 3) {
       const batch = pgnos.slice(at, at + 3).map((pgno) => page(pgno, ++this.#write));
@@ -86,7 +86,7 @@ class Model {
 
 const range = (from: number, to: number) =>
   Array.from({ length: to - from + 1 }, (_, number) => from + number);
-/** Numbers in an order that is not theirs. */
+/** Return the numbers in a mixed order. */
 const mixed = (pgnos: readonly number[]) =>
   pgnos.toSorted((a, b) => ((a * 37) % 101) - ((b * 37) % 101));
 
@@ -102,7 +102,7 @@ it("a transaction larger than the memory waits in the bucket, and nothing of it 
   await model.add([5, ...mixed(range(40, 130)), 3, ...mixed(range(1, 60))]);
   expect(await listKeys(BUCKET, "log/spilt/spill/")).not.toEqual([]);
   await model.commit(130);
-  await model.expectWritten(); // at once: what has been spilled is not kept back
+  await model.expectWritten(); // at once: spilled pages are not held back
   await model.add([7]);
   await model.commit(50); // a smaller database, in the same segment as the next
   await model.add(mixed(range(45, 60)));

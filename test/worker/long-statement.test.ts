@@ -9,7 +9,7 @@ it("a statement that a Worker cannot hold several times is refused, with the way
   const [source, target] = [await PageDatabase.create(), await PageDatabase.create()];
   const context = testContext({ shop: { ...source.config, capture: "dump" } });
   const { fetch } = context.deps;
-  // sqld itself takes no value of 5,000,000 bytes; another server may.
+  // sqld itself accepts no value of 5,000,000 bytes; another server may.
   const blob = "00".repeat(8.5 * 1024 * 1024);
   const dump = `PRAGMA foreign_keys=OFF;\nBEGIN TRANSACTION;\nCREATE TABLE IF NOT EXISTS t(v);\nINSERT INTO t VALUES(X'${blob}');\nCOMMIT;\n`;
   context.deps.fetch = async (url, init) =>

@@ -15,7 +15,7 @@ let now = Date.now();
 let context: ReturnType<typeof testContext>;
 let api: ReturnType<typeof apiOf>;
 
-/** Three databases, of which `second` was backed up before its secret went away. */
+/** Three databases; `second` was backed up before its secret was removed. */
 beforeAll(async () => {
   for (const way of ["info", "warn", "error"] as const)
     vi.spyOn(console, way).mockImplementation(() => {});
@@ -100,7 +100,7 @@ describe("a database whose secret is missing", () => {
     expect(kept).toHaveLength(3);
     for (const { manifest } of kept) expect(await context.bucket.head(manifest.key)).not.toBeNull();
     expect(kept[0]!.manifest.pin).toMatchObject({ by: "policy" });
-    // As if the wrong entry's default age were longer: the copy looks unneeded, and stays.
+    // As if the wrong entry's default age were longer: the copy looks unnecessary, but stays.
     now -= 400 * DAY;
     const { releases } = await planPrune(context, now, new Set());
     expect(releases.filter(({ database }) => database === "second")).toEqual([]);

@@ -18,10 +18,10 @@ const ROWS = "SELECT rowid || ' ' || quote(id) || ' ' || quote(pad) FROM items O
 let context: ReturnType<typeof testContext>;
 let api: ReturnType<typeof apiOf>;
 let backupId: string;
-/** What the table held after each pull, and when that was known. */
+/** The content of the table after each pull, and the time when it was known. */
 const history: { at: string; rows: string[] }[] = [];
 
-/** Enter the log of the shop once more under another name, as if all of it was of one moment. */
+/** Enter the shop's log a second time under another name, as if all of it had the same moment. */
 async function tie(database: string): Promise<void> {
   for (const table of ["lineages", "segments"]) {
     const { results } = await DB.prepare(`SELECT * FROM ${table} WHERE database = 'shop'`).all();
@@ -44,7 +44,7 @@ async function tie(database: string): Promise<void> {
 async function pulled(database: PageDatabase): Promise<void> {
   const rows = await database.rows("items");
   await context.followers.pull("shop");
-  // Nobody else writes: the window's end is a moment at which the table held just that.
+  // Nothing else writes: at the end of the window the table contained exactly that.
   const { window } = await api.json(`${PATH}/timeline`);
   history.push({ at: window.to, rows });
   await new Promise((resolve) => setTimeout(resolve, 20));

@@ -8,7 +8,7 @@ const { BUCKET } = env as unknown as { BUCKET: R2Bucket };
 const { bucket } = testContext({});
 const OPTIONS = { contentType: "application/octet-stream", onUpload: async () => {} };
 
-/** Bytes that differ everywhere, in chunks of a size that divides nothing. */
+/** Yield bytes that differ everywhere, in chunks of a size that divides nothing. */
 async function* numbered(length: number): AsyncIterable<Uint8Array> {
   const size = 999_983;
   for (let at = 0; at < length; at += size) {
@@ -38,7 +38,7 @@ describe("writing in parts", () => {
     );
     const manifest = { manifestKey: "test/manifest.json", id: "a" };
     await writeManifest(bucket, manifest);
-    await writeManifest(bucket, manifest); // a step that is tried again
+    await writeManifest(bucket, manifest); // a step that is retried
     const another = { ...manifest, id: "b" };
     await expect(writeManifest(bucket, another)).rejects.toMatchObject({
       code: "STORE_CONFLICT",

@@ -14,7 +14,7 @@ const { BUCKET } = env as unknown as { BUCKET: R2Bucket };
 const chance = chanceOf(8);
 const quiet = () => vi.spyOn(console, "info").mockImplementation(() => {});
 
-/** Text of random length that hardly compresses. */
+/** Make text of random length that hardly compresses. */
 function noise(): string {
   const length = 1 + chance.below(chance.of([2000, 300_000, 1_500_000]));
   return Buffer.from(Uint8Array.from({ length }, () => 33 + chance.below(94))).toString("latin1");
@@ -44,7 +44,7 @@ describe("a database of text that hardly compresses", () => {
     quiet();
     let database = await PageDatabase.create("CREATE TABLE t(a)");
     for (let trial = 0; trial < TRIALS; trial++) {
-      // The page log of one database would grow with each.
+      // With one database, its page log would grow with each trial.
       if (trial % 10 === 0) database = await PageDatabase.create("CREATE TABLE t(a)");
       const name = `noise-${Math.floor(trial / 10)}`;
       const context = testContext({ [name]: { ...database.config } });

@@ -37,7 +37,7 @@ describe("a pin by hand", () => {
     ]);
 
     expect((await call(`/v1/backups/${older!.id}/pin`, undefined, "DELETE")).status).toBe(200);
-    await prune(context, NOW, false); // in its age, and its own objects are gone
+    await prune(context, NOW, false); // still in its age, but its own objects are deleted
     expect(await BUCKET.head(pinned["key"] as string)).not.toBeNull();
     await prune(context, NOW + 4000 * DAY, false);
     expect(await findBackup(context.catalog, older!.id)).toBeUndefined();
@@ -72,7 +72,7 @@ describe("a pin by hand", () => {
     });
     expect(await (await BUCKET.get(after.manifestKey))!.json()).toEqual(after);
     await BUCKET.delete(after.manifestKey);
-    await prune(context, NOW, false); // makes it again, and it is still somebody's
+    await prune(context, NOW, false); // makes it again, and it still belongs to a user
     expect(await (await BUCKET.get(after.manifestKey))!.json()).toEqual(after);
   });
 
@@ -101,7 +101,7 @@ describe("a pin by hand", () => {
       pin: { reason: "the second" },
     });
 
-    // Whoever has no key of ours cannot change it, though the hash beside it is right.
+    // Without our key it cannot be changed, even if the hash beside it is right.
     const { customMetadata } = (await BUCKET.head(manifestKey))!;
     const text = await (await BUCKET.get(manifestKey))!.text();
     const other = text.replace("the second", "nobody at all");

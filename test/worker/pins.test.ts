@@ -41,7 +41,7 @@ describe("a backup that the policy keeps past its age", () => {
     expect(await bytesAt(key)).toEqual(stored);
     expect(await (await BUCKET.get(copyKey))!.json()).toEqual(after.manifest);
     expect(await (await BUCKET.get(pinnedKey(proof)))!.json()).toEqual({ outcome: "verified" });
-    // Its own objects stay while their age lasts, and go when it is over.
+    // Its own objects stay until its age is over, and are then deleted.
     expect(await ownKeys("kept")).toHaveLength(6);
     await prune(context, NOW + 5 * DAY, false);
     expect(await ownKeys("kept")).toEqual([proof, ...[key, copyKey, pinnedKey(proof)]].toSorted());
@@ -87,7 +87,7 @@ describe("a backup that the policy keeps past its age", () => {
         expect((await BUCKET.head(between.manifest.key))?.size, when).toBe(
           before.manifest.stored.bytes,
         );
-        // A copy without its bytes never looks whole.
+        // A copy without its bytes never looks complete.
         if ((await BUCKET.head(pinnedKey(manifestKey(before)))) !== null)
           expect(await BUCKET.head(pinnedKey(before.manifest.key)), when).not.toBeNull();
 
@@ -172,7 +172,7 @@ describe("a backup that the policy keeps past its age", () => {
     expect((await prune(context, NOW, false)).failures).toMatchObject([
       { backup: { id }, error: { code: "OBJECT_CORRUPT" } },
     ]);
-    expect(await bytesAt(copy)).toEqual(rotten); // the last there is
+    expect(await bytesAt(copy)).toEqual(rotten); // the last one there is
 
     await BUCKET.put(copy, bytes);
     expect((await prune(context, NOW, false)).failures).toEqual([]);
@@ -194,7 +194,7 @@ describe("a backup that the policy keeps past its age", () => {
     const keys = await ownKeys("stray");
     for (const key of [manifest.key, manifest.manifestKey])
       await BUCKET.put(pinnedKey(key), await bytesAt(key));
-    await prune(context, NOW, false); // it may be one that is being made
+    await prune(context, NOW, false); // it may be a copy in progress
     expect(await ownKeys("stray")).toHaveLength(4);
     await prune(context, NOW + 2 * DAY, false);
     expect(await ownKeys("stray")).toEqual(keys);

@@ -20,7 +20,7 @@ beforeEach(() => {
   vi.spyOn(console, "error").mockImplementation(() => {});
 });
 
-/** Look at a moment, and carry out what was started. */
+/** Look at a moment, and execute what was started. */
 async function night(name: string, now: number, url = SMALL) {
   const context = testContext(
     { [name]: { url, attempts: 1, capture: "dump" } },

@@ -61,7 +61,7 @@ async function rebuildAll(acceptUnsigned = false, own = context): Promise<Rebuil
   return total;
 }
 
-/** What the API says of the backups, the runs that made them, and what can be asked of the log. */
+/** Collect the API's answers about the backups, the runs that made them, and the log. */
 async function answers(): Promise<Record<string, string>> {
   const api = apiOf(context);
   const said: Record<string, string> = {};
@@ -186,7 +186,7 @@ describe("a catalog that was lost", () => {
 });
 
 describe("a bucket that holds what nobody can enter", () => {
-  /** A manifest like a good one, under an id of its own, with its bytes. */
+  /** Store a manifest like a good one, under a new id, with its bytes. */
   async function another(
     id: string,
     change: (manifest: Record<string, any>) => void,
@@ -230,7 +230,7 @@ describe("a bucket that holds what nobody can enter", () => {
       [bad.newer]: "OBJECT_CORRUPT",
       [bad.nobodys]: "OBJECT_UNSIGNED",
     });
-    // Of two with one run the first that is found stands.
+    // If two have the same run, the first one found counts.
     expect(Object.values(codes).filter((code) => code === "CATALOG_CONFLICT")).toHaveLength(1);
     expect(found.entered).toBeGreaterThan(5);
     expect(found).toMatchObject({ lineages: 1 });
@@ -265,7 +265,7 @@ describe("a bucket that holds what nobody can enter", () => {
       expect(left, what).toMatchObject([{ key, error: { code: "OBJECT_UNSIGNED" } }]);
       expect(await openLineage(context.catalog, "shop"), what).toBeUndefined();
     }
-    // The note says what Nightjar said, and the bytes are others.
+    // The metadata is Nightjar's, but the bytes are different.
     const other = new Uint8Array(bytes.slice(0));
     other[other.length >> 1]! ^= 1;
     await BUCKET.put(key, other, { customMetadata: note });

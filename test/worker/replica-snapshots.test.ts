@@ -18,7 +18,7 @@ function framed(flag: number, bytes: Uint8Array): Uint8Array {
 const trailers = (status: number, message: string) =>
   framed(0x80, new TextEncoder().encode(`grpc-status:${status}\r\ngrpc-message:${message}\r\n`));
 
-/** A frame of a snapshot, whose page holds the frame's own number, but for the first page. */
+/** Build a frame of a snapshot; every page but the first contains the frame's own number. */
 function frameOf(number: number, pgno: number, sizeAfter: number): Uint8Array {
   const data = new Uint8Array(24 + 4096).fill(number, 24);
   if (pgno === 1) data.set(emptyDatabase(4096), 24);
@@ -29,7 +29,7 @@ function frameOf(number: number, pgno: number, sizeAfter: number): Uint8Array {
   return framed(0, new BinaryWriter().tag(1, WireType.LengthDelimited).bytes(data).finish());
 }
 
-/** A server whose whole log, of three frames to each snapshot, has been compacted. */
+/** Create a server whose whole log, of three frames per snapshot, has been compacted. */
 function compacted(
   count: number,
   refusals: number,

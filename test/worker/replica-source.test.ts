@@ -14,7 +14,7 @@ import { spoiling } from "../support/spoiled-frames.ts";
 const FRAME_NUMBER = 5 + 3;
 const PAGE = FRAME_NUMBER + 24;
 
-/** What a source gives, laid over what was there. */
+/** Applies the pages that a source sends to those that were there. */
 class Replica {
   readonly pages = new Map<number, Uint8Array>();
   pageCount = 0;
@@ -246,7 +246,7 @@ describe("an image by sqlite_dbpage", () => {
     let frames = 0;
     const count = spoiling("cursor", (frame) => (frames++, [frame]));
     expect(await pulled(source, count.deps)).toEqual({ error: undefined, commits: 1 });
-    // Only pages are as long as that.
+    // Only pages are that long.
     const spoil = (wanted: (number: number) => boolean, pieces: number) =>
       spoiling("cursor", (frame, number) =>
         frame.length > 4096 && wanted(number) ? Array<Uint8Array>(pieces).fill(frame) : [frame],

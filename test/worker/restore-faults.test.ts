@@ -5,25 +5,25 @@ import { backUp, manualRun, testContext } from "../support/context.ts";
 import { PageDatabase } from "../support/page-database.ts";
 import { askRestore, describe } from "../support/restores.ts";
 
-/** What can happen to a request to the target. */
+/** Faults of a request to the target. */
 const FAULTS = {
   /** It never reaches the server. */
   async unsent() {
     throw new Error("no route");
   },
-  /** The server does what it was asked, and the answer is lost. */
+  /** The server executes the request, and the answer is lost. */
   async unanswered(send: () => Promise<Response>) {
     await (await send()).arrayBuffer();
     throw new Error("connection reset");
   },
-  /** A proxy before the server gives up. */
+  /** A proxy in front of the server gives up. */
   async unavailable() {
     return new Response("upstream is away", { status: 503 });
   },
 } satisfies Record<string, (send: () => Promise<Response>) => Promise<Response>>;
 
 let context: Context;
-/** What is restored: SQL of more than 2 MB makes two requests, and pages of less than 4 MB one. */
+/** The data to restore: SQL of more than 2 MB takes two requests, pages of less than 4 MB one. */
 const ROWS = { pages: 10, statements: 110 } as const;
 const stored = {} as Record<keyof typeof ROWS, { path: string; expected: string[] }>;
 
@@ -43,7 +43,7 @@ beforeAll(async () => {
   }
 });
 
-/** The context, in which requests to a target go wrong from the `first` to the `last` one, counted from 1. */
+/** Create a context in which the `first` to the `last` request to a target go wrong, counted from 1. */
 function spoiled(target: PageDatabase, fault: keyof typeof FAULTS, first: number, last: number) {
   const seen = { requests: 0 };
   const fetchWell = context.deps.fetch;
@@ -62,12 +62,12 @@ function spoiled(target: PageDatabase, fault: keyof typeof FAULTS, first: number
   return { context: { ...context, deps }, seen };
 }
 
-/** With each fault, once or from then on: all the ends that it leads to, wherever it strikes. */
+/** For each fault, once or from then on: all possible outcomes, wherever it strikes. */
 const CASES = [
-  // That a connection is given back does not matter.
+  // It does not matter if closing the connection fails.
   ["pages", "unsent", 1, "RESTORE_INCOMPLETE RESTORE_UNVERIFIED TARGET_UNREACHABLE complete"],
   ["pages", "unavailable", 1, "RESTORE_INCOMPLETE RESTORE_UNVERIFIED TARGET_FAILED complete"],
-  // The answer to the COMMIT, and to the mark, are made up for by a look at the mark.
+  // If the answer to the COMMIT or to the mark is lost, reading the mark shows the outcome.
   ["pages", "unanswered", 1, "RESTORE_INCOMPLETE RESTORE_UNVERIFIED TARGET_UNREACHABLE complete"],
   [
     "pages",
@@ -84,7 +84,7 @@ const CASES = [
 
 type Case = (typeof CASES)[number];
 
-/** A restore of which the `nth` request goes wrong, and those after it; how it ended. */
+/** Run a restore in which the `nth` request, and those after it, go wrong; returns how it ended. */
 async function spoiledAt(nth: number, [way, fault, times]: Case): Promise<string> {
   const { path, expected } = stored[way];
   const target = await PageDatabase.create();
@@ -99,7 +99,7 @@ async function spoiledAt(nth: number, [way, fault, times]: Case): Promise<string
     expect(whole, at).toBe(true);
     return code;
   }
-  // Whatever it left behind: the same restore again makes it whole, unless it is already.
+  // Whatever was left: the same restore again completes it, unless it is complete already.
   const again = await askRestore(context, path, body);
   if (whole) {
     expect(code, at).toBe("RESTORE_UNKNOWN");
@@ -111,7 +111,7 @@ async function spoiledAt(nth: number, [way, fault, times]: Case): Promise<string
   return code;
 }
 
-/** How many requests a restore makes when nothing goes wrong. */
+/** Count the requests of a restore when nothing goes wrong. */
 async function requestsOf(way: Case[0]): Promise<number> {
   const target = await PageDatabase.create();
   const { context: well, seen } = spoiled(target, "unsent", Infinity, Infinity);
@@ -124,7 +124,7 @@ group("a restore whose requests go wrong", () => {
   it.each(CASES)("by %s, %s, %d in a row, ends: %s", { timeout: 600_000 }, async (...spoil) => {
     const [way, , , known] = spoil;
     const all = Array.from({ length: await requestsOf(way) }, (_, at) => at + 1);
-    // At once: a server holds a transaction whose answer was lost for 5 s.
+    // All at once: a server holds a transaction whose answer was lost for 5 s.
     const ends = await Promise.all(all.map((nth) => spoiledAt(nth, spoil as unknown as Case)));
     expect([...new Set(ends)].toSorted().join(" "), ends.join(" ")).toBe(known);
   });

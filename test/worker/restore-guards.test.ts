@@ -7,7 +7,7 @@ import { backUp, inlineStep, manualRun, testContext } from "../support/context.t
 import { PageDatabase } from "../support/page-database.ts";
 import { askRestore } from "../support/restores.ts";
 
-/** What a restore into a server refuses, notices, and gets over. */
+/** The cases that a restore into a server refuses, reports, or survives. */
 let context: Context;
 let source: PageDatabase;
 let emptied: PageDatabase;
@@ -23,7 +23,7 @@ beforeAll(async () => {
   path = `/v1/backups/${backupId}/restore`;
 });
 
-/** A context, whose requests to one target go through `instead`. */
+/** Create a context whose requests to one target go through `instead`. */
 function around(
   target: PageDatabase,
   instead: (body: string, go: () => Promise<Response>) => Promise<Response>,
@@ -162,7 +162,7 @@ describe("a restore into a server", () => {
 describe("a restore that died", () => {
   const MARKS = /CREATE TABLE _nightjar_restore/;
 
-  /** A context whose requests to a target end with one that fits: it arrives, and its answer is lost. */
+  /** A context whose requests to a target end with the first match: it arrives, and its answer is lost. */
   function dying(target: PageDatabase, last: RegExp, own = context): Context {
     let dead = false;
     return around(
@@ -180,7 +180,7 @@ describe("a restore that died", () => {
     );
   }
 
-  /** A configured target with rows of its own, which is backed up before it is overwritten. */
+  /** Create a configured target with its own rows, which is backed up before it is overwritten. */
   async function inUse() {
     const used = await PageDatabase.create(
       "CREATE TABLE mine (v); INSERT INTO mine VALUES (7); CREATE TABLE more (v)",

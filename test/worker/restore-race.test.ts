@@ -6,7 +6,7 @@ import { backUp, manualRun, testContext } from "../support/context.ts";
 import { PageDatabase } from "../support/page-database.ts";
 import { askRestore } from "../support/restores.ts";
 
-/** Restores into one target at the same time: one of them is done, and the others are told. */
+/** Restores into one target at the same time: one is done, and the others return an error. */
 let context: Context;
 let path: string;
 
@@ -21,7 +21,7 @@ beforeAll(async () => {
   path = `/v1/backups/${backupId}/restore`;
 });
 
-/** A generator of numbers below 1 that a seed decides. */
+/** Create a seeded generator of numbers below 1. */
 function chance(seed: number): () => number {
   let state = seed >>> 0;
   return () => {
@@ -30,7 +30,7 @@ function chance(seed: number): () => number {
   };
 }
 
-/** The context, whose requests to servers are held up for a while each. */
+/** Create a context that delays each request to a server. */
 function jittery(random: () => number, most: number): Context {
   const fetch: Context["deps"]["fetch"] = async (url, init) => {
     if (random() < 0.5) await new Promise((resolve) => setTimeout(resolve, random() * most));
@@ -84,7 +84,7 @@ describe("restores that race into one target", () => {
       const target = await PageDatabase.create();
       const namespace = btoa(target.namespace).replace(/=+$/, "");
       const asked = { target: target.config, way: "pages" };
-      /** The context, in which `act` is waited for before the nth request to the target. */
+      /** Create a context that waits for `act` before the nth request to the target. */
       const before = (which: number, act: () => Promise<unknown>): Context => {
         let requests = 0;
         const fetch: Context["deps"]["fetch"] = async (url, init) => {
@@ -94,7 +94,7 @@ describe("restores that race into one target", () => {
         };
         return { ...context, deps: { ...context.deps, fetch } };
       };
-      // The first one looks, marks, and waits.
+      // The first restore looks, marks, and waits.
       const { promise: goes, resolve: go } = Promise.withResolvers<void>();
       const { promise: marks, resolve: marked } = Promise.withResolvers<void>();
       const waiting = before(3, () => {

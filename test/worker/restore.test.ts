@@ -53,7 +53,7 @@ it("gives back every connection that it compared tables on", async () => {
   const fetch: Context["deps"]["fetch"] = async (url, init) => {
     const answer = await context.deps.fetch(url, init);
     if (url.endsWith("/cursor")) opened.push(answer.status);
-    // A close is answered like any other request; with a baton that the server does not know it is refused.
+    // A close is answered like any other request, but refused if the server does not know its baton.
     else if (opened.length > 0 && isClose(init)) closed.push(answer.status);
     return answer;
   };
@@ -67,14 +67,14 @@ it("gives back every connection that it compared tables on", async () => {
   expect(closed).toEqual(opened);
 });
 
-/** A request that names a connection and asks for nothing but its end: PipelineReqBody { baton = 1, requests = 2 }. */
+/** Detect a request that only closes a connection: PipelineReqBody { baton = 1, requests = 2 }. */
 function isClose({ body }: RequestInit): boolean {
   return body instanceof Uint8Array && body[0] === 0x0a && body.subarray(-4).join() === "18,2,10,0";
 }
 
 group("a target that somebody else writes to", () => {
   const ways = ["pages", "statements"] as const;
-  /** The context, in which `act` is done once, before the first request to a target whose address fits. */
+  /** A context that runs `act` once, before the first request to a target with a matching address. */
   const interrupted = (
     target: PageDatabase,
     address: RegExp,
@@ -107,7 +107,7 @@ group("a target that somebody else writes to", () => {
           "The target is not what was restored: table gaps has other values in its 4 rows. It is marked incomplete.",
       },
     });
-    // The mark has made it a page longer, so that by pages it does not fit any more.
+    // The mark has made the target a page longer, so it no longer fits by pages.
     const again = await askRestore(context, path, { ...body, way: "auto" });
     expect(again.last, JSON.stringify(again.last)).toHaveProperty("done");
     expect((await describe(target)).filter(notDrawn)).toEqual(
@@ -120,7 +120,7 @@ group("a target that somebody else writes to", () => {
     const body = { target: target.config, way };
     const path = `/v1/backups/${backup}/restore`;
     const other = async () => {
-      // In an isolate of its own: in the same one it would wait in line until this restore has ended.
+      // In a separate isolate: in the same one it would wait until this restore has ended.
       const elsewhere = { ...context, memory: new MemoryBudget(ISOLATE_MEMORY) };
       const { last } = await askRestore(elsewhere, path, { ...body, way: "statements" });
       expect(last).toHaveProperty("done");
@@ -140,7 +140,7 @@ group("rows into tables that are there", () => {
     ...{ target: target.config, dataOnly: true },
     tables,
   });
-  /** A target with the tables of the backup, and no rows. */
+  /** Create a target with the tables of the backup, and no rows. */
   async function withTables(): Promise<PageDatabase> {
     const target = await PageDatabase.create();
     const made = await askRestore(context, path(), { target: target.config, schemaOnly: true });
@@ -174,7 +174,7 @@ group("rows into tables that are there", () => {
   it("can be restored again after one of other tables died, each wiping its own", async () => {
     const target = await withTables();
     const namespace = btoa(target.namespace).replace(/=+$/, "");
-    /** A context whose requests that write rows arrive, and whose answers are lost, as all that follow. */
+    /** A context whose requests that write rows arrive, but whose answers, and all later ones, are lost. */
     const dying = (): Context => {
       let dead = false;
       const fetch: Context["deps"]["fetch"] = async (url, init) => {

@@ -35,7 +35,7 @@ async function contextOf(name: string, image = true): Promise<Context> {
   return context;
 }
 
-/** A backup, which must be good and hold what the server holds now. */
+/** Make a backup; it must be good and contain what the server contains now. */
 async function expectEqual(
   context: Context,
   name: string,
@@ -47,7 +47,7 @@ async function expectEqual(
   expect(await differences(await newestFile(context, name), history.client), when).toEqual([]);
 }
 
-/** The same of what a pull brings, from which the next backup would be made. */
+/** Expect the same of a pull, from which the next backup would be made. */
 async function expectPulled(
   context: Context,
   name: string,
@@ -95,7 +95,7 @@ describe("an older copy of the server's data that is put back", () => {
       expect((await openLineage(context.catalog, name))!.id).toBe(now.id);
     });
 
-  /** The last frame is one that the server has compacted, so that it has no checksum any more. */
+  /** Make the server compact its last frame, so that the frame has no checksum any more. */
   async function compact(history: ServerHistory): Promise<void> {
     await history.client.executeMultiple(`
       CREATE TABLE big AS SELECT hex(randomblob(4000)) FROM items a, items b LIMIT 400; DROP TABLE big;`);
@@ -138,7 +138,7 @@ it(
       await history.begin();
       for (let event = 0; event < EVENTS; event++) {
         const kind = chance.next();
-        // Without images the log is all that there is: it tells nothing of a file that was exchanged.
+        // Without images there is only the log, which does not show that a file was exchanged.
         const only = image && chance.happens(0.4) ? "data" : undefined;
         if (kind < 0.15) await history.rollBack(only);
         else if (kind < 0.25) await history.change({ signal: "SIGTERM", save: `copy-${event}` });

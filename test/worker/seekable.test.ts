@@ -14,7 +14,7 @@ import { gather } from "../../src/format/bytes/bytes.ts";
 
 const { BUCKET } = env as unknown as { BUCKET: R2Bucket };
 
-/** Pages of which the first `noise` of every 16 bytes are random: 0 compresses best, 16 not at all. */
+/** Make pages in which the first `noise` of every 16 bytes are random: 0 compresses best, 16 not at all. */
 function pagesOf(count: number, noise: (pgno: number) => number): Page[] {
   return Array.from({ length: count }, (_, index) => {
     const data = new Uint8Array(4096).fill(index & 0xff);
@@ -90,7 +90,7 @@ describe("the seekable form of a snapshot", () => {
     for (let at = 0; at < size; at++) {
       tail[at]! ^= 1;
       const read = () => {
-        // The length of the last frame is known to whoever knows the file's.
+        // The length of the last frame follows from the length of the file.
         if (decodeSeekTable(tail, file.length).contentBytes !== 200 * 4096) throw new Error("seen");
       };
       expect(read, `byte ${at}`).toThrow();

@@ -16,7 +16,7 @@ beforeAll(() => {
   vi.spyOn(console, "error").mockImplementation(() => {});
 });
 
-/** A database whose schema computes without an end for each row. */
+/** A database whose schema computes endlessly for each row. */
 const ENDLESS =
   "(WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT count(*) FROM c)";
 
@@ -31,7 +31,7 @@ const failure = (asked: Promise<unknown>) =>
     (error: unknown) => error as NightjarError,
   );
 
-/** Answers that this isolate gives while something else runs, each after a turn of its event loop. */
+/** Count the answers of this isolate while something else runs, each after a turn of its event loop. */
 async function answersDuring(work: Promise<unknown>): Promise<number> {
   let running = true;
   const ended = () => void (running = false);

@@ -283,7 +283,7 @@ describe("the pages of an image", () => {
     wrong.fill(7, 0, 16);
     expect((await failure(openImage(pagesOf(wrong)))).code).toBe("OBJECT_CORRUPT");
     const broken = shop.slice();
-    broken.fill(7, 100, 2000); // the schema's own page
+    broken.fill(7, 100, 2000); // the page of the schema
     expect((await failure(openImage(pagesOf(broken)))).code).toBe("OBJECT_CORRUPT");
   });
 
@@ -335,7 +335,7 @@ describe("the pages of an image", () => {
   });
 
   it("give all memory back when closed", async () => {
-    // 200 times 17 MB is far beyond what a Worker may hold.
+    // 200 times 17 MB is far more than a Worker may use.
     for (let times = 0; times < 200; times++) {
       const image = await openImage(pagesOf(shop));
       await ask(image, "SELECT count(*) FROM orders");

@@ -14,7 +14,7 @@ beforeAll(async () => {
   image = await openImage(pagesOf(await databaseBytes(createClient({ url: inject("fidelity") }))));
 });
 
-// How the SQL loads everywhere else is tested in Node: test/node/sqlite-write.test.ts.
+// test/node/sqlite-write.test.ts tests in Node that the SQL loads everywhere else.
 describe("the SQL of an image", () => {
   it("loads into a libSQL server as the database was", async () => {
     const client = createClient({ url: inject("empty") });
@@ -25,7 +25,7 @@ describe("the SQL of an image", () => {
     await client.executeMultiple(sql);
 
     const restored = await openImage(pagesOf(await databaseBytes(client)));
-    // libSQL builds a vector index anew, and draws random numbers for it.
+    // libSQL rebuilds a vector index, and draws random numbers for it.
     const same = (line: string) =>
       !/^ {2}(vectors_idx_shadow|libsql_vector_meta_shadow):/.test(line);
     expect((await describeImage(restored)).filter(same)).toEqual(

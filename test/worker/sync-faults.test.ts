@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { pullAll, Replica, sample, StandInDatabase } from "../support/sync-client.ts";
 
-/** One fault of one answer: the error, and how many commits came before it. */
+/** Expect the error of one fault in one answer, after this many commits. */
 async function expectFault(
   fault: Parameters<StandInDatabase["fault"]>[0],
   code: string,
@@ -16,7 +16,7 @@ async function expectFault(
   expect.soft(pulled.error?.code, name).toBe(code);
   expect.soft(pulled.commits.length, name).toBe(commits);
   await database.fault();
-  await pullAll(database, replica); // and what was committed is a place to go on from
+  await pullAll(database, replica); // the committed state is a valid place to continue
   return pulled.error?.message ?? "";
 }
 
@@ -106,7 +106,7 @@ describe("a spoilt answer", () => {
   });
 
   it("with a page missing from a growing database is refused", async () => {
-    // Each frame gets salts of its own, as if the service kept no checksums; one page comes twice.
+    // Each frame gets its own salts, as if the service kept no checksums; one page comes twice.
     const patch = Array.from({ length: 8 }, (_, frame): [number, string] => [
       frame * 4120 + 8,
       `0${frame}`.repeat(8),
@@ -116,7 +116,7 @@ describe("a spoilt answer", () => {
   });
 
   it("with a page that cannot be is refused", async () => {
-    // Of the first frame, before which there is none for the checksums to follow from.
+    // In the first frame, which has no predecessor for its checksum to follow from.
     for (const [start, says] of [
       ["00000000", "sent page 0"],
       ["0004000100050000", "sent page 262145"],
@@ -160,7 +160,7 @@ describe("a spoilt answer", () => {
       expect(await expectFault({ on: "sync", flip }, "PAGES_INVALID", 1)).toContain("checksum");
     const database = await sample();
     await database.write("big", 300);
-    await database.fault({ on: "sync", skip: 1, flip: 30 }); // the first of its batch
+    await database.fault({ on: "sync", skip: 1, flip: 30 }); // the first frame of its batch
     const { error, commits } = await new Replica().pull(database.source);
     expect(error?.message).toContain("checksum");
     expect(commits.length).toBe(3);

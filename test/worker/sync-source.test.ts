@@ -100,7 +100,7 @@ describe("a pull", () => {
     expect(replica.pageCount).toBeLessThan(pageCount / 2);
     await database.write("again", 200);
     await pullAll(database, replica);
-    await pullAll(database, new Replica()); // all of it in one pull
+    await pullAll(database, new Replica()); // everything in one pull
   });
 
   it("takes pages that a transaction wrote and gave up for what they are: nothing", async () => {
@@ -281,7 +281,7 @@ describe("a new generation", () => {
     await database.write("later", 4);
     const replica = new Replica();
     replica.cursor = mark;
-    // Checksums do not cover the salts: these frames chain within each generation, not from one to the next.
+    // Checksums do not cover the salts: these frames chain within each generation, not across generations.
     const salts = (frames: number) =>
       Array.from({ length: frames }, (_, at): [number, string] => [at * 4120 + 8, "00".repeat(8)]);
     const probe = new Replica();

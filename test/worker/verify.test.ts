@@ -22,7 +22,7 @@ beforeAll(async () => {
   const database = await PageDatabase.create();
   await database.fill("items", 4);
   await database.exec("CREATE TABLE other (a, b); INSERT INTO other VALUES (1, 'x'), (2, 'y')");
-  // Of a few hundred bytes, as every one of them is looked at.
+  // A few hundred bytes, because the test changes every one of them.
   const tiny = await PageDatabase.create("CREATE TABLE t (a); INSERT INTO t VALUES ('x')");
   context = testContext({
     shop: database.config,
@@ -43,7 +43,7 @@ async function stored(key: string): Promise<Uint8Array<ArrayBuffer>> {
   return new Uint8Array(await (await BUCKET.get(key))!.arrayBuffer());
 }
 
-/** Look at other bytes under a key, which then get back what they were. */
+/** Look while other bytes are under a key, then put the old ones back. */
 async function withBytes<T>(
   key: string,
   bytes: Uint8Array | null,
@@ -93,7 +93,7 @@ describe("a verify", () => {
       const look = () => verifyBackup(context, manifest);
       for (const key of [manifest.key, manifest.manifestKey]) {
         const bytes = await stored(key);
-        // A manifest is compared as a text: a place in seven is enough.
+        // A manifest is compared as text: one position in seven is enough.
         const step = key === manifest.key ? 1 : 7;
         for (let at = 0; at < bytes.length; at += step) {
           const flipped = bytes.slice();
@@ -153,7 +153,7 @@ describe("a verify", () => {
 });
 
 describe("a dump of an older Nightjar", () => {
-  /** A verify of a new dump that an older Nightjar might have made so. */
+  /** Verify a new dump as an older Nightjar might have made it. */
   async function verified(
     change: (sql: string) => string,
     facts?: (manifest: Manifest) => Partial<Manifest>,
