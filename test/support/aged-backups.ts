@@ -6,7 +6,7 @@ import { DAY } from "../../src/plan/duration.ts";
 import { allKeys, backUp, manualRun, testContext } from "./context.ts";
 
 const SMALL = inject("small");
-const { BUCKET } = env as unknown as { BUCKET: R2Bucket };
+const { BUCKET } = env;
 
 /** The time at which a test file begins, ms. */
 export const NOW = Date.now();

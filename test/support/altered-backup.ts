@@ -14,7 +14,7 @@ import { chunksOf } from "./ltx.ts";
 import { putRotted } from "./rotted.ts";
 import { unpacked } from "./seekable-file.ts";
 
-const { BUCKET } = env as unknown as { BUCKET: R2Bucket };
+const { BUCKET } = env;
 
 /**
  * Replace a stored snapshot by another one whose bytes and manifest agree with each other, but not with what

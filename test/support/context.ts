@@ -6,7 +6,6 @@ import { enterRun, findRun, type NewRun, type Run } from "../../src/catalog/runs
 import { loadConfig } from "../../src/config/load.ts";
 import type { Context, Followers } from "../../src/worker/context.ts";
 import { systemDeps } from "../../src/core/deps.ts";
-import type { Env } from "../../src/worker/env.ts";
 import { runBackup } from "../../src/jobs/backup/backup.ts";
 import { LogFollower } from "../../src/jobs/log/follow.ts";
 import { guardedBucket } from "../../src/worker/guarded-bucket.ts";
@@ -14,7 +13,7 @@ import { ISOLATE_MEMORY } from "../../src/worker/memory.ts";
 import { MemoryBudget } from "../../src/core/memory-budget.ts";
 import type { SecondStore } from "../../src/store/second/second-store.ts";
 
-const bindings = env as unknown as Env;
+const bindings = env;
 
 interface Overrides {
   bucket?: R2Bucket;

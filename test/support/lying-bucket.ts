@@ -1,7 +1,7 @@
 import { env } from "cloudflare:workers";
 import { inject } from "vitest";
 
-const { BUCKET, COPY_BUCKET } = env as unknown as { BUCKET: R2Bucket; COPY_BUCKET: R2Bucket };
+const { BUCKET, COPY_BUCKET } = env;
 
 /** Replaces one call; `go` executes it, with other arguments if given. */
 type Fault = (go: (...args: any[]) => Promise<any>, args: any[]) => Promise<unknown>;

@@ -1,6 +1,6 @@
 import { env } from "cloudflare:workers";
 
-const { BUCKET, DB } = env as unknown as { BUCKET: R2Bucket; DB: D1Database };
+const { BUCKET, DB } = env;
 
 /** Replace the bytes under a key in R2 without a trace: the version stays the one that Nightjar wrote. */
 export async function putRotted(

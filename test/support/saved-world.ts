@@ -1,6 +1,6 @@
 import { env } from "cloudflare:workers";
 
-const { BUCKET, DB } = env as unknown as { BUCKET: R2Bucket; DB: D1Database };
+const { BUCKET, DB } = env;
 const TABLES = [
   ...["backups", "databases", "follows", "lineages", "links"],
   ...["methods", "runs", "segments", "uploads"],

@@ -7,7 +7,7 @@ import { describeImage, pagesOf } from "./describe-image.ts";
 import { chunksOf } from "./ltx.ts";
 import { unpacked } from "./seekable-file.ts";
 
-const { BUCKET } = env as unknown as { BUCKET: R2Bucket };
+const { BUCKET } = env;
 
 /**
  * List everything in a backup in the bucket, one line each; if it is not whole, return the reason instead.

@@ -10,7 +10,7 @@ import { failing } from "../support/failing.ts";
 import { putRotted } from "../support/rotted.ts";
 
 const SHOP = inject("shop");
-const { BUCKET } = env as unknown as { BUCKET: R2Bucket };
+const { BUCKET } = env;
 const DATABASES = {
   shop: { url: SHOP, capture: "dump", badge: "public" },
   hidden: { url: SHOP, capture: "dump" },
@@ -124,7 +124,7 @@ describe("what an answer gives away", () => {
 
   it("holds no words of D1 but for the admin", async () => {
     const error = () => new Error("D1_ERROR: no such table: backups");
-    const broken = { BUCKET, DB: (env as unknown as { DB: D1Database }).DB };
+    const broken = { BUCKET, DB: env.DB };
     const ask = (path: string, token?: string) => {
       const context = testContext(DATABASES, failing(broken, "db", 1, error));
       const headers = token === undefined ? {} : { authorization: `Bearer ${token}` };

@@ -17,7 +17,7 @@ import {
 import { failing, KilledError } from "../support/failing.ts";
 
 const SMALL = inject("small");
-const { BUCKET, DB } = env as unknown as { BUCKET: R2Bucket; DB: D1Database };
+const { BUCKET, DB } = env;
 
 beforeEach(() => {
   vi.spyOn(console, "error").mockImplementation(() => {});

@@ -29,7 +29,7 @@ import { contentOf } from "../support/whole.ts";
  * Not detectable: a proof that a list omits, so that the previous one counts; objects that a list omits from
  * a removal, and a delete that did nothing: they stay, and a reconcile reports or enters them.
  */
-const { BUCKET, DB } = env as unknown as { BUCKET: R2Bucket; DB: D1Database };
+const { BUCKET, DB } = env;
 
 let source: PageDatabase;
 

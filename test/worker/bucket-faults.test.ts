@@ -29,7 +29,7 @@ import { contentOf } from "../support/whole.ts";
  * catalog has its content); a delete that did nothing, until a reconcile reports the objects that belong to
  * nothing.
  */
-const { BUCKET } = env as unknown as { BUCKET: R2Bucket };
+const { BUCKET } = env;
 
 /** The start of a backup: nothing, or a previous backup and the page log that it began. */
 const BEGINNINGS = ["dump", "pages", "pages by the log"] as const;

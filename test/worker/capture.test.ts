@@ -10,7 +10,7 @@ import { allKeys, backUp, backupKeys, manualRun, testContext } from "../support/
 
 const SHOP = inject("shop");
 const FAULTS = inject("faults");
-const { BUCKET } = env as unknown as { BUCKET: R2Bucket };
+const { BUCKET } = env;
 
 async function sourceDump(): Promise<Uint8Array> {
   const response = await fetch(`${SHOP}/dump?preserve_row_ids=true`, {

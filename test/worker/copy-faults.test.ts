@@ -15,7 +15,7 @@ import {
 import { failing, intercepted, KilledError } from "../support/failing.ts";
 
 /** A copy that fails or is killed at any call to either side, and stores that lie. */
-const { BUCKET, DB } = env as unknown as { BUCKET: R2Bucket; DB: D1Database };
+const { BUCKET, DB } = env;
 const DATABASES = { shop: { url: inject("shop"), capture: "dump" } };
 let backup: Backup;
 

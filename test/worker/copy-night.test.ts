@@ -14,9 +14,7 @@ import { allKeys, backUp, manualRun, testContext } from "../support/context.ts";
 import { boundSecond, secondKeys } from "../support/second-store.ts";
 
 /** The nightly work on second copies. */
-const { BUCKET, DB, COPY_BUCKET } = env as unknown as Record<"BUCKET" | "COPY_BUCKET", R2Bucket> & {
-  DB: D1Database;
-};
+const { BUCKET, DB, COPY_BUCKET } = env;
 const DATABASES = {
   shop: { url: inject("shop"), capture: "dump", retain: { manual: "30d" } },
   left: { url: inject("shop"), capture: "dump", copy: false },

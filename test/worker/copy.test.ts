@@ -12,7 +12,7 @@ import { boundSecond, secondKeys, SECOND_STORES, s3Second } from "../support/sec
 import type { SecondStore } from "../../src/store/second/second-store.ts";
 
 /** Second copies: which backups are copied, which are refused, and the backup's `copy` state. */
-const { BUCKET, DB } = env as unknown as { BUCKET: R2Bucket; DB: D1Database };
+const { BUCKET, DB } = env;
 const DATABASES = {
   shop: { url: inject("shop"), capture: "dump" },
   left: { url: inject("shop"), capture: "dump", copy: false },

@@ -11,7 +11,7 @@ import { backUp, manualRun, testContext } from "../support/context.ts";
 import { PageDatabase } from "../support/page-database.ts";
 import { hashOf } from "../support/row-hash.ts";
 
-const { BUCKET } = env as unknown as { BUCKET: R2Bucket };
+const { BUCKET } = env;
 
 beforeAll(() => {
   vi.spyOn(console, "info").mockImplementation(() => {});

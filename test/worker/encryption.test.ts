@@ -34,7 +34,7 @@ import { chunksOf } from "../support/ltx.ts";
 import { PageDatabase } from "../support/page-database.ts";
 import { putRotted } from "../support/rotted.ts";
 
-const { BUCKET, DB } = env as unknown as { BUCKET: R2Bucket; DB: D1Database };
+const { BUCKET, DB } = env;
 const KINDS = ["pages", "dump"] as const;
 
 let identity: string;

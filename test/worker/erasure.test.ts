@@ -8,7 +8,7 @@ import { apiOf } from "../support/api.ts";
 import { backUp, manualRun, testContext } from "../support/context.ts";
 import { PageDatabase } from "../support/page-database.ts";
 
-const { BUCKET } = env as unknown as { BUCKET: R2Bucket };
+const { BUCKET } = env;
 
 const PEOPLE = `
   CREATE TABLE people (id INTEGER PRIMARY KEY, email TEXT, note);

@@ -9,7 +9,7 @@ import { backUp, manualRun, testContext } from "../support/context.ts";
 import { describeImage, pagesOf } from "../support/describe-image.ts";
 import { databaseBytes } from "../support/hrana-pages.ts";
 
-const { BUCKET } = env as unknown as { BUCKET: R2Bucket };
+const { BUCKET } = env;
 
 // Through .sql: test/worker/sqlite-write.test.ts and test/node/sqlite-write.test.ts.
 it("brings back everything that is hard to carry over, page by page, out of the bucket", async () => {

@@ -10,7 +10,7 @@ import { backUp, inlineStep, manualRun, testContext } from "../support/context.t
 import { intercepted } from "../support/failing.ts";
 import { PageDatabase } from "../support/page-database.ts";
 
-const real = env as unknown as { BUCKET: R2Bucket; DB: D1Database };
+const real = env;
 let DATABASES: Record<string, object>;
 
 beforeAll(async () => {

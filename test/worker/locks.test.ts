@@ -14,7 +14,7 @@ import { failing, KilledError } from "../support/failing.ts";
 import { lockedBucket } from "../support/locked-bucket.ts";
 
 const SMALL = inject("small");
-const { BUCKET, DB } = env as unknown as { BUCKET: R2Bucket; DB: D1Database };
+const { BUCKET, DB } = env;
 
 beforeEach(() => {
   for (const level of ["info", "warn", "error"] as const)

@@ -11,7 +11,7 @@ import { intercepted } from "../support/failing.ts";
 import { askMoment } from "../support/log-moments.ts";
 import { PageDatabase } from "../support/page-database.ts";
 
-const { BUCKET, DB } = env as unknown as { BUCKET: R2Bucket; DB: D1Database };
+const { BUCKET, DB } = env;
 const ROWS = "SELECT rowid || ' ' || quote(id) || ' ' || quote(pad) FROM items ORDER BY rowid";
 
 beforeEach(() => {

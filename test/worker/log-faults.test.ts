@@ -16,7 +16,7 @@ import { type Unreliable, unreliable } from "../support/failing.ts";
 import { askMoment } from "../support/log-moments.ts";
 import { tellMortal } from "../support/tell-mortal.ts";
 
-const { BUCKET, DB } = env as unknown as { BUCKET: R2Bucket; DB: D1Database };
+const { BUCKET, DB } = env;
 const { url, control } = inject("mortal");
 const EVENTS = 100;
 const STATE = `SELECT (SELECT n FROM counter) || ' ' ||

@@ -9,7 +9,7 @@ import { listKeys } from "../../src/store/list.ts";
 import { noteKey } from "../../src/store/segment-keys.ts";
 import { testContext } from "../support/context.ts";
 
-const { BUCKET } = env as unknown as { BUCKET: R2Bucket };
+const { BUCKET } = env;
 const PAGE_SIZE = 512;
 /** Space for 20 pages in memory. */
 const LIMITS = { holdBytes: 20 * PAGE_SIZE, segmentBytes: 10 * PAGE_SIZE };

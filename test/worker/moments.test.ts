@@ -11,7 +11,7 @@ import { askFile } from "../support/open-file.ts";
 import { PageDatabase } from "../support/page-database.ts";
 import { unpacked } from "../support/seekable-file.ts";
 
-const { BUCKET, DB } = env as unknown as { BUCKET: R2Bucket; DB: D1Database };
+const { BUCKET, DB } = env;
 const PATH = "/v1/databases/shop";
 const ROWS = "SELECT rowid || ' ' || quote(id) || ' ' || quote(pad) FROM items ORDER BY rowid";
 

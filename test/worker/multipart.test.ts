@@ -4,7 +4,7 @@ import { writeManifest } from "../../src/store/document.ts";
 import { PART_BYTES, writeMultipart } from "../../src/store/multipart.ts";
 import { testContext } from "../support/context.ts";
 
-const { BUCKET } = env as unknown as { BUCKET: R2Bucket };
+const { BUCKET } = env;
 const { bucket } = testContext({});
 const OPTIONS = { contentType: "application/octet-stream", onUpload: async () => {} };
 

@@ -10,7 +10,7 @@ import { backUp, manualRun, testContext } from "../support/context.ts";
 import { PageDatabase } from "../support/page-database.ts";
 
 const TRIALS = inject("trials") ?? 8;
-const { BUCKET } = env as unknown as { BUCKET: R2Bucket };
+const { BUCKET } = env;
 const chance = chanceOf(8);
 const quiet = () => vi.spyOn(console, "info").mockImplementation(() => {});
 

@@ -11,7 +11,7 @@ import { apiOf } from "../support/api.ts";
 import { testContext } from "../support/context.ts";
 import { intercepted, KilledError } from "../support/failing.ts";
 
-const { BUCKET, DB } = env as unknown as { BUCKET: R2Bucket; DB: D1Database };
+const { BUCKET, DB } = env;
 
 beforeEach(() => {
   for (const level of ["info", "warn", "error"] as const)

@@ -9,7 +9,7 @@ import { backUpAt, bytesAt, entry, newestOf, NOW, ownKeys } from "../support/age
 import { testContext } from "../support/context.ts";
 import { failing, KilledError } from "../support/failing.ts";
 
-const { BUCKET, DB } = env as unknown as { BUCKET: R2Bucket; DB: D1Database };
+const { BUCKET, DB } = env;
 
 beforeEach(() => {
   for (const level of ["info", "warn", "error"] as const)

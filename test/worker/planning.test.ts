@@ -12,7 +12,7 @@ import { apiOf } from "../support/api.ts";
 import { allKeys, backUp, inlineStep, manualRun, testContext } from "../support/context.ts";
 
 const SMALL = inject("small");
-const { BUCKET } = env as unknown as { BUCKET: R2Bucket };
+const { BUCKET } = env;
 const NIGHT = Date.parse("2026-11-01T00:00:00Z"); // a Sunday
 
 beforeEach(() => {

@@ -10,7 +10,7 @@ import { apiOf } from "../support/api.ts";
 import { backUp, manualRun, testContext } from "../support/context.ts";
 import { PageDatabase } from "../support/page-database.ts";
 
-const { BUCKET, DB } = env as unknown as { BUCKET: R2Bucket; DB: D1Database };
+const { BUCKET, DB } = env;
 const TABLES = [
   "objects",
   "backups",

@@ -5,7 +5,7 @@ import { DAY } from "../../src/plan/duration.ts";
 import { reconcile } from "../../src/jobs/recovery/reconcile.ts";
 import { allKeys, backUp, manualRun, testContext } from "../support/context.ts";
 
-const { BUCKET, DB } = env as unknown as { BUCKET: R2Bucket; DB: D1Database };
+const { BUCKET, DB } = env;
 const DATABASES = { shop: { url: inject("shop"), capture: "dump" } };
 
 let context: ReturnType<typeof testContext>;

@@ -17,7 +17,7 @@ import { differences, newestFile, ServerHistory } from "../support/server-histor
  * sqld keeps its log's id and goes on counting frames when an older copy of its data folder is put back.
  */
 
-const { DB } = env as unknown as { DB: D1Database };
+const { DB } = env;
 const server = inject("rolledBack");
 const trials = inject("histories");
 const EVENTS = 12;

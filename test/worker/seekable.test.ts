@@ -12,7 +12,7 @@ import {
 import { readSnapshotFile } from "../../src/store/snapshot-reader.ts";
 import { gather } from "../../src/format/bytes/bytes.ts";
 
-const { BUCKET } = env as unknown as { BUCKET: R2Bucket };
+const { BUCKET } = env;
 
 /** Make pages in which the first `noise` of every 16 bytes are random: 0 compresses best, 16 not at all. */
 function pagesOf(count: number, noise: (pgno: number) => number): Page[] {

@@ -7,7 +7,7 @@ import { gather } from "../../src/format/bytes/bytes.ts";
 import { backUp, manualRun, testContext } from "../support/context.ts";
 import { PageDatabase } from "../support/page-database.ts";
 
-const { BUCKET } = env as unknown as { BUCKET: R2Bucket };
+const { BUCKET } = env;
 
 let context: ReturnType<typeof testContext>;
 

@@ -8,7 +8,7 @@ import { backUp, manualRun, testContext } from "../support/context.ts";
 import { PageDatabase } from "../support/page-database.ts";
 import { unpacked } from "../support/seekable-file.ts";
 
-const { BUCKET } = env as unknown as { BUCKET: R2Bucket };
+const { BUCKET } = env;
 
 describe("a backup by pages", () => {
   it("is a database file that SQLite finds sound, of which the next sends only what changed", async () => {

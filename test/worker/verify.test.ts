@@ -13,7 +13,7 @@ import { askRestore } from "../support/restores.ts";
 import { putRotted } from "../support/rotted.ts";
 import { PageDatabase } from "../support/page-database.ts";
 
-const { BUCKET } = env as unknown as { BUCKET: R2Bucket };
+const { BUCKET } = env;
 let context: ReturnType<typeof testContext>;
 
 beforeAll(async () => {
