@@ -37,7 +37,7 @@ export default defineConfig({
           name: "worker",
           include: ["test/worker/**/*.test.ts"],
           globalSetup: "./test/support/servers.ts",
-          setupFiles: "./test/support/migrate.ts",
+          setupFiles: "./test/support/set-up.ts",
           testTimeout: 120_000,
           hookTimeout: 120_000,
         },

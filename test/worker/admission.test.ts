@@ -14,8 +14,6 @@ let memory: MemoryBudget;
 let context: ReturnType<typeof testContext>;
 
 beforeAll(async () => {
-  vi.spyOn(console, "info").mockImplementation(() => {});
-  vi.spyOn(console, "error").mockImplementation(() => {});
   const database = await PageDatabase.create();
   await database.fill("items", 6000);
   config = { shop: database.config };

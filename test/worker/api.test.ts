@@ -1,5 +1,5 @@
 import { env } from "cloudflare:workers";
-import { beforeAll, describe, expect, inject, it, vi } from "vitest";
+import { beforeAll, describe, expect, inject, it } from "vitest";
 import { newestBackup } from "../../src/catalog/backups.ts";
 import { zstdCompress } from "../../src/format/bytes/codec.ts";
 import { app } from "../../src/http/app.ts";
@@ -50,8 +50,6 @@ async function json(path: string, options?: Options): Promise<Record<string, any
 let backupId: string;
 
 beforeAll(async () => {
-  vi.spyOn(console, "info").mockImplementation(() => {});
-  vi.spyOn(console, "error").mockImplementation(() => {});
   const context = testContext(DATABASES);
   for (let count = 0; count < 3; count++) await backUp(context, manualRun("shop"));
   backupId = (await newestBackup(context.catalog, "shop"))!.id;

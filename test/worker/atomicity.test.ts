@@ -1,5 +1,5 @@
 import { env } from "cloudflare:workers";
-import { beforeEach, describe, expect, inject, it, vi } from "vitest";
+import { describe, expect, inject, it } from "vitest";
 import { listBackups } from "../../src/catalog/backups.ts";
 import { lineagesOf, segmentsOf } from "../../src/catalog/lineages.ts";
 import { enterUpload, uploadsOf } from "../../src/catalog/uploads.ts";
@@ -18,11 +18,6 @@ import { failing, KilledError } from "../support/failing.ts";
 
 const SMALL = inject("small");
 const { BUCKET, DB } = env;
-
-beforeEach(() => {
-  vi.spyOn(console, "error").mockImplementation(() => {});
-  vi.spyOn(console, "info").mockImplementation(() => {});
-});
 
 const CAPTURES = ["dump", "pages"] as const;
 const PARTS = ["bucket", "db"] as const;

@@ -1,5 +1,5 @@
 import { env } from "cloudflare:workers";
-import { beforeAll, beforeEach, describe as group, expect, it, vi } from "vitest";
+import { beforeAll, expect, it, describe as group } from "vitest";
 import { findBackup, listBackups, newestBackup } from "../../src/catalog/backups.ts";
 import { enterUpload, uploadsOf } from "../../src/catalog/uploads.ts";
 import type { Context } from "../../src/worker/context.ts";
@@ -37,11 +37,6 @@ beforeAll(async () => {
   source = await PageDatabase.create();
   await source.fill("items", 3);
 });
-beforeEach(() => {
-  for (const level of ["info", "warn", "error"] as const)
-    vi.spyOn(console, level).mockImplementation(() => {});
-});
-
 /** Run a job; if it fails, it must fail with an error of ours. */
 async function attempt(act: () => Promise<unknown>, when: () => string): Promise<void> {
   const thrown = await act().then(
@@ -135,8 +130,6 @@ group("a bucket and a catalog that are brought together again", () => {
   let back: () => Promise<void>;
 
   beforeAll(async () => {
-    for (const level of ["info", "error"] as const)
-      vi.spyOn(console, level).mockImplementation(() => {});
     await BUCKET.delete((await BUCKET.list()).objects.map(({ key }) => key));
     await DB.exec("DELETE FROM backups");
     let seconds = 0;

@@ -1,4 +1,4 @@
-import { beforeAll, beforeEach, describe as group, expect, it, vi } from "vitest";
+import { beforeAll, expect, it, describe as group } from "vitest";
 import { existingBackup } from "../../src/catalog/backups.ts";
 import type { Context } from "../../src/worker/context.ts";
 import { NightjarError } from "../../src/errors/errors.ts";
@@ -30,7 +30,6 @@ let expected: string[];
 const ids: Record<string, string> = {};
 
 beforeAll(async () => {
-  vi.spyOn(console, "info").mockImplementation(() => {});
   const source = await PageDatabase.create();
   await source.fill("items", 3);
   expected = await describe(source);
@@ -48,11 +47,6 @@ beforeAll(async () => {
   const entry = { database: "erased", table: "items", column: "id", key: "2", who: "test" };
   await erase(context, { ...entry, force: false });
 });
-beforeEach(() => {
-  for (const level of ["info", "warn", "error"] as const)
-    vi.spyOn(console, level).mockImplementation(() => {});
-});
-
 type Act = (context: Context, id: string) => Promise<unknown>;
 
 const manifestOf = async (context: Context, id: string) =>

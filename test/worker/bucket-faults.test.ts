@@ -1,7 +1,7 @@
 import { env } from "cloudflare:workers";
 import { NonRetryableError } from "cloudflare:workflows";
 import type { WorkflowStep } from "cloudflare:workers";
-import { beforeAll, beforeEach, describe as group, expect, it, vi } from "vitest";
+import { beforeAll, expect, it, describe as group } from "vitest";
 import { listBackups } from "../../src/catalog/backups.ts";
 import { enterRun, findRun, type Run } from "../../src/catalog/runs.ts";
 import { uploadsOf } from "../../src/catalog/uploads.ts";
@@ -59,11 +59,6 @@ beforeAll(async () => {
   await source.exec("UPDATE items SET pad = 'changed' WHERE id = 2");
   expected = await describe(source);
 });
-beforeEach(() => {
-  for (const level of ["info", "warn", "error"] as const)
-    vi.spyOn(console, level).mockImplementation(() => {});
-});
-
 /** Run the steps of a Workflow; a step that hangs times out, as on Cloudflare. */
 function timedStep(hung: () => Promise<never>, timedOut: () => void): WorkflowStep {
   const attempt = async (action: () => Promise<unknown>) => {

@@ -1,5 +1,5 @@
 import { BinaryReader, BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
-import { beforeAll, expect, it, vi } from "vitest";
+import { expect, it } from "vitest";
 import { recordMethod } from "../../src/catalog/methods.ts";
 import type { Deps } from "../../src/core/deps.ts";
 import { momentAt } from "../../src/read/moment.ts";
@@ -8,10 +8,6 @@ import { testContext } from "../support/context.ts";
 import { askMoment } from "../support/log-moments.ts";
 import { PageDatabase } from "../support/page-database.ts";
 import { spoiling } from "../support/spoiled-frames.ts";
-
-beforeAll(() => {
-  vi.spyOn(console, "info").mockImplementation(() => {});
-});
 
 /** Shift the commit time in a frame of sqld's log, as another clock would date it. */
 function shifted(frame: Uint8Array, ms: number): Uint8Array {

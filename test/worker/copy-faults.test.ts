@@ -1,5 +1,5 @@
 import { env } from "cloudflare:workers";
-import { beforeAll, beforeEach, describe, expect, inject, it, vi } from "vitest";
+import { beforeAll, describe, expect, inject, it } from "vitest";
 import { type Backup, findBackup, newestBackup } from "../../src/catalog/backups.ts";
 import { copyBackup } from "../../src/jobs/second-copy/copy.ts";
 import { manifestText } from "../../src/store/document.ts";
@@ -20,15 +20,10 @@ const DATABASES = { shop: { url: inject("shop"), capture: "dump" } };
 let backup: Backup;
 
 beforeAll(async () => {
-  vi.spyOn(console, "info").mockImplementation(() => {});
   const context = testContext(DATABASES);
   expect(await backUp(context, manualRun("shop"))).toMatchObject({ state: "done" });
   backup = (await newestBackup(context.catalog, "shop"))!;
 });
-beforeEach(() => {
-  vi.spyOn(console, "error").mockImplementation(() => {});
-});
-
 const stateOf = async () => (await findBackup(testContext({}).catalog, backup.id))!.copy;
 
 /** Start over: the catalog forgets what earlier copies left. */

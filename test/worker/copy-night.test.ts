@@ -24,7 +24,6 @@ let shop: Backup[];
 let logged = "";
 
 beforeAll(async () => {
-  vi.spyOn(console, "info").mockImplementation(() => {});
   const context = testContext(DATABASES);
   for (const [at, name] of ["shop", "left", "shop", "shop"].entries()) {
     context.deps.now = () => Date.now() + (at - 4) * 1000;

@@ -20,7 +20,6 @@ const DATABASES = {
 let shop: Backup;
 
 beforeAll(async () => {
-  vi.spyOn(console, "info").mockImplementation(() => {});
   const context = testContext(DATABASES);
   for (const name of Object.keys(DATABASES))
     expect(await backUp(context, manualRun(name))).toMatchObject({ state: "done" });

@@ -7,7 +7,6 @@ import { PageDatabase } from "../support/page-database.ts";
 let lines: string[];
 beforeEach(() => {
   lines = [];
-  vi.spyOn(console, "info").mockImplementation(() => {});
   vi.spyOn(console, "debug").mockImplementation((line: string) => void lines.push(line));
 });
 afterEach(() => void (log.debugs = false));

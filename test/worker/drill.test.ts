@@ -1,6 +1,6 @@
 import { Buffer } from "node:buffer";
 import { env } from "cloudflare:workers";
-import { beforeAll, describe, expect, inject, it, vi } from "vitest";
+import { describe, expect, inject, it } from "vitest";
 import { findBackup, newestBackup, newestDrilled } from "../../src/catalog/backups.ts";
 import { drillBackup } from "../../src/jobs/proof/drill.ts";
 import { startDueRuns } from "../../src/jobs/schedule/start-due-runs.ts";
@@ -12,11 +12,6 @@ import { PageDatabase } from "../support/page-database.ts";
 import { hashOf } from "../support/row-hash.ts";
 
 const { BUCKET } = env;
-
-beforeAll(() => {
-  vi.spyOn(console, "info").mockImplementation(() => {});
-  vi.spyOn(console, "error").mockImplementation(() => {});
-});
 
 /** Make a backup of a new database from SQL. */
 async function made(sql: string, config: object = {}, name = "made") {

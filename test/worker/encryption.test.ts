@@ -3,7 +3,7 @@ import type { WorkflowStep } from "cloudflare:workers";
 import { env } from "cloudflare:workers";
 import { generateIdentity, identityToRecipient } from "age-encryption";
 import { eq } from "drizzle-orm";
-import { beforeAll, describe, expect, inject, it, vi } from "vitest";
+import { beforeAll, describe, expect, inject, it } from "vitest";
 import { type Backup, newestBackup } from "../../src/catalog/backups.ts";
 import { enterRun, findRun } from "../../src/catalog/runs.ts";
 import { backups } from "../../src/catalog/schema.ts";
@@ -41,8 +41,6 @@ let identity: string;
 let recipients: string[];
 
 beforeAll(async () => {
-  vi.spyOn(console, "info").mockImplementation(() => {});
-  vi.spyOn(console, "error").mockImplementation(() => {});
   identity = await generateIdentity();
   recipients = [
     await identityToRecipient(identity),

@@ -1,6 +1,6 @@
 import { Buffer } from "node:buffer";
 import { env } from "cloudflare:workers";
-import { beforeAll, describe, expect, it, vi } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { newestBackup } from "../../src/catalog/backups.ts";
 import { hashKey } from "../../src/format/tables/erasure.ts";
 import { addErasure, readErasures } from "../../src/store/erasures.ts";
@@ -17,10 +17,6 @@ const PEOPLE = `
   INSERT INTO people VALUES (41, 'ann@example.org', 'kept'), (42, 'bob@example.org', 'gone for good'), (43, NULL, 42);
   INSERT INTO orders VALUES (1, 41, 'tea'), (2, 42, 'secret coffee'), (3, 42, 'more secrets'), (4, 43, 'milk');
   INSERT INTO logins VALUES ('ann@example.org', 1), ('bob@example.org', 2);`;
-
-beforeAll(() => {
-  vi.spyOn(console, "info").mockImplementation(() => {});
-});
 
 async function made(name: string, sql: string, config: object = {}) {
   const database = await PageDatabase.create(sql);

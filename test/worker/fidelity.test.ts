@@ -1,7 +1,7 @@
 import { Buffer } from "node:buffer";
 import { env } from "cloudflare:workers";
 import { createClient } from "@libsql/client/http";
-import { expect, inject, it, vi } from "vitest";
+import { expect, inject, it } from "vitest";
 import { newestBackup } from "../../src/catalog/backups.ts";
 import { openImage } from "../../src/sqlite/engine/open.ts";
 import { apiOf } from "../support/api.ts";
@@ -13,7 +13,6 @@ const { BUCKET } = env;
 
 // Through .sql: test/worker/sqlite-write.test.ts and test/node/sqlite-write.test.ts.
 it("brings back everything that is hard to carry over, page by page, out of the bucket", async () => {
-  vi.spyOn(console, "info").mockImplementation(() => {});
   const client = createClient({ url: inject("fidelity") });
   const source = await databaseBytes(client);
   const context = testContext({ odd: { url: inject("fidelity") } });

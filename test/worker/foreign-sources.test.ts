@@ -1,5 +1,5 @@
 import { Buffer } from "node:buffer";
-import { beforeAll, describe, expect, inject, it, vi } from "vitest";
+import { describe, expect, inject, it } from "vitest";
 import { recordMethod } from "../../src/catalog/methods.ts";
 import { type Deps, systemDeps } from "../../src/core/deps.ts";
 import type { PageCursor } from "../../src/model/manifest.ts";
@@ -15,11 +15,6 @@ import { Replica, sample } from "../support/sync-client.ts";
  * Pages of Turso's MVCC databases open in SQLite once bytes 18 and 19 are made its own, and lack the
  * newest rows.
  */
-
-beforeAll(() => {
-  vi.spyOn(console, "info").mockImplementation(() => {});
-  vi.spyOn(console, "error").mockImplementation(() => {});
-});
 
 /** Mark every first page that passes as one of an MVCC database. */
 function marking(method: string): Deps {

@@ -2,7 +2,7 @@ import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import { generateIdentity, identityToRecipient } from "age-encryption";
 import { env } from "cloudflare:workers";
-import { beforeAll, describe, expect, it, vi } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import { findBackup, newestBackup } from "../../src/catalog/backups.ts";
 import { lineagesOf, openLineage, segmentsOf } from "../../src/catalog/lineages.ts";
 import { decrypt, encrypt } from "../../src/format/age/age.ts";
@@ -41,9 +41,6 @@ let now = Math.ceil(Date.now() / DAY) * DAY + HOUR;
 let context: ReturnType<typeof testContext>;
 
 beforeAll(async () => {
-  vi.spyOn(console, "info").mockImplementation(() => {});
-  vi.spyOn(console, "warn").mockImplementation(() => {});
-  vi.spyOn(console, "error").mockImplementation(() => {});
   identity = await generateIdentity();
   const recipients = [await identityToRecipient(identity)];
   source = await PageDatabase.create(`CREATE TABLE notes (id INTEGER PRIMARY KEY, said TEXT);

@@ -1,6 +1,6 @@
 import { Buffer } from "node:buffer";
 import { env } from "cloudflare:workers";
-import { beforeAll, expect, inject, it, vi } from "vitest";
+import { beforeAll, expect, inject, it } from "vitest";
 import { newestBackup } from "../../src/catalog/backups.ts";
 import { prove } from "../../src/jobs/proof/prove.ts";
 import { rebuild } from "../../src/jobs/recovery/rebuild.ts";
@@ -19,7 +19,6 @@ const api = apiOf(context);
 const THINGS = "SELECT id, name, price, hex(data), typeof(data) FROM things ORDER BY id";
 
 beforeAll(async () => {
-  vi.spyOn(console, "info").mockImplementation(() => {});
   for (const [key, { base64, customMetadata }] of Object.entries(inject("golden")))
     await BUCKET.put(key, Buffer.from(base64, "base64"), { customMetadata });
   // Objects of version 1 were not signed.

@@ -14,8 +14,6 @@ const real = env;
 let DATABASES: Record<string, object>;
 
 beforeAll(async () => {
-  vi.spyOn(console, "info").mockImplementation(() => {});
-  vi.spyOn(console, "error").mockImplementation(() => {});
   const { config } = await PageDatabase.create("CREATE TABLE t (v); INSERT INTO t VALUES (1)");
   DATABASES = { shop: { ...config, capture: "dump", attempts: 1 } };
 });

@@ -1,4 +1,4 @@
-import { beforeEach, describe, expect, it, vi } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { lineagesOf, openLineage } from "../../src/catalog/lineages.ts";
 import { recordMethod } from "../../src/catalog/methods.ts";
 import type { Context } from "../../src/worker/context.ts";
@@ -11,11 +11,6 @@ import { askMoment } from "../support/log-moments.ts";
 import { PageDatabase } from "../support/page-database.ts";
 import { spoiling } from "../support/spoiled-frames.ts";
 import { pullAll, Replica, StandInDatabase } from "../support/sync-client.ts";
-
-beforeEach(() => {
-  vi.spyOn(console, "info").mockImplementation(() => {});
-  vi.spyOn(console, "error").mockImplementation(() => {});
-});
 
 describe("the sync protocol's history", () => {
   for (const again of [5, 3, 1, 0])

@@ -1,14 +1,10 @@
-import { beforeAll, describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 import { newestBackup, recordProof } from "../../src/catalog/backups.ts";
 import { app } from "../../src/http/app.ts";
 import type { Act, Outcome } from "../../src/model/proof.ts";
 import { apiOf } from "../support/api.ts";
 import { backUp, manualRun, testContext } from "../support/context.ts";
 import { PageDatabase } from "../support/page-database.ts";
-
-beforeAll(() => {
-  for (const way of ["info", "error"] as const) vi.spyOn(console, way).mockImplementation(() => {});
-});
 
 /** Make a database with this many backups; returns the ids, newest first. */
 async function made(name: string, count: number) {

@@ -1,5 +1,5 @@
 import { env } from "cloudflare:workers";
-import { beforeEach, describe, expect, inject, it, vi } from "vitest";
+import { describe, expect, inject, it, vi } from "vitest";
 import { listBackups } from "../../src/catalog/backups.ts";
 import { enterRun, failRun, findRun } from "../../src/catalog/runs.ts";
 import { uploadsOf } from "../../src/catalog/uploads.ts";
@@ -15,11 +15,6 @@ import { lockedBucket } from "../support/locked-bucket.ts";
 
 const SMALL = inject("small");
 const { BUCKET, DB } = env;
-
-beforeEach(() => {
-  for (const level of ["info", "warn", "error"] as const)
-    vi.spyOn(console, level).mockImplementation(() => {});
-});
 
 const locked = lockedBucket(BUCKET, ["manual/"]);
 

@@ -1,5 +1,5 @@
 import { env } from "cloudflare:workers";
-import { beforeEach, describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 import { lineagesOf, openLineage, segmentsOf } from "../../src/catalog/lineages.ts";
 import { uploadsOf } from "../../src/catalog/uploads.ts";
 import { momentAt, windowOf } from "../../src/read/moment.ts";
@@ -13,11 +13,6 @@ import { PageDatabase } from "../support/page-database.ts";
 
 const { BUCKET, DB } = env;
 const ROWS = "SELECT rowid || ' ' || quote(id) || ' ' || quote(pad) FROM items ORDER BY rowid";
-
-beforeEach(() => {
-  vi.spyOn(console, "info").mockImplementation(() => {});
-  vi.spyOn(console, "error").mockImplementation(() => {});
-});
 
 /** A log whose follower has a clock that tests move. */
 class Clocked {

@@ -1,4 +1,4 @@
-import { beforeAll, expect, it, vi } from "vitest";
+import { expect, it } from "vitest";
 import { openLineage } from "../../src/catalog/lineages.ts";
 import { recordMethod } from "../../src/catalog/methods.ts";
 import { type Deps, systemDeps } from "../../src/core/deps.ts";
@@ -35,10 +35,6 @@ const INVARIANT = [
      + (SELECT coalesce(sum(amount), 0) FROM transfers WHERE target = saving.id)`,
 ];
 const HOLDS = [[String(2 * ACCOUNTS * START)], ["0"], ["0"], ["0"]];
-
-beforeAll(() => {
-  vi.spyOn(console, "info").mockImplementation(() => {});
-});
 
 /** Make one transfer after another until stopped; returns their number. */
 async function transferUntil({ client }: PageDatabase, ended: () => boolean): Promise<number> {

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { env } from "cloudflare:workers";
 import { type Client, createClient } from "@libsql/client/web";
-import { afterAll, beforeAll, expect, inject, it, vi } from "vitest";
+import { afterAll, expect, inject, it, vi } from "vitest";
 import { lineagesOf, openLineage, segmentsOf } from "../../src/catalog/lineages.ts";
 import { recordMethod } from "../../src/catalog/methods.ts";
 import { timelineOf } from "../../src/catalog/timeline.ts";
@@ -21,11 +21,6 @@ const { url, control } = inject("mortal");
 const EVENTS = 100;
 const STATE = `SELECT (SELECT n FROM counter) || ' ' ||
   coalesce((SELECT group_concat(id || ':' || pad) FROM (SELECT * FROM items ORDER BY id)), '')`;
-
-beforeAll(() => {
-  vi.spyOn(console, "info").mockImplementation(() => {});
-  vi.spyOn(console, "error").mockImplementation(() => {});
-});
 
 /** Create a seeded random generator (mulberry32). */
 function chanceOf(seed: number): () => number {

@@ -1,5 +1,5 @@
 import { env } from "cloudflare:workers";
-import { beforeAll, expect, it, vi } from "vitest";
+import { expect, it } from "vitest";
 import { openLineage, segmentsOf } from "../../src/catalog/lineages.ts";
 import { uploadsOf } from "../../src/catalog/uploads.ts";
 import { momentOf, pagesOf } from "../../src/read/moment.ts";
@@ -14,10 +14,6 @@ const PAGE_SIZE = 512;
 /** Space for 20 pages in memory. */
 const LIMITS = { holdBytes: 20 * PAGE_SIZE, segmentBytes: 10 * PAGE_SIZE };
 const BASE = { why: "a test", pageSize: PAGE_SIZE, at: 1, uncertainty: null, clockOffset: null };
-
-beforeAll(() => {
-  vi.spyOn(console, "info").mockImplementation(() => {});
-});
 
 /** Build a page that identifies the write it is from. */
 function page(pgno: number, write: number): { pgno: number; data: Uint8Array } {

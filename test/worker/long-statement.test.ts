@@ -1,11 +1,9 @@
-import { expect, it, vi } from "vitest";
+import { expect, it } from "vitest";
 import { backUp, manualRun, testContext } from "../support/context.ts";
 import { PageDatabase } from "../support/page-database.ts";
 import { askRestore } from "../support/restores.ts";
 
 it("a statement that a Worker cannot hold several times is refused, with the way round it", async () => {
-  vi.spyOn(console, "info").mockImplementation(() => {});
-  vi.spyOn(console, "error").mockImplementation(() => {});
   const [source, target] = [await PageDatabase.create(), await PageDatabase.create()];
   const context = testContext({ shop: { ...source.config, capture: "dump" } });
   const { fetch } = context.deps;

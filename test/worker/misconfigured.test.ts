@@ -1,4 +1,4 @@
-import { beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import { listBackups, newestBackup } from "../../src/catalog/backups.ts";
 import { runBackup } from "../../src/jobs/backup/backup.ts";
 import { planPrune } from "../../src/jobs/retention/prune-plan.ts";
@@ -17,8 +17,6 @@ let api: ReturnType<typeof apiOf>;
 
 /** Three databases; `second` was backed up before its secret was removed. */
 beforeAll(async () => {
-  for (const way of ["info", "warn", "error"] as const)
-    vi.spyOn(console, way).mockImplementation(() => {});
   const { config } = await PageDatabase.create("CREATE TABLE t (v); INSERT INTO t VALUES ('kept')");
   const sound = { first: config, second: config, third: config };
   const before = testContext(sound, { now: () => now });
@@ -28,11 +26,6 @@ beforeAll(async () => {
   context = testContext({ ...sound, second }, { now: () => now });
   api = apiOf(context);
 }, 120_000);
-beforeEach(() => {
-  for (const way of ["info", "warn", "error"] as const)
-    vi.spyOn(console, way).mockImplementation(() => {});
-});
-
 describe("a database whose secret is missing", () => {
   it("keeps no other from its backup by the next cron, which does not fail", async () => {
     const night = Math.ceil(now / DAY) * DAY + 30 * 60_000;

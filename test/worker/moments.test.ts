@@ -1,7 +1,7 @@
 import { Buffer } from "node:buffer";
 import { gunzipSync } from "node:zlib";
 import { env } from "cloudflare:workers";
-import { beforeAll, describe, expect, it, vi } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import { newestBackup } from "../../src/catalog/backups.ts";
 import { zstdDecompress } from "../../src/format/bytes/codec.ts";
 import { apiOf } from "../support/api.ts";
@@ -51,7 +51,6 @@ async function pulled(database: PageDatabase): Promise<void> {
 }
 
 beforeAll(async () => {
-  vi.spyOn(console, "info").mockImplementation(() => {});
   const database = await PageDatabase.create();
   await database.fill("items", 3000);
   context = testContext({ shop: database.config, dumped: { ...database.config, capture: "dump" } });

@@ -1,6 +1,6 @@
 import { Buffer } from "node:buffer";
 import { env } from "cloudflare:workers";
-import { describe, expect, inject, it, vi } from "vitest";
+import { describe, expect, inject, it } from "vitest";
 import { newestBackup } from "../../src/catalog/backups.ts";
 import { zstdDecompress } from "../../src/format/bytes/codec.ts";
 import { deriveBackup } from "../../src/read/derive.ts";
@@ -12,7 +12,6 @@ import { PageDatabase } from "../support/page-database.ts";
 const TRIALS = inject("trials") ?? 8;
 const { BUCKET } = env;
 const chance = chanceOf(8);
-const quiet = () => vi.spyOn(console, "info").mockImplementation(() => {});
 
 /** Make text of random length that hardly compresses. */
 function noise(): string {
@@ -22,7 +21,6 @@ function noise(): string {
 
 describe("a database of text that hardly compresses", () => {
   it(`becomes a backup, whatever its length: ${TRIALS} dumps`, { timeout: 3_600_000 }, async () => {
-    quiet();
     const database = await PageDatabase.create("CREATE TABLE t(a)");
     const context = testContext({ noise: { ...database.config, capture: "dump" } });
     for (let trial = 0; trial < TRIALS; trial++) {
@@ -41,7 +39,6 @@ describe("a database of text that hardly compresses", () => {
   });
 
   it(`is downloaded whole as sql.zst: ${TRIALS} links`, { timeout: 3_600_000 }, async () => {
-    quiet();
     let database = await PageDatabase.create("CREATE TABLE t(a)");
     for (let trial = 0; trial < TRIALS; trial++) {
       // With one database, its page log would grow with each trial.

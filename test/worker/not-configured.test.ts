@@ -1,4 +1,4 @@
-import { beforeAll, describe, expect, it, vi } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import { newestBackup } from "../../src/catalog/backups.ts";
 import { prune } from "../../src/jobs/retention/prune.ts";
 import { DAY } from "../../src/plan/duration.ts";
@@ -14,7 +14,6 @@ let database: PageDatabase;
 
 /** A database `shop` that is backed up with its log, and then configured as `store`. */
 beforeAll(async () => {
-  for (const way of ["info", "error"] as const) vi.spyOn(console, way).mockImplementation(() => {});
   database = await PageDatabase.create("CREATE TABLE t (v); INSERT INTO t VALUES ('old')");
   const before = testContext({ shop: database.config });
   for (let count = 0; count < 2; count++)

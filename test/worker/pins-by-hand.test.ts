@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { env } from "cloudflare:workers";
-import { beforeEach, describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 import { findBackup, listBackups } from "../../src/catalog/backups.ts";
 import { prune } from "../../src/jobs/retention/prune.ts";
 import { pinBackup, unpinBackup } from "../../src/jobs/retention/pin.ts";
@@ -12,11 +12,6 @@ import { testContext } from "../support/context.ts";
 import { intercepted, KilledError } from "../support/failing.ts";
 
 const { BUCKET, DB } = env;
-
-beforeEach(() => {
-  for (const level of ["info", "warn", "error"] as const)
-    vi.spyOn(console, level).mockImplementation(() => {});
-});
 
 describe("a pin by hand", () => {
   it("keeps a backup until it is taken off, and then until the policy lets go", async () => {

@@ -1,5 +1,5 @@
 import { env } from "cloudflare:workers";
-import { beforeEach, describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 import { findBackup, listBackups } from "../../src/catalog/backups.ts";
 import { prune } from "../../src/jobs/retention/prune.ts";
 import { DAY } from "../../src/plan/duration.ts";
@@ -10,11 +10,6 @@ import { testContext } from "../support/context.ts";
 import { failing, KilledError } from "../support/failing.ts";
 
 const { BUCKET, DB } = env;
-
-beforeEach(() => {
-  for (const level of ["info", "warn", "error"] as const)
-    vi.spyOn(console, level).mockImplementation(() => {});
-});
 
 describe("a backup that the policy keeps past its age", () => {
   it("is copied before R2's lifecycle takes it, and serves from the copy", async () => {

@@ -1,5 +1,5 @@
 import { env } from "cloudflare:workers";
-import { beforeEach, describe, expect, inject, it, vi } from "vitest";
+import { describe, expect, inject, it } from "vitest";
 import { listBackups } from "../../src/catalog/backups.ts";
 import { lastLook, recordLook } from "../../src/catalog/databases.ts";
 import { failRun, findRun } from "../../src/catalog/runs.ts";
@@ -14,11 +14,6 @@ import { allKeys, backUp, inlineStep, manualRun, testContext } from "../support/
 const SMALL = inject("small");
 const { BUCKET } = env;
 const NIGHT = Date.parse("2026-11-01T00:00:00Z"); // a Sunday
-
-beforeEach(() => {
-  vi.spyOn(console, "info").mockImplementation(() => {});
-  vi.spyOn(console, "error").mockImplementation(() => {});
-});
 
 /** Look at a moment, and execute what was started. */
 async function night(name: string, now: number, url = SMALL) {

@@ -1,5 +1,5 @@
 import { env } from "cloudflare:workers";
-import { beforeAll, describe, expect, it, vi } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import { listBackups, newestBackup } from "../../src/catalog/backups.ts";
 import { openLineage, segmentsOf } from "../../src/catalog/lineages.ts";
 import { pinBackup } from "../../src/jobs/retention/pin.ts";
@@ -26,8 +26,6 @@ let context: ReturnType<typeof testContext>;
 let source: PageDatabase;
 
 beforeAll(async () => {
-  vi.spyOn(console, "info").mockImplementation(() => {});
-  vi.spyOn(console, "error").mockImplementation(() => {});
   source = await PageDatabase.create();
   await source.fill("items", 50);
   context = testContext({

@@ -1,5 +1,5 @@
 import { env } from "cloudflare:workers";
-import { beforeAll, expect, inject, it, vi } from "vitest";
+import { beforeAll, expect, inject, it } from "vitest";
 import { findBackup, listBackups, newestBackup } from "../../src/catalog/backups.ts";
 import { DAY } from "../../src/plan/duration.ts";
 import { reconcile } from "../../src/jobs/recovery/reconcile.ts";
@@ -16,8 +16,6 @@ const agreed = {
 };
 
 beforeAll(async () => {
-  vi.spyOn(console, "info").mockImplementation(() => {});
-  vi.spyOn(console, "error").mockImplementation(() => {});
   context = testContext(DATABASES);
   for (let count = 0; count < 3; count++) await backUp(context, manualRun("shop"));
 });

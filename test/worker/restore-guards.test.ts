@@ -1,4 +1,4 @@
-import { beforeAll, describe, expect, it, vi } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import { findBackup } from "../../src/catalog/backups.ts";
 import type { Context } from "../../src/worker/context.ts";
 import { runBackup } from "../../src/jobs/backup/backup.ts";
@@ -14,8 +14,6 @@ let emptied: PageDatabase;
 let path: string;
 
 beforeAll(async () => {
-  vi.spyOn(console, "info").mockImplementation(() => {});
-  vi.spyOn(console, "error").mockImplementation(() => {});
   source = await PageDatabase.create("CREATE TABLE t (v); INSERT INTO t VALUES (1), (2)");
   emptied = await PageDatabase.create("CREATE TABLE t (v)");
   context = testContext({ shop: source.config, emptied: emptied.config });

@@ -1,5 +1,5 @@
 import { inject } from "vitest";
-import { beforeAll, describe, expect, it, vi } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import type { Context } from "../../src/worker/context.ts";
 import { MemoryBudget } from "../../src/core/memory-budget.ts";
 import { backUp, manualRun, testContext } from "../support/context.ts";
@@ -11,8 +11,6 @@ let context: Context;
 let path: string;
 
 beforeAll(async () => {
-  vi.spyOn(console, "info").mockImplementation(() => {});
-  vi.spyOn(console, "error").mockImplementation(() => {});
   const source = await PageDatabase.create("CREATE TABLE one (v); CREATE INDEX by_v ON one (v)");
   await source.fill("pads", 300);
   await source.exec("INSERT INTO one SELECT id FROM pads");

@@ -1,5 +1,5 @@
 import { env } from "cloudflare:workers";
-import { beforeAll, describe, expect, inject, it, vi } from "vitest";
+import { beforeAll, describe, expect, inject, it } from "vitest";
 import { lineagesOf, openLineage } from "../../src/catalog/lineages.ts";
 import { recordMethod } from "../../src/catalog/methods.ts";
 import type { Context } from "../../src/worker/context.ts";
@@ -24,8 +24,6 @@ const EVENTS = 12;
 
 beforeAll(async () => {
   await tellMortal(server.control, { signal: "SIGTERM", save: "fresh" });
-  vi.spyOn(console, "info").mockImplementation(() => {});
-  vi.spyOn(console, "error").mockImplementation(() => {});
 });
 
 async function contextOf(name: string, image = true): Promise<Context> {

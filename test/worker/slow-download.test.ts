@@ -1,6 +1,6 @@
 import { Buffer } from "node:buffer";
 import { env } from "cloudflare:workers";
-import { beforeAll, expect, it, vi } from "vitest";
+import { beforeAll, expect, it } from "vitest";
 import { momentAt, pagesOf, windowOf } from "../../src/read/moment.ts";
 import { apiOf } from "../support/api.ts";
 import { gather } from "../../src/format/bytes/bytes.ts";
@@ -12,7 +12,6 @@ const { BUCKET } = env;
 let context: ReturnType<typeof testContext>;
 
 beforeAll(async () => {
-  vi.spyOn(console, "info").mockImplementation(() => {});
   const database = await PageDatabase.create();
   await database.fill("items", 6000);
   context = testContext({ shop: database.config });

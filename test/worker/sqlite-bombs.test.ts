@@ -1,4 +1,4 @@
-import { beforeAll, describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 import { newestBackup } from "../../src/catalog/backups.ts";
 import { NightjarError } from "../../src/errors/errors.ts";
 import { imageFacts } from "../../src/sqlite/facts.ts";
@@ -10,11 +10,6 @@ import { backUp, manualRun, testContext } from "../support/context.ts";
 import { pagesOf } from "../support/describe-image.ts";
 import { databaseBytes } from "../support/hrana-pages.ts";
 import { PageDatabase } from "../support/page-database.ts";
-
-beforeAll(() => {
-  vi.spyOn(console, "info").mockImplementation(() => {});
-  vi.spyOn(console, "error").mockImplementation(() => {});
-});
 
 /** A database whose schema computes endlessly for each row. */
 const ENDLESS =

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { env } from "cloudflare:workers";
-import { beforeAll, describe, expect, inject, it, vi } from "vitest";
+import { beforeAll, describe, expect, inject, it } from "vitest";
 import { type Backup, findBackup, newestBackup } from "../../src/catalog/backups.ts";
 import { proofsOf, prove } from "../../src/jobs/proof/prove.ts";
 import { verifyBackup } from "../../src/jobs/proof/verify.ts";
@@ -17,8 +17,6 @@ const { BUCKET } = env;
 let context: ReturnType<typeof testContext>;
 
 beforeAll(async () => {
-  vi.spyOn(console, "info").mockImplementation(() => {});
-  vi.spyOn(console, "error").mockImplementation(() => {});
   const database = await PageDatabase.create();
   await database.fill("items", 4);
   await database.exec("CREATE TABLE other (a, b); INSERT INTO other VALUES (1, 'x'), (2, 'y')");
