@@ -27,7 +27,7 @@ export function findBackup(catalog: Catalog, id: string): Promise<Backup | undef
   );
 }
 
-/** The manifests of some backups by their ids; those that are not there are left out. */
+/** Return the manifests of some backups by their ids; ids without a backup are left out. */
 export function manifestsOf(
   catalog: Catalog,
   ids: readonly string[],
@@ -44,14 +44,14 @@ export function manifestsOf(
   });
 }
 
-/** @throws NightjarError `BACKUP_NOT_FOUND`, `CATALOG_FAILED` */
+/** Return a backup that must exist. @throws NightjarError `BACKUP_NOT_FOUND`, `CATALOG_FAILED` */
 export async function existingBackup(catalog: Catalog, id: string): Promise<Backup> {
   const backup = await findBackup(catalog, id);
   if (backup !== undefined) return backup;
   throw new NightjarError("BACKUP_NOT_FOUND", `There is no backup ${id}.`);
 }
 
-/** The backup that a run has made. */
+/** Return the backup that a run has made. */
 export function backupOfRun(catalog: Catalog, runId: string): Promise<Backup | undefined> {
   return query(`reading the backup of run ${runId}`, () =>
     catalog.select().from(backups).where(eq(backups.runId, runId)).get(),
@@ -62,7 +62,7 @@ export function newestBackup(catalog: Catalog, database: string): Promise<Backup
   return newestWhere(catalog, database);
 }
 
-/** The newest backup of a database that no proof has found bad. */
+/** Return the newest backup of a database that no proof has found bad. */
 export function newestGood(catalog: Catalog, database: string): Promise<Backup | undefined> {
   return newestWhere(
     catalog,
@@ -71,7 +71,7 @@ export function newestGood(catalog: Catalog, database: string): Promise<Backup |
   );
 }
 
-/** Every database that has backups, and how many, by name; in this order. */
+/** Count the backups of every database that has any, in the order of the databases' names. */
 export function backupCounts(catalog: Catalog): Promise<Map<string, number>> {
   return query("counting the backups", async () => {
     const rows = await catalog
@@ -89,7 +89,7 @@ export function countBackups(catalog: Catalog, database: string): Promise<number
   );
 }
 
-/** The newest backup of a database that its schedule has made. */
+/** Return the newest backup of a database that its schedule has made. */
 export function newestScheduled(catalog: Catalog, database: string): Promise<Backup | undefined> {
   return newestWhere(catalog, database, inArray(backups.tier, TIERS.filter(isScheduledTier)));
 }
@@ -110,7 +110,7 @@ function newestWhere(
   );
 }
 
-/** Remember what the newest proof of a backup found. */
+/** Record the summary of a backup's newest proof. */
 export function recordProof(
   catalog: Catalog,
   id: string,
@@ -126,7 +126,10 @@ export function recordProof(
 const outcomeOf = (column: typeof backups.verification | typeof backups.drill) =>
   sql<Outcome | null>`json_extract(${column}, '$.outcome')`;
 
-/** The newest backup of a database whose bytes were read back and found good, and that no drill found bad. */
+/**
+ * Return the newest backup of a database whose bytes were read back and found good, and that no drill
+ * found bad.
+ */
 export function newestVerified(catalog: Catalog, database: string): Promise<Backup | undefined> {
   return newestWhere(
     catalog,
@@ -135,7 +138,7 @@ export function newestVerified(catalog: Catalog, database: string): Promise<Back
   );
 }
 
-/** When a backup of a database was last drilled, ISO 8601. */
+/** Return the time at which a backup of a database was last drilled, ISO 8601; null if none was. */
 export function lastDrill(catalog: Catalog, database: string): Promise<string | null> {
   const at = sql<string | null>`max(json_extract(${backups.drill}, '$.at'))`;
   return query(`reading the last drill of ${database}`, async () => {
@@ -148,7 +151,7 @@ export function lastDrill(catalog: Catalog, database: string): Promise<string | 
   });
 }
 
-/** The newest backup of a database whose drill passed, and which no later verify found corrupt. */
+/** Return the newest backup of a database whose drill passed, and which no later verify found corrupt. */
 export function newestDrilled(catalog: Catalog, database: string): Promise<Backup | undefined> {
   return newestWhere(
     catalog,
@@ -157,13 +160,13 @@ export function newestDrilled(catalog: Catalog, database: string): Promise<Backu
   );
 }
 
-/** A place in the list of a database's backups: the last one that a page showed. */
+/** A place in the list of a database's backups: the last backup that a page showed. */
 export interface Cursor {
   takenAt: number;
   id: string;
 }
 
-/** A page of a database's backups, newest first, after `cursor`. */
+/** Return a page of a database's backups after `cursor`, newest first. */
 export function listBackups(
   catalog: Catalog,
   database: string,
@@ -186,13 +189,16 @@ export function listBackups(
   );
 }
 
-/** What pruning needs of a backup. */
+/** The facts of a backup that pruning needs. */
 export type Prunable = Pick<Backup, "id" | "database" | "tier" | "takenAt"> & {
-  /** Where its bytes lie. */
+  /** The key of its bytes. */
   key: string;
-  /** What the newest verify found; null before the first. */
+  /** Outcome of the newest verify; null before the first. */
   verification: Outcome | null;
-  /** Who has had it copied under `pinned/`, where the manifest then says that it lies. */
+  /**
+   * The holder of its pin; null if it is not pinned. A pinned backup's manifest names the copy under
+   * `pinned/`.
+   */
   pin: Pin["by"] | null;
 };
 
@@ -213,8 +219,8 @@ export function allForPruning(catalog: Catalog): Promise<Prunable[]> {
 /**
  * Point a backup at its other place: its pinned copy, or its own.
  *
- * @param heldBy only while this is who holds its pin
- * @returns whether it was there to be pointed
+ * @param heldBy change it only while this is the holder of its pin
+ * @returns true if the row was there and was changed
  */
 export function repointBackup(
   catalog: Catalog,
@@ -233,7 +239,7 @@ export function repointBackup(
   });
 }
 
-/** Those of up to 90 backups that somebody has pinned by hand. */
+/** Return those of up to 90 backups that are pinned by hand. */
 export function pinnedByHand(catalog: Catalog, ids: string[]): Promise<string[]> {
   return query("looking for pins", async () => {
     const pinned = await catalog
@@ -244,7 +250,7 @@ export function pinnedByHand(catalog: Catalog, ids: string[]): Promise<string[]>
   });
 }
 
-/** What comparing the bucket with the catalog needs of every backup. */
+/** List the facts of every backup that a comparison of the bucket with the catalog needs. */
 export function allForReconciling(catalog: Catalog) {
   const { id, takenAt, manifest } = backups;
   const key = sql<string>`json_extract(${manifest}, '$.key')`;
@@ -255,7 +261,7 @@ export function allForReconciling(catalog: Catalog) {
   );
 }
 
-/** Remove the rows of up to 90 backups that nobody has pinned by hand, and of the runs that made them. */
+/** Remove the rows of up to 90 backups that are not pinned by hand, and of the runs that made them. */
 export function removeBackups(catalog: Catalog, ids: string[]): Promise<unknown> {
   const rows = and(inArray(backups.id, ids), sql`${holder} IS NOT 'user'`);
   const made = catalog.select({ id: backups.runId }).from(backups).where(rows);

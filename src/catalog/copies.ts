@@ -11,7 +11,10 @@ export function recordCopy(catalog: Catalog, id: string, copy: CopyState): Promi
   return record(catalog, id, copy);
 }
 
-/** The same, unless it is known to be copied to that place: that a later look failed changes nothing. */
+/**
+ * Record the state of a backup's second copy, unless it is known to be copied to that place: a later
+ * failed look changes nothing.
+ */
 export function recordUncopied(catalog: Catalog, id: string, copy: CopyState): Promise<unknown> {
   return record(
     catalog,
@@ -31,7 +34,7 @@ function record(catalog: Catalog, id: string, copy: CopyState, unless?: SQL): Pr
   );
 }
 
-/** Every backup with what copying needs to know of it, the oldest first. */
+/** List every backup with the facts that copying needs, oldest first. */
 export function allForCopying(catalog: Catalog) {
   const { id, database, tier, takenAt, manifest, copy } = backups;
   const bad = sql<0 | 1>`coalesce(json_extract(${backups.verification}, '$.outcome') = 'corrupt', 0)

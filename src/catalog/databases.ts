@@ -2,7 +2,7 @@ import { eq } from "drizzle-orm";
 import { type Catalog, query } from "./open.ts";
 import { databases } from "./schema.ts";
 
-/** When the cron last looked at a database (ms), or undefined when it never did. */
+/** Return the time at which the cron last looked at a database (ms); undefined if it never did. */
 export function lastLook(catalog: Catalog, name: string): Promise<number | undefined> {
   return query(`reading the state of ${name}`, async () => {
     const row = await catalog.select().from(databases).where(eq(databases.name, name)).get();
@@ -20,7 +20,7 @@ export function recordLook(catalog: Catalog, name: string, at: number): Promise<
   );
 }
 
-/** How many databases the planner has looked at; also shows that the catalog answers. */
+/** Count the databases that the planner has looked at. This also shows that the catalog answers. */
 export function countDatabases(catalog: Catalog): Promise<number> {
   return query("reading the catalog", () => catalog.$count(databases));
 }

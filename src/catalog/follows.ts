@@ -4,7 +4,7 @@ import { follows } from "./schema.ts";
 
 export type Follow = typeof follows.$inferSelect;
 
-/** How following a database goes; undefined when it was never tried. */
+/** Return the state of following a database; undefined if it was never tried. */
 export function followOf(catalog: Catalog, database: string): Promise<Follow | undefined> {
   return query(`reading how ${database} is followed`, () =>
     catalog.select().from(follows).where(eq(follows.database, database)).get(),

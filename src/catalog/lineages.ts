@@ -6,7 +6,7 @@ import { lineages, segments } from "./schema.ts";
 export type Lineage = typeof lineages.$inferSelect;
 export type Segment = typeof segments.$inferSelect;
 
-/** The lineage that a database's log goes on in. */
+/** Return the open lineage of a database: the one that new segments are added to. */
 export function openLineage(catalog: Catalog, database: string): Promise<Lineage | undefined> {
   return query(`reading the log of ${database}`, () =>
     catalog
@@ -19,7 +19,7 @@ export function openLineage(catalog: Catalog, database: string): Promise<Lineage
   );
 }
 
-/** All lineages of a database, oldest first. */
+/** List all lineages of a database, oldest first. */
 export function lineagesOf(catalog: Catalog, database: string): Promise<Lineage[]> {
   return query(`listing the log of ${database}`, () =>
     catalog
@@ -30,7 +30,7 @@ export function lineagesOf(catalog: Catalog, database: string): Promise<Lineage[
   );
 }
 
-/** Begin a lineage with its base, and end the one before: both or neither. */
+/** Begin a lineage with its base, and end the previous one: both or neither. */
 export function beginLineage(catalog: Catalog, lineage: Lineage, base: Segment): Promise<unknown> {
   const { database, beganAt } = lineage;
   return query(`beginning a lineage of ${database}`, () =>
@@ -45,7 +45,7 @@ export function beginLineage(catalog: Catalog, lineage: Lineage, base: Segment):
   );
 }
 
-/** Enter a segment and move its lineage on to it: both or neither. Entering it again changes nothing. */
+/** Enter a segment and advance its lineage to it: both or neither. Entering it again changes nothing. */
 export function advanceLineage(
   catalog: Catalog,
   segment: Segment,
@@ -63,14 +63,14 @@ export function advanceLineage(
   );
 }
 
-/** Enter a segment that repeats what the log holds in another form. */
+/** Enter a segment that holds what the log has already, in another form. */
 export function enterSegment(catalog: Catalog, segment: Segment): Promise<unknown> {
   return query(`entering segment ${segment.key}`, () =>
     catalog.insert(segments).values(segment).onConflictDoNothing({ target: segments.key }).run(),
   );
 }
 
-/** Nothing new up to `checkedAt`; the cursor may have moved over what held nothing. */
+/** Record that the log is complete up to `checkedAt` (ms). */
 export function recordCheck(
   catalog: Catalog,
   lineage: string,
@@ -91,7 +91,7 @@ export function segmentsOf(catalog: Catalog, lineage: string): Promise<Segment[]
   );
 }
 
-/** The segment whose last commit is the newest at or before a moment (ms), compacted ones left aside. */
+/** Return the segment whose last commit is the newest at or before a moment (ms). */
 export function segmentAt(
   catalog: Catalog,
   database: string,
@@ -122,7 +122,7 @@ export function removeSegments(catalog: Catalog, keys: string[]): Promise<unknow
   );
 }
 
-/** The log goes on in another lineage; one that has ended already stays as it is. */
+/** End a lineage: the log goes on in another one. A lineage that has ended already is not changed. */
 export function endLineage(catalog: Catalog, lineage: string, endedAt: number): Promise<unknown> {
   return query(`ending lineage ${lineage}`, () =>
     catalog

@@ -14,7 +14,7 @@ export function findLink(catalog: Catalog, id: string): Promise<Link | undefined
   );
 }
 
-/** Revoke a link for good. Returns false when there is none of this id. */
+/** Revoke a link for good. Return false if there is no link of this id. */
 export function revokeLink(catalog: Catalog, id: string, now: number): Promise<boolean> {
   return query(`revoking link ${id}`, async () => {
     const revoked = await catalog

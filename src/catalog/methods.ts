@@ -3,7 +3,10 @@ import type { Method } from "../model/manifest.ts";
 import { type Catalog, query } from "./open.ts";
 import { methods } from "./schema.ts";
 
-/** How a database's server was found to be read, unless it was another address that was asked. */
+/**
+ * Return the recorded method of reading a database; undefined if there is none or it was found at
+ * another address.
+ */
 export function knownMethod(
   catalog: Catalog,
   database: string,
@@ -15,7 +18,7 @@ export function knownMethod(
   });
 }
 
-/** Ask anew next time. */
+/** Forget how a database is read, so that its server is asked again next time. */
 export function forgetMethod(catalog: Catalog, database: string): Promise<unknown> {
   return query(`forgetting how ${database} is read`, () =>
     catalog.delete(methods).where(eq(methods.database, database)).run(),

@@ -5,11 +5,11 @@ import { objects, segments } from "./schema.ts";
 export type KnownObject = typeof objects.$inferSelect;
 export type ObjectFacts = Omit<KnownObject, "checkedAt">;
 
-/** D1 takes 100 parameters a query. */
+/** Keys in one query; D1 takes 100 parameters. */
 const KEYS_A_QUERY = 90;
 const ROWS_A_QUERY = Math.floor(100 / Object.keys(getTableColumns(objects)).length);
 
-/** What is known of some objects; those that the catalog does not know are left out. */
+/** Return what is known of some objects; objects that the catalog does not know are left out. */
 export function findObjects(catalog: Catalog, keys: readonly string[]): Promise<KnownObject[]> {
   return query(`looking up ${keys.length} objects`, async () => {
     const found: KnownObject[] = [];
@@ -21,7 +21,7 @@ export function findObjects(catalog: Catalog, keys: readonly string[]): Promise<
   });
 }
 
-/** The keys under a prefix of objects that must be in the bucket. */
+/** Return the keys under a prefix of the objects that must be in the bucket, in ascending order. */
 export function objectKeysUnder(catalog: Catalog, prefix: string): Promise<string[]> {
   return query(`looking up the objects under ${prefix}`, async () => {
     const rows = await catalog
@@ -33,7 +33,7 @@ export function objectKeysUnder(catalog: Catalog, prefix: string): Promise<strin
   });
 }
 
-/** Remember what was written, or found and compared; it replaces what was known of the key. */
+/** Record objects that were written, or found and compared. This replaces what was known of their keys. */
 export function recordObjects(catalog: Catalog, rows: readonly ObjectFacts[]): Promise<unknown> {
   return query(`recording ${rows.length} objects`, async () => {
     for (let at = 0; at < rows.length; at += ROWS_A_QUERY)
@@ -53,7 +53,7 @@ export function recordObjects(catalog: Catalog, rows: readonly ObjectFacts[]): P
   });
 }
 
-/** Some objects were read whole at a time (ms). */
+/** Record that some objects were read whole at a time (ms). */
 export function recordObjectChecks(
   catalog: Catalog,
   keys: readonly string[],
@@ -77,7 +77,7 @@ export function forgetObjects(catalog: Catalog, keys: readonly string[]): Promis
   });
 }
 
-/** Forget the objects whose keys begin with one of these and go on with a dot: those of a backup. */
+/** Forget the objects of backups: those whose keys are one of `stems` followed by a dot and anything. */
 export function forgetObjectsOf(catalog: Catalog, stems: readonly string[]): Promise<unknown> {
   return query(`forgetting the objects of ${stems.length} backups`, async () => {
     const [first, ...rest] = stems.map((stem) =>
@@ -87,7 +87,7 @@ export function forgetObjectsOf(catalog: Catalog, stems: readonly string[]): Pro
   });
 }
 
-/** Segments of the page logs that were not read whole since a moment (ms), those of the longest ago first. */
+/** List segments of the page logs that were not read whole since a moment (ms), the longest unread first. */
 export function segmentsToCheck(
   catalog: Catalog,
   before: number,

@@ -8,20 +8,20 @@ export function openCatalog(db: D1Database): Catalog {
   return drizzle(db);
 }
 
-/** D1's words for values that no repetition makes fit. */
+/** D1's messages for values that it refuses however often they are sent. */
 const REFUSED = /constraint failed|SQLITE_CONSTRAINT|SQLITE_TOOBIG|string or blob too big/;
 
 /**
- * Run a catalog query; `what` says what it was for.
+ * Run a catalog query; `what` names its purpose in errors.
  *
- * @throws NightjarError `CATALOG_CONFLICT` where the catalog refuses these values, `CATALOG_FAILED`
+ * @throws NightjarError `CATALOG_CONFLICT` if the catalog refuses these values, else `CATALOG_FAILED`
  */
 export function query<T>(what: string, run: () => Promise<T>): Promise<T> {
   return failAs("CATALOG_FAILED", what, async () => {
     try {
       return await run();
     } catch (thrown) {
-      // Drizzle's own message repeats the whole query with its values; D1's words are the cause.
+      // Drizzle's own message repeats the whole query with its values; the cause has D1's message.
       const cause = thrown instanceof DrizzleQueryError ? thrown.cause : thrown;
       if (!REFUSED.test(messageOf(cause))) throw cause;
       throw new NightjarError("CATALOG_CONFLICT", `${what}: ${messageOf(cause)}`, { cause });

@@ -6,15 +6,15 @@ import { type Catalog, query } from "./open.ts";
 import type { Run } from "./runs.ts";
 import { backups, lineages, runs, segments } from "./schema.ts";
 
-/** D1 takes 100 parameters a query. */
+/** Segments in one query; D1 takes 100 parameters. */
 const SEGMENTS_A_QUERY = Math.floor(100 / Object.keys(getTableColumns(segments)).length);
 const QUERIES_A_BATCH = 40;
 
 /**
- * Enter a backup that the bucket holds, and the run that made it. Of two copies of one backup the
- * pinned one stays; else what the catalog has stays as it is.
+ * Enter a backup that the bucket holds, and the run that made it. If the catalog has the backup
+ * already, a pinned copy replaces one that is not pinned; otherwise the catalog's row is not changed.
  *
- * @returns whether the catalog did not have it
+ * @returns true if the catalog did not have it
  * @throws NightjarError `CATALOG_FAILED`
  */
 export function enterRecovered(
@@ -57,7 +57,7 @@ function newer(one: ProofSummary | null, other: ProofSummary | null): ProofSumma
 /**
  * Enter a lineage of a page log and its segments, unless the catalog has it.
  *
- * @returns whether it did not
+ * @returns true if the catalog did not have it
  * @throws NightjarError `CATALOG_FAILED`
  */
 export function enterRecoveredLog(
@@ -81,7 +81,7 @@ export function enterRecoveredLog(
       const [first, ...rest] = inserts.slice(at, at + QUERIES_A_BATCH);
       await catalog.batch([first!, ...rest]);
     }
-    // Last: without it the segments are of nobody, and the next rebuild enters them again.
+    // Last: without this row the segments belong to no lineage, and the next rebuild enters them again.
     await catalog.insert(lineages).values(lineage).run();
     return true;
   });

@@ -9,7 +9,7 @@ export type NewRun = Pick<
   "id" | "database" | "trigger" | "tier" | "name" | "labels" | "scheduledFor"
 >;
 
-/** Enter a run as queued. Returns false when a run of this id is there already. */
+/** Enter a run as queued. Return false if there is a run of this id already. */
 export function enterRun(catalog: Catalog, run: NewRun, now: number): Promise<boolean> {
   return query(`entering run ${run.id}`, async () => {
     const entered = await catalog
@@ -25,7 +25,7 @@ export function findRun(catalog: Catalog, id: string): Promise<Run | undefined> 
   return query(`reading run ${id}`, () => catalog.select().from(runs).where(eq(runs.id, id)).get());
 }
 
-/** The newest runs of a database first. */
+/** List the newest runs of a database, newest first. */
 export function newestRuns(catalog: Catalog, database: string, limit: number): Promise<Run[]> {
   return query(`listing the runs of ${database}`, () =>
     catalog
@@ -37,7 +37,7 @@ export function newestRuns(catalog: Catalog, database: string, limit: number): P
   );
 }
 
-/** The run of a database that ended last, whether well or not. */
+/** Return the run of a database that ended last, done or failed. */
 export function lastFinishedRun(catalog: Catalog, database: string): Promise<Run | undefined> {
   return query(`reading the last run of ${database}`, () =>
     catalog
@@ -50,7 +50,7 @@ export function lastFinishedRun(catalog: Catalog, database: string): Promise<Run
   );
 }
 
-/** Runs that have not ended. */
+/** List the runs of a database that have not ended. */
 export function activeRuns(catalog: Catalog, database: string): Promise<Run[]> {
   return query(`reading the active runs of ${database}`, () =>
     catalog
@@ -67,7 +67,8 @@ type Change = Partial<
 /**
  * Change a run that has not ended.
  *
- * @param attempt only when this is still the run's attempt: one that was given up says nothing more
+ * @param attempt change it only while this is the run's attempt: an abandoned attempt writes nothing
+ *   more
  */
 export function updateRun(
   catalog: Catalog,
@@ -91,7 +92,7 @@ export function updateRun(
   );
 }
 
-/** A run has made its backup. */
+/** Mark a run as done: it has made its backup. */
 export function finishRun(
   catalog: Catalog,
   id: string,
@@ -107,7 +108,7 @@ export function finishRun(
   );
 }
 
-/** A run has failed for good; one that is done stays done. */
+/** Mark a run as failed for good; a run that is done stays done. */
 export function failRun(
   catalog: Catalog,
   id: string,
@@ -123,7 +124,10 @@ export function failRun(
   );
 }
 
-/** Forget runs that ended before `before` (ms); those that made a backup are kept with it. */
+/**
+ * Forget failed runs that were created before `before` (ms); runs that are done are kept with their
+ * backups.
+ */
 export function forgetFailedRuns(catalog: Catalog, before: number): Promise<unknown> {
   return query("forgetting old runs", () =>
     catalog

@@ -17,57 +17,57 @@ export const ACTIVE_STATES: readonly RunState[] = [
 
 const moment = (name: string) => integer(name); // ms since the epoch
 
-/** What the planner remembers of a database. */
+/** The planner's state for each database. */
 export const databases = sqliteTable("databases", {
   name: text().primaryKey(),
-  /** When the cron last looked at it: every scheduled moment up to then is dealt with. */
+  /** Time at which the cron last looked at it: every scheduled moment up to then is dealt with. */
   lastLookAt: moment("last_look_at").notNull(),
 });
 
-/** How each database is read, as its server was last asked. */
+/** The method of reading each database, as found when its server was last asked. */
 export const methods = sqliteTable("methods", {
   database: text().primaryKey(),
-  /** The address that was asked: another one is asked anew. */
+  /** The address that was asked: a server at another one is asked again. */
   url: text().notNull(),
   method: text({ mode: "json" }).$type<Method>().notNull(),
   probedAt: moment("probed_at").notNull(),
 });
 
-/** How following a database goes. */
+/** The state of following each database. */
 export const follows = sqliteTable("follows", {
   database: text().primaryKey(),
-  /** When it was last tried. */
+  /** Time of the last try. */
   triedAt: moment("tried_at").notNull(),
-  /** Tries that failed since the last one that did not. */
+  /** Failed tries since the last one that succeeded. */
   failures: integer().notNull(),
   /** Tries in a row that found nothing new. */
   idle: integer().notNull(),
-  /** Why the last try failed. */
+  /** The error of the last try, if it failed. */
   error: text({ mode: "json" }).$type<ErrorReport>(),
 });
 
-/** The page log of a database: its unbroken histories, the newest of them open. */
+/** The page log of each database: its unbroken histories, the newest of them open. */
 export const lineages = sqliteTable(
   "lineages",
   {
-    /** `<yyyymmddThhmmssZ>-<id>`: the part of its segments' keys. */
+    /** `<yyyymmddThhmmssZ>-<id>`, as in the keys of its segments. */
     id: text().primaryKey(),
     database: text().notNull(),
-    /** Why it was begun. */
+    /** The reason for beginning it. */
     why: text().notNull(),
     pageSize: integer("page_size").notNull(),
     /** Pages of the database after the last segment. */
     pageCount: integer("page_count").notNull(),
-    /** Where the source is read on. */
+    /** The place in the source's history where the next pull begins. */
     cursor: text({ mode: "json" }).$type<PageCursor>().notNull(),
     /** The newest transaction in the log. */
     txid: integer().notNull(),
     beganAt: moment("began_at").notNull(),
-    /** The newest commit. */
+    /** Time of the newest commit. */
     committedAt: moment("committed_at").notNull(),
-    /** When the source was last asked: nothing was committed between the newest commit and then. */
+    /** Time at which the source was last asked: nothing was committed between the newest commit and then. */
     checkedAt: moment("checked_at").notNull(),
-    /** When another lineage took its place. */
+    /** Time at which it ended; null while it is open. */
     endedAt: moment("ended_at"),
   },
   (table) => [index("lineages_by_database").on(table.database, table.beganAt)],
@@ -80,19 +80,19 @@ export const segments = sqliteTable(
     key: text().primaryKey(),
     lineage: text().notNull(),
     database: text().notNull(),
-    /** 0 as pulled, 1 an hour, 2 a day, 9 a whole database. */
+    /** 0 as pulled, 1 for an hour, 2 for a day, 9 for a whole database. */
     level: integer().notNull(),
     minTxid: integer("min_txid").notNull(),
     maxTxid: integer("max_txid").notNull(),
-    /** The newest commit in it: the latest moment at which it can have been made, by the Worker's clock. */
+    /** Time of the newest commit in it: the latest possible one, by the Worker's clock. */
     at: moment("at").notNull(),
-    /** It may have been made so many ms earlier; null where that was not kept. */
+    /** The commit may have been made up to this many ms earlier; null if that was not kept. */
     uncertainty: integer(),
-    /** How far the server's clock was ahead, ms; null where its time was not needed or not told. */
+    /** Lead of the server's clock, ms; null if its time was not needed or not reported. */
     clockOffset: integer("clock_offset"),
-    /** Pages of the database after it. */
+    /** Pages of the database after this segment. */
     pageCount: integer("page_count").notNull(),
-    /** Pages in it. */
+    /** Pages in this segment. */
     pages: integer().notNull(),
     bytes: integer().notNull(),
     createdAt: moment("created_at").notNull(),
@@ -119,10 +119,10 @@ export const runs = sqliteTable(
     state: text().$type<RunState>().notNull(),
     /** Attempts begun so far. */
     attempt: integer().notNull().default(0),
-    /** Bytes of the dump read and of the compressed dump stored, so far. */
+    /** Bytes of the dump or snapshot read, and of its compressed form stored, so far. */
     rawBytes: integer("raw_bytes").notNull().default(0),
     storedBytes: integer("stored_bytes").notNull().default(0),
-    /** Why the last attempt failed. */
+    /** The error of the last attempt that failed. */
     error: text({ mode: "json" }).$type<ErrorReport>(),
     backupId: text("backup_id"),
     createdAt: moment("created_at").notNull(),
@@ -143,7 +143,7 @@ export const backups = sqliteTable(
     tier: text().$type<Tier>().notNull(),
     takenAt: moment("taken_at").notNull(),
     manifest: text({ mode: "json" }).$type<Manifest>().notNull(),
-    /** What the newest verify found, and the newest drill; null before the first. */
+    /** Summaries of the newest verify and of the newest drill; null before the first. */
     verification: text({ mode: "json" }).$type<ProofSummary>(),
     drill: text({ mode: "json" }).$type<ProofSummary>(),
     /** The state of its second copy; null before the first attempt. */
@@ -153,8 +153,9 @@ export const backups = sqliteTable(
 );
 
 /**
- * What Nightjar wrote to the bucket, as R2 answered. Somebody who can write to the bucket cannot write
- * here, and cannot choose the version of an object: what lies there now is held against these rows.
+ * The objects that Nightjar wrote to the bucket, as R2 answered. Somebody who can write to the bucket
+ * cannot write here, and cannot choose the version of an object, so the objects in the bucket are
+ * checked against these rows.
  */
 export const objects = sqliteTable(
   "objects",
@@ -162,16 +163,16 @@ export const objects = sqliteTable(
     key: text().primaryKey(),
     /** R2's own id of the write; null until the object has been read whole and compared. */
     version: text(),
-    /** Of the bytes, hexadecimal; null until an object whose origin was accepted is read whole. */
+    /** SHA-256 of the bytes, hexadecimal; null until an object whose origin was accepted is read whole. */
     sha256: text(),
     bytes: integer().notNull(),
-    /** When it was last read whole and compared; null for never. */
+    /** Time at which it was last read whole and compared; null for never. */
     checkedAt: moment("checked_at"),
   },
   (table) => [index("objects_by_check").on(table.checkedAt)],
 );
 
-/** Uploads under way: what a killed run leaves in the bucket is found here. */
+/** Uploads under way. They identify what a killed run leaves in the bucket. */
 export const uploads = sqliteTable(
   "uploads",
   {
@@ -184,10 +185,13 @@ export const uploads = sqliteTable(
   (table) => [index("uploads_by_database").on(table.database)],
 );
 
-/** Download links that were handed out. The link itself is signed; the row lets it be revoked. */
+/** Download links that were issued. The link itself is signed; the row allows it to be revoked. */
 export const links = sqliteTable("links", {
   id: text().primaryKey(),
-  /** What it opens: a backup by its id, or a moment of a log: `log/<database>/<lineage>/<txid>`. */
+  /**
+   * The backup, by its id, or the moment of a log, as `log/<database>/<lineage>/<txid>`, that the link
+   * opens.
+   */
   subject: text("backup_id").notNull(),
   format: text().notNull(),
   createdAt: moment("created_at").notNull(),

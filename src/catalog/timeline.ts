@@ -3,7 +3,7 @@ import type { Segment } from "./lineages.ts";
 import { type Catalog, query } from "./open.ts";
 import { segments } from "./schema.ts";
 
-/** A place in a timeline: after so many of the changes at this moment (ms). */
+/** A place in a timeline: after this many of the changes at this moment (ms). */
 export interface Place {
   readonly at: number;
   readonly after: number;
@@ -13,7 +13,7 @@ export interface Place {
  * Read what was pulled of a database, newest first: every pulled segment, and every base that began a
  * lineage.
  *
- * @param from where to begin; without it at the newest
+ * @param from the place to begin at; the newest if it is left out
  */
 export function timelineOf(
   catalog: Catalog,

@@ -1,7 +1,10 @@
 import { NonRetryableError } from "cloudflare:workflows";
 import type { NightjarError } from "../errors/errors.ts";
 
-/** What a step of a durable Workflow throws for an error, so that it is tried again only where that can help. */
+/**
+ * Return the error that a step of a durable Workflow throws, so that it is tried again only if that can
+ * help.
+ */
 export function stepError(error: NightjarError): Error {
-  return error.retryable ? error : new NonRetryableError(error.message); // known by its name: it must keep it
+  return error.retryable ? error : new NonRetryableError(error.message); // recognized by its name
 }

@@ -2,14 +2,14 @@ import type { ErrorReport } from "../errors/errors.ts";
 
 /** The state of a backup's second copy, as the catalog records it. */
 export interface CopyState {
-  /** `copied` only when the copied bytes were read back and are those of the manifest. */
+  /** `copied` only once the copied bytes were read back and are those of the manifest. */
   readonly state: "copying" | "copied" | "failed";
-  /** Since when, ISO 8601. */
+  /** Time from which the state holds, ISO 8601. */
   readonly at: string;
-  /** The store that it is about: see `SecondStore.to`. */
+  /** The store that it refers to: see `SecondStore.to`. */
   readonly to: string;
-  /** Why it failed. */
+  /** The error of the last try, if it failed. */
   readonly error: ErrorReport | null;
-  /** The upload by parts that was begun and not ended there. */
+  /** The upload by parts that was begun there and has not ended. */
   readonly uploadId: string | null;
 }

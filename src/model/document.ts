@@ -2,7 +2,7 @@ import * as v from "valibot";
 import { NightjarError } from "../errors/errors.ts";
 import { issueKeys } from "../errors/schema-issue.ts";
 
-/** Fields that documents in the bucket share. Whoever writes to the bucket can have written them. */
+/** Fields that documents in the bucket share. Anybody who can write to the bucket may have written them. */
 
 export const text = v.pipe(v.string(), v.maxLength(100_000));
 export const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
@@ -21,10 +21,10 @@ export const moment = v.pipe(
 );
 
 /**
- * A stored JSON document that fits its schema. What the schema does not name stays in it, so that its
- * text can be made again.
+ * Parse a stored JSON document that must fit its schema. Fields that the schema does not name stay in
+ * it, so that its text can be made again.
  *
- * @param what what it should be, for people: "a manifest"
+ * @param what its name for people: "a manifest"
  * @param newest the newest version of its format that this Nightjar reads
  * @throws NightjarError `OBJECT_CORRUPT` that names the first field which does not fit
  */
@@ -58,7 +58,7 @@ function parseJson(what: string, key: string, json: string): unknown {
   }
 }
 
-/** A stored document that is not what it should be. */
+/** Return the error for a stored document that is not what it should be. */
 export function misfit(what: string, key: string, why: string): NightjarError {
   return new NightjarError("OBJECT_CORRUPT", `${key} is not ${what}: ${why}.`);
 }

@@ -16,7 +16,7 @@ const schema = v.looseObject({
 });
 
 /**
- * An entry of an erasure list, whose fields have their types and say what its key says.
+ * Parse an entry of an erasure list, and check that it matches its own key.
  *
  * @param key `erasures/<database>/<stamp>-<id>.json`
  * @throws NightjarError `OBJECT_CORRUPT`
@@ -27,7 +27,7 @@ export function parseErasure(json: string, key: string): StoredErasure {
   return erasure;
 }
 
-/** The end of the name of what takes an entry back. */
+/** Suffix of the key of an entry's withdrawal. */
 export const WITHDRAWN = ".withdrawn.json";
 
 const withdrawal = v.looseObject({
@@ -40,7 +40,7 @@ const withdrawal = v.looseObject({
 });
 
 /**
- * What takes an entry of an erasure list back, and says what its key says.
+ * Parse the withdrawal of an entry of an erasure list, and check that it matches its own key.
  *
  * @param key `erasures/<database>/<stamp>-<id>.withdrawn.json`
  * @throws NightjarError `OBJECT_CORRUPT`

@@ -77,20 +77,20 @@ const schema = v.looseObject({
   warnings: v.array(v.looseObject({ code: text, where: v.string(), count, message: v.string() })),
 });
 
-/** What the key of a manifest says of it. */
+/** The facts that the key of a manifest determines. */
 export interface ManifestPlace {
   readonly key: string;
   readonly tier: Tier;
   readonly database: string;
   readonly id: string;
-  /** When the capture began, ms, in whole seconds. */
+  /** Time at which the capture began, ms, in whole seconds. */
   readonly takenAt: number;
-  /** Whether it is the manifest of a pinned copy. */
+  /** True for the manifest of a pinned copy. */
   readonly pinned: boolean;
 }
 
 /**
- * A manifest, whose fields have their types and say what its key says.
+ * Parse a manifest, and check that it matches its own key.
  *
  * @throws NightjarError `OBJECT_CORRUPT`
  */

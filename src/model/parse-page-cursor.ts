@@ -17,9 +17,9 @@ export const pageCursor = v.variant("protocol", [
 ]);
 
 /**
- * A place in a source's history, as it is kept beside the pages that led to it.
+ * Parse a place in a source's history, as it is kept beside the pages that led to it.
  *
- * @param key of the object that it belongs to
+ * @param key key of the object that it belongs to
  * @throws NightjarError `OBJECT_CORRUPT`
  */
 export function parsePageCursor(json: string, key: string): PageCursor {

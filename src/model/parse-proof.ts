@@ -29,16 +29,16 @@ const schema = v.looseObject({
   recoveryMs: v.nullable(v.pipe(v.number(), v.finite(), v.minValue(0))),
 });
 
-/** What the key of a proof says of it. */
+/** The facts that the key of a proof determines. */
 export interface ProofPlace {
   readonly key: string;
-  /** The same without `pinned/`: a copy of a proof says where the proof was written. */
+  /** The key without `pinned/`: a copy of a proof names the key at which the proof was written. */
   readonly own: string;
   readonly database: string;
   readonly id: string;
 }
 
-/** A proof, whose fields have their types and say what its key says. @throws NightjarError `OBJECT_CORRUPT` */
+/** Parse a proof, and check that it matches its own key. @throws NightjarError `OBJECT_CORRUPT` */
 export function parseProof(json: string, { key, own, database, id: backup }: ProofPlace): Proof {
   const proof = parseDocument<Proof>("a proof", key, json, schema);
   if (proof.backup !== backup || proof.database !== database)

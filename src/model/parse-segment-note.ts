@@ -3,7 +3,7 @@ import type { PageCursor } from "./manifest.ts";
 import { count, databaseName, lineageId, misfit, parseDocument, sha256, text } from "./document.ts";
 import { pageCursor } from "./parse-page-cursor.ts";
 
-/** Milliseconds that a Date holds. */
+/** Milliseconds in the range of a Date. */
 const instant = v.pipe(count, v.maxValue(8.64e15));
 const txid = v.pipe(count, v.minValue(1));
 
@@ -23,7 +23,7 @@ const segment = v.looseObject({
   clockOffset: v.optional(v.nullable(v.pipe(v.number(), v.safeInteger()))),
 });
 
-/** A segment of the page log as the note beside it tells, which is how the catalog has it. */
+/** A segment of the page log as its note describes it, which is also how the catalog has it. */
 export interface NotedSegment {
   key: string;
   lineage: string;
@@ -43,14 +43,14 @@ export interface NotedSegment {
 
 const UNDATED = { uncertainty: null, clockOffset: null };
 
-/** What the key of a segment says of it. */
+/** The facts that the key of a segment determines. */
 export type SegmentPlace = Pick<
   NotedSegment,
   "key" | "lineage" | "database" | "level" | "minTxid" | "maxTxid"
 >;
 
 /**
- * What a note says of its segment, which is what its key says.
+ * Parse the note of a segment, and check that it matches the segment's key.
  *
  * @throws NightjarError `OBJECT_CORRUPT`
  */
@@ -65,7 +65,10 @@ export interface SegmentDocument {
   /** Version of this format. */
   format: 1;
   segment: NotedSegment;
-  /** Where the source is read on after it; null where it repeats what the log holds. */
+  /**
+   * The place in the source's history at which the next pull begins; null if the segment repeats what
+   * the log holds.
+   */
   cursor: PageCursor | null;
   sha256: string;
 }
@@ -77,7 +80,11 @@ const document = v.looseObject({
   sha256,
 });
 
-/** @throws NightjarError `OBJECT_CORRUPT` */
+/**
+ * Parse the note of a segment in an object of its own, and check that it matches the segment's key.
+ *
+ * @throws NightjarError `OBJECT_CORRUPT`
+ */
 export function parseSegmentDocument(json: string, place: SegmentPlace): SegmentDocument {
   const noted = parseDocument<SegmentDocument>("a segment's note", place.key, json, document);
   refuseOther(noted.segment, place);

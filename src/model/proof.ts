@@ -1,23 +1,29 @@
 import type { ErrorReport } from "../errors/errors.ts";
 import type { TableDigest } from "../format/tables/digest.ts";
 
-/** What a look at the stored bytes found: `verify` reads them back, `drill` restores them in a scratch space. */
+/** A check of the stored bytes: `verify` reads them back, `drill` restores them in scratch space. */
 export type Act = "verify" | "drill";
 
 export type Outcome =
-  /** Of a verify: every byte is as it was stored, and holds what the manifest says; or it is not. */
+  /**
+   * Outcomes of a verify: every byte is as it was stored, and the content is what the manifest says; or
+   * not.
+   */
   | "verified"
   | "corrupt"
-  /** Of a drill: the backup restores to what was captured; it does not; nobody can tell here. */
+  /**
+   * Outcomes of a drill: the backup restores to what was captured; it does not; this cannot be tested
+   * here.
+   */
   | "passed"
   | "failed"
   | "unproven";
 
-/** One thing that was looked at. */
+/** One check, with its result. */
 export interface Check {
   readonly name: string;
   readonly ok: boolean;
-  /** What was found, for people. */
+  /** The finding, for people. */
   readonly detail: string;
 }
 
@@ -34,24 +40,24 @@ export interface Proof {
   /** The backup's id. */
   backup: string;
   database: string;
-  /** The bytes that were read. */
+  /** Key of the bytes that were read. */
   key: string;
   proofKey: string;
-  /** The run that it belongs to; null for a look of its own. */
+  /** The run that it belongs to; null for a proof of its own. */
   runId: string | null;
   startedAt: string;
   finishedAt: string;
   outcome: Outcome;
-  /** The first thing that was wrong, or the reason why nothing could be proven. */
+  /** The first problem, or the reason why nothing could be proven. */
   problem: ErrorReport | null;
   checks: Check[];
-  /** Of a drill: every table as SQLite reads it. */
+  /** The tables as SQLite reads them in a drill; empty for a verify. */
   tables: TableDigest[];
-  /** Of a drill: ms from the first byte read until the database could be asked. */
+  /** Time from the first byte read until the database could be queried, ms; null for a verify. */
   recoveryMs: number | null;
 }
 
-/** What the catalog remembers of the newest proof of each act. */
+/** The catalog's summary of the newest proof of an act. */
 export interface ProofSummary {
   readonly outcome: Outcome;
   readonly at: string;
@@ -60,17 +66,17 @@ export interface ProofSummary {
   readonly recoveryMs: number | null;
 }
 
-/** Whether a proof found the backup itself to be wrong. */
+/** Return true if a proof found the backup itself to be bad. */
 export function isBad(outcome: Outcome): boolean {
   return outcome === "corrupt" || outcome === "failed";
 }
 
-/** Whether a backup is known to be wrong, by the newest proof of each act (null where there is none). */
+/** Return true if a backup is known to be bad, by the newest proof of each act (null if there is none). */
 export function isKnownBad(backup: Proven<Pick<ProofSummary, "outcome">>): boolean {
   return badProof(backup) !== null;
 }
 
-/** What is known to be wrong with a backup. */
+/** The proof that a backup is bad. */
 export interface KnownBad {
   readonly act: Act;
   readonly outcome: Outcome;
@@ -78,7 +84,7 @@ export interface KnownBad {
   readonly problem: ErrorReport | null;
 }
 
-/** What the newest proof of each act says against a backup; null where nothing does. */
+/** Return the newest proof of an act that found a backup bad; null if there is none. */
 export function knownBad(backup: Proven<ProofSummary>): KnownBad | null {
   const bad = badProof(backup);
   if (bad === null) return null;
@@ -86,13 +92,13 @@ export function knownBad(backup: Proven<ProofSummary>): KnownBad | null {
   return { act: bad.act, outcome, at, problem };
 }
 
-/** What is known to be wrong with a backup, as one sentence for people. */
+/** Describe in one sentence for people how a backup is known to be bad. */
 export function badWords(id: string, { act, outcome, at, problem }: KnownBad): string {
   const why = problem === null ? "." : `: ${problem.message}`;
   return `Backup ${id} is known to be bad. Its ${act} of ${at} found it ${outcome}${why}`;
 }
 
-/** The newest proofs of a backup, of each act. */
+/** The newest proof of each act of a backup. */
 interface Proven<F> {
   readonly verification: F | null;
   readonly drill: F | null;

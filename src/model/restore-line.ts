@@ -2,7 +2,7 @@ import * as v from "valibot";
 import { isTable } from "../errors/schema-issue.ts";
 import type { Plan, Restored, RestoreProgress } from "./restore-report.ts";
 
-/** One line of the answer to a restore: the plan, then progress, and last what was done or an error. */
+/** One line of the answer to a restore: the plan, then progress, and last the result or an error. */
 export type RestoreLine =
   | { readonly plan: Plan }
   | RestoreProgress
@@ -24,7 +24,7 @@ const lineSchema = v.union([
 /**
  * Parse a line of the answer to a restore.
  *
- * @throws Error when it is none: a proxy cut it, or another version of Nightjar wrote it
+ * @throws Error if it is not one: a proxy cut it, or another version of Nightjar wrote it
  */
 export function parseRestoreLine(text: string): RestoreLine {
   return v.parse(lineSchema, JSON.parse(text));

@@ -1,9 +1,9 @@
 import type { Manifest } from "./manifest.ts";
 import type { LossWindow } from "../plan/loss.ts";
 
-/** What Nightjar tells of a restore into a server: before it, meanwhile, and afterwards. */
+/** Nightjar's reports of a restore into a server: before it, during it, and afterwards. */
 
-/** What is restored. */
+/** The backup or moment that is restored. */
 export interface SubjectView {
   readonly database: string;
   /** The backup's id; null for a moment. */
@@ -11,25 +11,25 @@ export interface SubjectView {
   /** Place in the page log; null for a dump, and for a snapshot that was read whole. */
   readonly log: { readonly lineage: string; readonly txid: number } | null;
   readonly kind: Manifest["kind"] | "moment";
-  /** The last commit that is in it; ISO 8601. */
+  /** Time of the last commit in it; ISO 8601. */
   readonly asOf: string;
-  /** When the backup was taken, which may be later than its last commit; null for a moment. */
+  /** Time at which the backup was taken, which may be later than its last commit; null for a moment. */
   readonly takenAt: string | null;
   /** Bytes of the database file or of the SQL text. */
   readonly bytes: number;
 }
 
-/** A table that a restore would bring back; rows are null where nobody has counted them. */
+/** A table that a restore would bring back; rows are null if they were not counted. */
 export interface PlannedTable {
   readonly name: string;
   readonly rows: number | null;
   readonly virtual: boolean;
 }
 
-/** How a server is written to: its pages, or SQL. */
+/** The way of writing to a server: its pages, or SQL. */
 export type Way = "pages" | "statements";
 
-/** What a restore is going to do. */
+/** The plan of a restore. */
 export interface Plan {
   readonly subject: SubjectView;
   readonly target: {
@@ -39,39 +39,39 @@ export interface Plan {
     readonly state: "empty" | "incomplete" | "in use";
   };
   readonly way: Way;
-  /** Why this way. */
+  /** The reason for this way. */
   readonly why: string;
   readonly only: "schema" | "data" | null;
   readonly tables: readonly PlannedTable[];
-  /** What is dropped, or emptied, in the target before. */
+  /** The contents of the target that are dropped, or emptied, first. */
   readonly drops: readonly string[];
-  /** Whether the target is backed up before. */
+  /** True if the target is backed up first. */
   readonly saves: boolean;
   readonly loss: LossWindow;
-  /** What a reader must know. */
+  /** Notes that a reader must know. */
   readonly notes: readonly string[];
 }
 
-/** How far a restore has come. */
+/** The progress of a restore. */
 export type RestoreProgress =
-  /** The target is backed up, before it is overwritten. */
+  /** The target is being backed up, before it is overwritten. */
   | { readonly state: "saving"; readonly bytes: number }
-  /** The Worker is at work on as much as its memory holds. */
+  /** Other work takes all the memory of the Worker. */
   | { readonly state: "waiting" }
   | { readonly state: "wiping"; readonly objects: number }
   | { readonly state: "writing"; readonly bytes: number }
   | { readonly state: "writing"; readonly pages: number; readonly of: number }
   | { readonly state: "verifying"; readonly table: string; readonly rows: number };
 
-/** What was compared. */
+/** The extent of a comparison. */
 export interface Verified {
   readonly tables: number;
   readonly rows: number;
-  /** Whether every value was compared, by hash; of a dump the rows can only be counted. */
+  /** True if every value was compared, by hash; the rows of a dump can only be counted. */
   readonly hashed: boolean;
 }
 
-/** What a restore has done. */
+/** The result of a restore. */
 export interface Restored {
   readonly restore: string;
   readonly subject: SubjectView;

@@ -4,7 +4,7 @@ export const HOUR = 60 * MINUTE;
 export const DAY = 24 * HOUR;
 
 /**
- * A month counts as 31 days and a year as 366, so that what is kept "12mo" is never deleted before
+ * A month counts as 31 days and a year as 366, so that a backup kept for "12mo" is never deleted before
  * the calendar's twelve months are over.
  */
 const UNITS: Record<string, number> = {
@@ -17,13 +17,16 @@ const UNITS: Record<string, number> = {
   y: 366 * DAY,
 };
 
-/** No duration is longer: dates would end. */
+/** Longest duration: dates would exceed their range. */
 const LONGEST = 100 * 366 * DAY;
 
 export const DURATION_FORM =
   "a whole number and a unit: s, m, h, d, w, mo or y (like 30d or 12mo), at least 1s and at most 100y";
 
-/** Milliseconds of a duration such as `90s`, `24h`, `30d`, `12w`, `12mo`, `1y`; undefined if it is none. */
+/**
+ * Parse a duration such as `90s`, `24h`, `30d`, `12w`, `12mo`, `1y` to milliseconds; undefined if it is
+ * none.
+ */
 export function parseDuration(text: string): number | undefined {
   const match = /^([1-9][0-9]{0,5})(s|m|h|d|w|mo|y)$/.exec(text);
   const ms = match ? Number(match[1]) * UNITS[match[2]!]! : Infinity;

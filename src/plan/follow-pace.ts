@@ -2,13 +2,14 @@ import { MINUTE } from "./duration.ts";
 
 /** Tries that find nothing before the pace slows. */
 const PATIENCE = 10;
-/** The slowest pace of a database where nothing happens, in paces. */
+/** The slowest pace of a database without changes, as a multiple of its pace. */
 const SLOWEST = 4;
 const LONGEST_PAUSE = 15 * MINUTE;
 
 /**
- * How long a follower waits before it asks the source again, ms: the configured pace; up to four times
- * as long where nothing was new for a while; and ever longer, up to 15 minutes, where the source fails.
+ * Return the time that a follower waits before it asks the source again, ms: the configured pace; up to
+ * four times as long if nothing was new for a while; and ever longer, up to 15 minutes, if the source
+ * fails.
  *
  * @param pace the configured pace, ms
  * @param idle tries in a row that found nothing new

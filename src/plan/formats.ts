@@ -1,9 +1,9 @@
-/** What a format is made of. */
+/** The parts of a format. */
 interface Parts {
   readonly content: "db" | "sql";
   readonly coding?: "gz" | "zst";
   readonly encrypted?: true;
-  /** Who is to read the SQL, where that is not every SQLite. */
+  /** The only reader of the SQL; undefined if every SQLite reads it. */
   readonly reader?: "libsql";
 }
 
@@ -20,24 +20,24 @@ const PARTS = {
   "libsql.sql.zst": { content: "sql", coding: "zst", reader: "libsql" },
 } as const satisfies Record<string, Parts>;
 
-/** Every format that a database can be given in; which of them depends on what is stored. */
+/** Every format that a database can be delivered in; the stored form decides which of them are available. */
 export type Format = keyof typeof PARTS;
 export const FORMATS = Object.keys(PARTS) as readonly Format[];
 
-/** What a format is made of. */
+/** Return the parts of a format. */
 export function partsOf(format: Format): Parts {
   return PARTS[format];
 }
 
-/** What the formats of a stored backup depend on. */
+/** The facts of a stored backup that decide its formats. */
 export interface StoredForm {
   readonly kind: "dump" | "snapshot";
   readonly encrypted: boolean;
-  /** Of its text; UTF-8 where it is not told. */
+  /** Encoding of its text; UTF-8 if undefined. */
   readonly encoding?: string | undefined;
 }
 
-/** What a manifest tells of that. */
+/** Return the stored form that a manifest describes. */
 export function storedForm({
   kind,
   encryption,
@@ -51,9 +51,9 @@ export function storedForm({
 }
 
 /**
- * What a stored backup gives, the stored form first: of an encrypted one, that alone. A moment of the log
- * gives what a snapshot does. A dump's SQL is the server's own: it is libSQL's already. SQL is written of
- * databases in UTF-8 only.
+ * List the formats of a stored backup, the stored form first; an encrypted one has that form alone. A
+ * moment of the log has the formats of a snapshot. A dump's SQL is the server's own: it is libSQL's
+ * already. SQL is written only of databases in UTF-8.
  */
 export function formatsOf({ kind, encrypted, encoding = "UTF-8" }: StoredForm): readonly Format[] {
   if (encrypted) return [kind === "dump" ? "sql.zst.age" : "db.zst.age"];
@@ -64,7 +64,7 @@ export function formatsOf({ kind, encrypted, encoding = "UTF-8" }: StoredForm): 
     : files;
 }
 
-/** The form in which a backup lies in the bucket. */
+/** Return the format in which a backup is stored in the bucket. */
 export function storedFormat(kind: "dump" | "snapshot", encrypted: boolean): Format {
   return formatsOf({ kind, encrypted })[0]!;
 }

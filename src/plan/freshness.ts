@@ -14,18 +14,18 @@ import { isLate } from "./schedule.ts";
 export type Freshness =
   "misconfigured" | "none" | "corrupt" | "failed" | "late" | "unverified" | "fresh";
 
-/** What is known of a database's backups. */
+/** The known facts of a database's backups. */
 export interface Known {
-  /** The newest backup: when it was taken (ms), and whether a proof found it bad. */
+  /** The newest backup: the time at which it was taken (ms), and true if a proof found it bad. */
   readonly newest: { readonly takenAt: number; readonly bad: boolean } | undefined;
-  /** When the newest backup that is proven good was taken, ms. */
+  /** Time at which the newest backup that is proven good was taken, ms. */
   readonly verified: number | undefined;
   readonly lastRunFailed: boolean;
-  /** Its entry or a secret of it is wrong. */
+  /** True if its entry or a secret of it is wrong. */
   readonly misconfigured: boolean;
 }
 
-/** The state of a database at `now` (ms). */
+/** Return the state of a database at `now` (ms). */
 export function freshness(schedule: string, known: Known, now: number): Freshness {
   const { newest, verified, lastRunFailed, misconfigured } = known;
   if (misconfigured) return "misconfigured";

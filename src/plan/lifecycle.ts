@@ -15,7 +15,7 @@ export interface LifecycleRule {
   abortMultipartUploadsTransition?: After;
 }
 
-/** R2's own default for every bucket, which goes when a bucket's rules are set. */
+/** R2's own default for every bucket, which is dropped when a bucket's rules are set. */
 const UNFINISHED_UPLOADS: LifecycleRule = {
   id: "nightjar unfinished uploads",
   enabled: true,
@@ -27,34 +27,40 @@ const UNFINISHED_UPLOADS: LifecycleRule = {
 export const MAX_LIFECYCLE_RULES = 1000;
 
 /**
- * How long R2 keeps a file of the page log, in retentions of the log: what is needed at its end stands
- * on a base that is renewed once it is one retention old.
+ * Age at which R2 deletes a file of the page log, in retentions of the log: a moment at the end of a
+ * retention needs a base, which is renewed once it is one retention old.
  */
 const LOG_FILES_KEPT = 3;
 
 /**
- * R2 deletes nothing younger, ms: two nightly prunes must have seen a backup, so that the one which
- * must outlive its age can be pinned. Prune itself keeps to shorter ages.
+ * Age below which R2 deletes nothing, ms: two nightly prunes must have seen a backup, so that one that
+ * must outlive its age can be pinned. Prune itself applies shorter ages.
  */
 const SHORTEST = 4 * DAY;
 
-/** When backups move to Infrequent Access, ms: the fresh ones are read back, compared and asked. */
+/** Age at which backups move to Infrequent Access, ms: younger ones are read back, compared and queried. */
 const COLD_AFTER = 30 * DAY;
-/** Infrequent Access charges for at least this long, ms: what stays less there does not pay. */
+/** Time for which Infrequent Access charges at least, ms: a shorter stay there does not pay. */
 const COLD_AT_LEAST = 30 * DAY;
 
-/** What the lifecycle needs to know of a database; ms. */
+/** The facts of a database that the lifecycle depends on; ms. */
 export interface Ages {
   readonly retention: Retention;
   readonly logMs: number;
 }
 
-/** When R2 deletes the backups of a tier that is kept for `age`, ms since they were stored. */
+/**
+ * Return the age at which R2 deletes the backups of a tier that is kept for `age`, ms since they were
+ * stored.
+ */
 export function lifecycleAge(age: number): number {
   return Math.max(age, SHORTEST);
 }
 
-/** The R2 lifecycle rules that delete what the retention policy lets go, and cool what is kept long. */
+/**
+ * Return the R2 lifecycle rules that delete what the retention policy does not keep, and move what is
+ * kept long to Infrequent Access.
+ */
 export function lifecycleRules(databases: ReadonlyMap<string, Ages>): { rules: LifecycleRule[] } {
   const rules = [...databases].flatMap(([database, { retention, logMs }]) => [
     ...(Object.entries(retention) as [Tier, number][]).map(([tier, age]) => ({

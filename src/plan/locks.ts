@@ -9,20 +9,21 @@ export interface LockRule {
   condition: { type: "Age"; maxAgeSeconds: number };
 }
 
-/** How the name of every lock rule of ours begins. */
+/** Prefix of the name of every lock rule of Nightjar. */
 export const LOCK_NAME = "nightjar lock ";
 
-/** What the locks need to know of a database; ms. */
+/** The facts of a database that its locks depend on; ms. */
 export interface Locked {
   readonly retention: Retention;
   readonly lockMs: number | undefined;
 }
 
 /**
- * The R2 lock rules: for so long not even the owner's token deletes or overwrites a backup. Never longer
- * than its tier is kept, so that no lock holds what the lifecycle and prune have to delete. The page log
- * and pinned copies are not locked: they are removed when they are no longer needed. There are never
- * more of them than lifecycle rules, so that R2's limit on these is theirs too.
+ * Return the R2 lock rules: while one holds, not even the owner's token deletes or overwrites a backup.
+ * A lock is never longer than its tier is kept, so that it does not hold what the lifecycle and prune
+ * have to delete. The page log and pinned copies are not locked: they are removed when they are no
+ * longer needed. There are never more lock rules than lifecycle rules, so that R2's limit on those
+ * covers them too.
  */
 export function lockRules(databases: ReadonlyMap<string, Locked>): { rules: LockRule[] } {
   const rules = [...databases].flatMap(([database, { retention, lockMs }]) =>
@@ -35,7 +36,7 @@ export function lockRules(databases: ReadonlyMap<string, Locked>): { rules: Lock
   return { rules };
 }
 
-/** What a person should know of locks that are shorter than asked for, one sentence for each database. */
+/** Report locks that are shorter than asked for, in one sentence for each database. */
 export function lockNotes(databases: ReadonlyMap<string, Locked>): string[] {
   return [...databases].flatMap(([database, { retention, lockMs }]) => {
     if (lockMs === undefined) return [];

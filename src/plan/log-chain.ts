@@ -1,9 +1,9 @@
-/** What planning needs of a segment of the page log. */
+/** The facts of a page log segment that planning needs. */
 export interface ChainLink {
   readonly level: number;
   readonly minTxid: number;
   readonly maxTxid: number;
-  /** Its newest commit, ms. */
+  /** Time of its newest commit, ms. */
   readonly at: number;
 }
 
@@ -11,9 +11,9 @@ export interface ChainLink {
 export const SNAPSHOT_LEVEL = 9;
 
 /**
- * The fewest segments whose pages, laid over one another in this order, make the database as of a
- * transaction: the newest whole database up to it, and then always the segment that reaches furthest.
- * Undefined where there is a gap.
+ * Return the fewest segments whose pages, laid over one another in this order, make the database as of
+ * a transaction: the newest whole database up to it, and then always the segment that reaches furthest.
+ * Undefined if there is a gap.
  *
  * @param segments of one lineage, in any order
  */

@@ -1,28 +1,29 @@
 import { DAY, HOUR } from "./duration.ts";
 import { type ChainLink, chainTo, SNAPSHOT_LEVEL } from "./log-chain.ts";
 
-/** Segments that are to be merged into one of a higher level. */
+/** Segments to merge into one of a higher level. */
 export interface Merge<S> {
   readonly level: number;
   /** In order, without a gap. */
   readonly inputs: readonly S[];
 }
 
-/** Levels above the pulled segments, and the span of time that one of their segments takes, ms. */
+/** Levels above the pulled segments, and the span of time that one of their segments covers, ms. */
 const LEVELS = [
   { level: 1, span: HOUR },
   { level: 2, span: DAY },
 ] as const;
 
-/** What planning needs of a segment. */
+/** The facts of a segment that planning needs. */
 interface Sized extends ChainLink {
   readonly bytes: number;
   readonly createdAt: number;
 }
 
 /**
- * What is worth merging in a lineage: the segments of each hour that is over, of each day that is over,
- * and the whole chain when what stands on its base is half as large, or the base is old.
+ * Return the merges that are worthwhile in a lineage: the segments of each past hour and of each past
+ * day, and the whole chain if the segments after its base are more than half as large as the base, or
+ * if the base is old.
  *
  * @param segments of one lineage
  * @param now ms
@@ -57,7 +58,7 @@ export function mergesDue<S extends Sized>(
   return merges;
 }
 
-/** Pulled segments by the period that their last commit lies in, each in order. */
+/** Group the pulled segments by the period of their last commit, each group in order. */
 function byPeriod<S extends Sized>(segments: readonly S[], span: number): Map<number, S[]> {
   const periods = new Map<number, S[]>();
   const pulled = segments.filter(({ level }) => level === 0);
@@ -70,7 +71,10 @@ function byPeriod<S extends Sized>(segments: readonly S[], span: number): Map<nu
   return periods;
 }
 
-/** The fewest segments below a level that hold exactly the transactions `from` to `to`. */
+/**
+ * Return the fewest segments below a level that hold exactly the transactions `from` to `to`; undefined
+ * if there is a gap.
+ */
 function coverOf<S extends Sized>(
   segments: readonly S[],
   level: number,
@@ -93,8 +97,9 @@ function coverOf<S extends Sized>(
 }
 
 /**
- * The segments of a lineage that no moment from `horizon` (ms) on needs: those that the newest whole
- * database before it replaces. Bases come last, so that none goes before what stands on it.
+ * Return the segments of a lineage that no moment from `horizon` (ms) on needs: those that the newest
+ * whole database before it replaces. Bases come last, so that none is deleted before the segments that
+ * need it.
  */
 export function expired<S extends ChainLink>(segments: readonly S[], horizon: number): S[] {
   const base = segments

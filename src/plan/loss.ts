@@ -1,14 +1,14 @@
-/** What is lost when a database goes back to an earlier state. Moments are ISO 8601. */
+/** The loss when a database returns to an earlier state. Moments are ISO 8601. */
 export interface LossWindow {
   readonly asOf: string;
-  /** The newest commit that Nightjar knows of; null where it knows none. */
+  /** The newest commit that Nightjar knows of; null if it knows none. */
   readonly newestKnown: string | null;
   readonly now: string;
   readonly words: string;
 }
 
 /**
- * The data-loss window of a restore.
+ * Return the data-loss window of a restore.
  *
  * @param known commits of the database that are known, ms
  */
@@ -39,7 +39,7 @@ const UNITS = [
   [1, "s"],
 ] as const;
 
-/** A length of time for people, in its two largest units: `3 h 12 min`. */
+/** Format a length of time for people, in its two largest units: `3 h 12 min`. */
 export function span(ms: number): string {
   let rest = Math.max(0, Math.round(ms / 1000));
   const first = UNITS.findIndex(([unit]) => rest >= unit);

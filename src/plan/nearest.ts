@@ -1,9 +1,9 @@
-/** Names further apart than this many slips are not taken for one another. */
+/** Most slips between two names that are taken for one another. */
 const MOST_SLIPS = 2;
 
 /**
- * The name that was most likely meant by one that is not there: with a letter too many, too few, wrong
- * or swapped with its neighbour, or with more at its end. Undefined where none is near.
+ * Return the name that was most likely meant by one that does not exist: with a letter too many, too
+ * few, wrong or swapped with its neighbour, or with more at its end. Undefined if none is near.
  */
 export function nearest(wanted: string, names: Iterable<string>): string | undefined {
   const text = wanted.toLowerCase().slice(0, 100);
@@ -16,13 +16,13 @@ export function nearest(wanted: string, names: Iterable<string>): string | undef
   return best?.name;
 }
 
-/** Whether one is the other with a part added at the end, such as `shop` and `shop-staging`. */
+/** Return true if one is the other with a part added at the end, such as `shop` and `shop-staging`. */
 function extendsOther(one: string, other: string): boolean {
   const [short, long] = one.length < other.length ? [one, other] : [other, one];
   return short.length >= 2 && /^[-_]/.test(long.slice(short.length)) && long.startsWith(short);
 }
 
-/** The optimal string alignment distance of two texts. */
+/** Return the optimal string alignment distance of two texts. */
 function slipsBetween(one: string, other: string): number {
   let before: number[] = [];
   let last = Array.from({ length: other.length + 1 }, (_, at) => at);

@@ -3,26 +3,29 @@ import { lifecycleAge } from "./lifecycle.ts";
 import { judge, type Kept, type Policy, type Verdict } from "./retention.ts";
 
 /**
- * Two nightly prunes see a backup that is due, at the least: one may fail. Half a day more, because
- * prunes are not exactly a day apart, and because R2 has a clock of its own.
+ * Least margin: at least two nightly prunes see a backup that is due, as one may fail. Half a day more,
+ * because prunes are not exactly a day apart, and because R2 has a clock of its own.
  */
 const LEAST_MARGIN = 2 * DAY + 12 * HOUR;
-/** Six nights in a row may fail. More would copy what a newer backup is about to replace. */
+/**
+ * Most margin: six nights in a row may fail. A larger one would copy what a newer backup is about to
+ * replace.
+ */
 const MOST_MARGIN = 7 * DAY;
 
 /**
- * How long before R2's lifecycle takes a backup it is copied, ms: a quarter of its tier's age, within
- * two and a half days and a week. A tier that works has its newest backup far from its age's end, and copies
- * nothing.
+ * Return how long before R2's lifecycle deletes a backup it is copied, ms: a quarter of its tier's age,
+ * but at least two and a half days and at most a week. In a tier that works, the newest backup is far
+ * from the end of its age, and nothing is copied.
  */
 export function pinMargin(age: number): number {
   return Math.min(Math.max(age / 4, LEAST_MARGIN), MOST_MARGIN);
 }
 
 /**
- * The backups that R2's lifecycle is about to take although the policy keeps them past their age: they
- * must be copied to where it does not reach. R2 counts from when an object was stored, which is never
- * before it was taken.
+ * Return the backups that R2's lifecycle is about to delete although the policy keeps them past their
+ * age: they must be copied to where no lifecycle rule deletes them. R2 counts from when an object was
+ * stored, which is never before it was taken.
  *
  * @param now ms
  */
@@ -37,8 +40,8 @@ export function pinsDue<B extends Kept>(
 }
 
 /**
- * The copies that the policy no longer needs, although it keeps the backup: its own key is safe again,
- * because its age has grown or somebody's pin was taken off.
+ * Return the backups whose copies the policy no longer needs, although it keeps the backups: their own
+ * keys are safe again, because the age of their tier has grown or a pin by hand was removed.
  *
  * @param now ms
  */
@@ -58,7 +61,7 @@ export function pinsOver<B extends Kept>(
     .map(({ backup }) => backup);
 }
 
-/** Whether the lifecycle is about to take what the policy keeps. */
+/** Return true if the lifecycle is about to delete what the policy keeps. */
 function isEndangered<B extends Kept>(
   verdict: Verdict<B>,
   policies: ReadonlyMap<string, Policy>,
@@ -67,7 +70,7 @@ function isEndangered<B extends Kept>(
   return verdict.outlives && isPastOrNear(verdict, policies, now);
 }
 
-/** Whether the lifecycle takes a backup within the margin, or has taken it already. */
+/** Return true if the lifecycle deletes a backup within the margin, or has deleted it already. */
 function isPastOrNear<B extends Kept>(
   { backup, expiresAt }: Verdict<B>,
   policies: ReadonlyMap<string, Policy>,

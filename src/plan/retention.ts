@@ -1,45 +1,46 @@
 import type { Outcome } from "../model/proof.ts";
 import { FOREVER, type Retention, type Tier } from "./tier.ts";
 
-/** What a database's `retain` says of its backups. */
+/** The `retain` of a database. */
 export interface Policy {
   readonly retention: Retention;
-  /** So many of the newest good backups are kept whatever their age. */
+  /** Number of the newest good backups that are kept whatever their age. */
   readonly keepLast: number;
-  /** What is wrong with the database's configuration; while there is anything, nothing is deleted. */
+  /** Mistakes in the database's configuration; while there are any, nothing is deleted. */
   readonly mistakes?: readonly unknown[];
 }
 
-/** What the policy needs to know of a backup. */
+/** The facts of a backup that the policy needs. */
 export interface Kept {
   readonly id: string;
   readonly database: string;
   readonly tier: Tier;
-  /** When it was taken, ms. */
+  /** Time at which it was taken, ms. */
   readonly takenAt: number;
-  /** What the newest verify found; null before the first. A backup that is not `corrupt` is good. */
+  /** Outcome of the newest verify; null before the first. A backup that is not `corrupt` is good. */
   readonly verification: Outcome | null;
-  /** Who has had it copied to where no lifecycle rule takes it. */
+  /** The holder of its pin, which is a copy where no lifecycle rule deletes it; null if it is not pinned. */
   readonly pin: "policy" | "user" | null;
 }
 
 export interface Verdict<B extends Kept> {
   readonly backup: B;
   readonly keep: boolean;
-  /** Why, and until when, in words for a person. */
+  /** The reason, and until when it holds, in words for a person. */
   readonly reason: string;
-  /** When the age of its tier ends (ms), where it has one. */
+  /** Time at which the age of its tier ends (ms), if it has one. */
   readonly expiresAt?: number;
-  /** Whether it stays when that age is over, as things are. */
+  /** True if, as things are, it stays when that age is over. */
   readonly outlives: boolean;
 }
 
 /**
- * What the retention policy says of each backup. Kept is
+ * Judge each backup by the retention policy. Kept are
  *
- * - everything of a database that is not configured or misconfigured, and of a tier without an age or kept for ever;
- * - what is younger than its tier's age;
- * - whatever its age: what somebody has pinned, the newest good and the newest verified backup of each
+ * - all backups of a database that is not configured or is misconfigured, and of a tier without an age
+ *   or kept for ever;
+ * - backups younger than their tier's age;
+ * - whatever their age: backups pinned by hand, the newest good and the newest verified backup of each
  *   tier, and the newest `keepLast` good ones of the database.
  *
  * A corrupt backup is never the newest of anything: it stays, as evidence, for its age.
@@ -109,7 +110,7 @@ function byAge<B extends Kept>(
   return { ...said, keep: false, reason: `${corrupt}past the age of ${tier} backups (${end})` };
 }
 
-/** For what each backup is kept whatever its age, in words. */
+/** Return, in words, the reasons to keep each backup whatever its age. */
 function meritsOf<B extends Kept>(
   backups: readonly B[],
   policies: ReadonlyMap<string, Policy>,
@@ -138,7 +139,7 @@ function newestFirst<B extends Kept>(backups: readonly B[]): B[] {
   return backups.toSorted((a, b) => b.takenAt - a.takenAt || (a.id < b.id ? 1 : -1));
 }
 
-/** A day for people, like `2026-11-21`. */
+/** Format a day for people, like `2026-11-21`. */
 function dateOf(moment: number): string {
   return new Date(moment).toISOString().slice(0, 10);
 }

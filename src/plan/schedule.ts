@@ -1,15 +1,16 @@
 import { Cron } from "croner";
 import { HOUR, MINUTE } from "./duration.ts";
 
-/** How long after a scheduled moment its backup may still be missing before the database is late. */
+/** Time after a scheduled moment for which its backup may be missing before the database is late, ms. */
 export const GRACE = HOUR;
 
-/** Runs that share a schedule start within so many minutes. */
+/** Most minutes over which runs that share a schedule are spread. */
 const SPREAD = 30;
 
 /**
- * How long after its scheduled moment the run of a database starts, ms: whole minutes, stable by its
- * name, over as many minutes as databases share the schedule. One that is alone starts at once.
+ * Return the delay of a database's run after its scheduled moment, ms: whole minutes, stable by its
+ * name, spread over as many minutes as databases share the schedule, up to 30. A database that is alone
+ * starts at once.
  *
  * @param schedules those of all databases, its own included
  */
@@ -19,7 +20,10 @@ export function startDelay(name: string, schedule: string, schedules: Iterable<s
   return (hashOf(name) % Math.max(1, Math.min(sharing, SPREAD))) * MINUTE;
 }
 
-/** FNV-1a, 32 bits, its upper half folded in (https://www.ietf.org/archive/id/draft-eastlake-fnv-17.html). */
+/**
+ * Return the FNV-1a hash of a text, 32 bits, its upper half folded in
+ * (https://www.ietf.org/archive/id/draft-eastlake-fnv-17.html).
+ */
 function hashOf(text: string): number {
   let hash = 0x811c_9dc5;
   for (const character of text) hash = Math.imul(hash ^ character.codePointAt(0)!, 0x0100_0193);
@@ -32,10 +36,13 @@ function cron(schedule: string): Cron {
 
 const FIELDS = ["minute", "hour", "day of the month", "month", "day of the week"];
 
-/** What `scheduleMistake` found: every request reads the configuration, and croner is slow to read a schedule. */
+/**
+ * Results of `scheduleMistake`, kept because every request reads the configuration and croner is slow
+ * to parse a schedule.
+ */
 const known = new Map<string, string | undefined>();
 
-/** Says what is wrong with a five-field cron expression; undefined if nothing is. */
+/** Return the mistake in a five-field cron expression; undefined if there is none. */
 export function scheduleMistake(schedule: string): string | undefined {
   if (!known.has(schedule)) known.set(schedule, findMistake(schedule));
   return known.get(schedule);
@@ -58,11 +65,11 @@ function isCron(schedule: string): boolean {
     cron(schedule);
     return true;
   } catch {
-    return false; // croner's own words are about its code
+    return false; // croner's own messages are about its code
   }
 }
 
-/** The last scheduled moment at or before `now` (ms), or undefined when there is none. */
+/** Return the last scheduled moment at or before `now` (ms); undefined if there is none. */
 function previousMoment(schedule: string, now: number): number | undefined {
   return cron(schedule)
     .previousRuns(1, new Date(now + 1)) // croner leaves out the reference itself
@@ -70,13 +77,13 @@ function previousMoment(schedule: string, now: number): number | undefined {
     ?.getTime();
 }
 
-/** The first scheduled moment after `after` (ms), or undefined when there is none. */
+/** Return the first scheduled moment after `after` (ms); undefined if there is none. */
 export function nextMoment(schedule: string, after: number): number | undefined {
   return cron(schedule).nextRuns(1, new Date(after)).at(0)?.getTime();
 }
 
 /**
- * The scheduled moment that is due at `now`: the latest one after `lastLook`. However many were
+ * Return the scheduled moment that is due at `now`: the latest one after `lastLook`. However many were
  * missed, one backup catches up. A database that was never looked at is due at once.
  */
 export function dueMoment(
@@ -89,7 +96,7 @@ export function dueMoment(
   return lastLook === undefined || moment > lastLook ? moment : undefined;
 }
 
-/** Whether a database whose newest backup was taken at `takenAt` should have a newer one at `now`. */
+/** Return true if a database whose newest backup was taken at `takenAt` should have a newer one at `now`. */
 export function isLate(schedule: string, takenAt: number, now: number): boolean {
   const next = nextMoment(schedule, takenAt);
   return next !== undefined && now > next + GRACE;

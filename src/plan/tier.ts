@@ -14,18 +14,18 @@ export const TIERS = [
 ] as const;
 export type Tier = (typeof TIERS)[number];
 
-/** The tiers that somebody may ask for; the others belong to the schedule. */
+/** The tiers that a request may name; the others belong to the schedule. */
 export const REQUESTED_TIERS = ["manual", "deploy", "milestone", "dev"] as const;
 
 const SCHEDULED_TIERS: readonly Tier[] = ["hourly", "daily", "weekly", "monthly", "yearly"];
 
-/** The age of a tier whose backups never go. */
+/** The age of a tier whose backups are never deleted. */
 export const FOREVER = Infinity;
 
-/** How long each tier is kept, in milliseconds or `FOREVER`. A tier that is absent is not used. */
+/** The time for which each tier is kept, in milliseconds or `FOREVER`. A tier that is absent is not used. */
 export type Retention = Partial<Record<Tier, number>>;
 
-/** The policy that holds for every tier that a database's `retain` does not name. */
+/** The policy for every tier that a database's `retain` does not name. */
 export const DEFAULT_RETENTION = {
   daily: 30 * DAY,
   weekly: 90 * DAY,
@@ -36,7 +36,7 @@ export const DEFAULT_RETENTION = {
   dev: 30 * DAY,
 } as const satisfies Retention;
 
-/** The start (UTC) of the hour, day, week (Sunday), month or year that a moment lies in. */
+/** Functions that return the start (UTC) of the day, week (Sunday), month or year of a moment. */
 const PERIOD_START: Record<"daily" | "weekly" | "monthly" | "yearly", (moment: number) => number> =
   {
     daily: (moment) => Math.floor(moment / DAY) * DAY,
@@ -49,9 +49,9 @@ const PERIOD_START: Record<"daily" | "weekly" | "monthly" | "yearly", (moment: n
   };
 
 /**
- * The tier of a scheduled backup, grandfather–father–son: the first backup of a year, a month or a
- * week is that tier's, the others are `daily`. With `retain.hourly` set, only the first of a day is
- * `daily` and the others `hourly`; `yearly` takes part when `retain.yearly` is set.
+ * Return the tier of a scheduled backup, grandfather–father–son: the first backup of a year, a month or
+ * a week is that tier's, the others are `daily`. With `retain.hourly` set, only the first of a day is
+ * `daily` and the others `hourly`; `yearly` is used only if `retain.yearly` is set.
  *
  * @param moment the scheduled moment (ms)
  * @param previous the moment of the newest complete scheduled backup before it (ms)
@@ -69,7 +69,7 @@ export function scheduledTier(
   return previous === undefined || previous < PERIOD_START.daily(moment) ? "daily" : "hourly";
 }
 
-/** Whether a tier is given by the schedule. */
+/** Return true if a tier is given by the schedule. */
 export function isScheduledTier(tier: Tier): boolean {
   return SCHEDULED_TIERS.includes(tier);
 }

@@ -14,15 +14,15 @@ import { refuseFile } from "./erasures.ts";
 import type { Moment } from "./moment.ts";
 import { dumpText, momentPages, openStored, snapshotFile, type Stored } from "./stored.ts";
 
-/** Bytes made for a download, and how many there will be, where that is known. */
+/** Bytes made for a download, and their number, if it is known. */
 export interface Derived {
   bytes: AsyncIterable<Uint8Array>;
   length: number | undefined;
 }
 
 /**
- * A stored backup in another form, without the rows of an erasure list. What is wrong with the stored
- * bytes shows before the last of them is given.
+ * Convert a stored backup to another form, without the rows of an erasure list. An error in the stored
+ * bytes is thrown before the last of them is yielded.
  *
  * @throws NightjarError here or while reading: `OBJECT_MISSING`, `OBJECT_CORRUPT`, `STORE_FAILED`,
  *   `ERASURE_APPLIES`, `ERASURE_FAILED`, `FORMAT_UNAVAILABLE`, `SCHEMA_UNSAFE`
@@ -51,7 +51,7 @@ export async function deriveBackup(
 }
 
 /**
- * A moment of the log in any form, without the rows of an erasure list.
+ * Convert a moment of the log to any form, without the rows of an erasure list.
  *
  * @throws NightjarError as `deriveBackup`
  */
@@ -67,7 +67,7 @@ export async function deriveMoment(
   const pages = momentPages(context, moment);
   if (format === "db.zst") return { bytes: seekableCompress(pages, () => {}), length: undefined };
   async function* file(): AsyncIterable<Uint8Array> {
-    // A copy: the pages' memory is used again, and nobody knows when a slow client has read it.
+    // A copy: the pages' memory is reused, and a slow client may still be reading then.
     for await (const batch of pages) yield joined(batch, pageSize);
   }
   return { bytes: file(), length: pageSize * pageCount };
@@ -80,7 +80,10 @@ function joined(batch: readonly Page[], pageSize: number): Uint8Array {
   );
 }
 
-/** The rows are erased before the first byte is given: what cannot be written is an error, not half of a file. */
+/**
+ * Convert stored pages to SQL. Rows are erased, and what cannot be written is refused, before the first
+ * byte is yielded: the result is then an error, and not half of a file.
+ */
 async function sqlOf(
   context: Context,
   stored: Stored,
@@ -110,7 +113,8 @@ function coded(bytes: AsyncIterable<Uint8Array>, format: Format): AsyncIterable<
 }
 
 /**
- * Refuse what cannot be made of a backup: pages of a dump, and anything of what is encrypted.
+ * Refuse a form that cannot be made of a backup: pages of a dump, and any other form of an encrypted
+ * backup.
  *
  * @throws NightjarError `FORMAT_UNAVAILABLE`
  */

@@ -12,22 +12,22 @@ import { openImage } from "../sqlite/engine/open.ts";
 import { momentAt, windowOf } from "./moment.ts";
 import { dumpText, type Stored, storedPages } from "./stored.ts";
 
-/** What is known of a database's newest schema. */
+/** The known facts of a database's newest schema. */
 interface Known {
-  /** Where it was read, for people. */
+  /** The place that it was read from, for people. */
   readonly from: string;
   readonly tables: readonly string[];
-  /** The columns of the table that is asked for; undefined where nobody can read them here. */
+  /** The columns of the table in question; undefined if they cannot be read here. */
   readonly columns: readonly string[] | undefined;
 }
 
-/** The longest CREATE TABLE of a dump that is looked at; bytes. */
+/** Longest CREATE TABLE of a dump that is parsed; bytes. */
 const MAX_CREATE = 1024 * 1024;
 
 /**
- * Hold a table and a column against the newest schema that is stored.
+ * Check a table and a column against the newest stored schema.
  *
- * @returns what they were checked against, or why they could not be, for people
+ * @returns for people, what they were checked against, or the reason why they could not be
  * @throws NightjarError `ERASURE_UNKNOWN` with the closest name
  */
 export async function checkColumn(
@@ -112,7 +112,7 @@ async function ofImage(
   }
 }
 
-/** Read a dump up to the statement that makes the table. */
+/** Read a dump up to the statement that creates the table. */
 async function ofDump(
   context: Context,
   manifest: Manifest,

@@ -15,19 +15,19 @@ import { type Format, partsOf } from "../plan/formats.ts";
 import { addErasure, addWithdrawal, readErasures } from "../store/erasures.ts";
 import { checkColumn } from "./erasure-check.ts";
 
-/** What an entry is made of. */
+/** A request to add an entry. */
 export interface Asked {
   readonly database: string;
   readonly table: string;
   readonly column: string;
   readonly key: string;
   readonly who: string;
-  /** Add it also where no such column is known. */
+  /** Add it even if no such column is known. */
   readonly force: boolean;
 }
 
 /**
- * Add an entry to a database's erasure list. The key itself is kept nowhere.
+ * Add an entry to a database's erasure list. The key itself is not stored anywhere.
  *
  * @returns also what the table and its column were checked against, or why they could not be
  * @throws NightjarError `ERASURE_UNKNOWN`, `STORE_FAILED`, `STORE_CONFLICT`
@@ -57,7 +57,7 @@ export async function erase(
 }
 
 /**
- * Take an entry back: it stays in the list, marked, and applies no more.
+ * Withdraw an entry: it stays in the list, marked, and no longer applies.
  *
  * @throws NightjarError `ERASURE_NOT_FOUND`; `STORE_FAILED`, `STORE_CONFLICT`
  */
@@ -80,7 +80,8 @@ export async function withdraw(
 }
 
 /**
- * Every entry of a database's list, the oldest first, with what opens it.
+ * Read every entry of a database's list, oldest first, each with the HMAC key of its hash, if that is
+ * known.
  *
  * @throws NightjarError as `readErasures`
  */
@@ -97,12 +98,12 @@ export async function erasuresOf(
   });
 }
 
-/** The entries that concern a backup. @throws NightjarError as `readErasures` */
+/** Read the entries that concern a backup. @throws NightjarError as `readErasures` */
 export function erasuresOfBackup(context: Context, manifest: Manifest): Promise<Erasure[]> {
   return erasuresAt(context, manifest.database, manifest.takenAt);
 }
 
-/** The entries that concern a database as it was at a moment (ISO 8601). */
+/** Read the entries that concern a database as it was at a moment (ISO 8601). */
 export async function erasuresAt(
   context: Context,
   database: string,
@@ -112,8 +113,8 @@ export async function erasuresAt(
 }
 
 /**
- * Refuse the forms that an erasure list cannot be applied to: a file's pages keep the bytes of rows that
- * are gone. An encrypted backup has no other form: the one who decrypts it applies the list.
+ * Refuse the forms that an erasure list cannot be applied to: a file's pages keep the bytes of deleted
+ * rows. An encrypted backup has no other form: the person who decrypts it applies the list.
  *
  * @throws NightjarError `ERASURE_APPLIES`
  */

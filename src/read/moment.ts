@@ -12,14 +12,14 @@ import type { Page } from "../format/pages/page.ts";
 import { chainTo } from "../plan/log-chain.ts";
 import { readSegment } from "../store/log-reader.ts";
 
-/** A state of a database that its log can give back. */
+/** A state of a database that its log can restore. */
 export interface Moment {
   database: string;
   lineage: string;
   txid: number;
-  /** Its last commit, ms: the latest moment at which that can have been made. */
+  /** Time of its last commit, ms: the latest possible one. */
   committedAt: number;
-  /** It may have been made so many ms earlier; null where that was not kept. */
+  /** The commit may have been made up to this many ms earlier; null if that was not kept. */
   uncertaintyMs: number | null;
   pageSize: number;
   pageCount: number;
@@ -27,15 +27,18 @@ export interface Moment {
   chain: readonly Segment[];
 }
 
-/** Memory for reading all segments of a chain at once, and the least that is worth a read. */
+/**
+ * Memory for reading all segments of a chain at once, and the smallest and largest span of one read;
+ * bytes.
+ */
 const READ_BYTES = 8 * 1024 * 1024;
 const SMALLEST_SPAN = 16 * 1024;
 const LARGEST_SPAN = 1024 * 1024;
 
 /**
- * From when to when the log of a database can be asked, ms.
+ * Return the first and the last moment at which the log of a database can be queried, ms.
  *
- * @throws NightjarError `MOMENT_UNAVAILABLE` where there is no log
+ * @throws NightjarError `MOMENT_UNAVAILABLE` if there is no log
  */
 export async function windowOf(
   context: Context,
@@ -52,8 +55,9 @@ export async function windowOf(
 }
 
 /**
- * The database as of the last commit in its log at or before `at` (ms). A commit whose moment is not known
- * exactly counts as made at the latest one that is possible: no state is given that is later than asked.
+ * Return the database as of the last commit in its log at or before `at` (ms). A commit whose time is
+ * not known exactly counts as made at the latest possible time: no state is returned that is later than
+ * asked.
  *
  * @throws NightjarError `MOMENT_UNAVAILABLE` that names the window which can be asked for
  */
@@ -74,16 +78,16 @@ export async function momentAt(context: Context, database: string, at: number): 
   return momentOf(context, database, segment.lineage, segment.maxTxid);
 }
 
-/** The first moment that a lineage can give back, ms; undefined when its bases are gone. */
+/** Return the first moment that a lineage can restore, ms; undefined if its bases are deleted. */
 async function oldestMoment({ catalog }: Context, lineage: string): Promise<number | undefined> {
   const bases = (await segmentsOf(catalog, lineage)).filter(({ minTxid }) => minTxid === 1);
   return bases.length === 0 ? undefined : Math.min(...bases.map(({ at }) => at));
 }
 
 /**
- * A transaction of a lineage.
+ * Return the moment of a transaction of a lineage.
  *
- * @throws NightjarError `MOMENT_UNAVAILABLE` when the log no longer reaches there
+ * @throws NightjarError `MOMENT_UNAVAILABLE` if the log no longer holds it
  */
 export async function momentOf(
   { catalog, bucket }: Context,
@@ -105,12 +109,12 @@ export async function momentOf(
   return { database, lineage, txid, committedAt, uncertaintyMs, pageSize, pageCount, chain };
 }
 
-/** The earliest moment at which the last commit of a moment can have been made, ISO 8601. */
+/** Return the earliest time at which the last commit of a moment can have been made, ISO 8601. */
 export function earliestOf({ committedAt, uncertaintyMs }: Moment): string {
   return iso(committedAt - (uncertaintyMs ?? 0));
 }
 
-/** The pages of a moment in ascending order, without the lock page; each segment is checked whole. */
+/** Yield the pages of a moment in ascending order, without the lock page; each segment is checked whole. */
 export function pagesOf(
   bucket: R2Bucket,
   { chain, pageCount }: Pick<Moment, "chain" | "pageCount">,
@@ -122,7 +126,7 @@ export function pagesOf(
   );
 }
 
-/** What is read at a time of a segment, of which two are held: by its share of the whole. */
+/** Return the bytes to read at a time of a segment, by its share of the whole; two such spans are held. */
 function spanFor(bytes: number, total: number): number {
   const share = Math.floor((READ_BYTES * bytes) / total / 2);
   return Math.max(SMALLEST_SPAN, Math.min(LARGEST_SPAN, share));

@@ -11,16 +11,17 @@ import type { Moment } from "./moment.ts";
 import { atOnce, COSTS } from "../worker/memory.ts";
 import { refuseEncrypted } from "./stored.ts";
 
-/** An answer, and what it cost. */
+/** An answer, with its cost. */
 export interface StoredAnswer extends Answer {
-  /** Reads of the bucket. */
+  /** Number of reads of the bucket. */
   readonly reads: number;
 }
 
 /**
- * Query a stored snapshot, in the bucket where it lies.
+ * Query a stored snapshot in place in the bucket.
  *
- * @throws NightjarError `FORMAT_UNAVAILABLE` for a dump; `BACKUP_ENCRYPTED`; `QUERY_REFUSED`, `QUERY_FAILED`, `QUERY_LIMIT`; `BUSY`
+ * @throws NightjarError `FORMAT_UNAVAILABLE` for a dump; `BACKUP_ENCRYPTED`; `QUERY_REFUSED`,
+ *   `QUERY_FAILED`, `QUERY_LIMIT`; `BUSY`
  */
 export async function queryBackup(
   context: Context,

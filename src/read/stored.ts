@@ -16,17 +16,18 @@ import { openSnapshot, readSnapshotFile } from "../store/snapshot-reader.ts";
 import { type Moment, pagesOf } from "./moment.ts";
 
 /**
- * Where stored content is read to leave Nightjar again, as a download or as a restore; only the stored
- * objects themselves (`db.zst`, `sql.zst`, either `.age`) are sent as they lie, by http/download.ts, and only where
- * nothing was erased since. What is encrypted leaves in that form alone. The rows of an erasure list are taken out here, of SQL: pages keep the bytes
- * of rows that are gone, and are not given then.
+ * Reads stored content that leaves Nightjar again, as a download or a restore. Only
+ * http/links/download.ts sends stored objects as they are: an encrypted one always, as it has no other
+ * form; `db.zst` and `sql.zst` only if nothing was erased since, and `sql.zst` only if it is not to be
+ * written anew. The rows of an erasure list are removed here, from SQL: pages keep the bytes of deleted
+ * rows, and are not given out then.
  */
 
-/** What is stored: a backup, or a moment of the log. */
+/** A stored backup, or a moment of the log. */
 export type Stored = { readonly manifest: Manifest } | { readonly moment: Moment };
 
 /**
- * Refuse what nobody here can read.
+ * Refuse an encrypted backup.
  *
  * @throws NightjarError `BACKUP_ENCRYPTED`
  */
@@ -35,7 +36,7 @@ export function refuseEncrypted(stored: Stored): void {
   throw new NightjarError("BACKUP_ENCRYPTED", `Backup ${stored.manifest.id} is encrypted.`);
 }
 
-/** The SQL text of a dump, checked against its hash before its last bytes are given. */
+/** Return the SQL text of a dump, checked against its hash before its last bytes are yielded. */
 export async function dumpText(
   { bucket }: Context,
   manifest: Manifest,
@@ -50,8 +51,8 @@ export async function dumpText(
 }
 
 /**
- * A snapshot or a moment as a database that SQLite reads. Frames of a snapshot have checksums of their
- * own; pages of the log have none, so that a moment's segments are read whole first.
+ * Open a snapshot or a moment as a database that SQLite reads. Frames of a snapshot have checksums of
+ * their own; pages of the log have none, so a moment's segments are read whole first.
  *
  * @throws NightjarError `ERASURE_FAILED`; as `storedPages`
  */
@@ -78,18 +79,18 @@ function logErased({ tables, unapplied }: Erased, from: string): void {
   });
 }
 
-/** The database file of a snapshot, checked against its hash before its last bytes are given. */
+/** Return the database file of a snapshot, checked against its hash before its last bytes are yielded. */
 export function snapshotFile({ bucket }: Context, manifest: Manifest): AsyncIterable<Uint8Array> {
   refuseEncrypted({ manifest });
   return verified(readSnapshotFile(bucket, manifest), manifest.raw, manifest.key);
 }
 
-/** The pages of a moment as they stand in a file; their memory is used again for the next ones. */
+/** Yield the pages of a moment as they are in a database file; their memory is reused for the next ones. */
 export function momentPages({ bucket }: Context, moment: Moment): AsyncIterable<readonly Page[]> {
   return databasePages(pagesOf(bucket, moment), moment.pageSize, moment.pageCount).pages;
 }
 
-/** The same of a snapshot. */
+/** Yield the pages of a snapshot in the same way. */
 export function snapshotPages(
   context: Context,
   manifest: Manifest,
@@ -98,7 +99,7 @@ export function snapshotPages(
   return pagesInFile(snapshotFile(context, manifest), pageSize);
 }
 
-/** The pages of a snapshot or a moment, each when it is asked for. */
+/** Return a reader of the pages of a snapshot or a moment, which reads each page when it is asked for. */
 export async function storedPages({ bucket }: Context, stored: Stored): Promise<PageReader> {
   refuseEncrypted(stored);
   return "manifest" in stored

@@ -2,15 +2,15 @@ import { free } from "../format/bytes/bytes.ts";
 import type { ObjectReader } from "./read-counter.ts";
 
 /**
- * Blocks of stored objects that were read a moment ago, the newest used kept. What an object's version
- * holds never changes, so that a block is good for as long as it is remembered.
+ * Keeps recently read blocks of stored objects, the most recently used ones. The content of an object's
+ * version never changes, so that a block is valid for as long as it is held.
  */
 export class BlockCache {
   readonly #limit: number;
   readonly #blocks = new Map<string, Uint8Array>();
   #bytes = 0;
 
-  /** @param limit bytes held at the most */
+  /** @param limit most bytes held */
   constructor(limit: number) {
     this.#limit = limit;
   }
@@ -20,7 +20,7 @@ export class BlockCache {
   }
 
   /**
-   * Call `use` with a block, at once where it is in memory, else when `load` has brought it. The block is
+   * Call `use` with a block, at once if it is in memory, else after `load` has read it. The block is
    * valid during the call only: its memory is freed when others take its place.
    */
   use<T>(
@@ -40,7 +40,7 @@ export class BlockCache {
       return use(block);
     } finally {
       if (this.#blocks.has(name))
-        free(block); // another one has loaded it too
+        free(block); // another call has loaded it too
       else {
         this.#blocks.set(name, block);
         this.#bytes += block.length;
@@ -60,8 +60,8 @@ export class BlockCache {
 }
 
 /**
- * What an object is called in a cache: by its key and its version, so that no block of an object that was
- * replaced stands for one of the other.
+ * Return the name of an object in a cache: its key and its version, so that no block of a replaced
+ * object is used for the new one.
  *
  * @throws NightjarError as `settle` of a guarded bucket
  */
@@ -69,5 +69,5 @@ export async function cacheName(bucket: ObjectReader, key: string): Promise<stri
   return `${key}@${(await bucket.settle?.(key)) ?? ""}`;
 }
 
-/** One for the isolate: what a query has read makes the next one fast. */
+/** The cache of the isolate: what one query has read makes the next one fast. */
 export const sharedBlocks = new BlockCache(8 * 1024 * 1024);

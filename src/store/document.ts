@@ -3,19 +3,19 @@ import { asNightjarError, NightjarError, failAs } from "../errors/errors.ts";
 import { type GuardedBucket, LONGEST_DOCUMENT } from "./guarded-bucket.ts";
 import { isLocked, failAsStore } from "./refusal.ts";
 
-/** What the manifest module needs of a manifest: where it belongs. */
+/** The part of a manifest that this module needs: its key. */
 interface Placed {
   readonly manifestKey: string;
 }
 
-/** A manifest as it is written. */
+/** Return the text of a manifest, as it is written. */
 export function manifestText(manifest: Placed): string {
   return `${JSON.stringify(manifest, undefined, 2)}\n`;
 }
 
 /**
- * Write a manifest, once: the act that makes a backup exist. Writing the same again is no error, so
- * that a step may be retried; another manifest under the same key is never replaced.
+ * Write a manifest, once: this makes a backup exist. Writing the same again is no error, so that a step
+ * may be retried; another manifest under the same key is never replaced.
  *
  * @throws NightjarError `STORE_CONFLICT` or `STORE_FAILED`
  */
@@ -37,7 +37,7 @@ export async function writeDocument(
     failAsStore(`writing ${key}`, () =>
       bucket.put(key, text, { ...AS_JSON, onlyIf: { etagDoesNotMatch: "*" } }),
     );
-  // R2 looks at its locks before the condition: where one holds, it refuses what is there already.
+  // R2 checks its locks before the condition: under a lock it refuses to write what is there already.
   const written = await put().catch((thrown: unknown) => {
     if (isLocked(thrown)) return null;
     throw thrown;
@@ -48,8 +48,7 @@ export async function writeDocument(
 }
 
 /**
- * Write the manifest of a pinned copy over the one that is there: who holds a pin may change, and
- * nothing else does.
+ * Replace the manifest of a pinned copy: the holder of a pin may change, and nothing else does.
  *
  * @throws NightjarError `STORE_FAILED`, `CATALOG_FAILED`
  */
@@ -57,7 +56,11 @@ export async function replaceManifest(bucket: GuardedBucket, manifest: Placed): 
   await replaceDocument(bucket, manifest.manifestKey, manifestText(manifest));
 }
 
-/** Write a JSON document over what is there. @throws NightjarError `STORE_FAILED`, `CATALOG_FAILED` */
+/**
+ * Write a JSON document; one that is there already is replaced.
+ *
+ * @throws NightjarError `STORE_FAILED`, `CATALOG_FAILED`
+ */
 export async function replaceDocument(
   bucket: GuardedBucket,
   key: string,
@@ -66,20 +69,20 @@ export async function replaceDocument(
   await failAs("STORE_FAILED", `writing ${key}`, () => bucket.put(key, text, AS_JSON));
 }
 
-/** What vouches for a document that the catalog does not know. */
+/** Reasons to trust a document that the catalog does not know. */
 interface Vouching {
   /** The text that it should have, as the caller knows it. */
   readonly expected?: string;
-  /** Whether one without a MAC of this Nightjar is taken as it is. */
+  /** True if a document without a MAC of this Nightjar is accepted as it is. */
   readonly acceptUnsigned?: boolean;
 }
 
 /**
- * A document's text, or null when there is none. One that the catalog does not know must have the MAC
- * that Nightjar writes beside it.
+ * Read a document's text; null if there is none. A document that the catalog does not know must have
+ * the MAC that Nightjar writes beside it.
  *
- * @throws NightjarError `STORE_FAILED`, `CATALOG_FAILED`; `OBJECT_CORRUPT` when it is not the text that
- *   was written; `OBJECT_UNSIGNED` when nobody can tell whether Nightjar wrote it
+ * @throws NightjarError `STORE_FAILED`, `CATALOG_FAILED`; `OBJECT_CORRUPT` if it is not the text that
+ *   was written; `OBJECT_UNSIGNED` if it cannot be determined whether Nightjar wrote it
  */
 export async function readDocument(
   bucket: GuardedBucket,
@@ -109,7 +112,7 @@ export async function readDocument(
   return text;
 }
 
-/** What is said of an object that has no MAC, or the MAC of another key. */
+/** Return the error for an object that has no MAC, or the MAC of another key. */
 export function unsigned(key: string, origin: "unsigned" | "other"): NightjarError {
   return new NightjarError(
     "OBJECT_UNSIGNED",
@@ -120,7 +123,7 @@ export function unsigned(key: string, origin: "unsigned" | "other"): NightjarErr
 }
 
 /**
- * A document's text, or null when there is none that is whole and Nightjar's.
+ * Read a document's text; null if there is none that is whole and Nightjar's.
  *
  * @throws NightjarError `STORE_FAILED`, `CATALOG_FAILED`
  */
@@ -139,7 +142,7 @@ export async function readWholeDocument(
 
 const AS_JSON = { httpMetadata: { contentType: "application/json" } } as const;
 
-/** The SHA-256 of a text in UTF-8, in hexadecimal. */
+/** Return the SHA-256 of a text in UTF-8, in hexadecimal. */
 export function sha256Of(text: string): string {
   return createHash("sha256").update(text).digest("hex");
 }

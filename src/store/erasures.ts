@@ -7,22 +7,22 @@ import type { GuardedBucket } from "./guarded-bucket.ts";
 import { listObjects } from "./list.ts";
 
 /**
- * The erasure list of a database lies in the bucket, one object an entry, so that it outlives the
- * catalog: `erasures/<database>/<yyyymmddThhmmssZ>-<id>.json`. What takes an entry back is an object of
- * its own beside it, `…-<id>.withdrawn.json`: nothing is overwritten.
+ * The prefix of the erasure lists. The list of a database is in the bucket, one object per entry, so
+ * that it outlives the catalog: `erasures/<database>/<yyyymmddThhmmssZ>-<id>.json`. The withdrawal of
+ * an entry is an object of its own beside it, `…-<id>.withdrawn.json`: nothing is overwritten.
  */
 export const ERASURES = "erasures/";
 
-/** An entry, and what takes it back. */
+/** An entry, with its withdrawal. */
 export type ListedErasure = StoredErasure & { withdrawn?: Withdrawal };
 
-/** @throws NightjarError `STORE_FAILED`, `STORE_CONFLICT` */
+/** Write an entry. @throws NightjarError `STORE_FAILED`, `STORE_CONFLICT` */
 export async function addErasure(bucket: GuardedBucket, erasure: StoredErasure): Promise<void> {
   await writeDocument(bucket, `${placeOf(erasure)}.json`, textOf(erasure));
 }
 
 /**
- * Write down that an entry applies no more.
+ * Record that an entry no longer applies.
  *
  * @throws NightjarError `STORE_FAILED`, `STORE_CONFLICT`
  */
@@ -35,10 +35,10 @@ export async function addWithdrawal(
 }
 
 /**
- * Every entry of a database's list, the oldest first.
+ * Read every entry of a database's list, oldest first.
  *
- * @throws NightjarError `STORE_FAILED`; `OBJECT_CORRUPT`, `OBJECT_UNSIGNED`, `OBJECT_MISSING` for an entry
- *   that cannot be read: then nothing may be restored without it
+ * @throws NightjarError `STORE_FAILED`; `OBJECT_CORRUPT`, `OBJECT_UNSIGNED`, `OBJECT_MISSING` for an
+ *   entry that cannot be read: nothing may be restored without it then
  */
 export async function readErasures(
   bucket: GuardedBucket,
@@ -58,7 +58,7 @@ export async function readErasures(
       withdrawals.set(withdrawal.id, withdrawal);
     } else erasures.push(parseErasure(text, key));
   }
-  // Keys have whole seconds.
+  // By `at`, as keys have whole seconds only.
   const inOrder = erasures.toSorted((a, b) => (a.at < b.at ? -1 : a.at > b.at ? 1 : 0));
   return inOrder.map((erasure) => {
     const withdrawn = withdrawals.get(erasure.id);

@@ -2,71 +2,78 @@ import { createHash } from "node:crypto";
 import { NightjarError, failAs } from "../errors/errors.ts";
 import { macOf, type Note, type Origin, originOf } from "../format/bytes/object-mac.ts";
 
-/** What is known of an object that Nightjar wrote, from where somebody with access to the bucket cannot write. */
+/** An object that Nightjar wrote, as recorded where somebody with access to the bucket cannot write. */
 export interface KnownObject {
   readonly key: string;
   /** R2 gives every write a version of its own; null until the object was read whole and compared. */
   readonly version: string | null;
-  /** Hexadecimal; null where nobody knows what the bytes should be. */
+  /** SHA-256 in hexadecimal; null if it is not known what the bytes should be. */
   readonly sha256: string | null;
   readonly bytes: number;
 }
 
-/** Where it is known: the catalog. Every method throws `CATALOG_FAILED`. */
+/** The record of known objects: the catalog. Every method throws `CATALOG_FAILED`. */
 export interface Ledger {
   find(keys: readonly string[]): Promise<ReadonlyMap<string, KnownObject>>;
-  /** The keys under a prefix of what must be there. */
+  /** Return the keys under a prefix of the objects that must be there. */
   under(prefix: string): Promise<readonly string[]>;
   record(objects: readonly KnownObject[]): Promise<unknown>;
   forget(keys: readonly string[]): Promise<unknown>;
 }
 
-/** What a guarded bucket can be asked beyond what R2 can. */
+/** The methods of a guarded bucket beyond those of R2. */
 interface Guarded {
-  /** Look some objects up at once, for a reader of many. @throws NightjarError `CATALOG_FAILED` */
+  /** Look up some objects at once, for a reader of many. @throws NightjarError `CATALOG_FAILED` */
   expect(keys: readonly string[]): Promise<void>;
-  /** The keys under a prefix of objects that must be there. @throws NightjarError `CATALOG_FAILED` */
+  /**
+   * Return the keys under a prefix of the objects that must be there.
+   *
+   * @throws NightjarError `CATALOG_FAILED`
+   */
   expectedUnder(prefix: string): Promise<readonly string[]>;
-  /** What is known of an object. @throws NightjarError `CATALOG_FAILED` */
+  /** Return what is known of an object. @throws NightjarError `CATALOG_FAILED` */
   known(key: string): Promise<KnownObject | undefined>;
   /**
    * Make sure that an object can be read by its version: one whose version is not known is read whole
    * and compared first.
    *
-   * @returns the version; undefined for an object that nobody knows
+   * @returns the version; undefined for an object that is not known
    * @throws NightjarError `OBJECT_CORRUPT`, `STORE_FAILED`, `CATALOG_FAILED`
    */
   settle(key: string): Promise<string | undefined>;
-  /** Who wrote these bytes under this key, as far as the MAC beside them tells. */
+  /** Return the writer of these bytes under this key, as far as the MAC beside them shows it. */
   originOf(key: string, sha256: string, note: Note): Origin;
-  /** What Nightjar writes beside bytes under a key: their SHA-256 and its MAC, and what is given of the note. */
+  /**
+   * Return the metadata that Nightjar writes with bytes under a key: their SHA-256 and its MAC, and the
+   * given note.
+   */
   noteOf(key: string, value: string | Uint8Array, note?: Note): Record<string, string>;
-  /** From now on these objects count as Nightjar's. @throws NightjarError `CATALOG_FAILED` */
+  /** Count these objects as Nightjar's from now on. @throws NightjarError `CATALOG_FAILED` */
   accept(objects: readonly KnownObject[]): Promise<void>;
-  /** Forget objects that are gone. @throws NightjarError `CATALOG_FAILED` */
+  /** Forget objects that were deleted. @throws NightjarError `CATALOG_FAILED` */
   forget(keys: readonly string[]): Promise<void>;
 }
 
 /**
- * R2, with every object held against what Nightjar knows of it: whatever is written here is recorded,
- * and a read of an object that was replaced since throws `OBJECT_CORRUPT`. Checksums inside of an object
- * cannot tell that, as anyone who replaces it can compute them again.
+ * R2, with every object checked against what Nightjar knows of it: whatever is written here is
+ * recorded, and a read of an object that was replaced since throws `OBJECT_CORRUPT`. Checksums inside
+ * an object cannot detect that, as anyone who replaces it can compute them again.
  */
 export type GuardedBucket = R2Bucket & Guarded;
 
-/** No document of ours is longer: a manifest of 100,000 tables takes some 10 MB; bytes. */
+/** Longest document of Nightjar, bytes: a manifest of 100,000 tables takes some 10 MB. */
 export const LONGEST_DOCUMENT = 24 * 1024 * 1024;
 
-/** Read at a time of an object that is compared whole. */
+/** Bytes read at a time of an object that is compared whole. */
 const SPAN = 4 * 1024 * 1024;
 
-/** Pages of a pull that is under way count for nothing after it. */
+/** Return false for the pages that a pull spills: they are not used after it. */
 const isGuarded = (key: string) => !/^log\/[^/]*\/spill\//.test(key);
 
 /**
  * Guard a bucket.
  *
- * @param macKeys the key that signs what is written, and the keys of before that are still believed
+ * @param macKeys the key that signs what is written, and the former keys that are still accepted
  */
 export function guardBucket(
   bucket: R2Bucket,
@@ -100,7 +107,7 @@ class Guard implements Guarded {
     return this.#bucket.resumeMultipartUpload(key, uploadId);
   }
 
-  /** @throws NightjarError `OBJECT_CORRUPT` for an object that was replaced; what R2 throws */
+  /** Read an object. @throws NightjarError `OBJECT_CORRUPT` for one that was replaced; what R2 throws */
   async get(key: string, options: R2GetOptions = {}): Promise<R2ObjectBody | null> {
     if (!isGuarded(key)) return this.#bucket.get(key, options);
     await this.settle(key);
@@ -108,7 +115,7 @@ class Guard implements Guarded {
       const object = await this.#bucket.get(key, options);
       const known = await this.known(key);
       if (object === null || known === undefined || object.version === known.version) return object;
-      await object.body.cancel().catch(() => {}); // it is not read any more
+      await object.body.cancel().catch(() => {}); // it is no longer needed
       if (tries > 0) throw replaced(key);
       await this.#reexamine(known);
     }
@@ -173,7 +180,7 @@ class Guard implements Guarded {
     if (known !== undefined) return known;
     const asked = this.#ledger.find([key]).then((found) => found.get(key));
     this.#known.set(key, asked);
-    asked.catch(() => this.#known.delete(key)); // reported to who asked
+    asked.catch(() => this.#known.delete(key)); // reported to the caller
     return asked;
   }
 
@@ -206,8 +213,8 @@ class Guard implements Guarded {
   }
 
   /**
-   * An object has another version than is known. Nightjar may have written it again elsewhere, or
-   * somebody the same bytes: both do no harm.
+   * Check an object whose version is not the known one. Nightjar may have written it again elsewhere,
+   * or somebody may have written the same bytes: both do no harm.
    *
    * @throws NightjarError `OBJECT_CORRUPT` for other bytes
    */
@@ -220,12 +227,13 @@ class Guard implements Guarded {
   }
 
   /**
-   * Read an object whole, hold it against its hash, and record the version that was read.
+   * Read an object whole, compare it with its hash, and record the version that was read.
    *
-   * A document may have been written over by a Nightjar that died before it told the catalog: one with
-   * our MAC is ours. Who writes to the bucket can bring back no more than what we wrote to that key.
+   * A document may have been overwritten by a Nightjar that died before it updated the catalog: one
+   * with our MAC is ours. Somebody who can write to the bucket can bring back no more than what we
+   * wrote to that key.
    *
-   * @returns the version; undefined where there is no such object
+   * @returns the version; undefined if there is no such object
    */
   async #compare(known: KnownObject): Promise<string | undefined> {
     const { key } = known;
@@ -242,7 +250,7 @@ class Guard implements Guarded {
     return version;
   }
 
-  /** The SHA-256 of an object, read a part at a time. */
+  /** Return the SHA-256 of an object, read a part at a time. */
   async #hashOf({ key, version, size }: R2Object): Promise<string> {
     const hash = createHash("sha256");
     for (let offset = 0; offset < size; offset += SPAN) {

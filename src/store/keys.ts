@@ -8,21 +8,21 @@ import { type Tier, TIERS } from "../plan/tier.ts";
  *     <tier>/<database>/<yyyymmddThhmmssZ>-<id>.db.zst      the bytes of a snapshot
  *     <either of these>.age                                 encrypted
  *     <tier>/<database>/<yyyymmddThhmmssZ>-<id>.json        the manifest
- *     <tier>/<database>/<yyyymmddThhmmssZ>-<id>.proof-<yyyymmddThhmmssZ>.json   what a proof found
- *     pinned/<any of these>                                 its copy, which no lifecycle rule takes
+ *     <tier>/<database>/<yyyymmddThhmmssZ>-<id>.proof-<yyyymmddThhmmssZ>.json   the result of a proof
+ *     pinned/<any of these>                                 its copy, which no lifecycle rule deletes
  */
 export interface BackupName {
   readonly tier: Tier;
   readonly database: string;
-  /** When the capture began, ms; keys keep whole seconds. */
+  /** Time at which the capture began, ms; keys keep whole seconds. */
   readonly takenAt: number;
   readonly id: string;
 }
 
-/** What lies under a key. */
+/** The kind of an object of a backup. */
 export type StoredPart = "bytes" | "manifest" | "proof";
 
-/** The beginning of the keys of all pinned copies. */
+/** The prefix of the keys of all pinned copies. */
 export const PINNED = "pinned/";
 
 const SUFFIXES = { dump: ".sql.zst", snapshot: ".db.zst" } as const;
@@ -44,25 +44,27 @@ export function manifestKey(name: BackupName): string {
   return stem(name) + MANIFEST_SUFFIX;
 }
 
-/** The beginning of the keys of all proofs that lie beside the manifest with this key. */
+/** Return the prefix of the keys of all proofs of the backup whose manifest has this key. */
 export function proofPrefix(manifest: string): string {
   return `${manifest.slice(0, -MANIFEST_SUFFIX.length)}.proof-`;
 }
 
 /**
+ * Return the key of a proof.
+ *
  * @param manifest the key of the backup's manifest
- * @param at when the proof was made, ms; keys keep whole seconds
+ * @param at time of the proof, ms; keys keep whole seconds
  */
 export function proofKey(manifest: string, at: number): string {
   return `${proofPrefix(manifest)}${stamp(at)}${MANIFEST_SUFFIX}`;
 }
 
-/** Where the pinned copy of what lies under a backup's own key is. */
+/** Return the key of the pinned copy of an object, given the backup's own key. */
 export function pinnedKey(key: string): string {
   return PINNED + key;
 }
 
-/** The backup's own key of what lies there, or under the key of its pinned copy. */
+/** Return the backup's own key of an object, given that key or the key of its pinned copy. */
 export function ownKey(key: string): string {
   return key.startsWith(PINNED) ? key.slice(PINNED.length) : key;
 }
@@ -70,19 +72,19 @@ export function ownKey(key: string): string {
 const KEY =
   /^(pinned\/)?([a-z]+)\/([a-z0-9][a-z0-9_-]{0,49})\/(\d{8}T\d{6}Z)-([0-9a-z]{12})\.((?:sql|db)\.zst(?:\.age)?|json|proof-\d{8}T\d{6}Z\.json)$/;
 
-/** What a key of ours names. */
+/** The parts of a key of Nightjar's. */
 export interface ParsedKey extends BackupName {
   readonly part: StoredPart;
-  /** Whether it is of a pinned copy. */
+  /** True for an object of a pinned copy. */
   readonly pinned: boolean;
 }
 
-/** What the key of a manifest of ours says of it. */
+/** Return the facts that the key of a manifest of Nightjar's determines. */
 export function placeOf(key: string): ParsedKey & { readonly key: string } {
   return { ...parseKey(key)!, key };
 }
 
-/** What a key of ours names, or undefined for any other key. */
+/** Parse a key of Nightjar's; undefined for any other key. */
 export function parseKey(key: string): ParsedKey | undefined {
   const [, pinned, tier, database, taken, id, suffix] = KEY.exec(key) ?? [];
   if (tier === undefined || !TIERS.includes(tier as Tier)) return undefined;

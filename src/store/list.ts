@@ -3,12 +3,12 @@ import { failAs } from "../errors/errors.ts";
 interface ListOptions {
   /** Only keys after this one. */
   readonly after?: string;
-  /** With what the objects say of themselves beside their bytes: their custom metadata. */
+  /** Include the custom metadata of the objects. */
   readonly notes?: boolean;
 }
 
 /**
- * Every object whose key starts with `prefix`, in the order of the keys.
+ * Yield every object whose key starts with `prefix`, in the order of the keys.
  *
  * @throws NightjarError `STORE_FAILED`
  */
@@ -32,7 +32,7 @@ export async function* listObjects(
 }
 
 /**
- * Every key that starts with `prefix`.
+ * Return every key that starts with `prefix`.
  *
  * @throws NightjarError `STORE_FAILED`
  */
@@ -43,7 +43,7 @@ export async function listKeys(bucket: R2Bucket, prefix: string): Promise<string
 }
 
 /**
- * Every object but those of the page logs, in the order of the keys.
+ * Yield every object except those of the page logs, in the order of the keys.
  *
  * @throws NightjarError `STORE_FAILED`
  */
@@ -53,7 +53,7 @@ export async function* listBackupObjects(bucket: R2Bucket): AsyncIterable<R2Obje
       yield object;
       continue;
     }
-    yield* listObjects(bucket, "", { after: "log0" }); // what comes after them
+    yield* listObjects(bucket, "", { after: "log0" }); // the objects after the logs
     return;
   }
 }

@@ -6,25 +6,25 @@ import { type BlockCache, cacheName, sharedBlocks } from "./block-cache.ts";
 import { readInSpans, readSpan } from "./range-reader.ts";
 import type { ObjectReader } from "./read-counter.ts";
 
-/** A segment as it is read: its key and its length. */
+/** A segment to read: its key and its length. */
 interface StoredSegment {
   readonly key: string;
   readonly bytes: number;
 }
 
-/** With the name of this version of it in the cache. */
+/** A segment, with the name of this version of it in the cache. */
 interface NamedSegment extends StoredSegment {
   readonly name: string;
 }
 
-/** The index of a segment of four million pages and more; bytes. */
+/** Longest index of a segment, bytes: enough for four million pages and more. */
 const LONGEST_INDEX = 32 * 1024 * 1024;
 const BLOCK = 256 * 1024;
-/** Most indexes fit into this much of a segment's end. */
+/** Bytes of a segment's end that are read first: most indexes fit into them. */
 const FIRST_LOOK = 64 * 1024;
 
 /**
- * The pages of a database as a chain of segments makes it, each read from the newest segment that has
+ * Open the database that a chain of segments makes. Each page is read from the newest segment that has
  * it, through the segments' own page indexes.
  *
  * @param chain oldest first
@@ -79,7 +79,7 @@ export async function openLog(
 }
 
 /**
- * Where a segment's pages lie.
+ * Read the index of a segment, which has the places of its pages.
  *
  * @throws NightjarError `OBJECT_MISSING`, `OBJECT_CORRUPT`, `STORE_FAILED`
  */
@@ -102,7 +102,11 @@ export async function readSegmentIndex(
   return readLtxIndex(tail, bytes);
 }
 
-/** Read a stored segment's pages, checked to the last byte. @throws NightjarError `OBJECT_MISSING`, `OBJECT_CORRUPT`, `STORE_FAILED` */
+/**
+ * Read a stored segment's pages, checked to the last byte.
+ *
+ * @throws NightjarError `OBJECT_MISSING`, `OBJECT_CORRUPT`, `STORE_FAILED`
+ */
 export async function* readSegment(
   bucket: ObjectReader,
   key: string,

@@ -4,7 +4,10 @@ import { log } from "../core/log.ts";
 import { objectExists } from "./read.ts";
 import { failAsStore } from "./refusal.ts";
 
-/** R2 wants parts of at least 5 MiB, all equal but the last, and at most 10,000 of them: 52 GB. */
+/**
+ * Bytes of a part: R2 wants at least 5 MiB, all parts equal but the last, and at most 10,000 of them:
+ * 52 GB.
+ */
 export const PART_BYTES = 5 * 1024 * 1024;
 
 export interface MultipartOptions {
@@ -14,11 +17,11 @@ export interface MultipartOptions {
 }
 
 /**
- * Stream bytes of unknown length to a new key. Holds two parts at the most: one on its way to R2
- * and one that fills. When anything fails the upload is aborted and nothing appears under the key.
+ * Stream bytes of unknown length to a new key. At most two parts are held: one on its way to R2 and one
+ * being filled. If anything fails, the upload is aborted and nothing appears under the key.
  *
- * @throws NightjarError `STORE_CONFLICT` when the key exists, `STORE_FAILED` when R2 fails, and
- * whatever the source throws
+ * @throws NightjarError `STORE_CONFLICT` if the key exists, `STORE_FAILED` if R2 fails, and whatever
+ *   the source throws
  */
 export async function writeMultipart(
   bucket: R2Bucket,
@@ -50,8 +53,8 @@ export async function writeMultipart(
 }
 
 /**
- * Send a source's bytes as the parts of an upload, one on its way at a time. Neither completes nor
- * aborts the upload.
+ * Send a source's bytes as the parts of an upload, one part at a time. The upload is neither completed
+ * nor aborted.
  *
  * @throws NightjarError `STORE_FAILED` or what `uploadPart` throws, and whatever the source throws
  */
@@ -77,7 +80,7 @@ export async function uploadParts(
     if (sending !== undefined) parts.push(await sending);
     return { parts, bytes };
   } catch (error) {
-    await sending?.catch(() => {}); // the first error is the one to tell
+    await sending?.catch(() => {}); // the first error is the one to report
     throw error;
   } finally {
     free(buffers.filling);
@@ -85,15 +88,15 @@ export async function uploadParts(
   }
 }
 
-/** The memory of two parts, which take turns. */
+/** The memory of two parts, used in turn. */
 interface Buffers {
   filling: Uint8Array<ArrayBuffer>;
   sent: Uint8Array<ArrayBuffer> | undefined;
 }
 
 /**
- * The source's bytes in pieces of `PART_BYTES`; only the last may be shorter. A piece is valid until the
- * next but one is asked for.
+ * Yield the source's bytes in pieces of `PART_BYTES`; only the last may be shorter. A piece is valid
+ * until the next but one is asked for.
  */
 async function* partsOf(
   source: AsyncIterable<Uint8Array>,
@@ -119,10 +122,10 @@ async function* partsOf(
 }
 
 /**
- * Remove what an unfinished write has left: the upload, or the object if it was just completed. Both
- * may be gone already.
+ * Remove what an unfinished write has left: the upload, or the object if it was just completed. It is
+ * no error if neither exists.
  *
- * @throws NightjarError `STORE_LOCKED` when a lock rule holds the object, or `STORE_FAILED`
+ * @throws NightjarError `STORE_LOCKED` if a lock rule holds the object, or `STORE_FAILED`
  */
 export async function abandonUpload(
   bucket: R2Bucket,

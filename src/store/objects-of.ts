@@ -1,11 +1,12 @@
 import { type BackupName, parseKey, type ParsedKey, pinnedKey } from "./keys.ts";
 import { listKeys } from "./list.ts";
 
-/** An object of a backup, and what it is. */
+/** An object of a backup, with the parts of its key. */
 export type BackupObject = ParsedKey & { readonly key: string };
 
 /**
- * Every object of some backups that is in the bucket: bytes, manifests and proofs, pinned copies too.
+ * List every object of some backups that is in the bucket: bytes, manifests and proofs, pinned copies
+ * too.
  *
  * @throws NightjarError `STORE_FAILED`
  */

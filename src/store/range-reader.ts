@@ -3,9 +3,9 @@ import { freeing } from "../format/bytes/bytes.ts";
 import type { ObjectReader } from "./read-counter.ts";
 
 /**
- * An object's bytes, read in spans of `spanBytes`, each of them whole before the next but one is asked
- * for: however slowly it is read, no connection to R2 stays open, of which a Worker has six. A span is
- * valid until the next but one is asked for: then its memory is freed.
+ * Read an object's bytes in spans of `spanBytes`. Each span is read whole before the next but one is
+ * asked for: however slowly they are consumed, no connection to R2 stays open, of which a Worker has
+ * six. A span is valid until the next but one is asked for: then its memory is freed.
  *
  * @throws NightjarError `OBJECT_MISSING`, `OBJECT_CORRUPT` for another size, or `STORE_FAILED`
  */
@@ -36,13 +36,16 @@ async function* readSpans(
   }
 }
 
-/** R2's error for a range that begins after the object's end (developers.cloudflare.com/r2/api/error-codes). */
+/**
+ * R2's error for a range that begins after the object's end
+ * (developers.cloudflare.com/r2/api/error-codes).
+ */
 const BEYOND = /\(10039\)/;
 
 /**
- * `length` bytes of an object from `offset`.
+ * Read `length` bytes of an object from `offset`.
  *
- * @param size how many bytes the whole object must have
+ * @param size the number of bytes that the whole object must have
  * @throws NightjarError `OBJECT_MISSING`, `OBJECT_CORRUPT`, `STORE_FAILED`
  */
 export async function readSpan(
@@ -54,13 +57,13 @@ export async function readSpan(
 ): Promise<Uint8Array> {
   await bucket.settle?.(key); // apart from the request below, as it may read the whole object
   const { object, bytes } = await failAs("STORE_FAILED", `reading ${key}`, async () => {
-    // R2 has no ranges of an empty object, which one that should not be empty may be.
+    // R2 has no ranges of an empty object, and an object may be empty that should not be.
     const options = length === size ? {} : { range: { offset, length } };
     const found = await bucket.get(key, options).catch((thrown: unknown) => {
       if (!BEYOND.test(messageOf(thrown))) throw thrown;
       throw new NightjarError("OBJECT_CORRUPT", `${key} ends before byte ${offset} of ${size}.`);
     });
-    // What has another size is not read: it may be any.
+    // An object of another size is not read: it may be of any size.
     if (found !== null && found.size !== size) {
       await found.body.cancel();
       return { object: found, bytes: new Uint8Array() };

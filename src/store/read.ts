@@ -8,9 +8,9 @@ export interface Span {
 }
 
 /**
- * A stored object's bytes, whole or a span of them.
+ * Read a stored object's bytes, whole or a span of them.
  *
- * @param size how many bytes the whole object must have
+ * @param size the number of bytes that the whole object must have
  * @throws NightjarError `OBJECT_MISSING`, `OBJECT_CORRUPT` for another size, or `STORE_FAILED`
  */
 export async function readObject(
@@ -31,7 +31,7 @@ export async function readObject(
   return object.body;
 }
 
-/** @throws NightjarError `STORE_FAILED` */
+/** Return true if an object is in the bucket. @throws NightjarError `STORE_FAILED` */
 export async function objectExists(bucket: R2Bucket, key: string): Promise<boolean> {
   return failAs(
     "STORE_FAILED",
@@ -41,7 +41,7 @@ export async function objectExists(bucket: R2Bucket, key: string): Promise<boole
 }
 
 /**
- * How long ago an object was stored, ms; Infinity for one that is not there.
+ * Return the time since an object was stored, ms; Infinity for one that is not there.
  *
  * @param now ms
  * @throws NightjarError `STORE_FAILED`

@@ -4,9 +4,9 @@ import { messageOf, NightjarError, failAs } from "../errors/errors.ts";
 const LOCKED = /\(10069\)|locked by the bucket policy/;
 
 /**
- * Run `action`; what R2 throws becomes an error whose message starts with `what`.
+ * Run `action`; an error of R2 becomes one whose message starts with `what`.
  *
- * @throws NightjarError `STORE_LOCKED` where a lock rule of the bucket refused, else `STORE_FAILED`
+ * @throws NightjarError `STORE_LOCKED` if a lock rule of the bucket refused, else `STORE_FAILED`
  */
 export function failAsStore<T>(what: string, action: () => Promise<T>): Promise<T> {
   return failAs("STORE_FAILED", what, async () => {
@@ -19,7 +19,7 @@ export function failAsStore<T>(what: string, action: () => Promise<T>): Promise<
   });
 }
 
-/** Whether a lock rule of the bucket was what refused. */
+/** Return true if a lock rule of the bucket caused the error. */
 export function isLocked(thrown: unknown): boolean {
   return thrown instanceof NightjarError && thrown.code === "STORE_LOCKED";
 }

@@ -1,10 +1,10 @@
 import { isLocked, failAsStore } from "./refusal.ts";
 
-/** R2 deletes this many objects at a time. */
+/** Objects that R2 deletes at a time. */
 const BATCH = 1000;
 
 /**
- * Delete objects. Those that are gone already are no error.
+ * Delete objects. Objects that do not exist are no error.
  *
  * @throws NightjarError `STORE_LOCKED` or `STORE_FAILED`
  */
@@ -28,7 +28,7 @@ export async function removeUnlocked(bucket: R2Bucket, keys: readonly string[]):
   } catch (thrown) {
     if (!isLocked(thrown)) throw thrown;
   }
-  // R2 does not say which it was: one at a time.
+  // R2 does not name the locked object: delete one at a time.
   const locked: string[] = [];
   for (const key of keys) {
     try {

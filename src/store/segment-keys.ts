@@ -2,7 +2,7 @@
  * Keys of the page log, in Litestream's layout (docs/format.md):
  *
  *     log/<database>/<lineage>/ltx/<level>/<min16>-<max16>.ltx
- *     log/<database>/<lineage>/notes/<level>/<min16>-<max16>.json   the note of one that was written by parts
+ *     log/<database>/<lineage>/notes/<level>/<min16>-<max16>.json   the note of one written by parts
  */
 export interface SegmentName {
   readonly database: string;
@@ -16,17 +16,23 @@ export function segmentKey({ database, lineage, level, minTxid, maxTxid }: Segme
   return `${levelPrefix(database, lineage, level)}${hex16(minTxid)}-${hex16(maxTxid)}.ltx`;
 }
 
-/** What every segment of a level starts with; its segments sort by their first transaction. */
+/** Return the prefix of the keys of a level's segments, which sort by their first transaction. */
 export function levelPrefix(database: string, lineage: string, level: number): string {
   return `log/${database}/${lineage}/ltx/${level}/`;
 }
 
-/** Where the note of a segment is that was written by parts: R2 takes metadata before the bytes only. */
+/**
+ * Return the key of the note of a segment that was written by parts: R2 takes metadata only before the
+ * bytes.
+ */
 export function noteKey(segment: string): string {
   return segment.replace("/ltx/", "/notes/").replace(/\.ltx$/, ".json");
 }
 
-/** Pages of a pull that are too many for the memory wait here, sorted, to be merged into a segment. */
+/**
+ * Return the prefix of spilled pages: those of a pull that are too many for the memory wait there,
+ * sorted, to be merged into a segment.
+ */
 export function spillPrefix(database: string): string {
   return `log/${database}/spill/`;
 }
@@ -38,7 +44,7 @@ export function spillKey(database: string, number: number): string {
 const KEY =
   /^log\/([a-z0-9][a-z0-9_-]{0,49})\/(\d{8}T\d{6}Z-[0-9a-z]{12})\/ltx\/(\d)\/([0-9a-f]{16})-([0-9a-f]{16})\.ltx$/;
 
-/** What a key of the log names, or undefined for any other key. */
+/** Parse a key of the log; undefined for any other key. */
 export function parseSegmentKey(key: string): SegmentName | undefined {
   const [, database, lineage, level, min, max] = KEY.exec(key) ?? [];
   if (database === undefined) return undefined;
@@ -51,7 +57,7 @@ export function parseSegmentKey(key: string): SegmentName | undefined {
   };
 }
 
-/** A transaction as keys write it: 16 hexadecimal digits, so that keys sort by it. */
+/** Format a transaction as in keys: 16 hexadecimal digits, so that keys sort by it. */
 export function hex16(number: number): string {
   return number.toString(16).padStart(16, "0");
 }

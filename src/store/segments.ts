@@ -1,13 +1,13 @@
 import { NightjarError, failAs } from "../errors/errors.ts";
 import { hex16, levelPrefix } from "./segment-keys.ts";
 
-/** What a segment's object says of itself beside its bytes: the log can go on from it alone. */
+/** The custom metadata of a segment's object: it is enough to continue the log from. */
 export type SegmentNote = Record<string, string>;
 
 /**
- * Write a segment at once; never over another.
+ * Write a segment in one PUT; never over another.
  *
- * @throws NightjarError `STORE_CONFLICT` when there is one already, `STORE_FAILED`
+ * @throws NightjarError `STORE_CONFLICT` if there is one already, `STORE_FAILED`
  */
 export async function putSegment(
   bucket: R2Bucket,
@@ -24,7 +24,8 @@ export async function putSegment(
 }
 
 /**
- * The segments of a level whose first transaction comes after `txid`, with their notes.
+ * List the segments of a level whose first transaction comes after `txid`, with their notes: as many as
+ * R2 lists in one call.
  *
  * @throws NightjarError `STORE_FAILED`
  */

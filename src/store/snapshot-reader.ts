@@ -12,20 +12,20 @@ import { type BlockCache, cacheName, sharedBlocks } from "./block-cache.ts";
 import { readSpan } from "./range-reader.ts";
 import type { ObjectReader } from "./read-counter.ts";
 
-/** A stored snapshot: its key, the bytes under it, and those of the database file. */
+/** A stored snapshot: its key, the number of stored bytes, and that of the database file. */
 export interface StoredSnapshot {
   readonly key: string;
   readonly stored: { readonly bytes: number };
   readonly raw: { readonly bytes: number };
 }
 
-/** Bytes of frames that are read at once, about. */
+/** Bytes of frames that are read at once, approximately. */
 const GROUP = 2 * 1024 * 1024;
 
 /**
- * The pages of a stored snapshot, each read with the frame of 256 KiB that it lies in.
+ * Open the pages of a stored snapshot. Each is read with the frame of 256 KiB that contains it.
  *
- * @param group how many frames are read at once, for sequential readers
+ * @param group number of frames that are read at once, for sequential readers
  * @throws NightjarError `OBJECT_MISSING`, `OBJECT_CORRUPT`, `STORE_FAILED`
  */
 export async function openSnapshot(
@@ -36,7 +36,7 @@ export async function openSnapshot(
 ): Promise<PageReader> {
   const { key, stored } = snapshot;
   const name = await cacheName(bucket, key);
-  const { table } = await readSeekTable(bucket, snapshot); // never from the cache: a replaced object shows
+  const { table } = await readSeekTable(bucket, snapshot); // not cached: a replaced object is noticed
   const { offsets, frameContent, contentBytes } = table;
   const frames = offsets.length - 1;
   const groupContent = group * frameContent;
@@ -75,11 +75,11 @@ export async function openSnapshot(
 }
 
 /**
- * The whole file of a stored snapshot, frame by frame: workerd's stream decompressor loses its way in
+ * Read the whole file of a stored snapshot, frame by frame: workerd's stream decompressor fails on
  * files of many frames, depending on where its input is cut. A frame is valid until the next but one is
  * asked for: then its memory is freed.
  *
- * @param watch is shown every stored byte, in order, if it is read to the end
+ * @param watch receives every stored byte, in order, if the file is read to the end
  * @throws NightjarError `OBJECT_MISSING`, `OBJECT_CORRUPT`, `STORE_FAILED`
  */
 export function readSnapshotFile(
@@ -132,7 +132,7 @@ function decodeFrame(
   return placed(key, offset, bytes.length, () => decodeFrameContent(bytes, content));
 }
 
-/** Do something with some bytes of an object; their place is named where they are damaged. */
+/** Run an action on some bytes of an object; an error names their place. */
 async function placed<T>(
   key: string,
   offset: number,

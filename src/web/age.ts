@@ -1,6 +1,6 @@
 import { DAY, HOUR, MINUTE } from "../plan/duration.ts";
 
-/** How long ago something was, for a badge: `just now`, `5 min ago`, `2 h ago`, `3 d ago`. */
+/** Format the time since a moment for a badge: `just now`, `5 min ago`, `2 h ago`, `3 d ago`. */
 export function age(then: number, now: number): string {
   const ms = now - then;
   if (ms < MINUTE) return "just now";

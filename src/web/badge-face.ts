@@ -1,7 +1,7 @@
 import type { Freshness } from "../plan/freshness.ts";
 import { age } from "./age.ts";
 
-/** What a badge shows; the member names are those of shields.io's endpoint format. */
+/** The content of a badge; the member names are those of shields.io's endpoint format. */
 export interface BadgeFace {
   label: string;
   message: string;
@@ -10,7 +10,11 @@ export interface BadgeFace {
 
 export type BadgeColor = "brightgreen" | "orange" | "red" | "lightgrey";
 
-/** The face for a database's state; `verified` is when its newest backup that is known to be good was taken (ms). */
+/**
+ * Return the face for a database's state.
+ *
+ * @param verified time at which its newest backup that is known to be good was taken, ms
+ */
 export function badgeFace(state: Freshness, verified: number | undefined, now: number): BadgeFace {
   const label = "backup";
   switch (state) {

@@ -22,7 +22,7 @@ const COLORS: Record<BadgeColor, string> = {
 
 const PADDING = 5;
 
-/** The width of a text in whole pixels, made odd so that its middle falls on a pixel. */
+/** Return the width of a text in whole pixels, made odd so that its middle falls on a pixel. */
 function textWidth(text: string): number {
   let hundredths = 0;
   for (const char of printable(text)) hundredths += WIDTHS[char.charCodeAt(0) - 32] ?? 1100;
@@ -30,12 +30,18 @@ function textWidth(text: string): number {
   return pixels % 2 === 0 ? pixels + 1 : pixels;
 }
 
-/** XML has no form for control characters and halves of pairs: they are shown, as on a terminal. */
+/**
+ * Escape a text for XML, which has no form for control characters and halves of pairs: they are shown,
+ * as on a terminal.
+ */
 function escapeXml(text: string): string {
   return printable(text).replaceAll(/[&<>"']/g, (char) => `&#${char.charCodeAt(0)};`);
 }
 
-/** One half's text with its shadow, drawn at ten times the size and scaled down, as browsers round less there. */
+/**
+ * Draw one half's text with its shadow, at ten times the size and scaled down, as browsers round less
+ * there.
+ */
 function half(text: string, left: number, width: number): string {
   const x = (left + PADDING + width / 2) * 10;
   const length = width * 10;
@@ -47,7 +53,7 @@ function half(text: string, left: number, width: number): string {
   );
 }
 
-/** A flat badge as SVG, in the measures of shields.io. */
+/** Draw a flat badge as SVG, in the dimensions of shields.io. */
 export function badgeSvg({ label, message, color }: BadgeFace): string {
   const [labelText, messageText] = [textWidth(label), textWidth(message)];
   const [left, right] = [labelText + 2 * PADDING, messageText + 2 * PADDING];

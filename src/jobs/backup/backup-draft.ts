@@ -17,18 +17,18 @@ import { writeMultipart } from "../../store/multipart.ts";
 import { removeObjects } from "../../store/remove.ts";
 import { VERSION } from "../../core/version.ts";
 
-/** Bytes of a manifest: it is the result of a Workflow's step, of which there may be 1 MiB, and a row of D1. */
+/** Most bytes of a manifest: it is the result of a Workflow's step, which may have 1 MiB, and a row of D1. */
 const MOST_MANIFEST = 900_000;
 
 const iso = (moment: number) => new Date(moment).toISOString();
 
 /**
- * How often a run's progress is written to the catalog: every 2 s, and ever more seldom the longer it
- * takes, as D1 allows 1,000 queries to one invocation.
+ * Return the interval at which a run's progress is written to the catalog, ms: 2 s, and longer the
+ * longer the run takes, as D1 allows 1,000 queries to one invocation.
  */
 const progressInterval = (elapsed: number): number => Math.max(2000, elapsed / 50);
 
-/** What a capture has found out; the rest of the manifest is known from the run. */
+/** The results of a capture; the rest of the manifest is known from the run. */
 type Findings = Pick<Manifest, "snapshot" | "schema" | "tables" | "warnings"> & {
   raw: Meter;
   stored: Meter;
@@ -36,16 +36,16 @@ type Findings = Pick<Manifest, "snapshot" | "schema" | "tables" | "warnings"> & 
   unknown: string[];
 };
 
-/** A backup while it is being made: where it goes, how far it is, and at last its manifest. */
+/** A backup while it is being made: its key, its progress, and finally its manifest. */
 export class BackupDraft {
   readonly #context: Context;
   readonly #run: Run;
   readonly #database: DatabaseConfig;
   readonly #kind: Manifest["kind"];
   readonly #name: BackupName;
-  /** When it began to be read: what is erased from then on may be in it; ms. */
+  /** Time at which reading began (ms): rows erased from then on may be in the backup. */
   readonly takenAt: number;
-  /** Of what is encrypted, where it is. */
+  /** Meter over the compressed bytes before encryption; undefined if the backup is not encrypted. */
   readonly #content: Meter | undefined;
 
   constructor(
@@ -69,12 +69,12 @@ export class BackupDraft {
     return bytesKey(this.#name, this.#kind, this.encrypted);
   }
 
-  /** Whether nobody here can read what is stored. */
+  /** True if the stored bytes are encrypted, so that the capture cannot read them back. */
   get encrypted(): boolean {
     return this.#content !== undefined;
   }
 
-  /** What is to be stored of the compressed bytes: these, or encrypted where the configuration says so. */
+  /** Return the bytes to store: the compressed ones, encrypted if the configuration says so. */
   sealed(compressed: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
     const content = this.#content;
     if (content === undefined) return compressed;
@@ -85,7 +85,7 @@ export class BackupDraft {
   }
 
   /**
-   * Store the bytes; the catalog knows of the upload before there is one.
+   * Store the bytes. The upload is entered in the catalog before its first part.
    *
    * @throws NightjarError as `writeMultipart`, and whatever `bytes` throws
    */
@@ -103,8 +103,8 @@ export class BackupDraft {
   }
 
   /**
-   * Writes the bytes so far to the run, every now and then and whenever its state changes. Progress is
-   * not worth failing a backup for.
+   * Return a function that writes the bytes so far to the run, at intervals and whenever the state
+   * changes. A failure to write them is logged and does not fail the backup.
    */
   progress(raw: Meter, stored: Meter): (state?: RunState) => Promise<void> {
     const { catalog, deps } = this.#context;
@@ -123,15 +123,15 @@ export class BackupDraft {
   }
 
   /**
-   * The whole manifest; ends the meters.
+   * Return the whole manifest and end the meters.
    *
-   * @throws NightjarError `SCHEMA_TOO_LARGE` when it lists too many tables: then the bytes are removed
+   * @throws NightjarError `SCHEMA_TOO_LARGE` if it lists too many tables; the bytes are removed then
    */
   async manifest(findings: Findings): Promise<Manifest> {
     const manifest = this.#manifestOf(findings);
     const bytes = encode(manifestText(manifest)).length;
     if (bytes <= MOST_MANIFEST) return manifest;
-    await removeObjects(this.#context.bucket, [this.key]).catch(() => {}); // else the next run's healing removes it
+    await removeObjects(this.#context.bucket, [this.key]).catch(() => {}); // else the next run removes it
     throw new NightjarError(
       "SCHEMA_TOO_LARGE",
       `${manifest.database} has ${manifest.tables.length} tables, whose names and counts take ${bytes} bytes; a manifest has ${MOST_MANIFEST} at the most.`,

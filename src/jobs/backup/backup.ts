@@ -16,18 +16,18 @@ import { refuseUnencrypted } from "./refuse-unencrypted.ts";
 import { runCopy } from "../second-copy/run-copy.ts";
 import { stepError } from "../step-error.ts";
 
-/** Long enough for any dump that a Worker's CPU time allows; a stalled source is found much sooner. */
+/** Long enough for any dump that a Worker's CPU time allows; a stalled source is detected much sooner. */
 const CAPTURE_TIMEOUT = "12 hours";
 const PROOF_TIMEOUT = "2 hours";
 const PUBLISH_RETRIES = { limit: 8, delay: "2 seconds", backoff: "exponential" } as const;
 
-/** A backup of up to so many bytes is restored in a drill each time, and not by its schedule alone. */
+/** Most bytes of a backup that is drilled by every run, and not by its schedule alone. */
 const DRILL_ALWAYS = 64 * 1024 * 1024;
 
 /**
- * A run, as the steps of a durable Workflow: capture the bytes, publish them, read them back, restore
- * them in scratch space where they are few. A step that fails is tried again with growing pauses; a
- * killed Worker goes on at the step where it was.
+ * Make a backup in the steps of a durable Workflow: capture the bytes, publish them, read them back,
+ * and restore them in scratch space if they are few. A step that fails is tried again with growing
+ * pauses; after a killed Worker, the run continues with the step that it was at.
  */
 export async function runBackup(
   context: Context,
@@ -92,8 +92,8 @@ async function attempt(context: Context, runId: string): Promise<Manifest> {
 }
 
 /**
- * Make the captured bytes a backup: the manifest, then the catalog. May be repeated. It counts as good
- * only when it has been read back.
+ * Make the captured bytes a backup: write the manifest, then the catalog's row. May be repeated. The
+ * backup counts as good only after it has been read back.
  */
 async function publish(context: Context, manifest: Manifest): Promise<void> {
   const { catalog, bucket, deps } = context;
@@ -108,9 +108,11 @@ async function publish(context: Context, manifest: Manifest): Promise<void> {
 }
 
 /**
- * @returns when it was proven, ISO 8601
- * @throws NightjarError what the proof found to be wrong: such a run has failed, and its backup stays
- *   for whoever wants to see
+ * Prove a backup, and fail if the proof finds it bad.
+ *
+ * @returns the time of the proof, ISO 8601
+ * @throws NightjarError the problem that the proof found: the run has failed then, and its backup is
+ *   kept for inspection
  */
 async function provenOrFail(context: Context, manifest: Manifest, act: Act): Promise<string> {
   const { catalog, deps } = context;
@@ -123,14 +125,14 @@ async function provenOrFail(context: Context, manifest: Manifest, act: Act): Pro
   );
   const { outcome, problem, finishedAt } = await prove(context, id, act, runId);
   if (!isBad(outcome)) return finishedAt;
-  // The next backup would be made of the same log, and be as bad: let it read the whole database.
+  // The next backup would be made from the same log and be just as bad: let it read the whole database.
   if (act === "verify" && snapshot?.log)
     await endLineage(catalog, snapshot.log.lineage, deps.now());
   const { code, message, hint } = problem!;
   throw new NightjarError(code, message, { hint });
 }
 
-/** A run ends with its last proof, so that the bucket alone tells when. */
+/** Finish a run at the time of its last proof, so that the bucket alone shows when it ended. */
 async function finish(
   { catalog }: Context,
   { runId, id, key }: Manifest,
@@ -141,8 +143,8 @@ async function finish(
 }
 
 /**
- * Begin the page log with the backup, so that the next one need only ask for what has changed. The
- * backup is made: that this fails is told, and the next backup reads the whole again.
+ * Begin the page log with the backup, so that the next one only needs to ask for changes. The backup is
+ * made already: a failure here is logged, and the next backup reads the whole database again.
  */
 async function seed({ followers }: Context, { database, id }: Manifest): Promise<void> {
   try {
@@ -157,8 +159,8 @@ function isCopied({ config, secondStore }: Context, { database }: Manifest): boo
 }
 
 /**
- * The second copy. The backup is made and proven: that this fails is on the backup and in the log, and
- * the night tries again.
+ * Make the second copy. The backup is made and proven already: a failure is recorded on the backup and
+ * in the log, and the nightly pass tries again.
  */
 async function copy(context: Context, { id }: Manifest, step: WorkflowStep): Promise<void> {
   try {
@@ -168,7 +170,7 @@ async function copy(context: Context, { id }: Manifest, step: WorkflowStep): Pro
   }
 }
 
-/** Errors lose their code between steps, so each attempt writes its own to the run. */
+/** Run an action and write its error to the run: errors lose their code between steps. */
 async function recorded<T>(context: Context, runId: string, action: () => Promise<T>): Promise<T> {
   try {
     return await action();

@@ -11,7 +11,10 @@ import type { Source } from "../../libsql/server.ts";
 import { BackupDraft } from "./backup-draft.ts";
 import { COSTS, inTurn } from "../../worker/memory.ts";
 
-/** Pull the server's dump in one pass and flat memory: source → inspect and hash → zstd → age, where configured → hash → R2. */
+/**
+ * Pull the server's dump in one pass and flat memory: source → inspect and hash → zstd → age, where
+ * configured → hash → R2.
+ */
 export function captureDump(
   context: Context,
   run: Run,
@@ -57,7 +60,7 @@ async function captureInTurn(
     version,
     unknown,
     snapshot: null,
-    // It is content, which an encrypted backup tells to nobody.
+    // The migration is content, which an encrypted backup must not reveal.
     schema: { hash: schemaHash, userVersion, migration: draft.encrypted ? null : migration },
     tables,
     warnings,

@@ -24,25 +24,25 @@ import { momentOf, pagesOf } from "../../read/moment.ts";
 import { untilCommit } from "../log/pull.ts";
 import { COSTS, inTurn } from "../../worker/memory.ts";
 
-/** Pages to store, and what is known of the moment that they make. */
+/** The pages to store, and the facts of the moment that they represent. */
 interface Origin {
   pageSize: number;
   pageCount: number;
   pages: AsyncIterable<readonly Page[]>;
-  /** As the source tells it, where nobody will be able to read what is stored. */
+  /** The schema as the source reports it; set only if the capture cannot read the stored bytes back. */
   schema?: readonly SchemaRow[];
-  /** Known once the pages have been read. */
+  /** Return the facts that are known once the pages have been read. */
   facts(): Pick<SnapshotFacts, "committedAt" | "log" | "cursor">;
 }
 
-/** What a manifest tells of the stored database. */
+/** The facts of the stored database that its manifest holds. */
 type StoredFacts = Pick<ImageFacts, "schemaHash" | "userVersion" | "migration" | "unfinished"> & {
   readonly tables: readonly Pick<TableFact, "name" | "rootpage">[];
 };
 
 /**
- * Store a database's pages as a file of its own. Where there is a page log, the source only sends what
- * is new to it, and the rest comes out of the bucket; else the whole image is read.
+ * Store a database's pages as a database file. With a page log, the source sends only what is new to
+ * it, and the rest is read from the bucket; without one, the whole image is read.
  */
 export async function captureSnapshot(
   context: Context,
@@ -52,7 +52,7 @@ export async function captureSnapshot(
   method: Method,
 ): Promise<Manifest> {
   const takenAt = context.deps.now();
-  // The Follower waits for memory of its own: nothing may be held here meanwhile.
+  // The Follower waits for memory of its own, so nothing may be held here meanwhile.
   const logged = method.protocol === "dbpage" ? null : await context.followers.pull(database.name);
   return inTurn(context, COSTS.capturePages, () =>
     captureInTurn(context, run, database, source, method, logged, takenAt),
@@ -119,12 +119,12 @@ async function captureInTurn(
   });
 }
 
-/** What a log that must not be gone on in makes of a backup. */
+/** Errors of a backup after which its log must not be continued. */
 const LOG_FAULTS: readonly ErrorCode[] = ["OBJECT_CORRUPT", "OBJECT_MISSING", "PAGES_INVALID"];
 
 /**
- * Make a backup of a log. A log that is damaged in the bucket ends, and so does one whose pages make no
- * database: backups must not depend on it.
+ * Run an action that makes a backup of a log. End the log if it is damaged in the bucket, or if its
+ * pages make no database: backups must not depend on it.
  *
  * @throws NightjarError `LOG_DAMAGED`, or whatever else `action` throws
  */
@@ -145,7 +145,7 @@ async function orEndLog<T>(
   }
 }
 
-/** The newest state that the log holds. */
+/** Return the state that the log holds at its newest transaction, `txid`. */
 async function fromLog(
   context: Context,
   database: string,
@@ -163,7 +163,7 @@ async function fromLog(
   };
 }
 
-/** The whole database, as the source sends it in ascending order. */
+/** Read the whole database, as the source sends it in ascending order. */
 async function fromSource(
   { deps }: Context,
   { encrypted }: BackupDraft,
@@ -183,7 +183,7 @@ async function fromSource(
     try {
       yield* pages;
     } finally {
-      await events.return?.(); // what follows the image is for the log
+      await events.return?.(); // events after the image are for the log
     }
   }
   const committedAt = new Date(seenAt).toISOString();
@@ -206,7 +206,10 @@ async function* counted(
   }
 }
 
-/** The facts of a database whose stored file nobody here can read. Its newest migration is content. */
+/**
+ * Return the facts of a database whose stored file is encrypted. Its newest migration is left out: it
+ * is content.
+ */
 function factsOf(schema: readonly SchemaRow[], userVersion: number): StoredFacts {
   return {
     schemaHash: hashSchema(schema),
@@ -217,7 +220,10 @@ function factsOf(schema: readonly SchemaRow[], userVersion: number): StoredFacts
   };
 }
 
-/** What SQLite says of the stored file; a file that it cannot open is no backup. */
+/**
+ * Open the stored file with SQLite and return its facts. A file that cannot be opened is no backup, and
+ * is removed.
+ */
 async function readBack(
   bucket: R2Bucket,
   key: string,
@@ -237,7 +243,7 @@ async function readBack(
       image.close();
     }
   } catch (thrown) {
-    await removeObjects(bucket, [key]).catch(() => {}); // else the next run's healing removes it
+    await removeObjects(bucket, [key]).catch(() => {}); // else the next run removes it
     throw thrown;
   }
 }

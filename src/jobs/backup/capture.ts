@@ -8,11 +8,10 @@ import { captureSnapshot } from "./capture-snapshot.ts";
 import { withMethod } from "./method.ts";
 
 /**
- * One attempt at pulling a database into the bucket, by its pages where the server offers them. The
- * bytes are complete when this returns; the backup exists only once the manifest that it returns is
- * written.
+ * Make one attempt to pull a database into the bucket, by its pages if the server offers them. The
+ * bytes are complete when this returns; the backup exists only once the returned manifest is written.
  *
- * @throws NightjarError for whatever goes wrong; then nothing is left in the bucket
+ * @throws NightjarError for any failure; nothing is left in the bucket then
  */
 export async function capture(
   context: Context,

@@ -8,14 +8,15 @@ import { DAY } from "../../plan/duration.ts";
 import { probe } from "../../source/probe.ts";
 import { sourceOf } from "../../libsql/server.ts";
 
-/** A server may learn a better way with its next version: it is asked again after so long, ms. */
+/** Time for which a method is remembered, ms: a server may learn a better one with its next version. */
 const REMEMBER = 7 * DAY;
 
 /**
- * How a database is read: as configured, or as its server offers. The answer is remembered if it is certain.
+ * Choose how to read a database: as configured, or as its server offers. The server's answer is
+ * recorded if it is certain.
  *
- * @throws NightjarError when the server cannot be asked; `PAGES_UNAVAILABLE` where pages are
- * configured and none are offered
+ * @throws NightjarError if the server cannot be asked; `PAGES_UNAVAILABLE` if pages are configured and
+ *   none are offered
  */
 async function methodFor(context: Context, database: DatabaseConfig): Promise<Method> {
   const { catalog, config, deps } = context;
@@ -37,7 +38,10 @@ async function methodFor(context: Context, database: DatabaseConfig): Promise<Me
   return method;
 }
 
-/** A page log is merged in the bucket, which Nightjar could not do with what it cannot read. */
+/**
+ * Return a method that needs no page log: a log is merged in the bucket, which is impossible if
+ * Nightjar cannot read it.
+ */
 function withoutLog({ image, why }: Method): Method {
   if (image) return { protocol: "dbpage", image, why: `${why}; encrypted, hence without a log` };
   const lacking = "encryption takes sqlite_dbpage, which is not offered";
@@ -45,8 +49,8 @@ function withoutLog({ image, why }: Method): Method {
 }
 
 /**
- * Do something by a database's method. A server that no longer knows the way in which it was read is
- * asked anew next time.
+ * Run an action with a database's method. If the server no longer knows that method, it is asked again
+ * next time.
  *
  * @throws NightjarError as `methodFor`, and whatever `action` throws
  */

@@ -3,11 +3,11 @@ import type { Page } from "../../format/pages/page.ts";
 
 const BATCH = 64;
 
-/** Pages that are held until their transaction is complete: the newest of each number. */
+/** Pages held until their transaction is complete: the newest version of each number. */
 export class PageBuffer {
-  /** Of complete transactions. */
+  /** Pages of complete transactions. */
   readonly #committed = new Map<number, Uint8Array>();
-  /** Of the transaction that is being read. */
+  /** Pages of the transaction that is being read. */
   readonly #open = new Map<number, Uint8Array>();
 
   add(pages: readonly Page[]): void {
@@ -18,7 +18,7 @@ export class PageBuffer {
     }
   }
 
-  /** The open transaction is complete. */
+  /** Complete the open transaction. */
   commit(): void {
     for (const [pgno, data] of this.#open) this.#committed.set(pgno, data);
     this.#open.clear();
@@ -32,12 +32,12 @@ export class PageBuffer {
     return this.#committed.size + this.#open.size;
   }
 
-  /** Take the complete transactions' pages out, in ascending order. */
+  /** Remove and return the pages of complete transactions, in ascending order. */
   takeCommitted(): Page[] {
     return take(this.#committed);
   }
 
-  /** Take the pages of the open transaction out, in ascending order, before it is complete. */
+  /** Remove and return the pages of the open transaction, in ascending order, before it is complete. */
   takeOpen(): Page[] {
     return take(this.#open);
   }
@@ -49,7 +49,7 @@ function take(map: Map<number, Uint8Array>): Page[] {
   return pages;
 }
 
-/** Pages in batches, as streams of pages come. */
+/** Yield pages in batches, as a stream of pages does. */
 export async function* inBatches(pages: readonly Page[]): AsyncIterable<readonly Page[]> {
   for (let at = 0; at < pages.length; at += BATCH) yield pages.slice(at, at + BATCH);
 }

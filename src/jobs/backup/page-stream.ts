@@ -1,7 +1,7 @@
 import { NightjarError } from "../../errors/errors.ts";
 import { lockPage, type Page } from "../../format/pages/page.ts";
 
-/** The pages, counted as they pass. */
+/** Yield the pages, and count them as they pass. */
 export async function* countPages(
   pages: AsyncIterable<readonly Page[]>,
   count: { pages: number },
@@ -12,7 +12,7 @@ export async function* countPages(
   }
 }
 
-/** LTX leaves the lock page out; servers send it, empty, with databases of over 1 GiB. */
+/** Leave out the lock page, as LTX does; servers send it, empty, with databases of over 1 GiB. */
 export async function* skipLockPage(
   pages: AsyncIterable<readonly Page[]>,
   pageSize: number,
@@ -24,7 +24,10 @@ export async function* skipLockPage(
       : batch;
 }
 
-/** A database that grows must bring every new page: what is missing was lost on the way. */
+/**
+ * Yield the pages, and check that a database that grows brings every new page: a missing one was lost
+ * on the way.
+ */
 export async function* withoutGap(
   pages: AsyncIterable<readonly Page[]>,
   before: number,

@@ -5,10 +5,10 @@ import { objectExists } from "../../store/read.ts";
 import { removeObjects } from "../../store/remove.ts";
 
 /**
- * Refuse to publish what is not encrypted to exactly the recipients that are configured now, and remove
- * it: however that came about, encryption is never silently off. What is published already stays.
+ * Refuse to publish a backup that is not encrypted to exactly the recipients configured now, and remove
+ * it: whatever the cause, encryption is never silently off. A backup that is published already stays.
  *
- * @throws NightjarError `ENCRYPTION_MISSING`; `STORE_FAILED` when it could not be removed
+ * @throws NightjarError `ENCRYPTION_MISSING`; `STORE_FAILED` if it could not be removed
  */
 export async function refuseUnencrypted(
   { bucket, config }: Context,

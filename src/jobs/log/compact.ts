@@ -12,9 +12,9 @@ import { LogWriter, writeLargeSegment } from "./writer.ts";
 const READ_BACK_SPAN = 1024 * 1024;
 
 /**
- * Merge what is due in a database's log, so that a moment is made of few segments. What is merged
- * stays: it holds the moments in between, until the log's retention lets it go. A merged segment counts
- * only once it has been read back.
+ * Merge the segments that are due in a database's log, so that few segments are needed for a moment.
+ * The merged segments stay: they hold the moments in between, until the log's retention deletes them.
+ * The new segment counts only after it has been read back.
  *
  * @throws NightjarError `STORE_FAILED`, `OBJECT_CORRUPT`, `OBJECT_MISSING`, `CATALOG_FAILED`
  */
@@ -24,7 +24,7 @@ export async function compactLog(context: Context, database: DatabaseConfig): Pr
   if (lineage === undefined) return;
   const failures: unknown[] = [];
   for (const merge of mergesDue(await segmentsOf(catalog, lineage.id), deps.now(), database.logMs))
-    // One that cannot be carried out, for a damaged segment, does not keep the others from it.
+    // A merge that fails, for a damaged segment, does not prevent the others.
     await inTurn(context, COSTS.log, () => carryOut(context, lineage, merge)).catch(
       (thrown: unknown) => failures.push(thrown),
     );
@@ -69,8 +69,9 @@ async function carryOut(
 }
 
 /**
- * A database where nothing happens keeps the base that it has, until R2's lifecycle takes it: before
- * that the log begins anew with the same pages and the same place in the source's history.
+ * Begin the log anew if its base is older than the log's retention, with the same pages and the same
+ * place in the source's history. Otherwise a database without changes would keep its base until R2's
+ * lifecycle deletes it.
  */
 async function renewIdleBase(
   context: Context,

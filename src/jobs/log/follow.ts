@@ -23,8 +23,9 @@ import { withMethod } from "../backup/method.ts";
 import { skipLockPage } from "../backup/page-stream.ts";
 
 /**
- * The one writer of a database's log. Its calls take turns. It keeps no state of its own but whether
- * its last pull succeeded: the log's position is in the catalog, and, failing that, in the bucket.
+ * The one writer of a database's log. Its calls run one after another. It remembers only whether its
+ * last pull succeeded and when it last compacted the log: the log's position is in the catalog, and,
+ * failing that, in the bucket.
  */
 export class LogFollower {
   #turn: Promise<unknown> = Promise.resolve();
@@ -32,7 +33,12 @@ export class LogFollower {
   /** The hour (since the epoch) in which the log was last compacted. */
   #compactedIn = 0;
 
-  /** @throws NightjarError */
+  /**
+   * Pull what is new into the log.
+   *
+   * @returns the position reached; null if there is no log yet and reading a whole image is faster
+   * @throws NightjarError
+   */
   pull(context: Context, name: string): Promise<LogPosition | null> {
     return this.#next(context, name, async (database) => {
       const { reached } = await this.#pull(context, database, true);
@@ -40,7 +46,7 @@ export class LogFollower {
     });
   }
 
-  /** Begin the log with a backup that was read whole, unless there is a log. */
+  /** Begin the log with a backup that was read whole, unless there is a log already. */
   seed(context: Context, name: string, backupId: string): Promise<void> {
     return this.#next(context, name, async (database) => {
       const backup = await findBackup(context.catalog, backupId);
@@ -52,9 +58,9 @@ export class LogFollower {
   }
 
   /**
-   * One wake of a database that is followed.
+   * Pull once for a database that is followed, and record how it went.
    *
-   * @returns ms until the next; undefined when it is not followed any more
+   * @returns ms until the next pull; undefined if the database is no longer followed
    */
   async wake(context: Context, name: string): Promise<number | undefined> {
     const pace = context.config.databases.get(name)?.followMs;
@@ -105,7 +111,7 @@ export class LogFollower {
     return { reached, moved };
   }
 
-  /** Once an hour. A pull is not worth failing for it. */
+  /** Compact the log once an hour. A failure is logged and does not fail the pull. */
   async #compact(context: Context, database: DatabaseConfig): Promise<void> {
     const hour = Math.floor(context.deps.now() / HOUR);
     if (hour === this.#compactedIn) return;
@@ -135,7 +141,7 @@ export class LogFollower {
   }
 }
 
-/** The log's base out of a stored snapshot: the source is not asked again. */
+/** Begin the log with a stored snapshot as its base, without asking the source again. */
 async function seedFrom(
   context: Context,
   { name }: DatabaseConfig,
@@ -152,7 +158,7 @@ async function seedFrom(
   }
   const writer = new LogWriter(context, name, undefined);
   const at = Date.parse(committedAt);
-  // The transaction that read it began after the capture did.
+  // The transaction that read the snapshot began after the capture did.
   const uncertainty = Math.max(0, at - Date.parse(takenAt));
   const base = { why: FIRST_CAPTURE, pageSize, at, uncertainty, clockOffset: null };
   await writer.beginFrom(base, pageCount, skipLockPage(pages(), pageSize), () => ({

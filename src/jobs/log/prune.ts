@@ -20,11 +20,11 @@ import { removeObjects } from "../../store/remove.ts";
 const BATCH = 90;
 
 /**
- * Remove what no moment within a log's retention needs. What stands on a base goes before the base, and
- * rows go last, so that a killed prune is finished by the next.
+ * Delete the segments that no moment within a log's retention needs. A base is deleted after the
+ * segments that need it, and the catalog's rows last, so that the next prune finishes a killed one.
  *
  * @param now ms
- * @returns how many segments were removed
+ * @returns the number of segments removed
  * @throws NightjarError `CATALOG_FAILED` or `STORE_FAILED`
  */
 export async function pruneLog(
@@ -52,7 +52,10 @@ export async function pruneLog(
   return removed;
 }
 
-/** The segments of a lineage that no moment from `horizon` (ms) on needs, in the order in which they go. */
+/**
+ * Return the segments of a lineage that no moment from `horizon` (ms) on needs, in the order of their
+ * deletion.
+ */
 export function unneeded(
   lineage: Lineage,
   segments: readonly Segment[],
@@ -68,8 +71,8 @@ function isOver({ endedAt }: Lineage, horizon: number): boolean {
 }
 
 /**
- * A log whose base is gone (R2's lifecycle takes it when the source could not be pulled for long) gives
- * nothing back: it ends, and the next pull reads the whole database.
+ * End a log whose base is missing (R2's lifecycle deletes it when the source could not be pulled for
+ * long). Nothing can be restored from it; the next pull reads the whole database.
  */
 async function endIfBaseless(
   { catalog, bucket, deps }: Context,

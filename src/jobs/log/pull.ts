@@ -29,17 +29,17 @@ import { COSTS, inTurn } from "../../worker/memory.ts";
 import { type Base, type Dated, LogWriter } from "./writer.ts";
 import { skipLockPage } from "../backup/page-stream.ts";
 
-/** How often one pull begins anew: each time a server may send its whole database. */
+/** Most tries of one pull: each time a server may send its whole database. */
 const MOST_TRIES = 6;
-/** Why a lineage ends that cannot be gone on in. */
+/** The reason for ending a lineage that cannot be continued. */
 const MISFIT = "what the server sent did not fit the log that was read before";
 
 /**
- * Pull what is new at a database's source into its log. Only one pull of a database may run at a
- * time: the Follower sees to it.
+ * Pull what is new at a database's source into its log. Only one pull of a database may run at a time;
+ * the Follower ensures that.
  *
- * Pages that cannot be true are pulled once more at once. When that fails from the same place again, the
- * whole database is read and a new lineage begins: nobody has to unblock a log by hand.
+ * Pages that cannot be true are pulled once more at once. If that fails from the same place again, the
+ * whole database is read and a new lineage begins, so that a log never has to be unblocked by hand.
  *
  * @param lineage the log's position, repaired by `recoverLog` unless the last pull succeeded
  * @returns the log's new position
@@ -91,8 +91,9 @@ async function pullOnce(
 }
 
 /**
- * Write what comes. Memory is taken only once something does, so that a look at an idle server is free;
- * where there is none at once, the pull begins anew when there is: no connection stays open meanwhile.
+ * Write the events of a pull. Memory is taken only once an event arrives, so that a look at an idle
+ * server is free. If there is no memory at once, the pull begins again when there is: no connection
+ * stays open meanwhile.
  */
 async function copyEvents(
   context: Context,
@@ -104,8 +105,10 @@ async function copyEvents(
 }
 
 /**
- * @param held gives back what is held already; `inTurn` does it by itself
- * @returns false where something came and there was no memory for it: nothing was written
+ * Write the events of a pull, if there is memory for them at once.
+ *
+ * @param held releases memory that is held already; `inTurn` does that by itself
+ * @returns false if an event arrived and there was no memory for it: nothing was written
  */
 async function copiedAtOnce(
   { deps, memory }: Context,
@@ -114,7 +117,7 @@ async function copiedAtOnce(
   held?: () => void,
 ): Promise<boolean> {
   const begun = deps.now();
-  /** When the source was last asked and had nothing of what comes now; null for a base. */
+  /** Time at which the source was last asked and did not have what comes now, ms; null for a base. */
   let since: number | null = writer.lineage?.checkedAt ?? begun;
   const events = pull[Symbol.asyncIterator]();
   let release = held;
@@ -142,7 +145,7 @@ async function copiedAtOnce(
         }
       } else if (event.kind === "pages") await writer.add(event.pages, pageSize!);
       else {
-        // What a base holds may be older than the last look at another history.
+        // The content of a base may be older than the last look at another history.
         const dated = dateCommit(event.at, since ?? (event.at ? -Infinity : begun), deps.now());
         await writer.commit({ ...event, ...dated }, base && { ...base, ...dated });
         base = undefined;
@@ -156,9 +159,9 @@ async function copiedAtOnce(
 }
 
 /**
- * When a commit was made that was not there at `since` and was found at `found`, both ms by the Worker's
- * clock: the latest moment that is possible, and by how much it may have been earlier. What the server's
- * clock says counts, unless it contradicts that.
+ * Date a commit that was not there at `since` and was found at `found`, both ms by the Worker's clock:
+ * return the latest possible moment, and by how much it may have been earlier. The server's clock is
+ * used unless it contradicts that.
  */
 export function dateCommit(told: Translated | null, since: number, found: number): Dated {
   const believed = told !== null && told.latest > since ? told : null;
@@ -168,7 +171,7 @@ export function dateCommit(told: Translated | null, since: number, found: number
   return { at, uncertainty, clockOffset: believed?.offset ?? null };
 }
 
-/** The pages of events up to their commit, which `end` gives afterwards. */
+/** Return the pages of the events up to their commit, and the commit itself by `end` afterwards. */
 export function untilCommit(
   events: AsyncIterator<PageEvent>,
   pageSize: number,
@@ -193,17 +196,17 @@ export function untilCommit(
 }
 
 /**
- * Put the log in order after a pull that died: what it left half-written is removed, and a segment
- * that it wrote without telling the catalog is entered.
+ * Repair the log after a pull that died: remove what it left half-written, and enter a segment that it
+ * wrote but did not enter in the catalog.
  *
- * @returns the lineage to go on in
+ * @returns the lineage to continue
  */
 export async function recoverLog(context: Context, database: string): Promise<Lineage | undefined> {
   const { catalog, bucket } = context;
   for (const upload of await uploadsOf(catalog, database)) {
-    if (!upload.key.startsWith("log/")) continue; // a backup's: its own run sees to it
+    if (!upload.key.startsWith("log/")) continue; // a backup's upload: its own run recovers it
     const lineage = await openLineage(catalog, database);
-    // A catalogued lineage vouches for its base and for every segment up to its newest transaction.
+    // A lineage in the catalog vouches for its base and for every segment up to its newest transaction.
     const entered = await isEntered(context, lineage, upload.key);
     if (!entered) {
       await abandonUpload(bucket, upload.key, upload.uploadId);
@@ -233,7 +236,7 @@ async function isEntered(
   return (await segmentsOf(catalog, lineage.id)).some((segment) => segment.key === key);
 }
 
-/** Enter the segment that follows the newest one known, if there is one in the bucket. */
+/** Enter the segment that follows the newest known one, if there is one in the bucket. */
 async function adoptNext(context: Context, lineage: Lineage): Promise<Lineage | undefined> {
   const { catalog, bucket } = context;
   const found = await segmentsAfter(bucket, lineage.database, lineage.id, 0, lineage.txid);
@@ -252,8 +255,8 @@ async function adoptNext(context: Context, lineage: Lineage): Promise<Lineage | 
 }
 
 /**
- * What a segment that the catalog does not know says of itself, if Nightjar wrote both. Any other one is
- * deleted: it lies where the next pull writes, which asks the source for the same again.
+ * Return the facts in the note of a segment that the catalog does not know, if Nightjar wrote both.
+ * Delete any other segment: it is where the next pull writes, which asks the source for the same again.
  */
 async function notedSegment(
   { bucket }: Context,

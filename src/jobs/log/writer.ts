@@ -26,22 +26,25 @@ import { putSegment } from "../../store/segments.ts";
 import { inBatches, PageBuffer } from "../backup/page-buffer.ts";
 import { countPages, skipLockPage, withoutGap } from "../backup/page-stream.ts";
 
-/** Pages held in memory at the most, and complete ones that are worth a segment of their own. */
+/**
+ * Most bytes of pages held in memory, and bytes of complete transactions that are worth a segment of
+ * their own.
+ */
 const LIMITS = { holdBytes: 12 * 1024 * 1024, segmentBytes: 6 * 1024 * 1024 };
-/** Read at a time from each of several objects that are merged. */
+/** Bytes read at a time from each of several merged objects. */
 const SPILL_SPAN = 256 * 1024;
 
-/** When a commit was made. */
+/** The date of a commit. */
 export interface Dated {
-  /** The latest moment that is possible, ms by the Worker's clock: no earlier one is given its state. */
+  /** The latest possible time, ms by the Worker's clock: a moment before it does not have this state. */
   at: number;
-  /** By how many ms it may have been earlier; null where that is not known. */
+  /** The commit may have been made up to this many ms earlier; null if that is not known. */
   uncertainty: number | null;
-  /** How far the server's clock was ahead, ms; null where its time was not used. */
+  /** Lead of the server's clock, ms; null if its time was not used. */
   clockOffset: number | null;
 }
 
-/** What is written at the head of a segment, and what the catalog keeps besides. */
+/** The header of a segment, and what the catalog keeps in addition. */
 type SegmentHeader = LtxHeader & Omit<Dated, "at">;
 
 /** A commit, as it goes into the log. */
@@ -55,13 +58,13 @@ export interface Commit extends Dated {
 export interface Base extends Dated {
   why: string;
   pageSize: number;
-  /** Until when it is known to have stayed so, ms; else it is known of `at` only. */
+  /** Time until which it is known to have stayed unchanged, ms; if undefined, it is known for `at` only. */
   checkedAt?: number;
 }
 
 /**
- * Writes what is pulled into the log of one database. A segment is in the bucket before the catalog
- * and the cursor move on to it, so that whatever dies in between is read again.
+ * Writes what is pulled into the log of one database. A segment is in the bucket before the catalog and
+ * the cursor advance to it, so that whatever dies in between is read again.
  */
 export class LogWriter {
   readonly #context: Context;
@@ -69,7 +72,7 @@ export class LogWriter {
   readonly #limits: typeof LIMITS;
   readonly #buffer = new PageBuffer();
   #lineage: Lineage | undefined;
-  /** What the buffer's complete transactions come to. */
+  /** The buffer's complete transactions, as one commit. */
   #pending: Commit | undefined;
   #spilled: { key: string; bytes: number }[] = [];
 
@@ -90,8 +93,8 @@ export class LogWriter {
   }
 
   /**
-   * The source's history breaks off: what is complete is written to the lineage so far, and the pages of
-   * a transaction that is not are dropped. What comes next is another history and must not meet them.
+   * End the source's current history: write what is complete to the lineage so far, and drop the pages
+   * of an incomplete transaction. What comes next is another history, and must not be mixed with them.
    *
    * @throws NightjarError `STORE_FAILED`, `STORE_CONFLICT`, `CATALOG_FAILED`
    */
@@ -138,7 +141,7 @@ export class LogWriter {
     await writeLargeSegment(this.#context, place, header, pages, enter);
   }
 
-  /** Pages of the transaction that is being read. */
+  /** Add pages of the transaction that is being read. */
   async add(pages: readonly Page[], pageSize: number): Promise<void> {
     this.#buffer.add(pages);
     if (this.#buffer.heldPages * pageSize < this.#limits.holdBytes) return;
@@ -146,7 +149,10 @@ export class LogWriter {
     await this.#spill(pageSize);
   }
 
-  /** The transaction is complete. In a base from the log, `base` says so: it begins a lineage. */
+  /**
+   * Complete the open transaction. If `base` is given, the transaction is a whole database and begins a
+   * lineage.
+   */
   async commit(commit: Commit, base: Base | undefined): Promise<void> {
     this.#buffer.commit();
     if (base !== undefined) {
@@ -168,19 +174,19 @@ export class LogWriter {
   }
 
   /**
-   * What is found now was not there when the log was last checked, whatever the server's clock says:
-   * the moments that the log has been asked for until then stay what they were.
+   * Date a commit after the last check of the log, whatever the server's clock says: it was not there
+   * then, and the moments that the log has been asked for until then keep their state.
    */
   #notBefore(dated: Dated): Dated {
     return laterOf(dated, (this.#lineage?.checkedAt ?? -1) + 1);
   }
 
-  /** Nothing more comes: what is complete is written, what is not is dropped. */
+  /** End the pull: write what is complete, and drop what is not. */
   async end(): Promise<void> {
     await this.breakOff();
   }
 
-  /** Write the complete transactions so far as one segment. */
+  /** Write the complete transactions so far as one segment, if there are any. */
   async #flush(): Promise<void> {
     const commit = this.#pending;
     if (commit === undefined) return;
@@ -225,7 +231,10 @@ export class LogWriter {
     await this.#dropSpilled();
   }
 
-  /** The complete transactions' pages, from memory and from where they were spilled to. */
+  /**
+   * Take the pages of the complete transactions, from memory and from the objects that they were
+   * spilled to.
+   */
   #takeMerged(pageCount: number, pageSize: number): AsyncIterable<readonly Page[]> {
     const inMemory = inBatches(this.#buffer.takeCommitted());
     const { bucket } = this.#context;
@@ -235,7 +244,7 @@ export class LogWriter {
     return skipLockPage(mergePages([...spilled, inMemory], pageCount), pageSize);
   }
 
-  /** Too much for the memory: the open transaction's pages so far go to the bucket, in order. */
+  /** Move the open transaction's pages so far from memory to the bucket, in order. */
   async #spill(pageSize: number): Promise<void> {
     const pages = this.#buffer.takeOpen();
     const last = pages.at(-1);
@@ -277,18 +286,21 @@ export class LogWriter {
   }
 }
 
-/** Where a segment belongs. */
+/** The place of a segment. */
 interface SegmentPlace {
   database: string;
   lineage: string;
   level: number;
-  /** Where the source is read on after it, once it is written; null where it repeats what the log holds. */
+  /**
+   * Return the place in the source's history at which the next pull begins, once the segment is
+   * written; null if the segment repeats what the log holds.
+   */
   cursor: () => PageCursor | null;
 }
 
 /**
- * Write a segment of any length, and its note, by which a rebuild knows it again. The catalog knows of
- * the upload first, so that one which is not entered is removed later.
+ * Write a segment of any length, and its note, by which a rebuild recognizes it. The upload is entered
+ * in the catalog before its first part, so that a segment that is not entered is removed later.
  *
  * @param enter makes the segment count
  * @throws NightjarError `STORE_FAILED`, `CATALOG_FAILED`, and whatever the pages throw
@@ -333,7 +345,10 @@ function rowOf(
   return { ...name, at, uncertainty, clockOffset, pageCount, createdAt, ...count };
 }
 
-/** The same commit, dated `least` at the earliest; what it is moved by adds to what is uncertain. */
+/**
+ * Return the commit, dated `least` at the earliest. The time by which it is moved is added to the
+ * uncertainty.
+ */
 function laterOf(dated: Dated, least: number): Dated {
   const { at, uncertainty, clockOffset } = dated;
   if (at >= least) return { at, uncertainty, clockOffset };

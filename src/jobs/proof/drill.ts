@@ -21,7 +21,7 @@ import { DAMAGE, Findings } from "./findings.ts";
 import { restoreInScratch, type Scratch } from "./scratch.ts";
 import { sameSchema } from "./verify-facts.ts";
 
-/** A drill that ends in one of these could not be held here, and says nothing of the backup. */
+/** Errors that mean that the drill could not be run here; they say nothing about the backup. */
 const UNPROVEN: readonly ErrorCode[] = [
   "DRILL_IMPOSSIBLE",
   "DUMP_UNSAFE",
@@ -33,11 +33,11 @@ const UNPROVEN: readonly ErrorCode[] = [
 const KNOWN: readonly ErrorCode[] = [...DAMAGE, ...UNPROVEN, "DRILL_FAILED", "QUERY_FAILED"];
 
 /**
- * Rehearse a restore: bring a backup back in scratch space, ask SQLite whether it is sound, count and
- * hash every table, and hold that against what was recorded at capture. What cannot be restored here is
- * `unproven` and says why; it never passes.
+ * Rehearse a restore: restore a backup in scratch space, ask SQLite whether it is sound, count and hash
+ * every table, and compare the result with what was recorded at capture. A backup that cannot be
+ * restored here is `unproven`, with the reason; it never passes.
  *
- * @throws NightjarError `STORE_FAILED` when the bucket cannot be read: then nothing is known
+ * @throws NightjarError `STORE_FAILED` if the bucket cannot be read: nothing is known then
  */
 export async function drillBackup(
   context: Context,
@@ -98,8 +98,9 @@ function outcomeOf(problem: ErrorReport | null): Outcome {
 }
 
 /**
- * What is damaged fails. Rows that break a rule of their own schema do so at the source, as the bytes are
- * those that were captured; they are told, and so is what this SQLite lacks.
+ * Fail if the database is damaged. Rows that break a rule of their own schema also do so at the source,
+ * as the bytes are those that were captured: they are reported, but are not a failure. What this SQLite
+ * lacks is reported too.
  */
 async function integrity(
   { image, pragma }: Scratch,
@@ -115,7 +116,10 @@ async function integrity(
   return `${pragma}: ${integrityWords(found) ?? "ok"}`;
 }
 
-/** Rows that break a foreign key are the source's own, as the bytes are; they are told, not judged. */
+/**
+ * Report rows that break a foreign key. They are not a failure: the bytes are those of the source, so
+ * the rows break it there too.
+ */
 async function foreignKeys(image: Image, schema: readonly SchemaObject[]): Promise<string> {
   let rows = 0;
   let first: string | undefined;
@@ -145,7 +149,7 @@ async function foreignKeys(image: Image, schema: readonly SchemaObject[]): Promi
   return `foreign_key_check: ${words}${rest}`;
 }
 
-/** Count and hash every table that this SQLite can read, and name the others. */
+/** Count and hash every table that this SQLite can read, and list the others. */
 async function digestReadable(
   image: Image,
   tables: readonly Table[],
@@ -169,7 +173,7 @@ function sameCounts(manifest: Manifest, tables: readonly TableDigest[]): string 
   const captured = new Map(manifest.tables.map(({ name, rows }) => [name, rows]));
   for (const { name, rows } of tables) {
     const known = captured.get(name);
-    // A dump is not counted where it speaks of SQLite's own table.
+    // The rows that a dump has for SQLite's own table are not counted at capture.
     if (
       known === undefined
         ? rows > 0 && name !== "sqlite_sequence"

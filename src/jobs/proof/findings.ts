@@ -6,7 +6,7 @@ import {
 } from "../../errors/errors.ts";
 import type { Check } from "../../model/proof.ts";
 
-/** What is wrong with the stored bytes, and not with the reading of them. */
+/** Errors that mean that the stored bytes are damaged, as opposed to: could not be read. */
 export const DAMAGE: readonly ErrorCode[] = [
   "OBJECT_MISSING",
   "OBJECT_CORRUPT",
@@ -15,23 +15,23 @@ export const DAMAGE: readonly ErrorCode[] = [
   "DUMP_UNRESTORABLE",
 ];
 
-/** Collects what a look at a backup finds, until the first thing that is wrong. */
+/** Collects the results of checking a backup, until the first problem. */
 export class Findings {
   readonly checks: Check[] = [];
-  /** The first thing that was wrong. */
+  /** The first problem found. */
   problem: ErrorReport | null = null;
   readonly #known: ReadonlySet<ErrorCode>;
 
-  /** @param known the errors that are findings; any other means that nothing is known */
+  /** @param known the errors that are findings; any other error means that nothing is known */
   constructor(known: readonly ErrorCode[]) {
     this.#known = new Set(known);
   }
 
   /**
-   * Look at one thing, unless something before was wrong.
+   * Run one check, unless an earlier one found a problem.
    *
-   * @param look tells what it found, or throws what is wrong
-   * @throws whatever `look` throws that is no finding
+   * @param look returns what it found, or throws the problem
+   * @throws whatever `look` throws that is not a finding
    */
   async check(name: string, look: () => Promise<string>): Promise<void> {
     if (this.problem !== null) return;

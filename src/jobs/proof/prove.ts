@@ -14,17 +14,20 @@ import { drillBackup } from "./drill.ts";
 import { inTurn, proofCost } from "../../worker/memory.ts";
 import { verifyBackup } from "./verify.ts";
 
-/** A key's stamp has whole seconds: proofs of one second go to the next ones, up to so many. */
+/**
+ * Seconds to try for a free key: a key's stamp has whole seconds, so several proofs of one second take
+ * the next ones.
+ */
 const SECONDS = 30;
 
-/** What a look at a backup found. */
+/** The results of checking a backup. */
 type Found = Pick<Proof, "outcome" | "problem" | "checks" | "tables" | "recoveryMs">;
 
 /**
- * Verify a backup or drill it, leave the proof beside it, and remember in the catalog what it says.
+ * Verify a backup or drill it, write the proof beside it, and record its summary in the catalog.
  *
- * @param runId the run that this belongs to; null for a look of its own
- * @throws NightjarError `BACKUP_NOT_FOUND`; `STORE_FAILED` or `CATALOG_FAILED`: then nothing is known
+ * @param runId the run that this belongs to; null for a proof of its own
+ * @throws NightjarError `BACKUP_NOT_FOUND`; `STORE_FAILED` or `CATALOG_FAILED`: nothing is known then
  */
 export async function prove(
   context: Context,
@@ -38,7 +41,7 @@ export async function prove(
   const found = await inTurn(context, proofCost(manifest, act), () =>
     act === "verify" ? verified(context, manifest) : drillBackup(context, manifest),
   );
-  await existingBackup(catalog, backupId); // one that was pruned meanwhile is not missing
+  await existingBackup(catalog, backupId); // a backup that was pruned meanwhile is not missing
 
   const finishedAt = new Date(deps.now()).toISOString();
   const { id: backup, database, key } = manifest;
@@ -56,7 +59,7 @@ export async function prove(
   return proof;
 }
 
-/** What the catalog remembers of a proof. */
+/** Return the summary of a proof that the catalog keeps. */
 export function summaryOf(proof: Proof): ProofSummary {
   const { outcome, finishedAt: at, problem, recoveryMs } = proof;
   return { outcome, at, proofKey: proof.proofKey, problem, recoveryMs };
@@ -68,7 +71,7 @@ async function verified(context: Context, manifest: Manifest): Promise<Found> {
   return { outcome, problem, checks, tables: [], recoveryMs: null };
 }
 
-/** Write a proof under the first key that is free: a proof is never replaced. */
+/** Write a proof under the first free key: a proof is never replaced. */
 async function write(
   { bucket, deps }: Context,
   manifest: Manifest,
@@ -91,7 +94,7 @@ function logProof({ act, outcome, backup, database, problem, proofKey: proof }: 
   else log.error("backup-not-proven", new NightjarError(problem.code, problem.message), about);
 }
 
-/** What the key of a proof says of it. */
+/** Return the facts that the key of a proof determines. */
 export function proofPlace(
   key: string,
   { database, id }: Pick<Manifest, "database" | "id">,
@@ -100,7 +103,7 @@ export function proofPlace(
 }
 
 /**
- * The proofs that lie beside a backup, the oldest first.
+ * Read the proofs of a backup, oldest first.
  *
  * @throws NightjarError `STORE_FAILED`, `OBJECT_CORRUPT`
  */

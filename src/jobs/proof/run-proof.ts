@@ -11,7 +11,7 @@ const OPTIONS = {
   timeout: "2 hours",
 } as const;
 
-/** A proof as the one step of a durable Workflow, tried again while nothing could be known. */
+/** Run a proof as the one step of a durable Workflow. It is tried again while nothing could be known. */
 export async function runProof(
   context: Context,
   backupId: string,

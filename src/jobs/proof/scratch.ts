@@ -16,27 +16,28 @@ import { readInSpans } from "../../store/range-reader.ts";
 import { openSnapshot, readSnapshotFile } from "../../store/snapshot-reader.ts";
 import { IN_MEMORY, REPLAYABLE } from "../../worker/memory.ts";
 
-/** A backup as a database that SQLite can be asked about. */
+/** A backup as a database that SQLite can query. */
 export interface Scratch {
   image: Image;
-  /** What SQLite is to be asked of its soundness. */
+  /** The pragma that checks its soundness. */
   pragma: "integrity_check" | "quick_check";
-  /** How it was restored, for people. */
+  /** A description of how it was restored, for people. */
   detail: string;
 }
 
-/** What is read in the bucket comes in blocks of so many frames (2 MiB), of which so many bytes are held. */
+/** Frames in a block that is read from the bucket (2 MiB), and bytes of blocks that are held. */
 const FRAMES = 8;
 const CACHE = 16 * 1024 * 1024;
-/** R2 reads of one drill: an invocation of a Worker has 10,000 subrequests in all. */
+/** Most R2 reads of one drill: an invocation of a Worker has 10,000 subrequests in all. */
 const MOST_READS = 6000;
 
 /**
- * Bring a backup back in scratch space: a small snapshot in memory, a large one where it lies, a dump by
- * replaying it.
+ * Restore a backup in scratch space: a small snapshot in memory, a large one in place in the bucket, a
+ * dump by replaying it.
  *
- * @throws NightjarError `DRILL_IMPOSSIBLE` for what is too large here or needs libSQL; `BACKUP_ENCRYPTED`
- *   and `IDENTITY_UNFIT` for what cannot be decrypted here; `DRILL_FAILED` for a dump that SQLite refuses; `OBJECT_MISSING`, `OBJECT_CORRUPT`, `STORE_FAILED`
+ * @throws NightjarError `DRILL_IMPOSSIBLE` for what is too large here or needs libSQL;
+ *   `BACKUP_ENCRYPTED` and `IDENTITY_UNFIT` for what cannot be decrypted here; `DRILL_FAILED` for a
+ *   dump that SQLite refuses; `OBJECT_MISSING`, `OBJECT_CORRUPT`, `STORE_FAILED`
  */
 export async function restoreInScratch(context: Context, manifest: Manifest): Promise<Scratch> {
   const { bucket } = context;
@@ -89,9 +90,9 @@ export async function restoreInScratch(context: Context, manifest: Manifest): Pr
 }
 
 /**
- * The identity that is configured for the drills of an encrypted backup.
+ * Return the identity that is configured for the drills of an encrypted backup.
  *
- * @throws NightjarError `BACKUP_ENCRYPTED` where none is
+ * @throws NightjarError `BACKUP_ENCRYPTED` if there is none
  */
 function identityFor({ config }: Context, { database }: Manifest): string {
   const configured = config.databases.get(database);

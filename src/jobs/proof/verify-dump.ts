@@ -11,7 +11,7 @@ import { sameBytes, sameRows, sameSchema } from "./verify-facts.ts";
 
 /**
  * Read a dump back: every byte, every statement, every table. A dump of an older Nightjar may hold what
- * would be refused today: its bytes are what was captured, and its rows are not counted.
+ * would be refused today: its bytes are compared with those captured, but its rows are not counted.
  *
  * @throws NightjarError `STORE_FAILED`
  */
@@ -53,7 +53,7 @@ export async function verifyDump(
     inspect(() => (facts = inspector.end()));
     return sameBytes(manifest, stored, raw);
   });
-  // Older manifests list SQLite's own tables, which nobody counts any more.
+  // Older manifests list SQLite's own tables, which are no longer counted.
   const tables = manifest.tables.filter(({ name }) => !OWN_TABLE.test(name));
   await findings.check("rows", async () =>
     facts === undefined

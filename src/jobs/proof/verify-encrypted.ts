@@ -8,8 +8,8 @@ import type { Findings } from "./findings.ts";
 import { sameStored } from "./verify-facts.ts";
 
 /**
- * Read an encrypted backup back, as far as that goes without a key: every byte by the hash of all, and
- * the form of the age file.
+ * Read an encrypted backup back, as far as that is possible without a key: every byte by the hash of
+ * all, and the form of the age file.
  *
  * @throws NightjarError `STORE_FAILED`
  */

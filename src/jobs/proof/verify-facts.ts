@@ -4,16 +4,16 @@ import type { Meter } from "../../format/bytes/hash.ts";
 import { countRows } from "../../format/tables/rows.ts";
 import type { Manifest } from "../../model/manifest.ts";
 
-/** What was found against what the manifest says; each tells what agrees, or throws `OBJECT_CORRUPT`. */
+/** Comparisons of what was found with the manifest; each returns what agrees, or throws `OBJECT_CORRUPT`. */
 
-/** The stored bytes and their content, by length and hash; ends the meters. */
+/** Compare the stored bytes and their content, by length and hash; ends the meters. */
 export function sameBytes(manifest: Manifest, stored: Meter, raw: Meter): string {
   sameAs(manifest.key, "stored bytes", stored, manifest.stored);
   sameAs(manifest.key, "content", raw, manifest.raw);
   return `${manifest.stored.bytes} stored bytes and ${manifest.raw.bytes} of content have the hashes that were recorded`;
 }
 
-/** The stored bytes of what is encrypted; ends the meter. */
+/** Compare the stored bytes of an encrypted backup; ends the meter. */
 export function sameStored(manifest: Manifest, stored: Meter): string {
   sameAs(manifest.key, "stored bytes", stored, manifest.stored);
   return `${manifest.stored.bytes} stored bytes have the hash that was recorded`;
@@ -38,7 +38,7 @@ function sameAs(
     );
 }
 
-/** The tables and how many rows each has. */
+/** Compare the tables and the number of rows in each. */
 export function sameRows(manifest: Manifest, found: readonly TableCount[]): string {
   const rowsIn = new Map(found.map(({ name, rows }) => [name, rows]));
   for (const { name, rows } of manifest.tables)
@@ -57,7 +57,7 @@ export function sameRows(manifest: Manifest, found: readonly TableCount[]): stri
   return `${countRows(manifest.tables)} rows in ${rowsIn.size} tables, as counted at capture`;
 }
 
-/** The schema, by its hash. */
+/** Compare the schema, by its hash. */
 export function sameSchema({ schema }: Manifest, hash: string): string {
   if (hash === schema.hash) return "the schema that was captured";
   throw new NightjarError(

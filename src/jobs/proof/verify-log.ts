@@ -12,10 +12,10 @@ import { DAMAGE } from "./findings.ts";
 import { unneeded } from "../log/prune.ts";
 import type { Left } from "../recovery/rebuild-left.ts";
 
-/** What one call reads at the most: far below a Worker's limits of requests and CPU time. */
+/** Most that one call reads: far below a Worker's limits of requests and CPU time. */
 const SEGMENTS = 300;
 const BYTES = 256 * 1024 * 1024;
-/** What a night reads at the most. */
+/** Most that a night reads. */
 const NIGHT_SEGMENTS = 500;
 const NIGHT_BYTES = 1024 * 1024 * 1024;
 
@@ -28,22 +28,22 @@ interface Place {
   readonly database: string;
 }
 
-/** What a look at segments of the page log found. */
+/** The results of reading segments of the page log. */
 export interface LogVerified {
   segments: number;
   bytes: number;
-  /** Those that are not what was written. */
+  /** Segments that are not what was written. */
   damaged: Left[];
-  /** Where the next call goes on; null when every segment was read. */
+  /** The `after` of the next call; null if every segment was read. */
   next: string | null;
 }
 
 /**
- * Read the segments of a database's page log back, a part of them at a time. A log that is damaged ends:
- * the next backup reads the whole database.
+ * Read the segments of a database's page log back, a part of them per call. A log with a damaged
+ * segment that its newest state needs ends: the next backup reads the whole database.
  *
- * @param after the `next` of the call before
- * @throws NightjarError `STORE_FAILED`, `CATALOG_FAILED`: then nothing is known
+ * @param after the `next` of the previous call
+ * @throws NightjarError `STORE_FAILED`, `CATALOG_FAILED`: nothing is known then
  */
 export async function verifyLog(
   context: Context,
@@ -58,7 +58,7 @@ export async function verifyLog(
 }
 
 /**
- * Read those segments of all logs back that were not read for the longest time, so many as a night has
+ * Read back the segments of all logs that were not read for the longest time, as many as a night has
  * time for.
  *
  * @param now ms
@@ -106,7 +106,7 @@ async function verifySegments(
   return result;
 }
 
-/** Whether a prune takes the segment away, or has done so: then it is nothing that anybody lacks. */
+/** Return true if a prune is removing the segment or has removed it: nothing is missing then. */
 async function isBeingPruned(
   { bucket, catalog, config, deps }: Context,
   segments: readonly Segment[],
@@ -120,7 +120,7 @@ async function isBeingPruned(
   return unneeded(own, segments, deps.now() - logMs).some((segment) => segment.key === key);
 }
 
-/** Check whether the newest state needs a segment; others were merged into larger ones. */
+/** Return true if the newest state needs a segment; others were merged into larger ones. */
 function isNeeded(segments: readonly Segment[], key: string): boolean {
   const newest = Math.max(...segments.map(({ maxTxid }) => maxTxid));
   const chain = chainTo(segments, newest);
@@ -128,8 +128,8 @@ function isNeeded(segments: readonly Segment[], key: string): boolean {
 }
 
 /**
- * Read a segment whole. One of an older Nightjar, of which no hash is known, is taken for what it is from
- * now on if it is sound.
+ * Read a segment whole and compare it with its hash. If no hash is known, as of a segment of an older
+ * Nightjar, a sound segment is accepted as it is from now on.
  */
 async function verifySegment({ bucket }: Context, { key, bytes }: Place): Promise<void> {
   const meter = new Meter();

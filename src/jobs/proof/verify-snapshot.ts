@@ -14,10 +14,14 @@ import { openSnapshot, readSnapshotFile } from "../../store/snapshot-reader.ts";
 import type { Findings } from "./findings.ts";
 import { sameBytes, sameRows, sameSchema } from "./verify-facts.ts";
 
-/** Bytes of blocks that are held while the schema is read. */
+/** Bytes of blocks held while the schema is read. */
 const CACHE = 4 * 1024 * 1024;
 
-/** Read a snapshot back: every byte, every page's place in the database, every table. @throws NightjarError `STORE_FAILED` */
+/**
+ * Read a snapshot back: every byte, every page's place in the database, every table.
+ *
+ * @throws NightjarError `STORE_FAILED`
+ */
 export async function verifySnapshot(
   bucket: R2Bucket,
   manifest: Manifest,
@@ -32,7 +36,7 @@ export async function verifySnapshot(
   let rows = new Map<number, number>();
   try {
     await findings.check("structure", async () => {
-      // Not the cache that queries share: what counts is what lies in the bucket now.
+      // Not the cache that queries share: what counts is what is in the bucket now.
       pages = await openSnapshot(bucket, manifest, new BlockCache(CACHE));
       image = await openImage(pages);
       const roots = await rootsOf(image);

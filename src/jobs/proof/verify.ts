@@ -11,12 +11,12 @@ import { verifyEncrypted } from "./verify-encrypted.ts";
 import { verifySnapshot } from "./verify-snapshot.ts";
 
 /**
- * Read a backup back from the bucket and hold every byte against what was recorded when it was made:
- * the manifest against the catalog's, the stored bytes and their content by length and hash, the
- * structure of the content, the rows of each table, and the schema. Of what is encrypted, as far as that
- * goes without a key.
+ * Read a backup back from the bucket and compare every byte with what was recorded when it was made:
+ * the manifest with the catalog's, the stored bytes and their content by length and hash, the structure
+ * of the content, the rows of each table, and the schema. An encrypted backup is compared as far as
+ * that is possible without a key.
  *
- * @throws NightjarError `STORE_FAILED` when the bucket cannot be read: then nothing is known
+ * @throws NightjarError `STORE_FAILED` if the bucket cannot be read: nothing is known then
  */
 export async function verifyBackup(context: Context, manifest: Manifest): Promise<Findings> {
   const findings = new Findings(DAMAGE);
@@ -37,7 +37,7 @@ async function sameManifest(bucket: GuardedBucket, manifest: Manifest): Promise<
     throw new NightjarError("OBJECT_MISSING", `${manifestKey} is not in the bucket.`);
   if (text === expected) return "the manifest in the bucket is the one that the catalog has";
   if (manifest.pin !== undefined) {
-    // A pin was changed by a Nightjar that died before it told the catalog.
+    // A Nightjar that died before it updated the catalog has changed the pin.
     const { pin = manifest.pin } = parseManifest(text, placeOf(manifestKey));
     const pinned: Manifest = { ...manifest, pin };
     if (manifestText(pinned) === text)

@@ -17,7 +17,7 @@ import { readSpan } from "../../store/range-reader.ts";
 import { noteKey, parseSegmentKey, type SegmentName } from "../../store/segment-keys.ts";
 import { isOutage, type Left } from "./rebuild-left.ts";
 
-/** An object of a log, with what it says of itself beside its bytes. */
+/** An object of a log, with the note in its metadata. */
 interface Stored {
   readonly name: SegmentName;
   readonly key: string;
@@ -30,17 +30,17 @@ interface Stored {
 /** A segment that can be entered. */
 interface Found {
   readonly row: Segment;
-  /** Where the source is read on after it, where it is known. */
+  /** The place in the source's history at which the next pull begins, if it is known. */
   readonly cursor: PageCursor | null;
   readonly object: KnownObject;
 }
 
 /**
- * Enter the page log of a database as it lies in the bucket. A lineage whose place in the source's
- * history is not known any more can be read, but not gone on in: it has ended. Segments that are not
+ * Enter the page log of a database as it is in the bucket. A lineage whose place in the source's
+ * history is no longer known can be read, but not continued: it has ended. Segments that are not
  * Nightjar's are left out.
  *
- * @returns how many lineages were entered, and what was left
+ * @returns the number of lineages entered, and what was left out
  * @throws NightjarError `STORE_FAILED`, `CATALOG_FAILED`
  */
 export async function rebuildLog(
@@ -105,8 +105,8 @@ async function listLog(bucket: R2Bucket, database: string): Promise<Stored[]> {
 }
 
 /**
- * What is in the bucket of a segment: by the note beside it, by its note in an object of its own, or
- * where that is accepted by its own header and index.
+ * Return the facts of a segment in the bucket: from the note in its metadata, from its note in an
+ * object of its own, or, if that is accepted, from its own header and index.
  *
  * @throws NightjarError `OBJECT_UNSIGNED`, `OBJECT_CORRUPT`
  */
@@ -138,7 +138,7 @@ async function foundIn(
   return { row: await rowOf(bucket, object), cursor, object: known };
 }
 
-/** The row of a segment by its own header and index. */
+/** Return the row of a segment from its own header and index. */
 async function rowOf(bucket: GuardedBucket, object: Stored): Promise<Segment> {
   const { name, key, bytes, uploaded } = object;
   const header = decodeLtxHeader(await readSpan(bucket, key, 0, HEADER_SIZE, bytes));
@@ -149,10 +149,10 @@ async function rowOf(bucket: GuardedBucket, object: Stored): Promise<Segment> {
   return { ...name, ...undated, key, at, pageCount, pages, bytes, createdAt: uploaded };
 }
 
-/** What only a note tells of a segment, and older ones do not. */
+/** The facts of a segment that only a note contains, and older notes do not. */
 const undated = { uncertainty: null, clockOffset: null };
 
-/** The newest transaction that the segments reach without a gap; undefined without a base. */
+/** Return the newest transaction that the segments reach without a gap; undefined without a base. */
 function reach(found: readonly Found[]): number | undefined {
   const rows = found.map(({ row }) => row);
   return rows
@@ -192,7 +192,7 @@ async function lineageOf(
   };
 }
 
-/** When a lineage began, by its name: ms. */
+/** Return the time at which a lineage began, by its name: ms. */
 function beginningOf(lineage: string): number {
   return parseStamp(lineage.split("-")[0]!)!;
 }

@@ -16,19 +16,19 @@ import { proofPlace, summaryOf } from "../proof/prove.ts";
 import { isOutage, type Left } from "./rebuild-left.ts";
 import { rebuildLog } from "./rebuild-log.ts";
 
-/** Keys that are looked at in one call: what is read for them stays far below a Worker's limits. */
+/** Keys listed in one call: what is read for them stays far below a Worker's limits. */
 const PAGE = 300;
 
-/** What one call of a rebuild has found. */
+/** The results of one call of a rebuild. */
 export interface Rebuilt {
-  /** Backups that stand in the catalog now, and those of them that did not before. */
+  /** Backups that are in the catalog now, and those of them that were not before. */
   backups: number;
   entered: number;
   /** Page logs that were entered. */
   lineages: number;
-  /** What is in the bucket and cannot be entered, and why. */
+  /** Objects in the bucket that cannot be entered, and the reasons. */
   left: Left[];
-  /** Where the next call goes on; null when the whole bucket has been read. */
+  /** The `after` of the next call; null if the whole bucket has been read. */
   next: string | null;
 }
 
@@ -40,11 +40,11 @@ export interface Found {
 }
 
 /**
- * Enter what lies in the bucket into the catalog: backups with their proofs, the runs that made them,
- * page logs. What the catalog has already stays as it is, so that it can be repeated.
+ * Enter the contents of the bucket into the catalog: backups with their proofs, the runs that made
+ * them, page logs. What the catalog has already stays as it is, so that this can be repeated.
  *
- * @param after the `next` of the call before
- * @param acceptUnsigned whether what has no MAC of this SIGNING_KEY is entered too
+ * @param after the `next` of the previous call
+ * @param acceptUnsigned enter also what has no MAC of this SIGNING_KEY
  * @throws NightjarError `STORE_FAILED`, `CATALOG_FAILED`
  */
 export async function rebuild(
@@ -61,7 +61,7 @@ export async function rebuild(
   const firstOfLog = keys.findIndex((key) => key.startsWith("log/"));
   if (firstOfLog === 0) return { ...result, ...(await logOf(context, keys[0]!, acceptUnsigned)) };
 
-  // The objects of a backup are neighbours: those that the page may have cut go to the next one.
+  // The objects of a backup are neighbours: those that the page may have cut are left to the next call.
   const own = firstOfLog === -1 ? keys : keys.slice(0, firstOfLog);
   const stems = Map.groupBy(own, stemOf);
   const last =
@@ -96,15 +96,15 @@ async function logOf(
   acceptUnsigned: boolean,
 ): Promise<Partial<Rebuilt>> {
   const [, database, rest] = key.split("/");
-  if (rest === undefined) return { next: key }; // somebody's own object
+  if (rest === undefined) return { next: key }; // an object that is not Nightjar's
   const next = `log/${database}0`; // 0 comes right after the slash
   return { ...(await rebuildLog(context, database!, acceptUnsigned)), next };
 }
 
-/** What lies beside the entries of an erasure list has names of its own. */
+/** Matches an entry of an erasure list; the objects beside the entries have names of their own. */
 const ENTRY = /^erasures\/[^/]+\/[^/.]+\.json$/;
 
-/** A document of an erasure list that the catalog is to know from now on. */
+/** Read and check a document of an erasure list, which the catalog is to know from now on. */
 async function checkErasure(
   bucket: GuardedBucket,
   key: string,
@@ -114,18 +114,18 @@ async function checkErasure(
   if (text !== null && ENTRY.test(key)) parseErasure(text, key);
 }
 
-/** Whether a manifest is of a pinned copy whose own backup is there too: the two are one. */
+/** Return true if a manifest is of a pinned copy whose own backup is there too: the two count as one. */
 async function isCounted(bucket: GuardedBucket, key: string): Promise<boolean> {
   const own = ownKey(key);
   return own !== key && (await readWholeDocument(bucket, own)) !== null;
 }
 
-/** The key up to the id: what all objects of one backup share. */
+/** Return the key up to the id: the part that all objects of one backup share. */
 export function stemOf(key: string): string {
   return key.replace(/\.[^/]*$/, "");
 }
 
-/** What the objects of one backup are. */
+/** Sort the objects of one backup by their kind. */
 export function sorted(keys: readonly string[]): Found {
   const found: Found = { proofKeys: [] };
   for (const key of keys) {
@@ -140,7 +140,7 @@ export function sorted(keys: readonly string[]): Found {
 /**
  * Enter one backup by its objects.
  *
- * @returns whether the catalog did not have it
+ * @returns true if the catalog did not have it
  * @throws NightjarError `OBJECT_MISSING`, `OBJECT_CORRUPT`, `OBJECT_UNSIGNED`, `CATALOG_CONFLICT`,
  *   `STORE_FAILED`, `CATALOG_FAILED`
  */
@@ -159,9 +159,9 @@ export async function enterFound(
 }
 
 /**
- * What the newest proof of each act says, and the proofs that the run made, which are the oldest. Of
- * the many in between none is read. What comes after a damaged or missing one is not trusted, as
- * that one may have said otherwise: the backup then counts as not proven.
+ * Read the newest proof of each act, and the proofs that the run made, which are the oldest. The many
+ * in between are not read. Reading stops at a damaged or missing proof, as that one may have said
+ * otherwise: the backup then counts as not proven.
  */
 async function readProofs(
   bucket: GuardedBucket,
@@ -169,7 +169,7 @@ async function readProofs(
   manifest: Manifest,
   acceptUnsigned: boolean,
 ): Promise<{ newest: Partial<Record<Act, ProofSummary>>; ofRun: Proof[] }> {
-  // Also those that are not read below: nothing checks them later.
+  // Also the proofs that are not read below: nothing checks them later.
   if (acceptUnsigned)
     for (const key of keys) await readWholeDocument(bucket, key, { acceptUnsigned });
   const read = new Map<string, Proof | null>();
@@ -197,7 +197,7 @@ async function readProofs(
   return { newest, ofRun };
 }
 
-/** A proof that fits its key; one that does not is as good as damaged. */
+/** Parse a proof that must fit its key; return null for one that does not, as for a damaged one. */
 function wholeProof(text: string, key: string, manifest: Manifest): Proof | null {
   try {
     return parseProof(text, proofPlace(key, manifest));
@@ -207,7 +207,7 @@ function wholeProof(text: string, key: string, manifest: Manifest): Proof | null
   }
 }
 
-/** The run that made a backup, as far as the bucket tells. */
+/** Return the run that made a backup, as far as the bucket shows it. */
 function runOf(manifest: Manifest, proofs: readonly Proof[]): Run {
   const { id, runId, database, trigger, tier, name, labels, scheduledFor, raw, stored } = manifest;
   const { attempt, queuedAt, startedAt } = manifest.run;

@@ -13,29 +13,32 @@ import { prove } from "../proof/prove.ts";
 import { enterFound, sorted, stemOf } from "./rebuild.ts";
 import { verifyOldestSegments } from "../proof/verify-log.ts";
 
-/** What a run is still at work on is not looked at, ms. */
+/** Age from which an object is compared, ms: a run may still be working on a younger one. */
 const SETTLED = DAY;
-/** A backup that was not verified by its own run in so long is verified apart from it, ms. */
+/** Time after which a backup that its own run has not verified is verified separately, ms. */
 const UNVERIFIED = HOUR;
 
-/** How bucket and catalog differed. Keys and ids. */
+/** The differences between bucket and catalog: keys and ids. */
 export interface Reconciled {
-  /** Whole in the bucket and not in the catalog: entered. */
+  /** Keys of backups that were whole in the bucket and not in the catalog: entered. */
   entered: string[];
-  /** In the catalog, with bytes or a manifest that is gone: found corrupt now. */
+  /** Ids of backups in the catalog whose bytes or manifest are missing: found corrupt now. */
   missing: string[];
-  /** Never verified: being verified now. */
+  /** Ids of backups that were never verified: being verified now. */
   verifying: string[];
-  /** Parts of no backup and of no log that anybody knows; they are left alone. */
+  /** Keys of objects that belong to no known backup and no known log; they are left alone. */
   orphans: string[];
-  /** Segments of the page logs that are not what was written; their logs have ended. */
+  /**
+   * Keys of page log segments that are not what was written; a log whose newest state needs one has
+   * ended.
+   */
   damaged: string[];
-  /** Objects that are not Nightjar's. */
+  /** Number of objects that are not Nightjar's. */
   foreign: number;
 }
 
 /**
- * Compare the bucket with the catalog, and repair what can be repaired: nothing is ever deleted here.
+ * Compare the bucket with the catalog, and repair what can be repaired. Nothing is ever deleted here.
  *
  * @param now ms
  * @throws NightjarError `STORE_FAILED`, `CATALOG_FAILED`

@@ -13,11 +13,11 @@ import { objectExists } from "../../store/read.ts";
 import { isLocked } from "../../store/refusal.ts";
 
 /**
- * Finish what killed runs of a database have left: a backup whose manifest was written enters the
- * catalog, and the bytes of one that was not are removed. Runs that are still at work are left alone.
- * Bytes that a lock rule of the bucket holds stay, and are tried again by every later run.
+ * Finish what killed runs of a database have left: enter a backup whose manifest was written in the
+ * catalog, and remove the bytes of one whose manifest was not. Runs that are still at work are left
+ * alone. Bytes that a lock rule of the bucket holds stay, and every later run tries again.
  *
- * @param runId the run that heals; what its own earlier attempts have left is healed too
+ * @param runId the run that does this; what its own earlier attempts have left is finished too
  */
 export async function recoverUploads(
   context: Context,
@@ -25,12 +25,12 @@ export async function recoverUploads(
   runId: string,
 ): Promise<void> {
   for (const upload of await uploadsOf(context.catalog, database)) {
-    if (upload.key.startsWith("log/")) continue; // the Follower's
+    if (upload.key.startsWith("log/")) continue; // the Follower's upload
     try {
       if (upload.runId === runId || !(await isActive(context, upload.runId)))
         await healUpload(context, upload);
     } catch (error) {
-      // One that cannot be healed now must not keep the next backup from being made.
+      // An upload that cannot be finished now must not prevent the next backup.
       if (isLocked(error)) log.warn("upload-locked", { key: upload.key, run: upload.runId });
       else log.error("recovery-failed", error, { key: upload.key, run: upload.runId });
     }
@@ -46,7 +46,7 @@ async function healUpload({ catalog, bucket, deps }: Context, upload: Upload): P
   const { key, manifestKey, uploadId, runId } = upload;
   const text = await readDocument(bucket, manifestKey);
   if (text === null) {
-    // The bytes are deleted: one wrong answer must not be what they are deleted for.
+    // The bytes are deleted below: a single wrong answer of R2 must not be enough for that.
     if (await objectExists(bucket, manifestKey))
       throw new NightjarError("STORE_FAILED", `R2 has ${manifestKey}, and does not give it.`);
     await abandonUpload(bucket, key, uploadId);

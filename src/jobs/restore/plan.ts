@@ -18,7 +18,7 @@ import { lossOf, nameOf, type Subject, tablesOf, viewOf } from "./subject.ts";
 import { resolveTarget, type Target, type TargetName } from "./target.ts";
 import { refuseEncrypted, storedPages } from "../../read/stored.ts";
 
-/** What a restore into a server is asked to do. */
+/** A request to restore into a server. */
 export interface RestoreRequest {
   readonly target: TargetName;
   readonly tables?: readonly string[] | undefined;
@@ -29,7 +29,7 @@ export interface RestoreRequest {
   readonly way: Way | "auto";
 }
 
-/** A plan, and all that carrying it out needs to know. */
+/** A plan, and everything that is needed to carry it out. */
 export interface Planned {
   readonly plan: Plan;
   readonly subject: Subject;
@@ -37,12 +37,12 @@ export interface Planned {
   readonly target: Target;
   readonly state: TargetState;
   readonly verify: boolean;
-  /** What was erased since then, and is left out. */
+  /** Erasures since then: their rows are left out. */
   readonly erasures: readonly Erasure[];
 }
 
 /**
- * Look at what is stored and at the target, and decide what is to be done. Changes nothing.
+ * Inspect the stored subject and the target, and plan the restore. Changes nothing.
  *
  * @throws NightjarError `TARGET_NOT_EMPTY`, `TARGET_IS_SOURCE`, `TARGET_UNFIT`, `OVERWRITE_REFUSED`,
  *   `RESTORE_UNAVAILABLE`, `SCHEMA_UNSAFE`, `REQUEST_INVALID`, `BACKUP_ENCRYPTED`; as `inspectTarget`
@@ -98,14 +98,14 @@ export async function planRestore(
   return { plan, subject, selection, target, state, verify: request.verify, erasures };
 }
 
-/** What a target is. One in use that is only marked is still what it was. */
+/** Return the state of a target. A target in use that is only marked is still in use. */
 function standingOf({ begun, marker, objects }: TargetState): Plan["target"]["state"] {
   if (begun !== undefined) return "incomplete";
   if (objects.length > 0) return "in use";
   return marker === undefined ? "empty" : "incomplete";
 }
 
-/** What cannot be written as SQL is refused before the target is marked. */
+/** Refuse what cannot be written as SQL, before the target is marked. */
 async function refuseStatements(
   context: Context,
   subject: Subject,
@@ -145,7 +145,10 @@ function refuseOptions(
     );
 }
 
-/** Through SQL a libSQL server takes no table from a dump's writable_schema, nor its shadow tables. */
+/**
+ * Refuse the virtual tables of a dump: through SQL, a libSQL server accepts neither writable_schema nor
+ * the shadow tables.
+ */
 function refuseVirtual(tables: readonly PlannedTable[]): void {
   const virtual = tables.filter((table) => table.virtual).map(({ name }) => name);
   if (virtual.length === 0) return;
@@ -181,7 +184,7 @@ function isSource({ database }: SubjectView): NightjarError {
   );
 }
 
-/** What the wipe takes away. */
+/** List what the wipe removes. */
 function dropsOf({ begun, objects }: TargetState): string[] {
   if (begun?.tables != null) return begun.tables.map((name) => `rows of ${name}`);
   return objects
@@ -189,7 +192,7 @@ function dropsOf({ begun, objects }: TargetState): string[] {
     .map(({ type, name }) => `${type} ${name}`);
 }
 
-/** Rows go only into tables that are there, are empty, and run nothing of their own on every row. */
+/** Refuse a target into which rows cannot go: its tables must exist, be empty, and have no triggers. */
 async function refuseUnfit(
   { deps }: Context,
   { server }: Target,
@@ -230,7 +233,7 @@ async function refuseUnfit(
     );
 }
 
-/** Why a restore cannot go by pages; undefined when it can. */
+/** Return the reason for which a restore cannot go by pages; undefined if it can. */
 async function whyNotPages(
   context: Context,
   subject: Subject,
@@ -246,7 +249,7 @@ async function whyNotPages(
   const reader = await storedPages(context, subject);
   const fault = misfit(pageFormOf(await readPage(reader, 1)), pageFormOf(pages.header));
   if (fault !== undefined) return fault;
-  // A database cannot be made shorter; the marker needs a page too.
+  // A database cannot be made shorter, and the marker needs a page too.
   return pages.pageCount + 1 > reader.pageCount
     ? `the target has ${pages.pageCount} pages already, and ${reader.pageCount} are to come`
     : undefined;
@@ -277,7 +280,7 @@ function notesOf(
   return notes;
 }
 
-/** How the marker calls what is restored. */
+/** Return the marker's name for what is restored. */
 export function whatOf({ plan }: Planned): string {
   return nameOf(plan.subject);
 }

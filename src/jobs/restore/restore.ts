@@ -15,19 +15,20 @@ import { saveFirst } from "./save.ts";
 import { compareTarget } from "./verify.ts";
 import { writeAllPages, writeStatements } from "./write.ts";
 
-/** The step of a target's marker once the restore has written everything. */
+/** The step of the marker of a target that a restore has begun to change; see `Marker`. */
 const BEGUN = 2;
 
 type Report = (progress: RestoreProgress) => Promise<void>;
 
 /**
- * Carry a planned restore out. From before the first byte that is written until after the last one the
- * target is marked incomplete; a restore into a target with that mark wipes it and starts anew.
+ * Carry out a planned restore. The target is marked incomplete from before the first byte is written
+ * until after the last one; a restore into a target with that mark wipes it and starts again.
  *
- * @param report told how far it has come; what it throws stops the restore
+ * @param report receives the progress; what it throws stops the restore
  * @throws NightjarError `OVERWRITE_UNSAVED` and what marking the target throws: nothing was changed;
- *   `RESTORE_SUPERSEDED`: the target is another restore's; `RESTORE_INCOMPLETE`, `RESTORE_DIFFERS`: the target is marked incomplete; `RESTORE_UNVERIFIED`: it
- *   is written, but could not be compared
+ *   `RESTORE_SUPERSEDED`: another restore has taken the target; `RESTORE_INCOMPLETE`,
+ *   `RESTORE_DIFFERS`: the target is marked incomplete; `RESTORE_UNVERIFIED`: it is written, but could
+ *   not be compared
  */
 export async function restore(
   context: Context,
@@ -36,7 +37,7 @@ export async function restore(
 ): Promise<Restored> {
   const { deps } = context;
   const begun = deps.now();
-  // The backup that is taken first waits for memory of its own: nothing is held meanwhile.
+  // The backup that is made first waits for memory of its own: nothing is held meanwhile.
   const saved = await save(context, planned, report);
   if (context.memory.held > 0) await report({ state: "waiting" });
   return inTurn(context, COSTS.restore, () => carryOut(context, planned, report, begun, saved));
@@ -89,7 +90,7 @@ async function save(context: Context, planned: Planned, report: Report): Promise
   );
 }
 
-/** Take away what an unfinished restore has left, or what is overwritten; each object a step of its own. */
+/** Remove what an unfinished restore has left, or what is overwritten; each object in a step of its own. */
 async function wipe(
   { state, plan }: Planned,
   { tables }: Marker,
@@ -144,7 +145,8 @@ async function write(
           cause: thrown,
         },
       );
-    // The mark went with the old pages: what differs is not to be taken for complete.
+    // The mark was overwritten with the old pages: mark a target that differs again, so that it does
+    // not count as complete.
     const { server } = planned.target;
     const { print } = await inspectTarget(server, context.deps);
     await markTarget(server, context.deps, { ...marker, step: BEGUN }, print);
@@ -153,7 +155,7 @@ async function write(
 }
 
 /**
- * Refuse to call a target complete that another restore has marked since the pages were written.
+ * Refuse to call a target complete if another restore has marked it since the pages were written.
  *
  * @throws NightjarError `RESTORE_SUPERSEDED`; as `inspectTarget`
  */
@@ -170,7 +172,7 @@ function superseded(cause?: unknown): NightjarError {
   );
 }
 
-/** How a restore ends that had marked the target. */
+/** Return the error of a restore that stopped after it had marked the target. */
 async function halfWay(
   { deps }: Context,
   { target }: Planned,
@@ -183,7 +185,7 @@ async function halfWay(
   if (["RESTORE_UNVERIFIED", "RESTORE_UNKNOWN", "RESTORE_SUPERSEDED"].includes(code)) return cause;
   if (code === "RESTORE_DIFFERS")
     return new NightjarError(code, `${message} It is marked incomplete.`, { cause });
-  // Whatever it stopped for: where the mark is another's, or gone, it stopped for that.
+  // Whatever the error: if the mark is another restore's, or gone, that is the reason.
   const mark = await readMarker(target.server, deps).catch(() => "unknown" as const);
   if (mark !== "unknown" && mark?.restore !== restoreId) return superseded(cause);
   return new NightjarError(

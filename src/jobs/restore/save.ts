@@ -5,14 +5,14 @@ import { NightjarError } from "../../errors/errors.ts";
 import { stamp } from "../../plan/stamp.ts";
 import { startRunOnce } from "../schedule/start-run.ts";
 
-/** How often the run is looked at, ms. */
+/** Interval at which the run's state is read, ms. */
 const LOOK_EVERY = 500;
 
 /**
  * Back up a database before it is overwritten, by a run like any other, and wait for it.
  *
  * @returns the backup's id
- * @throws NightjarError `OVERWRITE_UNSAVED` when the run fails; as `startRunOnce`
+ * @throws NightjarError `OVERWRITE_UNSAVED` if the run fails; as `startRunOnce`
  */
 export async function saveFirst(
   context: Context,

@@ -11,7 +11,7 @@ import { openImage } from "../../sqlite/engine/open.ts";
 import { describeTables, readSchema } from "../../sqlite/tables.ts";
 import { type Stored, storedPages } from "../../read/stored.ts";
 
-/** What can be restored. */
+/** A backup or a moment that can be restored. */
 export type Subject = Stored;
 
 export function viewOf(subject: Subject): SubjectView {
@@ -28,17 +28,18 @@ export function viewOf(subject: Subject): SubjectView {
   return { database, backup: id, log, kind, asOf, takenAt, bytes: raw.bytes };
 }
 
-/** How a subject is called in a sentence, and in the target's marker. */
+/** Return the name of a subject for messages and for the target's marker. */
 export function nameOf({ database, backup, asOf }: SubjectView): string {
   return backup === null ? `${database} as of ${asOf}` : `backup ${backup} of ${database}`;
 }
 
 /**
- * The tables that are selected of a subject; what belongs to a virtual table is not listed by itself.
+ * List the selected tables of a subject; tables that belong to a virtual table are not listed by
+ * themselves.
  *
  * @returns also whether the subject has the marker of an unfinished restore, which is left out
- * @throws NightjarError `RESTORE_UNAVAILABLE` for a table that does not exist or cannot be restored alone, and
- *   for one that a server cannot have; as `storedPages`
+ * @throws NightjarError `RESTORE_UNAVAILABLE` for a table that does not exist or cannot be restored
+ *   alone, and for one that a server cannot have; as `storedPages`
  */
 export async function tablesOf(
   context: Context,
@@ -96,7 +97,7 @@ async function tablesOfImage(
   }
 }
 
-/** The data-loss window of a restore. @throws NightjarError `CATALOG_FAILED` */
+/** Return the data-loss window of a restore. @throws NightjarError `CATALOG_FAILED` */
 export async function lossOf(
   { catalog, deps }: Context,
   { database, asOf }: SubjectView,

@@ -15,18 +15,22 @@ export type TargetName =
   /** A database that is configured, with its own token. */
   | { readonly database: string };
 
-/** How long an unconfigured target may send nothing, ms. */
+/** Time for which an unconfigured target may send nothing, ms. */
 const STALL = 60_000;
 
 export interface Target {
   readonly server: Source;
-  /** Its name, where it is a configured database, however it was named. */
+  /** Name of the configured database at this address, however the request named it; null if there is none. */
   readonly database: string | null;
-  /** It was named as a configured database, so that it can be backed up first. */
+  /** True if the request named it as a configured database, so that it can be backed up first. */
   readonly configured: boolean;
 }
 
-/** @throws NightjarError `DATABASE_NOT_FOUND`; `REQUEST_INVALID` for a token that would be sent in clear */
+/**
+ * Find the server that a target's name means.
+ *
+ * @throws NightjarError `DATABASE_NOT_FOUND`; `REQUEST_INVALID` for a token that would be sent in clear
+ */
 export function resolveTarget({ config }: Context, name: TargetName): Target {
   if ("database" in name) {
     const database = config.databases.get(name.database);

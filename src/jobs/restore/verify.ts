@@ -25,10 +25,10 @@ import type { Planned } from "./plan.ts";
 import { openStored } from "../../read/stored.ts";
 
 /**
- * Compare the target with what was restored: its schema's statements, and if asked for the number and the
- * hash of the rows of every table that is selected. Of a dump only the numbers are known.
+ * Compare the target with what was restored: its schema's statements, and, if asked for, the number and
+ * the hash of the rows of every selected table. A dump has only the numbers.
  *
- * @returns null when no rows were compared
+ * @returns null if no rows were compared
  * @throws NightjarError `RESTORE_DIFFERS` that names the difference; as `ask`
  */
 export async function compareTarget(
@@ -68,7 +68,7 @@ async function compareImage(
   let count = 0;
   for (const table of tables) {
     if (!isHeld(table) || !isSelected(selection, table)) continue;
-    // What other tables have counted stays as it was.
+    // The counters of the other tables stay as they were.
     if (table.name === "sqlite_sequence" && selection.tables !== undefined) continue;
     const { columns } = await planRows(image, table);
     const [before, after] = await Promise.all([
@@ -87,13 +87,13 @@ async function compareImage(
   return { tables: count, rows: total, hashed: true };
 }
 
-/** libSQL's own table for its vector indexes comes with the first of them. */
+/** libSQL's own table for its vector indexes is created with the first of them. */
 const known = ({ table }: SchemaObject) => !isLibsqlOwn(table);
 
 const isSelected = (selection: Selection, { name, owner }: Table) =>
   selects(selection, owner ?? name);
 
-/** The objects of the schema that a restore of this selection makes. */
+/** Return the objects of the schema that a restore of this selection creates. */
 function chosen(
   schema: readonly SchemaObject[],
   tables: readonly Table[],
@@ -104,13 +104,13 @@ function chosen(
   const wanted = new Set(
     tables.filter((table) => isSelected(selection, table)).map(({ name }) => name),
   );
-  // A vector index keeps its vectors in a table of its own, which comes with it.
+  // A vector index keeps its vectors in a table of its own, which is created with it.
   const indexed = schema.filter(({ type, table }) => type === "index" && wanted.has(table));
   for (const { name } of indexed) wanted.add(`${name}_shadow`);
   return schema.filter(({ type, table }) => type !== "view" && wanted.has(table)).filter(known);
 }
 
-/** The objects as SQL makes them: without virtual tables of modules that the server need not have. */
+/** Return the objects as SQL creates them: without virtual tables of modules that the server may lack. */
 function asWritten(
   image: Image,
   schema: readonly SchemaObject[],
@@ -127,8 +127,8 @@ function asWritten(
 }
 
 /**
- * Where two schemas differ; undefined when they are the same. A table whose rules were taken away and
- * brought back may have lost comments and white space.
+ * Return the difference of two schemas; undefined if they are the same. A table whose rules were
+ * removed and added again may have lost comments and white space.
  */
 function schemaDifference(
   before: readonly SchemaObject[],
@@ -145,7 +145,7 @@ function schemaDifference(
   return hashSchema(had) === hashSchema(has) ? undefined : firstOther(had, has);
 }
 
-/** The first object that only one of the two schemas has. */
+/** Return the first object that only one of the two schemas has. */
 function firstOther(before: readonly SchemaObject[], after: readonly SchemaObject[]): string {
   const line = ({ type, name, table, sql }: SchemaObject) =>
     JSON.stringify([type, name, table, sql?.trimEnd() ?? null]);

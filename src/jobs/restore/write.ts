@@ -19,13 +19,18 @@ import {
   storedPages,
 } from "../../read/stored.ts";
 
-/** Bytes of SQL in one request, which is one transaction; more where one row is larger. */
+/** Bytes of SQL in one request, which is one transaction; more if one row is larger. */
 const REQUEST = 2 * 1024 * 1024;
 
-/** The longest statement of a dump that a Worker sends: its memory holds it some four times; bytes. */
+/** Longest statement of a dump that a Worker sends, bytes: its memory holds it about four times. */
 const LONGEST_STATEMENT = 16 * 1024 * 1024;
 
-/** Send the subject as SQL; told how many bytes of it were sent. @throws NightjarError as `Steps.write` */
+/**
+ * Send the subject as SQL.
+ *
+ * @param onBytes receives the number of bytes sent so far
+ * @throws NightjarError as `Steps.write`
+ */
 export async function writeStatements(
   context: Context,
   planned: Planned,
@@ -51,7 +56,7 @@ export async function writeStatements(
   await flush();
 }
 
-/** Whole statements, without a transaction's beginning and end. */
+/** Yield whole statements, without the beginning and end of a transaction. */
 async function* sqlOf(context: Context, planned: Planned): AsyncIterable<Uint8Array> {
   const { subject, selection, erasures } = planned;
   if ("manifest" in subject && subject.manifest.kind === "dump") {
@@ -81,7 +86,8 @@ async function* sqlOfDump(
     for (const piece of loadable.take(statement)) {
       const wanted = isRefused(piece) ? undefined : selector.take(piece);
       if (wanted === undefined) continue;
-      // On a line of its own: the text may end in a comment. The chunk's memory is not ours.
+      // On a line of its own: the text may end in a comment. The chunk's memory is lent, so it is
+      // copied.
       const own = wanted.buffer === current?.buffer ? new Uint8Array(wanted) : wanted;
       found.push(own, encode("\n"));
     }
@@ -107,7 +113,10 @@ function tooLong(backup: string, length: number): NightjarError {
   );
 }
 
-/** What a libSQL server takes from nobody, and what is set for each transaction already. */
+/**
+ * Return true for a statement that a libSQL server refuses from every client, or that sets what each
+ * transaction sets already.
+ */
 function isRefused(statement: Uint8Array): boolean {
   const { verb, table } = readSqlHead(statement);
   return verb === "PRAGMA" || verb === "ANALYZE" || /^sqlite_(stat\d|schema)$/i.test(table);

@@ -22,13 +22,14 @@ import { removeObjects } from "../../store/remove.ts";
 import { COSTS, inTurn } from "../../worker/memory.ts";
 
 /**
- * Copy a backup to where no lifecycle rule takes it: bytes, checked on the way and read back, proofs, then
- * the manifest, which makes the copy whole; then the catalog points at it. A copy that a killed pin
- * has left is finished. The backup's own objects stay where they are.
+ * Copy a backup to where no lifecycle rule deletes it: the bytes, checked on the way and read back, the
+ * proofs, then the manifest, which makes the copy whole. Then point the catalog at it. A copy that a
+ * killed pin has left is finished. The backup's own objects stay where they are.
  *
- * @param by a pin by hand outranks the policy's: it ends only by hand
+ * @param by a pin by hand takes precedence over the policy's: it ends only by hand
  * @returns the manifest of the copy
- * @throws NightjarError `BACKUP_NOT_FOUND`, `OBJECT_MISSING`, `OBJECT_CORRUPT`, `STORE_FAILED`, `CATALOG_FAILED`
+ * @throws NightjarError `BACKUP_NOT_FOUND`, `OBJECT_MISSING`, `OBJECT_CORRUPT`, `STORE_FAILED`,
+ *   `CATALOG_FAILED`
  */
 export async function pinBackup(
   context: Context,
@@ -53,7 +54,7 @@ export async function pinBackup(
   }
 
   const there = await repointBackup(catalog, id, copy);
-  // A prune that let it go meanwhile has taken the row, or the copy while it was being made.
+  // A prune that deleted the backup meanwhile has removed the row, or the copy while it was being made.
   if (!there) await removeObjects(bucket, [copy.manifestKey, key]);
   if (!there || !(await objectExists(bucket, key)))
     throw new NightjarError("BACKUP_NOT_FOUND", `Backup ${id} was removed while it was pinned.`);
@@ -62,7 +63,7 @@ export async function pinBackup(
 }
 
 /**
- * Take a pin by hand off. The copy stays until the next prune, which removes it as soon as the policy
+ * Remove a pin by hand. The copy stays until the next prune, which deletes it as soon as the policy
  * does not need it.
  *
  * @throws NightjarError `BACKUP_NOT_FOUND`, `PIN_NOT_FOUND`, `STORE_FAILED`, `CATALOG_FAILED`
@@ -81,7 +82,10 @@ export async function unpinBackup(context: Context, id: string): Promise<Manifes
   return copy;
 }
 
-/** The copy's key, and the manifest that the catalog has. */
+/**
+ * Copy the bytes, unless the copy is there already. Return its key, and the manifest that the catalog
+ * has.
+ */
 async function copyBytes(
   bucket: GuardedBucket,
   backup: Backup,
@@ -99,22 +103,27 @@ async function copyBytes(
   }
   await writeMultipart(bucket, key, check(source), {
     contentType: own.encryption === undefined ? "application/zstd" : "application/octet-stream",
-    onUpload: async () => {}, // R2 itself drops what a killed one leaves, after seven days
+    onUpload: async () => {}, // R2 itself aborts the upload of a killed one after seven days
   });
-  // The original goes, and the copy is all there is: it counts once it has been read back.
+  // The original will be deleted, and then the copy is all there is: it counts once it has been read
+  // back.
   if (await isWhole(check(key))) return { key, own };
   await removeObjects(bucket, [key]);
   throw new NightjarError("STORE_FAILED", `R2 does not hold what was written to ${key}.`);
 }
 
-/** The manifest of a copy that is there already. One that is damaged is removed. */
+/** Return the manifest of a copy that is there already. A damaged one is deleted. */
 async function standingManifest(bucket: GuardedBucket, key: string): Promise<string | null> {
   const text = await readWholeDocument(bucket, key);
   if (text === null && (await objectExists(bucket, key))) await removeObjects(bucket, [key]);
   return text;
 }
 
-/** @throws NightjarError `STORE_FAILED` where R2 does not hold the manifest that was written */
+/**
+ * Read the manifest of a copy back.
+ *
+ * @throws NightjarError `STORE_FAILED` if R2 does not hold what was written
+ */
 async function readBack(bucket: GuardedBucket, manifest: Manifest): Promise<void> {
   const { manifestKey: key } = manifest;
   const expected = manifestText(manifest);
@@ -122,7 +131,10 @@ async function readBack(bucket: GuardedBucket, manifest: Manifest): Promise<void
     throw new NightjarError("STORE_FAILED", `R2 does not hold what was written to ${key}.`);
 }
 
-/** Whether bytes are what they should be: what a killed pin has left may not have been checked. */
+/**
+ * Return true if bytes are what they should be: those that a killed pin has left may not have been
+ * checked.
+ */
 async function isWhole(bytes: AsyncIterable<Uint8Array>): Promise<boolean> {
   try {
     for await (const chunk of bytes) void chunk;
@@ -133,7 +145,10 @@ async function isWhole(bytes: AsyncIterable<Uint8Array>): Promise<boolean> {
   }
 }
 
-/** A proof that is damaged or somebody else's is not copied: a copy would count as Nightjar's. */
+/**
+ * Copy the proofs of a backup, except one that is damaged or not Nightjar's: its copy would count as
+ * Nightjar's.
+ */
 async function copyProofs(bucket: GuardedBucket, backup: Backup): Promise<void> {
   const keys = await listKeys(bucket, proofPrefix(manifestKey(backup)));
   await bucket.expect(keys);

@@ -6,18 +6,18 @@ import { manifestKey, ownKey, PINNED, pinnedKey } from "../../store/keys.ts";
 import { listKeys } from "../../store/list.ts";
 import { objectExists } from "../../store/read.ts";
 
-/** What a prune is going to do. */
+/** The plan of a prune. */
 export interface PrunePlan {
   readonly verdicts: Verdict<Prunable>[];
-  /** To be copied before the lifecycle takes them. */
+  /** Backups to copy before the lifecycle deletes them. */
   readonly pins: Prunable[];
-  /** Copies that are no longer needed, of backups that stay. */
+  /** Backups that stay, whose copies are no longer needed. */
   readonly releases: Prunable[];
 }
 
 /**
- * Judge all backups, with what the bucket really holds: one that should be copied in time and whose
- * bytes are gone counts as let go, so that the next newest is kept in its place.
+ * Judge all backups by the policy and by what the bucket really holds: a backup that should be copied
+ * in time but whose bytes are missing counts as deleted, so that the next newest is kept in its place.
  *
  * @param now ms
  * @param corrupt ids of backups that this prune has found corrupt
@@ -35,8 +35,9 @@ export async function planPrune(
   const copies = new Set(await listKeys(bucket, PINNED));
   const gone: Prunable[] = [];
   /**
-   * At its own key, or as what a killed pin has left. What is gone is let go, with whatever else there
-   * is of it: only what neither a look nor a list finds is.
+   * Return true if a backup's bytes are at its own key, or at the key of a copy that a killed pin has
+   * left. A backup whose bytes are missing is removed with everything that is left of it, so it counts
+   * as missing only if neither a look-up nor a list finds them.
    */
   const isThere = async (backup: Prunable): Promise<boolean> => {
     const key = ownKey(backup.key);
@@ -47,7 +48,7 @@ export async function planPrune(
     return false;
   };
 
-  // A copy that somebody has removed is made again from its original.
+  // A copy that somebody has deleted is made again from its original.
   const again: Prunable[] = [];
   for (const backup of backups) {
     if (backup.pin === null || !policies.has(backup.database)) continue;
@@ -66,12 +67,13 @@ export async function planPrune(
     const unseen = due.filter((backup) => !seen.has(backup));
     if (unseen.length === 0) {
       const verdicts = [...judge(backups, policies, now), ...gone.map(missing)];
-      // What a killed pin or a killed release has left, and nobody needs.
+      // Copies that a killed pin or a killed release has left, and that are not needed.
       const strays = verdicts
         .filter(({ backup, keep }) => keep && backup.pin === null && hasCopy(backup))
         .map(({ backup }) => backup)
         .filter((backup) => !due.includes(backup));
-      // The age of a database with mistakes may be a default: a copy that looks unneeded may be the last.
+      // The age of a database with mistakes may be a default: a copy that looks unneeded may be the
+      // last one.
       const releases = [...pinsOver(backups, policies, now), ...strays].filter(
         ({ database }) => (policies.get(database)?.mistakes ?? []).length === 0,
       );

@@ -5,15 +5,15 @@ import { manifestKey, ownKey, pinnedKey } from "../../store/keys.ts";
 import { objectsOf } from "../../store/objects-of.ts";
 import { removeUnlocked } from "../../store/remove.ts";
 
-/** Backups removed at a time; D1 takes at most 100 parameters a query. */
+/** Backups removed at a time; D1 takes at most 100 parameters per query. */
 const BATCH = 90;
 
 /**
- * Remove backups from the bucket, pinned copies and proofs too, and from the catalog. Manifests go
- * first, so that a backup ends to exist whole; the catalog's rows go last, so that a killed prune is
- * finished by the next one. What somebody pins meanwhile stays.
+ * Remove backups from the bucket, with pinned copies and proofs, and from the catalog. Manifests are
+ * deleted first, so that a backup disappears in one step; the catalog's rows are deleted last, so that
+ * the next prune finishes a killed one. A backup that somebody pins meanwhile stays.
  *
- * @returns those that a lock rule of the bucket still holds
+ * @returns the backups that a lock rule of the bucket still holds
  * @throws NightjarError `CATALOG_FAILED` or `STORE_FAILED`
  */
 export async function removeAll(
@@ -39,18 +39,18 @@ export async function removeAll(
         }
     }
     const gone = doomed.filter(({ id }) => ids.has(id)).map((backup) => manifestStem(backup));
-    await forgetObjectsOf(catalog, [...gone, ...gone.map(pinnedKey)]); // what a lifecycle took too
+    await forgetObjectsOf(catalog, [...gone, ...gone.map(pinnedKey)]); // also those that a lifecycle deleted
     await removeBackups(catalog, [...ids]);
   }
   return doomed.filter(({ id }) => locked.has(id));
 }
 
-/** What the keys of all objects of a backup begin with. */
+/** Return the prefix of the keys of all objects of a backup. */
 const manifestStem = (backup: Prunable) => manifestKey(backup).replace(/\.json$/, "");
 
 /**
- * Remove the bytes and the manifests that backups were copied from, where no lock holds them: the copy
- * is what the catalog points at.
+ * Remove the bytes and the manifests that backups were copied from, where no lock holds them: the
+ * catalog points at the copies.
  *
  * @throws NightjarError `STORE_FAILED`
  */

@@ -13,16 +13,16 @@ import { planPrune, type PrunePlan } from "./prune-plan.ts";
 import { removeAll, removeOriginals } from "./prune-remove.ts";
 import { releasePins } from "./release-pins.ts";
 
-/** Failed runs are remembered this long, ms. */
+/** Time for which failed runs are remembered, ms. */
 const REMEMBER_FAILURES = 90 * DAY;
 
-/** What could not be done for a backup; the next prune tries again. */
+/** The failure of a prune for one backup; the next prune tries again. */
 export interface PruneFailure {
   readonly backup: Prunable;
   readonly error: ErrorReport;
 }
 
-/** What a prune did, or would do. */
+/** The results of a prune, or of a dry run. */
 export interface PruneReport extends PrunePlan {
   readonly verdicts: Verdict<Prunable>[];
   readonly failures: PruneFailure[];
@@ -30,11 +30,11 @@ export interface PruneReport extends PrunePlan {
 
 /**
  * Apply the retention policy to the bucket and the catalog, page logs included. Only what the catalog
- * lists is ever deleted. What the policy keeps and R2's lifecycle is about to take is copied first;
- * where that fails, nothing of the same database is deleted this time.
+ * lists is ever deleted. A backup that the policy keeps and R2's lifecycle is about to delete is copied
+ * first; if that fails, no backup of the same database is deleted this time.
  *
  * @param now ms
- * @param dryRun judge only
+ * @param dryRun plan only
  * @throws NightjarError `CATALOG_FAILED` or `STORE_FAILED`
  */
 export async function prune(context: Context, now: number, dryRun: boolean): Promise<PruneReport> {
@@ -65,8 +65,8 @@ export async function prune(context: Context, now: number, dryRun: boolean): Pro
 }
 
 /**
- * Make every copy that is due. A backup whose bytes turn out to be corrupt on the way is none that may
- * stand for the newest: the plan is made anew without it, and the next one copied.
+ * Make every copy that is due. A backup found corrupt while copying no longer counts as the newest:
+ * plan again without it, and copy the next one.
  */
 async function pinInTime(
   context: Context,
@@ -90,7 +90,7 @@ async function pinInTime(
   }
 }
 
-/** Backups that live on in their copies, and whose own objects have had their time. */
+/** Return the backups that are kept as copies, and whose own objects are past their age. */
 function copiedAndPast(
   verdicts: readonly Verdict<Prunable>[],
   pins: readonly Prunable[],

@@ -9,12 +9,16 @@ import { objectsOf } from "../../store/objects-of.ts";
 import { objectAge, objectExists } from "../../store/read.ts";
 import { removeObjects } from "../../store/remove.ts";
 
-/** A copy that the catalog does not know may be one that is being made, unless it is so old, ms. */
+/**
+ * Age from which a copy that the catalog does not know is deleted, ms: a younger one may still be being
+ * made.
+ */
 const SURELY_LEFT = DAY;
 
 /**
- * Remove the copies of backups whose own objects are safe again; the catalog points at these first. A
- * copy whose original is gone stays. What a killed pin has left goes too, once it is a day old.
+ * Remove the copies of backups whose own objects are safe again; the catalog is pointed at those first.
+ * A copy whose original is missing stays. A copy that a killed pin has left is removed once it is a day
+ * old.
  *
  * @param now ms
  * @throws NightjarError `CATALOG_FAILED` or `STORE_FAILED`

@@ -5,8 +5,8 @@ import { prune } from "../retention/prune.ts";
 import { reconcile } from "../recovery/reconcile.ts";
 
 /**
- * The night's work: the retention policy, then bucket against catalog, then the second copies. One that
- * fails does not keep the others from their turn.
+ * Do the night's work: apply the retention policy, compare bucket and catalog, then sync the second
+ * copies. One that fails does not prevent the others.
  *
  * @param now ms
  * @throws the first error

@@ -13,16 +13,16 @@ import { stamp } from "../../plan/stamp.ts";
 import { scheduledTier } from "../../plan/tier.ts";
 import { startRun } from "./start-run.ts";
 
-/** A follower that is so late is asked after, ms. */
+/** Delay after which a silent follower is woken, ms. */
 const SILENCE = 2 * MINUTE;
-/** A run that has not moved for so long is asked after, ms. */
+/** Time without progress after which a run's Workflow is asked for its status, ms. */
 const QUIET = 15 * MINUTE;
 
 /**
- * The cron's job: start a run for every database that is due at `now` (ms). Those that share a schedule
- * start some minutes apart.
+ * Start a run for every database that is due at `now` (ms): the cron's job. Databases that share a
+ * schedule start some minutes apart.
  *
- * @throws the first error, after every database has had its turn
+ * @throws the first error of a database without mistakes, after every database has had its turn
  */
 export async function startDueRuns(context: Context, now: number): Promise<void> {
   const errors: unknown[] = [];
@@ -32,7 +32,7 @@ export async function startDueRuns(context: Context, now: number): Promise<void>
       await startIfDue(context, database, now);
     } catch (error) {
       log.error("schedule-failed", error, { database: database.name });
-      // A wrong entry is no failure of the cron: Cloudflare would report it every minute.
+      // A mistake in the configuration must not fail the cron: that would be reported every minute.
       if (!isMisconfigured(database)) errors.push(error);
     }
   }
@@ -57,7 +57,7 @@ async function startIfDue(context: Context, database: DatabaseConfig, now: numbe
   const others = (await activeRuns(catalog, name)).filter((run) => run.id !== id);
   for (const run of others) {
     const lost = now - run.updatedAt > QUIET && (await reapIfLost(context, run.id));
-    // One run at a time: the moment stays due and is caught up when the other has ended.
+    // One run at a time: the moment stays due, and is caught up when the other run has ended.
     if (!lost) return;
   }
 
@@ -79,7 +79,7 @@ async function startIfDue(context: Context, database: DatabaseConfig, now: numbe
 const scheduleOf = ({ schedule }: DatabaseConfig): string => schedule;
 const drillOf = ({ drill }: DatabaseConfig): string => drill;
 
-/** Rehearse the restore of the newest good backup when a scheduled moment has passed without any drill. */
+/** Drill the newest verified backup if a scheduled moment has passed without any drill. */
 async function drillIfDue(
   { catalog, config, proofs }: Context,
   { name, drill }: DatabaseConfig,
@@ -93,7 +93,7 @@ async function drillIfDue(
   if (newest !== undefined) await proofs.start(newest.id, "drill", moment);
 }
 
-/** A follower wakes itself; one that never did, or has fallen silent, is woken. */
+/** Wake a follower that never started or has fallen silent; others wake themselves. */
 async function keepFollowing(
   { catalog, followers }: Context,
   { name, followMs }: DatabaseConfig,
@@ -105,13 +105,16 @@ async function keepFollowing(
   if (follow === undefined || now > follow.triedAt + pause! + SILENCE) await followers.follow(name);
 }
 
-/** The scheduled moment that a backup was made for; a late one counts for the period it was due in. */
+/**
+ * Return the scheduled moment that a backup was made for: a late backup counts for the period it was
+ * due in.
+ */
 function momentOf(backup: { takenAt: number; manifest: { scheduledFor: string | null } }): number {
   const { scheduledFor } = backup.manifest;
   return scheduledFor === null ? backup.takenAt : Date.parse(scheduledFor);
 }
 
-/** Mark a silent run failed when its Workflow has ended without saying so; tells whether it had. */
+/** Mark a silent run as failed if its Workflow has ended without recording it; return true if it had. */
 async function reapIfLost(context: Context, runId: string): Promise<boolean> {
   const status = await context.workflows.status(runId);
   if (["queued", "running", "paused", "waiting", "waitingForPause"].includes(status)) return false;

@@ -7,7 +7,7 @@ import { log } from "../../core/log.ts";
  * Start a run: enter it and create its Workflow instance. The run's id is the instance's id, so that
  * starting the same run twice, at once or after a crash in between, makes one.
  *
- * @throws NightjarError `CATALOG_FAILED`, or `INTERNAL` when Cloudflare refuses the instance
+ * @throws NightjarError `CATALOG_FAILED`, or `INTERNAL` if Cloudflare refuses the instance
  */
 export async function startRun(context: Context, run: NewRun): Promise<void> {
   const { catalog, workflows, deps } = context;
@@ -22,7 +22,7 @@ export async function startRun(context: Context, run: NewRun): Promise<void> {
   log.info("run-started", { run: run.id, database: run.database, trigger: run.trigger });
 }
 
-/** Start a run that nobody will start again: when that fails, the run is marked failed. */
+/** Start a run that is not started again later: if that fails, the run is marked as failed. */
 export async function startRunOnce(context: Context, run: NewRun): Promise<void> {
   try {
     await startRun(context, run);

@@ -15,19 +15,19 @@ import { readInSpans } from "../../store/range-reader.ts";
 import { COSTS, inTurn } from "../../worker/memory.ts";
 
 /**
- * Bytes that are read at once. With parts of 5 MiB a backup of `n` MiB takes `n * 31 / 80` requests:
- * the 10,000 of a Worker are enough for 27 GB. What is held at once is three spans and two parts.
+ * Bytes read at once. With parts of 5 MiB a backup of `n` MiB takes `n * 31 / 80` requests: the 10,000
+ * of a Worker are enough for 27 GB. Three spans and two parts are held at once.
  */
 const SPAN = 8 * 1024 * 1024;
 const READ_SPAN = 2 * SPAN;
 
 /**
  * Copy a backup to the second store and read it back from there: the bytes, then the manifest, so that
- * it exists there whole or not at all. What is there already is only read back, and never written over.
- * May be repeated; an upload that a killed copy has left is aborted.
+ * the copy exists whole or not at all. Objects that are there already are only read back, and never
+ * overwritten. May be repeated; an upload that a killed copy has left is aborted.
  *
- * @throws NightjarError `BACKUP_NOT_FOUND`; `COPY_UNAVAILABLE` where it is not to be copied; what made
- *   the copy fail, which then stands in the catalog
+ * @throws NightjarError `BACKUP_NOT_FOUND`; `COPY_UNAVAILABLE` if it is not to be copied; the error
+ *   that made the copy fail, which the catalog then records
  */
 export async function copyBackup(context: Context, backupId: string): Promise<CopyState> {
   const { catalog, deps } = context;
@@ -54,7 +54,7 @@ export async function copyBackup(context: Context, backupId: string): Promise<Co
   return copied;
 }
 
-/** Where a backup is copied to. @throws NightjarError `COPY_UNAVAILABLE` */
+/** Return the store that a backup is copied to. @throws NightjarError `COPY_UNAVAILABLE` */
 function secondFor({ config, secondStore }: Context, backup: Backup): SecondStore {
   const { id, database } = backup;
   const refuse = (why: string) => new NightjarError("COPY_UNAVAILABLE", why);
@@ -66,8 +66,8 @@ function secondFor({ config, secondStore }: Context, backup: Backup): SecondStor
 }
 
 /**
- * The manifest of a copy. It lies under the backup's own keys, whether or not the backup was pinned
- * since: the second store has its own way of keeping.
+ * Return the manifest of a copy. It has the backup's own keys, even if the backup was pinned since: the
+ * second store has its own retention.
  */
 function copiedManifest(backup: Backup): Manifest {
   const { pin: _pin, ...manifest } = backup.manifest;
@@ -76,7 +76,7 @@ function copiedManifest(backup: Backup): Manifest {
 
 /** One try to copy one backup. */
 class Attempt {
-  /** The upload that is not ended yet. */
+  /** The upload that has not ended yet. */
   uploadId: string | null;
   readonly #context: Context;
   readonly #secondStore: SecondStore;
@@ -124,7 +124,7 @@ class Attempt {
       this.uploadId = null;
     } catch (thrown) {
       await this.#abort().catch((other: unknown) =>
-        // The next try does it: the catalog knows the upload.
+        // The next try aborts it: the catalog knows the upload.
         log.error("copy-upload-left-over", other, { key, to: this.#secondStore.to }),
       );
       throw thrown;

@@ -4,17 +4,17 @@ import { asNightjarError } from "../../errors/errors.ts";
 import { copyBackup } from "./copy.ts";
 import { stepError } from "../step-error.ts";
 
-/** The pauses are 30 s, 1, 2, 4 and 8 minutes: what lasts longer is left to the night. */
+/** The pauses are 30 s, 1, 2, 4 and 8 minutes; a longer outage is left to the nightly pass. */
 const OPTIONS = {
   retries: { limit: 5, delay: "30 seconds", backoff: "exponential" },
   timeout: "2 hours",
 } as const;
 
 /**
- * A second copy as one step of a durable Workflow, tried again while that can help. What made it fail
- * is on the backup and in the log.
+ * Make a second copy in one step of a durable Workflow, tried again while that can help. The error of a
+ * failed copy is on the backup and in the log.
  *
- * @throws what the step fails with when all tries have failed
+ * @throws the error of the step after all tries have failed
  */
 export async function runCopy(
   context: Context,

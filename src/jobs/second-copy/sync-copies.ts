@@ -12,9 +12,9 @@ import { manifestKey, ownKey, parseKey, PINNED } from "../../store/keys.ts";
 import { listBackupObjects } from "../../store/list.ts";
 
 /**
- * What one night does at the most, so that it stays far below a Worker's 10,000 requests: copies begun
- * (each goes on in a Workflow with requests of its own), small documents copied, objects deleted. The rest is
- * left to the next night.
+ * Most that one night does, so that it stays far below a Worker's 10,000 requests: copies begun (each
+ * continues in a Workflow with requests of its own), small documents copied, objects deleted. The rest
+ * is left to the next night.
  */
 const STARTS = 100;
 const DOCUMENTS = 500;
@@ -25,12 +25,13 @@ const SETTLED = 3 * HOUR;
 
 type Row = Awaited<ReturnType<typeof allForCopying>>[number];
 
-/** Objects at the second store: their bytes by key. */
+/** The objects at the second store: bytes by key. */
 type There = ReadonlyMap<string, number>;
 
 /**
- * Bring the second store in line: begin the copies that are not there, whatever the catalog remembers;
- * copy the proofs and erasure lists that were written since; let go what the retention policy lets go.
+ * Bring the second store in line: begin the copies that are missing there, whatever the catalog
+ * records; copy the proofs and erasure lists that were written since; delete what the retention policy
+ * does not keep.
  *
  * @param now ms
  * @throws NightjarError `COPY_UNREACHABLE`, `COPY_REFUSED`, `STORE_FAILED`, `CATALOG_FAILED`
@@ -49,7 +50,7 @@ export async function syncCopies(context: Context, now: number): Promise<void> {
   log.info("copies-synced", { to: secondStore.to, begun, documents, removed });
 }
 
-/** Begin the copies that lack: those that never failed first, the oldest first. */
+/** Begin the missing copies: those that never failed first, and of these the oldest first. */
 async function begin(
   { config, copies, secondStore }: Context,
   rows: readonly Row[],
@@ -72,8 +73,8 @@ async function begin(
 }
 
 /**
- * Copy the proofs of backups that are copied, under their own names also where they are of a pinned
- * one, and the erasure lists. A document that cannot be read keeps no other back.
+ * Copy the erasure lists, and the proofs of copied backups, under the backups' own keys even if a proof
+ * is of a pinned copy. A document that cannot be read does not prevent the others.
  */
 async function copyDocuments(
   { bucket }: Context,
@@ -85,7 +86,7 @@ async function copyDocuments(
     const name = parseKey(key);
     if (name?.part === "manifest") ids.add(name.id);
   }
-  const due = new Map<string, string>(); // from there to here
+  const due = new Map<string, string>(); // key at the second store to key here
   for await (const { key } of listBackupObjects(bucket)) {
     const name = parseKey(key);
     const own = name?.pinned === true ? key.slice(PINNED.length) : key;
@@ -114,9 +115,9 @@ interface CopiedBackup extends Kept {
 }
 
 /**
- * Delete what is past its age. The store is judged by what it holds itself, not by the catalog: so that
- * the newest copy of a database stays even where the first bucket and the catalog are lost. What the
- * catalog still has stays too.
+ * Delete what is past its age. This is decided by what the store itself holds, not by the catalog, so
+ * that the newest copy of a database stays even if the first bucket and the catalog are lost. A backup
+ * that the catalog still has stays too.
  */
 async function removeExpired(
   { config }: Context,
@@ -128,7 +129,7 @@ async function removeExpired(
   const known = new Set(rows.map(({ id }) => id));
   const found = [...copiedBackups(there)];
   const policies = config.databases;
-  // Bytes without a manifest are no backup: they must not pass for the newest.
+  // Bytes without a manifest are no backup: they must not count as the newest.
   const verdicts = judge(
     found.filter(({ whole }) => whole),
     policies,
@@ -151,7 +152,10 @@ async function removeExpired(
   return removed;
 }
 
-/** The backups at the second store, their manifest first, so that one that goes ends to exist whole. */
+/**
+ * Yield the backups at the second store, each with its manifest first, so that a backup disappears in
+ * one step.
+ */
 function* copiedBackups(there: There): Iterable<CopiedBackup> {
   const byId = Map.groupBy(
     [...there.keys()].flatMap((key) => {
@@ -160,7 +164,7 @@ function* copiedBackups(there: There): Iterable<CopiedBackup> {
     }),
     ({ id }) => id,
   );
-  const verdict = { verification: null, pin: null }; // what is known to be bad is not copied
+  const verdict = { verification: null, pin: null }; // a backup known to be bad is not copied
   for (const members of byId.values()) {
     const order = (part: string) => members.filter((member) => member.part === part);
     const sorted = [...order("manifest"), ...order("bytes"), ...order("proof")];

@@ -6,7 +6,7 @@ import { listObjects } from "../list.ts";
 const HINT =
   "The R2 bucket that is bound as COPY_BUCKET did not do what it was asked: see Cloudflare's status, then run `nightjar copy`.";
 
-/** A second R2 bucket, by its binding. */
+/** Open a second R2 bucket, by its binding. */
 export function secondR2(bucket: R2Bucket, prefix: string): SecondStore {
   return {
     to: `R2 bucket COPY_BUCKET${prefix === "" ? "" : `/${prefix}`}`,
@@ -82,7 +82,7 @@ function asking<T>(what: string, action: () => Promise<T>): Promise<T> {
   });
 }
 
-/** A listing of the second bucket fails as the second copy does, not as the first bucket. */
+/** Report an error of listing the second bucket as one of the second copy, not of the first bucket. */
 async function* asked<T>(source: AsyncIterable<T>): AsyncIterable<T> {
   try {
     yield* source;

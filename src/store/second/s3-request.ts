@@ -5,7 +5,7 @@ import type { Deps } from "../../core/deps.ts";
 import { messageOf, NightjarError } from "../../errors/errors.ts";
 import { isEncoded, readStart, readWhole } from "../../core/read-body.ts";
 
-/** A request of at most some MiB that takes longer than this has failed, ms. */
+/** Time after which a request has failed, ms; it has at most some MiB. */
 const TIMEOUT = 5 * 60_000;
 
 export interface S3Request {
@@ -16,13 +16,16 @@ export interface S3Request {
   query?: Record<string, string>;
   headers?: Record<string, string>;
   body?: Uint8Array | string;
-  /** The longest answer that is taken; bytes. */
+  /** Longest answer that is accepted; bytes. */
   most?: number;
 }
 
-/** A list of 1,000 keys of 1,024 bytes, escaped, is shorter; and so is every small answer. */
+/**
+ * Longest answer by default, bytes: a list of 1,000 keys of 1,024 bytes, escaped, is shorter, and so is
+ * every small answer.
+ */
 const LONGEST_ANSWER = 8 * 1024 * 1024;
-/** Of an error only the code is read, which comes first. */
+/** Bytes of an error that are read: only its code is used, which comes first. */
 const ERROR_BYTES = 4096;
 
 /** An answer that was read to its end. */
@@ -30,7 +33,7 @@ export interface S3Answer {
   readonly status: number;
   readonly headers: Headers;
   readonly bytes: Uint8Array;
-  /** The code of an S3 error, like `NoSuchKey`; of an answer without a body, its status. */
+  /** The code of an S3 error, like `NoSuchKey`, or its status if it has no code; empty on success. */
   readonly code: string;
 }
 
@@ -40,8 +43,9 @@ export interface S3Keys {
 }
 
 /**
- * Requests to one bucket, signed with AWS Signature Version 4, bodies included, so that a part that
- * was altered on its way is refused. Redirects are not followed: they would be signed for another host.
+ * Sends requests to one bucket, signed with AWS Signature Version 4, bodies included, so that a part
+ * that was altered on its way is refused. Redirects are not followed: they would be signed for another
+ * host.
  */
 export class S3Client {
   readonly #place: S3Copy;
@@ -55,9 +59,11 @@ export class S3Client {
   }
 
   /**
-   * @param expected S3's error codes that are an answer
-   * @throws NightjarError `COPY_UNREACHABLE` where the store does not answer or has a fault, and
-   *   `COPY_REFUSED` where it refuses; neither repeats anything but the error's code
+   * Send a request, and read its answer to the end.
+   *
+   * @param expected S3's error codes that count as an answer
+   * @throws NightjarError `COPY_UNREACHABLE` if the store does not answer or has a fault, and
+   *   `COPY_REFUSED` if it refuses; neither repeats anything but the error's code
    */
   async send(request: S3Request, ...expected: string[]): Promise<S3Answer> {
     const what = `${request.method} ${request.key ?? ""} at ${this.#place.endpoint}`;
@@ -128,10 +134,13 @@ export class S3Client {
   }
 }
 
-/** 408 timeout, 409 a conflict with another request, 429 too many. */
+/** Statuses of faults that pass: 408 timeout, 409 a conflict with another request, 429 too many. */
 const PASSING = [408, 409, 429];
 
-/** Only the code: the rest of an S3 error repeats the request's signature and the key's id. */
+/**
+ * Return the code of an S3 error and nothing else: the rest repeats the request's signature and the
+ * key's id.
+ */
 function codeIn(bytes: Uint8Array, status: number): string {
   const text = new TextDecoder().decode(bytes);
   return /<Code>([A-Za-z0-9.]{1,64})<\/Code>/.exec(text)?.[1] ?? String(status);

@@ -4,11 +4,11 @@ import { BYTES_TYPE, type SecondStore, type SecondUpload } from "./second-store.
 import type { S3Answer, S3Client } from "./s3-request.ts";
 
 /**
- * A bucket of an S3-compatible store.
+ * Open a bucket of an S3-compatible store.
  *
- * Nothing is asked of it but what all of them have: B2 refuses the header `If-None-Match` of a PUT
- * (github.com/sathinduga/obsidian-s3-sync-and-backup/issues/78), so that writers look first. Two that
- * look at once write the same: a key holds the backup's random id.
+ * Only what all such stores have is used: B2 refuses the header `If-None-Match` of a PUT
+ * (github.com/sathinduga/obsidian-s3-sync-and-backup/issues/78), so writers look first. Two that look
+ * at once write the same: a key holds the backup's random id.
  *
  * @param to its address with the prefix, for people
  */
@@ -116,7 +116,7 @@ function textOf({ bytes }: S3Answer): string {
   return new TextDecoder().decode(bytes);
 }
 
-/** The text of the one XML element of this name. */
+/** Return the text of the one XML element of this name. */
 function member(answer: S3Answer, name: string): string {
   const text = new RegExp(`<${name}>([^<]+)</${name}>`).exec(textOf(answer))?.[1];
   if (text !== undefined) return unescaped(text);
