@@ -46,10 +46,10 @@ export const COSTS = {
 /** What a proof holds, bytes. */
 export function proofCost({ kind, raw, snapshot, encryption }: Manifest, act: Act): number {
   if (act === "verify")
-    // The audit keeps up to 20 bytes a page.
+    // The audit keeps 20 bytes a page, and 40 where all rowids need 64 bits.
     return snapshot === null || encryption !== undefined
       ? 12 * MIB
-      : SQLITE + 4 * MIB + 20 * snapshot.pageCount;
+      : SQLITE + 4 * MIB + 40 * snapshot.pageCount;
   if (kind === "dump") return raw.bytes > REPLAYABLE ? MIB : SQLITE + Math.ceil(1.5 * raw.bytes);
   const inMemory = raw.bytes + (encryption?.content.bytes ?? 0);
   // What is larger is opened in the bucket, with a cache of its own.
