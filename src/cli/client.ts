@@ -12,7 +12,7 @@ export interface Connection {
 }
 
 /**
- * Where Nightjar is and how to be let in, from the environment.
+ * Read Nightjar's address and token from the environment.
  *
  * @throws CliError `usage` when NIGHTJAR_URL or NIGHTJAR_TOKEN is missing
  */

@@ -1,4 +1,4 @@
-/** What the command's exit code says; documented in docs/cli.md. */
+/** Exit codes of a command; docs/cli.md documents them. */
 export const EXIT = {
   /** The command did what it was asked. */
   ok: 0,

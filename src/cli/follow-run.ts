@@ -4,7 +4,7 @@ import { ifStopped } from "./files/unfinished.ts";
 import { size } from "./output.ts";
 import { Progress } from "./progress.ts";
 
-/** How often a run is asked for, ms. */
+/** Interval at which a run is asked for, ms. */
 const ASK_EVERY = 500;
 
 /** Get a run as it is now. @throws CliError as `bodyOf` */

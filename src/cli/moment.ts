@@ -1,4 +1,4 @@
-/** When a moment's last commit was made, as the API tells it. */
+/** The time of a moment's last commit, as the API gives it. */
 interface Dated {
   readonly committedAt: string;
   readonly uncertaintyMs: number | null;

@@ -80,7 +80,7 @@ export function size(bytes: number): string {
   return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`;
 }
 
-/** What is stored, for people: `4.2 MB, stored as 1.9 MB`. */
+/** Say how large a backup is, for people: `4.2 MB, stored as 1.9 MB`. */
 export function sizes({ kind, raw, stored }: Sized): string {
   const text = kind === "dump" ? " of SQL" : "";
   return `${size(raw.bytes)}${text}, stored as ${size(stored.bytes)}`;

@@ -7,7 +7,7 @@ import { moment, paint, print, printJson, printTable } from "./output.ts";
 import { pagesOf } from "./pages.ts";
 import { Progress } from "./progress.ts";
 
-/** Whether a proof found the backup good. */
+/** Return true if a proof found the backup good. */
 export const isGood = (outcome: Outcome): boolean => outcome === "verified" || outcome === "passed";
 
 /** The commands `verify` and `drill`, which differ in what they ask for. */

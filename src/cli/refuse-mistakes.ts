@@ -3,7 +3,7 @@ import type { ArgsDef } from "citty";
 import { messageOf } from "../errors/errors.ts";
 import { CliError, EXIT } from "./exit.ts";
 
-/** What names a database, a backup or a run; anything else would change the address that is asked. */
+/** Form of the name of a database, a backup or a run. Anything else would change the request's address. */
 const NAME = /^[\w-]+$/;
 /** Arguments that are no such name. */
 const TEXTS: ReadonlySet<string | undefined> = new Set(["sql", "link"]);

@@ -25,7 +25,7 @@ async function ask(prompt: string, output: NodeJS.WritableStream): Promise<strin
   }
 }
 
-/** What must be confirmed. */
+/** A replacement that must be confirmed. */
 export interface Replacing {
   /** For people: `/tmp/shop.db`, `libsql://…`. */
   readonly what: string;

@@ -1,7 +1,7 @@
 import { badWords, type KnownBad } from "../model/proof.ts";
 import { paint, printAside } from "./output.ts";
 
-/** What a backup has to say before anybody restores it. */
+/** A backup with everything that a reader must know before a restore. */
 export interface Warned {
   id: string;
   knownBad: KnownBad | null;

@@ -22,7 +22,7 @@ const schedule = v.pipe(
 
 const AGE = `must be ${DURATION_FORM}, or "forever"`;
 
-/** How long a tier is kept, ms. Less than a day would delete backups before anybody could use them. */
+/** Age of a tier, ms. Less than a day would delete backups before anybody could use them. */
 const age = v.pipe(
   v.string(AGE),
   v.check((text) => text === "forever" || parseDuration(text) !== undefined, AGE),
@@ -30,7 +30,7 @@ const age = v.pipe(
   v.transform((text) => (text === "forever" ? FOREVER : parseDuration(text)!)),
 );
 
-/** How far back the page log reaches, ms. */
+/** Reach of the page log into the past, ms. */
 const logAge = v.pipe(
   v.string(`must be ${DURATION_FORM}`),
   v.check((text) => parseDuration(text) !== undefined, `must be ${DURATION_FORM}`),
@@ -52,7 +52,7 @@ const ATTEMPTS = "must be a whole number from 1 to 12";
 /** An alarm more often than this would cost more than it gives, ms. */
 const SHORTEST_FOLLOW = 10_000;
 const FOLLOW = 'must be a duration of at least 10s, like "1m"';
-/** How far back the page log reaches unless `retain.log` says otherwise. */
+/** Reach of the page log unless `retain.log` says otherwise, ms. */
 const DEFAULT_LOG = 7 * DAY;
 
 /** The first Sunday of the month. */
@@ -133,26 +133,26 @@ function settle(entry: Entry) {
     /** Five-field cron, UTC. */
     schedule: entry.schedule,
     retention: { ...DEFAULT_RETENTION, ...(Object.fromEntries(chosen) as Retention) },
-    /** So many of the newest good backups are kept whatever their age. */
+    /** Number of the newest good backups that are kept whatever their age. */
     keepLast: keepLast,
-    /** How long R2 itself refuses to delete a backup, ms; undefined where it does not. */
+    /** Time for which R2 itself refuses to delete a backup, ms; undefined if it does not. */
     lockMs: entry.lock,
     badge: entry.badge,
-    /** How long the source may send (almost) nothing before the run fails, ms. */
+    /** Time for which the source may send (almost) nothing before the run fails, ms. */
     stallMs: entry.stall,
-    /** How often a run tries before it fails. */
+    /** Attempts of a run before it fails. */
     attempts: entry.attempts,
     /** `auto`: pages wherever the server offers them, else the dump. */
     capture: entry.capture,
-    /** How often the page log follows the source, ms; undefined where only backups pull. */
+    /** Interval at which the page log follows the source, ms; undefined if only backups pull. */
     followMs: entry.follow,
-    /** How far back the page log reaches, ms. */
+    /** Reach of the page log into the past, ms. */
     logMs: log,
-    /** When the newest backup's restore is rehearsed whatever its size: five-field cron, UTC. */
+    /** Schedule of the drill of the newest backup, whatever its size: five-field cron, UTC. */
     drill: entry.drill,
     /** Queries whose answer must be true in every backup that is restored in a drill. */
     checks: entry.checks as readonly string[],
-    /** Whether its backups are copied to where `COPY` says. */
+    /** True if its backups have a second copy where `COPY` says. */
     copy: entry.copy,
     /** Public keys that its backups are encrypted to; none where they are not. */
     recipients: (entry.recipients ?? []) as readonly string[],
@@ -165,8 +165,8 @@ function settle(entry: Entry) {
 export interface DatabaseConfig extends Readonly<ReturnType<typeof settle>> {
   readonly name: string;
   /**
-   * What is wrong with the entry or its secrets; empty in a sound one. Nothing is asked of the server of a
-   * database with mistakes, and nothing of it is deleted. Where a key is wrong, its default stands in.
+   * Mistakes in the entry or its secrets; none in a sound one. Nightjar sends nothing to the server of a
+   * database with mistakes, and deletes nothing of it. A key with a mistake has its default.
    */
   readonly mistakes: readonly ConfigMistake[];
 }
@@ -232,7 +232,7 @@ export function readDatabase(name: string, written: unknown): DatabaseConfig {
   return { name, ...settle(entry), mistakes };
 }
 
-/** Whether a database's entry or a secret of it is wrong: then nothing is done for it, and nothing deleted. */
+/** Return true if the entry or a secret is wrong: then nothing is done for the database, and nothing deleted. */
 export function isMisconfigured({ mistakes }: Pick<DatabaseConfig, "mistakes">): boolean {
   return mistakes.length > 0;
 }

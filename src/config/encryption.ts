@@ -34,7 +34,7 @@ export const ENCRYPTION_ENTRIES = {
   identity: v.optional(secretName("SHOP_IDENTITY", "anybody who may read the Worker's secrets")),
 };
 
-/** What does not go together with encryption, in a database's table at `path`. */
+/** Find a key that does not go together with encryption, in a database's table at `path`. */
 export function encryptionMistake(
   path: string,
   entry: {
@@ -56,7 +56,7 @@ export function encryptionMistake(
   return undefined;
 }
 
-/** What is wrong with the value of an identity's secret; never quotes it. */
+/** Find what is wrong with the value of an identity's secret; never quote it. */
 export function identitySecretMistake(path: string, name: string, value: string): ConfigMistake[] {
   const mistake = identityMistake(value);
   if (mistake === undefined) return [];

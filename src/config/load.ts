@@ -14,7 +14,7 @@ export interface Config {
   readonly signingKey: string;
   /** Signing keys of before, under which entries of the erasure list may have been made. */
   readonly formerSigningKeys: readonly string[];
-  /** Where backups are copied to; undefined where they are not. */
+  /** The second store; undefined if none is configured. */
   readonly copy: CopyConfig | undefined;
   /**
    * The source's token, or undefined where the database has none.
@@ -22,7 +22,7 @@ export interface Config {
    * @throws NightjarError `DATABASE_MISCONFIGURED`
    */
   token(database: DatabaseConfig): string | undefined;
-  /** What opens the database's backups in drills; undefined where nothing here can. */
+  /** Return the identity that opens the database's backups in drills; undefined if there is none. */
   identity(database: DatabaseConfig): string | undefined;
   /** `debug`: log every request too. */
   readonly logLevel: "info" | "debug";

@@ -3,13 +3,13 @@ import { secretName, tableOrJson } from "./fields.ts";
 import { configError, type ConfigMistake } from "./mistakes.ts";
 import { issueKeys, issueMessage, isTable } from "../errors/schema-issue.ts";
 
-/** Where backups are copied to: a bucket of an S3-compatible store, or a second R2 bucket. */
+/** The second store: a bucket of an S3-compatible store, or a second R2 bucket. */
 export type CopyConfig = S3Copy | BoundCopy;
 
 interface CopyBase {
   /** Before every key there; "" or ends with a slash. */
   readonly prefix: string;
-  /** Whether what the retention policy lets go stays there. */
+  /** True if copies stay there after the retention policy has deleted the backups. */
   readonly keep: boolean;
 }
 

@@ -1,4 +1,4 @@
-/** What the outside world gives: everything that a test may want to hold still. */
+/** The outside world: everything that a test may want to control. */
 export interface Deps {
   /** Milliseconds since the epoch. */
   now(): number;

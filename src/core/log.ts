@@ -2,7 +2,7 @@ import { asNightjarError } from "../errors/errors.ts";
 import type { EventOf } from "./events.ts";
 import { printableJson } from "./printable.ts";
 
-/** What a line says besides. `level` and `event` are the line's own. */
+/** Further fields of a line. `level` and `event` are the line's own. */
 type Fields = Record<string, string | number | boolean | null | undefined> & {
   level?: never;
   event?: never;
@@ -18,7 +18,7 @@ function write(level: "debug" | "info" | "warn" | "error", event: string, fields
 }
 
 export const log = {
-  /** Whether lines for who looks for a fault are written: `LOG_LEVEL` says so, for the whole isolate. */
+  /** True if debug lines are written: `LOG_LEVEL` decides, for the whole isolate. */
   debugs: false,
   debug(event: EventOf<"debug">, fields: Fields = {}): void {
     if (this.debugs) write("debug", event, fields);

@@ -1,6 +1,6 @@
 import { NightjarError } from "../errors/errors.ts";
 
-/** What tells the time; every wait is a timer of the one who waits. */
+/** The clock. Every waiter has a timer of its own. */
 export interface Clock {
   /** ms */
   now(): number;
@@ -21,10 +21,10 @@ const systemClock: Clock = {
 /** A claim that has not given a sign of life for so long is forgotten, ms; one that is held gives it so often. */
 const LEASE = { held: 60_000, waiting: 15_000 };
 const SIGN = 10_000;
-/** How often one who waits looks whether it is its turn, ms. */
+/** Interval at which a waiter looks whether it is its turn, ms. */
 const LOOK = 100;
 
-/** How long a person's request waits in line, ms, and when it should be sent again, s. */
+/** Time for which a person's request waits in line, ms, and after which it should be sent again, s. */
 export const PATIENCE = 8000;
 export const RETRY_AFTER = 15;
 
@@ -70,7 +70,7 @@ export class MemoryBudget {
     return bytes;
   }
 
-  /** How many wait. */
+  /** Number of waiters. */
   get waiting(): number {
     return this.#line.size;
   }
@@ -137,7 +137,7 @@ export class MemoryBudget {
     }
   }
 
-  /** Whether there is room for a claim in its share. */
+  /** Return true if a claim fits its share. */
   #fitsShare({ bytes, share }: Claim): boolean {
     if (share === undefined) return true;
     let held = 0;
@@ -145,7 +145,7 @@ export class MemoryBudget {
     return held + bytes <= share.limit;
   }
 
-  /** Whether a claim is the first in line of those that fit their share, and there is room for it. */
+  /** Return true if a claim is the first in line that fits its share, and there is room for it. */
   #isNext(claim: Claim): boolean {
     const now = this.#clock.now();
     for (const other of this.#held) if (other.seenAt < now - LEASE.held) this.#held.delete(other);

@@ -1,5 +1,5 @@
 /**
- * What must never reach a terminal, a line of a log or markup as it is: control characters (C0, DEL, C1),
+ * Characters that must never reach a terminal, a line of a log or markup as it is: control characters (C0, DEL, C1),
  * which move the cursor and end lines; marks that turn the direction of text; line separators; the
  * byte order mark; halves of surrogate pairs and code points that are no characters.
  */

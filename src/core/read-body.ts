@@ -1,5 +1,5 @@
 /**
- * Bounded reading of answers that should be small. Whoever is asked (a server, a proxy before it, a
+ * Bounded reading of answers that should be small. The other side (a server, a proxy before it, a
  * store) may send without end: no more is read than what is wanted, and the rest is cancelled.
  */
 
@@ -10,7 +10,7 @@ export const WORDS = 16 * 1024;
 export interface BodyStart {
   /** At most as many bytes as were wanted. */
   readonly bytes: Uint8Array<ArrayBuffer>;
-  /** Whether the body ends there. */
+  /** True if the body ends there. */
   readonly whole: boolean;
 }
 
@@ -57,7 +57,7 @@ export async function readJson({ body }: { body: Body }, most: number): Promise<
   return JSON.parse(new TextDecoder().decode(await readWhole(body, most)));
 }
 
-/** Whether the body is compressed, against what was asked for. It is never decompressed: it may be a bomb. */
+/** Return true if the body is compressed although nobody asked for it. It may be a bomb: never decompress it. */
 export function isEncoded({ headers }: { headers: Headers }): boolean {
   const encoding = headers.get("content-encoding");
   return encoding !== null && encoding !== "identity";

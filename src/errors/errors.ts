@@ -12,7 +12,7 @@ export interface ErrorReport {
 export class NightjarError extends Error {
   override readonly name = "NightjarError";
   readonly code: ErrorCode;
-  /** What to do next. */
+  /** The next thing to do. */
   readonly hint: string;
   /** The HTTP status that a server refused a request with, where that is what went wrong. */
   readonly answered: number | undefined;
@@ -33,7 +33,7 @@ export class NightjarError extends Error {
     return TRAITS[this.code].status;
   }
 
-  /** Whether the same attempt may succeed later with nothing changed. */
+  /** True if the same attempt may succeed later with nothing changed. */
   get retryable(): boolean {
     return TRAITS[this.code].retryable;
   }
@@ -49,7 +49,7 @@ export function asNightjarError(thrown: unknown, otherwise: ErrorCode = "INTERNA
   return new NightjarError(otherwise, messageOf(thrown), { cause: thrown });
 }
 
-/** How long one request to R2 or D1 may take, ms: those that answer at all need a few seconds. */
+/** Time limit of one request to R2 or D1, ms: those that answer at all need a few seconds. */
 const PATIENCE = 120_000;
 
 /**

@@ -3,13 +3,13 @@ import { createMiddleware } from "hono/factory";
 import { NightjarError } from "../errors/errors.ts";
 import type { HttpEnv } from "./hono-env.ts";
 
-/** Whether two secrets are equal, in a time that tells neither their bytes nor their lengths. */
+/** Compare two secrets in a time that shows neither their bytes nor their lengths. */
 export function secretsEqual(a: string, b: string): boolean {
   const digest = (text: string) => createHash("sha256").update(text).digest();
   return timingSafeEqual(digest(a), digest(b));
 }
 
-/** Whether a request carries the token as its bearer. */
+/** Return true if a request carries the token as its bearer. */
 export function bearerIs(request: Request, token: string): boolean {
   const header = request.headers.get("authorization") ?? "";
   const [scheme, given] = header.split(" ", 2);

@@ -31,7 +31,7 @@ function reportView({ verdicts, pins, releases, failures }: PruneReport) {
       keep,
       reason,
       expiresAt: expiresAt === undefined ? null : new Date(expiresAt).toISOString(),
-      /** Who pins it, and whether this prune makes its pin or removes it. */
+      /** The holder of its pin, and the change that this prune makes to it. */
       pin: backup.pin,
       pinChange: changeOf(backup.id),
     })),

@@ -15,7 +15,7 @@ import { isKnownBad, knownBad } from "../model/proof.ts";
 import { badgePath } from "./databases/badge-access.ts";
 import type { KnownDatabase } from "./configured.ts";
 
-/** How the catalog's rows look outside: moments in ISO 8601, sizes in bytes. */
+/** The catalog's rows as the API shows them: moments in ISO 8601, sizes in bytes. */
 
 const iso = (moment: number | null | undefined): string | null =>
   moment == null ? null : new Date(moment).toISOString();
@@ -67,7 +67,7 @@ function provenView({ id, manifest, drill }: Backup) {
   return { id, takenAt: manifest.takenAt, recoveryMs: drill?.recoveryMs ?? null };
 }
 
-/** What is known of a database's health. */
+/** Find out the state of a database. */
 export async function healthOf(
   context: Context,
   database: DatabaseConfig,
@@ -94,14 +94,14 @@ function delayOf({ config }: Context, { name, schedule }: DatabaseConfig): numbe
   return startDelay(name, schedule, schedules);
 }
 
-/** When the next run of a database starts, ms. */
+/** Compute when the next run of a database starts, ms. */
 function nextStart(context: Context, database: DatabaseConfig): number | undefined {
   const delay = delayOf(context, database);
   const moment = nextMoment(database.schedule, context.deps.now() - delay);
   return moment === undefined ? undefined : moment + delay;
 }
 
-/** How a database is followed; null where only its backups pull. */
+/** Show how a database is followed; null if only its backups pull. */
 async function followView({ catalog }: Context, { name, followMs }: DatabaseConfig) {
   if (followMs === undefined) return null;
   const follow = await followOf(catalog, name);
@@ -158,7 +158,7 @@ export async function databaseView(
   };
 }
 
-/** How a database is, where it is configured, and its newest backups. */
+/** Find out the state of a database, if it is configured, and its newest backups. */
 async function standingOf(
   context: Context,
   name: string,

@@ -3,7 +3,7 @@ import type { Deps } from "../core/deps.ts";
 /** `Date` gives whole seconds: the server's clock is up to so much further, ms. */
 const RESOLUTION = 999;
 /**
- * The oldest that a `Date` may be when its answer is written, ms. sqld stands on hyper, which before its
+ * The oldest that a `Date` may be when its answer is written, ms. sqld uses hyper, which before its
  * fix of May 2025 renders the header once a second per thread, whenever that second began
  * (hyperium/hyper#3887). The quarter is for a thread that is paused between the header and the request.
  */

@@ -58,10 +58,10 @@ export interface Context {
   readonly workflows: BackupWorkflows;
   readonly proofs: ProofWorkflows;
   readonly copies: CopyWorkflows;
-  /** Where second copies go; undefined where none is configured. */
+  /** The second store; undefined if none is configured. */
   readonly secondStore: SecondStore | undefined;
   readonly followers: Followers;
   readonly deps: Deps;
-  /** What everything in the isolate shares. */
+  /** The memory that all work in the isolate shares. */
   readonly memory: MemoryBudget;
 }

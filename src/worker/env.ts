@@ -1,19 +1,19 @@
 import type { Follower } from "../index.ts";
 import type { Act } from "../model/proof.ts";
 
-/** What a proof of its own is to do. */
+/** Parameters of a proof apart from a run. */
 export interface ProofParams {
   backupId: string;
   act: Act;
 }
 
-/** Which backup is to be copied. */
+/** Parameters of a second copy apart from a run. */
 export interface CopyParams {
   backupId: string;
 }
 
 /**
- * What Cloudflare gives the Worker. Only `index.ts` sees it; everything else gets a `Context`.
+ * The Worker's bindings. Only `index.ts` and this room see them; everything else gets a `Context`.
  * Source tokens and the keys of the second copy are further string members, named by the configuration.
  */
 export interface Env {

@@ -12,7 +12,7 @@ export const IN_MEMORY = 48 * 1024 * 1024;
 export const REPLAYABLE = 48 * 1024 * 1024;
 
 /**
- * What an isolate may have at work at once, bytes. A Worker has 128 MB; code, idle caches, and what the
+ * Memory that the work of an isolate may hold at once, bytes. A Worker has 128 MB; code, idle caches, and what the
  * engine has not collected yet take the rest: docs/limits.md has the measurements.
  */
 export const ISOLATE_MEMORY = 56 * MIB;
@@ -26,12 +26,12 @@ const SQLITE = 26 * MIB;
 const WRITE = 16 * MIB;
 
 /**
- * What downloads that are made while they are sent may hold at once: a slow reader holds its part for as
+ * Memory that downloads made while they are sent may hold at once, bytes: a slow reader holds its part for as
  * long as it likes, and a capture by pages or a pull must fit beside it.
  */
 export const DOWNLOADS: Share = { limit: 28 * MIB };
 
-/** What each kind of work holds at the most while it runs, bytes. */
+/** Memory that each kind of work holds at most while it runs, bytes. */
 export const COSTS = {
   captureDump: WRITE,
   capturePages: SQLITE + 2 * MIB,
@@ -43,7 +43,7 @@ export const COSTS = {
   restore: 32 * MIB,
 } as const;
 
-/** What a proof holds, bytes. */
+/** Memory that a proof holds, bytes. */
 export function proofCost({ kind, raw, snapshot, encryption }: Manifest, act: Act): number {
   if (act === "verify")
     // The audit keeps 20 bytes a page, and 40 where all rowids need 64 bits.
@@ -56,7 +56,7 @@ export function proofCost({ kind, raw, snapshot, encryption }: Manifest, act: Ac
   return SQLITE + (inMemory > IN_MEMORY ? 20 * MIB : inMemory + 2 * MIB);
 }
 
-/** What a download that is made while it is sent holds, bytes. */
+/** Memory that a download made while it is sent holds, bytes. */
 export function downloadCost(kind: Manifest["kind"], format: Format): number {
   const { content } = partsOf(format);
   return kind === "snapshot" && content === "sql" ? SQLITE + 2 * MIB : 10 * MIB;

@@ -19,7 +19,7 @@ interface Proven {
   drill: Pick<ProofSummary, "outcome"> | null;
 }
 
-/** When it was taken, and the last commit that is in it. */
+/** The time of the capture, and the last commit that is in the backup. */
 interface Timed {
   takenAt: string;
   snapshot: { committedAt: string } | null;
@@ -91,7 +91,7 @@ export default defineCommand({
   },
 });
 
-/** What the proofs of a backup say of it, in a word. */
+/** Sum the proofs of a backup up in a word. */
 function proofWord({ knownBad, verification, drill }: Proven): Part {
   if (knownBad !== null) return paint("red", `BAD: ${knownBad.act} ${knownBad.outcome}`);
   if (drill?.outcome === "passed") return paint("green", "drilled");

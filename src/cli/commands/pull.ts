@@ -80,9 +80,9 @@ type Wanted = {
   readonly uncertaintyMs?: number | null;
   /** Entries of the erasure list that concern it. */
   readonly erasures: number;
-  /** Whether the erased rows are still in what is given. */
+  /** True if the file still holds the erased rows. */
   readonly holdsErased: boolean;
-  /** How it is checked, for people. */
+  /** The check that the file passed, for people. */
   readonly how: string;
 } & ({ readonly url: string; readonly digest: Digest | undefined } | { readonly sealed: Sealed });
 
@@ -96,7 +96,7 @@ const WHOLE = {
   yes: true,
 } as const;
 
-/** What is stored, decompressed; of what is encrypted only with an identity. */
+/** Choose the stored form, decompressed; an encrypted backup stays as it is without an identity. */
 function defaultFormat({ kind, encryption }: Backup, identity: string | undefined): string {
   if (encryption !== undefined && identity === undefined) return storedFormat(kind, true);
   return kind === "snapshot" ? "db" : "sql";

@@ -16,7 +16,7 @@ import { CliError, EXIT } from "../exit.ts";
 import { openGuarded } from "./guarded-database.ts";
 import type { Found, RestoreOptions } from "../restore/options.ts";
 
-/** How a restored file was checked. */
+/** The checks that a restored file passed. */
 export interface Checked {
   readonly integrity: "ok" | "not checked";
   /** Rows that were counted, and compared with the backup's where it has counts; null without --verify. */
@@ -99,7 +99,7 @@ export function refuseForeign(file: string): void {
   }
 }
 
-/** As much of a file as a database's header is long. */
+/** The first bytes of a file, as many as a database's header has. */
 function firstBytes(file: string): Uint8Array {
   const start = new Uint8Array(100);
   const handle = openSync(file, "r");

@@ -20,7 +20,7 @@ import { makeLink } from "../link.ts";
 import { finishFile } from "./finish-file.ts";
 import { createPrivate, withUnfinished } from "./unfinished.ts";
 
-/** What the catalog knows of an encrypted backup. */
+/** An encrypted backup as the catalog has it. */
 export interface Sealed {
   readonly id: string;
   readonly database: string;

@@ -12,7 +12,7 @@ import { size } from "../output.ts";
 import { Progress } from "../progress.ts";
 import { createPrivate, withUnfinished } from "./unfinished.ts";
 
-/** What the catalog knows of a backup's bytes. */
+/** The bytes of a backup as the catalog has them. */
 interface Hashed {
   kind: "dump" | "snapshot";
   encryption?: Encryption | undefined;
@@ -27,7 +27,7 @@ export interface Digest {
   gzipped: boolean;
 }
 
-/** What a download of a backup must hash to; undefined for SQL that is made or written anew on the way. */
+/** Return the hash that a download must have; undefined for SQL that is made or rewritten on the way. */
 export function digestIn(backup: Hashed, format: string): Digest | undefined {
   const { kind, encryption, raw, stored } = backup;
   if (encryption === undefined && isWrittenAnew(backup)) return undefined;
@@ -37,7 +37,7 @@ export function digestIn(backup: Hashed, format: string): Digest | undefined {
   return { sha256: raw.sha256, gzipped: format === "sql.gz" };
 }
 
-/** How a download was checked, for people. */
+/** Say how a download was checked, for people. */
 export function checked(backup: Hashed, format: string): string {
   if (isWrittenAnew(backup)) return "written anew from the backup's checked dump, so that it loads";
   return digestIn(backup, format) === undefined

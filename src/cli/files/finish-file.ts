@@ -3,10 +3,10 @@ import { CliError, EXIT } from "../exit.ts";
 import { nameFile, setAside } from "./name-file.ts";
 import { refuseOpenDatabase } from "../restore/target.ts";
 
-/** What tells whether somebody wrote to a file. */
+/** Marks of a file by which a later write is noticed. */
 export type Seen = readonly string[];
 
-/** How a file and the log beside it stand now. */
+/** Read the marks of a file and of the log beside it. */
 export function seen(file: string): Promise<Seen> {
   return Promise.all(
     [file, `${file}-wal`].map(async (path) => {
@@ -17,11 +17,11 @@ export function seen(file: string): Promise<Seen> {
 }
 
 interface Replacing {
-  /** Whether a file of this name is replaced. */
+  /** True if a file of this name is replaced. */
   readonly replaces: boolean;
   /** The name under which what is replaced is kept. */
   readonly aside?: string | null;
-  /** What the file was when what is finished was made of it. */
+  /** Marks of the file when the new one was made from it. */
   readonly before?: Seen | undefined;
 }
 

@@ -34,13 +34,13 @@ const WRITES = new Set([
   ...[sqlite.SQLITE_ANALYZE, sqlite.SQLITE_REINDEX, sqlite.SQLITE_TRANSACTION],
   ...[sqlite.SQLITE_SAVEPOINT],
 ]);
-/** What an erasure keeps in memory meanwhile. */
+/** Bytes that an erasure keeps in memory. */
 const TEMPORARY = new Set([
   ...[sqlite.SQLITE_CREATE_TEMP_TABLE, sqlite.SQLITE_DROP_TEMP_TABLE],
   ...[sqlite.SQLITE_CREATE_TEMP_INDEX, sqlite.SQLITE_DROP_TEMP_INDEX],
 ]);
 
-/** What a guarded database may be used for. */
+/** The uses of a guarded database. */
 export type Use = "read" | "write";
 
 /**

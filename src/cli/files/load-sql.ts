@@ -12,7 +12,7 @@ import { CliError, EXIT } from "../exit.ts";
 import { size } from "../output.ts";
 import { Progress } from "../progress.ts";
 
-/** So begins a comment in Nightjar's SQL that tells what only libSQL can do. */
+/** Start of a comment in Nightjar's SQL that holds a statement for libSQL only. */
 const NEEDS_LIBSQL = " needs libSQL: ";
 /** The longest statement that is loaded: a string of JavaScript holds a few more; bytes. */
 const LONGEST_STATEMENT = 500_000_000;

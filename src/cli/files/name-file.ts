@@ -4,7 +4,7 @@ import { dirname } from "node:path";
 import { CliError, EXIT } from "../exit.ts";
 import { withUnfinished } from "./unfinished.ts";
 
-/** What naming files needs of a file system; each is one step that a crash may come before or after. */
+/** The file system as far as naming files needs it. A crash may come before or after each step. */
 export interface Files {
   link(from: string, to: string): Promise<void>;
   rename(from: string, to: string): Promise<void>;

@@ -2,7 +2,7 @@ import { chmodSync, constants, copyFileSync, openSync, rmSync } from "node:fs";
 
 /** Files that are being made, and have no name yet that anybody asked for. */
 const files = new Set<string>();
-/** What a signal would leave unfinished elsewhere, the last begun last. */
+/** Hints about work elsewhere that a signal would leave unfinished, the newest last. */
 const elsewhere: string[] = [];
 
 /** Run `action`, which makes these files: whatever is left of them is removed when it ends, by a signal too. */
@@ -31,7 +31,7 @@ export async function ifStopped<T>(hint: string, action: () => Promise<T>): Prom
   }
 }
 
-/** Of commands that Nightjar carries out, and that may be given again whenever they broke off. */
+/** Hint of commands that Nightjar carries out, and that can be repeated after they broke off. */
 export const GOES_ON =
   "What Nightjar had begun may be done or not. Run the command again: it goes on from there.";
 

@@ -18,7 +18,7 @@ import { refuseOpenDatabase, refuseTarget, target } from "./target.ts";
 import { confirm } from "../terminal.ts";
 import { copyPrivate, withUnfinished } from "../files/unfinished.ts";
 
-/** What SQLite keeps beside a database that is open, or was not closed well. */
+/** Endings of the files that SQLite keeps beside a database that is open or was not closed well. */
 const BESIDE = ["-wal", "-journal", "-shm"];
 
 /**

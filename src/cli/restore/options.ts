@@ -7,7 +7,7 @@ import { findBackup, makeLink, makeMomentLink } from "../link.ts";
 import { earliestOf, uncertainty } from "../moment.ts";
 import { printWarnings } from "../warnings.ts";
 
-/** What every restore is asked for, wherever it goes. */
+/** Options of every restore, whatever its target. */
 export interface RestoreOptions {
   readonly database: string;
   /** A backup's id, or `latest`; passed over where there is `at`. */
@@ -26,13 +26,13 @@ export interface RestoreOptions {
   readonly json: boolean;
 }
 
-/** What is restored, as a download. */
+/** The subject of a restore, as a download. */
 export interface Found {
   /** For people: `backup 9m3k… of shop`. */
   readonly what: string;
   readonly kind: "dump" | "snapshot" | "moment";
   readonly asOf: string;
-  /** When it was taken, which may be later; null for a moment. */
+  /** Time of the capture, which may be later; null for a moment. */
   readonly takenAt: string | null;
   /** Bytes of the file or of the SQL text, as far as they are known. */
   readonly bytes: number;
@@ -42,7 +42,7 @@ export interface Found {
   readonly loss: LossWindow;
   /** Entries of the erasure list that concern it: rows are left out, and pages cannot be given. */
   readonly erasures: readonly Erasure[];
-  /** Of an encrypted backup: saves what is in it as `db` or `sql`, opened on this machine. */
+  /** Open an encrypted backup on this machine, and save it as `db` or `sql`; undefined for any other. */
   readonly open: ((format: string, file: string) => Promise<unknown>) | undefined;
   /** A link to it, and the hash that it must have where one is known. */
   link(format: string): Promise<{ url: string; digest: Digest | undefined }>;

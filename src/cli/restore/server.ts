@@ -15,7 +15,7 @@ import { printWarnings } from "../warnings.ts";
 
 type Target = { url: string; token?: string; namespace?: string } | { database: string };
 
-/** What is so of a target whose restore was not heard to its end. */
+/** Hint for a target whose restore may be incomplete. */
 const INCOMPLETE =
   "A target that is not complete has the table _nightjar_restore. Run the same restore again: it wipes such a target and starts anew.";
 /** No line of the Worker's answer is longer, a plan with every table included; bytes. */

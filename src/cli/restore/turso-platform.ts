@@ -8,14 +8,14 @@ import { CliError, EXIT } from "../exit.ts";
 /** Turso's platform API (https://docs.turso.tech/api-reference), unless the variable that Turso's own CLI reads names another. */
 const API = "https://api.turso.tech";
 
-/** How often a request is tried, and the first pause, ms; each is twice the one before. */
+/** Tries of a request, and the first pause, ms; each pause is twice the one before. */
 const TRIES = 5;
 const FIRST_PAUSE = 500;
 
 /** Longer answers than this are not Turso's; bytes. */
 const LONGEST_ANSWER = 1024 * 1024;
 
-/** Where a new database is to be made. */
+/** The place of a new database. */
 export interface NewDatabase {
   readonly name: string;
   readonly org: string;

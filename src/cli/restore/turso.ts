@@ -219,7 +219,7 @@ class Chunks {
     return taken;
   }
 
-  /** Whether nothing comes after what was taken. */
+  /** Return true if nothing comes after the bytes that were taken. */
   async ended(): Promise<boolean> {
     return this.#length === 0 && (await this.#source.next()).done === true;
   }

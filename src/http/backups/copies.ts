@@ -27,7 +27,7 @@ export const copies = new Hono<HttpEnv>().post("/:id/copy", async (c) => {
   }
 });
 
-/** What makes a copy fail, as against what keeps it from being tried. */
+/** Errors that mean the copy failed, as opposed to: could not be attempted. */
 const FAILURES: ReadonlySet<string> = new Set([
   ...["COPY_UNREACHABLE", "COPY_REFUSED", "COPY_DIFFERS"],
   ...["OBJECT_MISSING", "OBJECT_CORRUPT", "STORE_FAILED"],

@@ -87,7 +87,7 @@ export const restoreMoment = new Hono<HttpEnv>().post(
 /**
  * A dry run's plan; else the restore, as one line of JSON for each piece of progress (at most a few a
  * second) and a last one, `{"done": …}` or `{"error": {code, message, hint}}`. What is refused before
- * anything is done is a problem like any other. Whoever leaves before the last line stops the restore.
+ * anything is done is a problem like any other. A client that disconnects before the last line stops the restore.
  */
 async function answer(
   { env }: HonoContext<HttpEnv>,

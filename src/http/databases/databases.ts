@@ -55,7 +55,7 @@ function parseCursor(cursor: string | undefined): Cursor | undefined {
   return { takenAt: Number(takenAt), id };
 }
 
-/** How long a request with `wait` is held, ms, and how often it looks, ms. */
+/** Longest time that a request with `wait` is held, ms, and the interval at which it looks, ms. */
 const WAIT_AT_MOST = 10 * 60_000;
 const lookInterval = (waited: number): number => Math.min(200 + waited / 20, 3000);
 

@@ -29,7 +29,7 @@ const CONTENT_TYPES = {
 /** A reader that takes nothing for so long loses its download, ms. */
 const IDLE = 60_000;
 
-/** What a link opens. */
+/** The target of a link. */
 type Target = { backup: Backup } | { moment: Moment };
 
 /** `/d/:link/:filename`: the download. The link is the only credential. */
@@ -76,7 +76,7 @@ export const download = new Hono<HttpEnv>().get("/:link/:filename", async (c) =>
       );
 });
 
-/** What a signed link still opens. */
+/** Find the target of a signed link, if it still opens one. */
 async function granted(context: Context, grant: Grant): Promise<Target> {
   const { catalog, deps } = context;
   if (deps.now() >= grant.expires * 1000)
@@ -92,13 +92,13 @@ async function granted(context: Context, grant: Grant): Promise<Target> {
   return { backup };
 }
 
-/** What was erased since then: it is left out. */
+/** Find the erasures since then, whose rows are left out. */
 function erasuresOf(context: Context, target: Target): Promise<Erasure[]> {
   if ("backup" in target) return erasuresOfBackup(context, target.backup.manifest);
   return erasuresAt(context, target.moment.database, earliestOf(target.moment));
 }
 
-/** What is written anew is not what earlier versions gave. */
+/** Mark rewritten SQL, which differs from what earlier versions gave. */
 function anewTag(target: Target): string {
   return "backup" in target && isWrittenAnew(target.backup.manifest) ? "-anew" : "";
 }

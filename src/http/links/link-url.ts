@@ -3,14 +3,14 @@ import { type Format, FORMATS } from "../../plan/formats.ts";
 import { stamp } from "../../plan/stamp.ts";
 import { sign, signatureHolds } from "./signature.ts";
 
-/** What a download link grants. */
+/** The content of a download link. */
 export interface Grant {
   /** The link's id. */
   readonly id: string;
   /** Seconds since the epoch. */
   readonly expires: number;
   readonly database: string;
-  /** When the backup was taken, as in its key; for a moment its last commit. */
+  /** Time of the capture, as in the backup's key; for a moment its last commit. */
   readonly stamp: string;
   /** The backup's id; for a moment its lineage's and its transaction. */
   readonly subject: string;
@@ -37,7 +37,7 @@ export function linkPath(grant: Grant, key: string): string {
   return `/d/${grant.id}.${grant.expires.toString(36)}.${signature}/${filename(grant)}`;
 }
 
-/** What a link's two path parts grant, or undefined when we never signed such a link. */
+/** Read a link's two path parts; undefined if Nightjar never signed such a link. */
 export function readLink(link: string, file: string, key: string): Grant | undefined {
   const [, id, expires, signature] = LINK.exec(link) ?? [];
   const [, database, taken, subject, format] = FILENAME.exec(file) ?? [];
@@ -54,7 +54,7 @@ export function readLink(link: string, file: string, key: string): Grant | undef
   return signatureHolds(signature!, key, "link", fields(grant)) ? grant : undefined;
 }
 
-/** What a link to a backup says. */
+/** Make the content of a link to a backup. */
 export function grantFor(
   backup: { id: string; database: string; takenAt: number },
   format: Format,
@@ -65,7 +65,7 @@ export function grantFor(
   return { id, expires, database, stamp: stamp(takenAt), subject: backup.id, format };
 }
 
-/** What a link to a moment of the log says. */
+/** Make the content of a link to a moment of the log. */
 export function grantForMoment(
   { database, lineage, txid, committedAt }: Moment,
   format: Format,

@@ -9,7 +9,7 @@ import { type Grant, linkPath } from "./link-url.ts";
 const LONGEST = 7 * DAY;
 const EXPIRES_IN = "must be a duration of at most 7 days, like 90s, 1h or 7d";
 
-/** What a request for a link may say. */
+/** Fields of a request for a link. */
 export const formatField = v.optional(v.string("must be text"), "sql.gz");
 export const expiresInField = v.optional(
   v.pipe(

@@ -1,7 +1,7 @@
 import { createHmac } from "node:crypto";
 import { secretsEqual } from "../auth.ts";
 
-/** What a signature is for; no signature of one purpose holds for another. */
+/** The purpose of a signature. No signature of one purpose holds for another. */
 type Purpose = "link" | "badge";
 
 /** HMAC-SHA-256 over a purpose and its fields, in base64url. Fields must not hold line breaks. */
@@ -10,7 +10,7 @@ export function sign(key: string, purpose: Purpose, fields: readonly string[]): 
   return createHmac("sha256", key).update(message).digest("base64url");
 }
 
-/** Whether a signature holds, compared in constant time. */
+/** Return true if a signature holds, compared in constant time. */
 export function signatureHolds(
   signature: string,
   key: string,

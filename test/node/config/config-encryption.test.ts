@@ -37,7 +37,7 @@ describe("encryption in the configuration", () => {
     expect(message).not.toContain(identity.slice(16, 40));
   });
 
-  it("never repeats an identity that stands where a public key should", () => {
+  it("never repeats an identity in the place of a public key", () => {
     for (const secret of [identity, identity.toLowerCase()]) {
       const message = refusal(() => parseDatabases(databases({ recipients: [secret] })));
       expect(message).toContain("this is an identity, which is secret");

@@ -159,7 +159,7 @@ describe("retention", () => {
     expect(kept(backups, policies, 5000)).toEqual(["daily-2", "weekly-4"]);
   });
 
-  it("never lets a corrupt backup stand for the newest, and keeps it for its age as evidence", () => {
+  it("never takes a corrupt backup as the newest, and keeps it for its age as evidence", () => {
     const corrupt = taken(3, "daily", { verification: "corrupt" });
     const backups = [taken(1, "daily"), taken(2, "daily"), corrupt];
     const policies = policy({ daily: 10 * DAY }, 1);

@@ -91,7 +91,7 @@ describe("a second copy", () => {
     expect(both).toMatchObject({ code: 2 });
   });
 
-  it("is tended by the night's cron, which copies the proofs too", async () => {
+  it("is kept complete by the night's cron, which copies the proofs too", async () => {
     await fireCron(product.worker.url, "15 4 * * *");
     const { manifestKey } = await copied("dumped");
     const client = new AwsClient({ ...secondStore.keys, service: "s3", region: "auto" });

@@ -265,7 +265,7 @@ describe("over a configured database", () => {
 
 describe("a target that is killed half-way", () => {
   it.each(["pages", "statements"])(
-    "by %s is told of, and healed by the same command",
+    "by %s is reported, and repaired by the same command",
     async (way) => {
       const target = await startKillable(inDir(`killed-${way}`));
       product.stopAtEnd(() => target.stop());

@@ -81,7 +81,7 @@ describe.each(CAPTURES)(
   "a Worker that is killed, while a database is captured by %s",
   (capture) => {
     it.each(PARTS)(
-      "at any call to the %s: all of the backup or nothing, and the next run heals",
+      "at any call to the %s: all of the backup or nothing, and the next run recovers",
       async (part) => {
         for (let call = 1; ; call++) {
           const name = `killed-${capture}-${part}-${call}`;
@@ -150,7 +150,7 @@ describe("a Workflow that is started again", () => {
   });
 });
 
-it("one upload that cannot be healed does not keep the next backup from being made", async () => {
+it("one upload that cannot be recovered does not keep the next backup from being made", async () => {
   const context = testContext({ stuck: { url: SMALL, capture: "dump" } });
   await BUCKET.put("manual/stuck/x.json", "no JSON");
   await enterUpload(context.catalog, {

@@ -205,7 +205,7 @@ describe("a moment of the log", () => {
       await api.json(`${path}/timeline?${wrong}`, undefined, 400);
   });
 
-  it("stands in the timeline with what changed", async () => {
+  it("is in the timeline with what changed", async () => {
     const { window, changes } = await api.json(`${PATH}/timeline`);
     expect(changes.map((change: any) => [change.txid, change.commits])).toEqual([
       [4, 1],

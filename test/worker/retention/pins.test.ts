@@ -50,7 +50,7 @@ describe("a backup that the policy keeps past its age", () => {
     expect((await json(`/v1/backups/${after.id}/query`, query, 200))["rows"]).toHaveLength(1);
   });
 
-  it("goes from both places as soon as a newer one stands for its tier", async () => {
+  it("is deleted from both places as soon as its tier has a newer one", async () => {
     const context = await backUpAt("replaced", [29]);
     await prune(context, NOW, false);
     const old = await newestOf(context, "replaced");

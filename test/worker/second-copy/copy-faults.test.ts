@@ -78,7 +78,7 @@ describe.each(Object.entries(SECOND_STORES))("%s", (kind, secondOf) => {
     ["is killed before", () => new KilledError(), false],
     ["is killed after", () => new KilledError(), true],
   ] as const)(
-    "that %s any one call: nothing half, and the next try heals",
+    "that %s any one call: nothing half, and the next try repairs it",
     async (how, error, after) => {
       for (let at = 1; ; at++) {
         await forget();
@@ -108,7 +108,7 @@ describe.each(Object.entries(SECOND_STORES))("%s", (kind, secondOf) => {
   );
 
   it.each(["bucket", "db"] as const)(
-    "while any one call to the first %s fails or kills: nothing half, and the next try heals",
+    "while any one call to the first %s fails or kills: nothing half, and the next try repairs it",
     async (part) => {
       for (const error of [() => new Error("injected"), () => new KilledError()])
         for (let at = 1; ; at++) {
