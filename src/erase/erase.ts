@@ -4,10 +4,10 @@ import { lowerName } from "../format/tables/selection.ts";
 import { cleanFullText } from "./full-text.ts";
 import { type ErasingDatabase, failed, failErasure, quoted, textsOf } from "./port.ts";
 
-/** How many keys one DELETE names. */
+/** Keys in one DELETE at most. */
 const KEYS_AT_ONCE = 500;
 
-/** A column that tells whose a row is, and the entries about it. */
+/** A column that identifies whose a row is, and the entries of the list about it. */
 interface Target {
   readonly table: string;
   readonly column: string;
@@ -16,13 +16,13 @@ interface Target {
 }
 
 /**
- * Delete exactly the rows that an erasure list names, in a database that nobody else has open: those
- * whose value as text (`keyOf`) has the same bytes as the key. Collations and types do not matter, no
- * trigger runs, and foreign keys are the caller's to turn off. Full-text indexes over the rows are
- * cleaned of their words. Nothing is written where no row is named.
+ * Delete exactly the rows that an erasure list names, in a database that no other connection has open:
+ * those whose value as text (`keyOf`) has the same bytes as the key. Collations and types do not matter,
+ * and no trigger runs. The caller must turn foreign keys off. The words of the rows are removed from
+ * full-text indexes. If the list names no row, nothing is written.
  *
- * @throws NightjarError `ERASURE_FAILED` when a table or an index cannot be cleaned; nothing may be given
- *   then. Whatever `database` throws
+ * @throws NightjarError `ERASURE_FAILED` when a table or an index cannot be cleaned; then the database must
+ *   not be handed out. Whatever `database` throws
  */
 export async function eraseRows(
   database: ErasingDatabase,
@@ -50,7 +50,7 @@ export async function eraseRows(
   return { tables: [...rows].map(([table, count]) => ({ table, rows: count })), unapplied };
 }
 
-/** The columns that the list names; a table that is not there has no rows. */
+/** Find the columns that the list names. A table that does not exist has no rows. */
 async function targetsIn(database: ErasingDatabase, erasures: readonly Erasure[]) {
   const targets: Target[] = [];
   const unapplied: { table: string; column: string }[] = [];
@@ -86,8 +86,8 @@ async function kindOf(
 }
 
 /**
- * A key as it is hashed. `CAST(x AS TEXT)` gives a REAL 15 significant digits up to SQLite 3.50, and more
- * after it.
+ * Return the SQL for a key as it is hashed. `CAST(x AS TEXT)` gives a REAL 15 significant digits up to
+ * SQLite 3.50, and more in later versions.
  */
 function keyOf(column: string): string {
   const value = quoted(column);
@@ -95,7 +95,7 @@ function keyOf(column: string): string {
   return `CAST(${text} AS BLOB)`;
 }
 
-/** The keys in a column that are on the list, as they are stored, and how many rows have one. */
+/** Find the keys of a column that are on the list, as they are stored, and count the rows that have one. */
 async function findKeys(
   database: ErasingDatabase,
   { table, column, virtual, matching }: Target,
@@ -131,7 +131,7 @@ async function deleteKeys(
   }
 }
 
-/** Keys as UTF-8, in which they are hashed. */
+/** Return a function that converts a key to UTF-8, the encoding in which keys are hashed. */
 async function decoderOf(database: ErasingDatabase): Promise<(bytes: Uint8Array) => Uint8Array> {
   const [encoding = "UTF-8"] = await textsOf(database, "PRAGMA encoding", []);
   if (encoding === "UTF-8") return (bytes) => bytes;
@@ -142,7 +142,7 @@ async function decoderOf(database: ErasingDatabase): Promise<(bytes: Uint8Array)
 const ASIDE = 'temp."nightjar sets aside"';
 const COLUMNS = "type, name, tbl_name, rootpage, sql";
 
-/** Take the triggers out of the schema; and the indexes of what is written to, where nobody needs them. */
+/** Remove the triggers from the schema, and the targets' indexes if these need not stay correct. */
 async function setAside(database: ErasingDatabase, targets: readonly Target[]): Promise<void> {
   const tables = [...new Set(targets.map(({ table }) => lowerName(table)))];
   const places = tables.map((_, at) => `?${at + 1}`).join(",");
@@ -182,7 +182,7 @@ async function putBack(database: ErasingDatabase): Promise<void> {
   await run(`DROP TABLE ${ASIDE}`);
 }
 
-/** What ANALYZE took for samples holds values of rows. */
+/** Delete the samples of ANALYZE for these tables: they hold values of rows. */
 async function forgetSamples(database: ErasingDatabase, tables: readonly string[]): Promise<void> {
   for (const samples of await textsOf(
     database,

@@ -3,8 +3,9 @@ import { lowerName } from "../format/tables/selection.ts";
 import { type ErasingDatabase, failed, quoted, failErasure, textsOf } from "./port.ts";
 
 /**
- * Take the words of deleted rows out of the full-text indexes that have them. An index that has nothing to
- * do with the tables that lost rows is not asked, so that its module may be missing.
+ * Remove the words of deleted rows from the full-text indexes that have them. An index that is not related
+ * to the tables that lost rows is left alone, so its module may be missing. An index over a view counts as
+ * related.
  *
  * @param erased the tables that rows were deleted from, in lower case
  * @param named the tables that the list names, in lower case
@@ -18,7 +19,7 @@ export async function cleanFullText(
   aside: string,
 ): Promise<void> {
   const views = new Set(await namesOf(database, "view"));
-  /** What the triggers of the tables that lost rows name, by table. */
+  /** Names in the triggers of the tables that lost rows, by table. */
   const filled = new Map<string, Set<string>>();
   await database.each(`SELECT tbl_name, sql FROM ${aside} WHERE type = 'trigger'`, [], (row) => {
     const table = lowerName(row.text(0));

@@ -1,14 +1,14 @@
 import { messageOf, NightjarError } from "../errors/errors.ts";
 
-/** A database that rows are deleted from, whichever SQLite has it open. */
+/** A database to delete rows from, in any SQLite. */
 export interface ErasingDatabase {
   /**
-   * Where nobody needs the indexes of a table that loses rows, they are not kept right: they become
-   * partial ones that no query can use, and this is told their names and their texts.
+   * Set if the indexes of a table that loses rows need not stay correct. Such an index becomes a partial
+   * one that no query can use, and this is called with its name and its text.
    */
   readonly onHidden?: (index: string, sql: string) => void;
   /**
-   * Run one statement; `read` is called while its row is current.
+   * Run one statement. `read` is called while its row is current.
    *
    * @throws SqlRefused when SQLite refuses the statement
    */
@@ -19,16 +19,16 @@ export interface ErasingDatabase {
 export type Arg = string | Uint8Array;
 
 export interface ErasingRow {
-  /** A column that is TEXT. */
+  /** Return the value of a TEXT column. */
   text(at: number): string;
-  /** A column that is a BLOB; holds only while the row is current. */
+  /** Return the bytes of a BLOB column, valid only while the row is current. */
   bytes(at: number): Uint8Array;
 }
 
 /** SQLite refused a statement: a function, a collation or a module is missing, say. */
 export class SqlRefused extends Error {}
 
-/** The first column of every row, as text. */
+/** Return the first column of every row, as text. */
 export async function textsOf(
   database: ErasingDatabase,
   sql: string,
@@ -40,7 +40,7 @@ export async function textsOf(
 }
 
 /**
- * Do something whose refusal means that the list cannot be applied.
+ * Run an action. If SQLite refuses it, the list cannot be applied.
  *
  * @throws NightjarError `ERASURE_FAILED` with `what` and SQLite's words; whatever else `action` throws
  */
@@ -60,7 +60,7 @@ export function failed(message: string, hint?: string, cause?: unknown): Nightja
   });
 }
 
-/** A name as SQL writes it. */
+/** Quote a name for SQL. */
 export function quoted(name: string): string {
   return `"${name.replaceAll('"', '""')}"`;
 }

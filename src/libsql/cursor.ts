@@ -9,18 +9,18 @@ import { refuseEncoding, refuseStatus } from "./refuse.ts";
 import type { Source } from "./server.ts";
 import { Watchdog } from "./watchdog.ts";
 
-/** One row of the answer to a statement; a blob is a view of memory that the next rows use again. */
+/** One row of the answer to a statement. A blob is a view of memory that the next rows use again. */
 export interface Row {
-  /** Which statement it belongs to, from 0. */
+  /** The index of its statement, from 0. */
   statement: number;
   values: Value[];
 }
 
-/** A read waits for as much as this; the last one does not need to. */
+/** Bytes that a read waits for, except the last one. */
 const READ_AT_LEAST = 64 * 1024;
-/** Where one row is wanted, a server that sends more rows than this is not listened to any longer. */
+/** Rows after which a server that was asked for one row is not read any longer. */
 const SMALL_ANSWER = 100;
-/** How long a server keeps a connection that nobody uses, ms. */
+/** The time for which a server keeps an unused connection, ms. */
 const KEPT = 10_000;
 
 /**
@@ -75,7 +75,7 @@ export async function* readRows(
 }
 
 /**
- * Give a connection back. One that is not closed stays for 10 s, and sqld has 128 for everybody
+ * Give a connection back. One that is not closed stays for 10 s, and sqld has 128 for all clients
  * (`--max-concurrent-connections`): later clients wait. Does not throw.
  */
 async function close(source: Source, deps: Deps, baton: string | undefined): Promise<void> {
@@ -91,13 +91,13 @@ async function close(source: Source, deps: Deps, baton: string | undefined): Pro
     );
     await response.body?.cancel();
   } catch {
-    // what was read is whole all the same
+    // what was read is complete nevertheless
   } finally {
     watchdog.end();
   }
 }
 
-/** The one row of a small answer; undefined where there is none. */
+/** Read the one row of a small answer; undefined if there is none. */
 export async function readRow(
   source: Source,
   deps: Deps,
@@ -117,7 +117,10 @@ export async function readRow(
 /** Bytes of the longest varint of 32 bits. */
 const VARINT = 5;
 
-/** A varint of the length, and the message. @throws NightjarError `PAGES_INVALID` for one without an end */
+/**
+ * Add the length of the varint and of the message after it. @throws NightjarError `PAGES_INVALID` for a
+ * varint without an end
+ */
 const frameLength: FrameLength = (bytes, at, end) => {
   let length = 0;
   for (let i = 0; i < VARINT; i++) {
@@ -135,7 +138,10 @@ function senseless(cause: unknown): NightjarError {
   });
 }
 
-/** CursorReqBody { batch = 2 }; Batch { steps = 1 }; BatchStep { stmt = 2 }; Stmt { sql = 1, want_rows = 5 } */
+/**
+ * Encode CursorReqBody { batch = 2 }; Batch { steps = 1 }; BatchStep { stmt = 2 }; Stmt { sql = 1,
+ * want_rows = 5 }
+ */
 function encodeRequest(statements: readonly string[]): Uint8Array {
   const request = new BinaryWriter().tag(2, WireType.LengthDelimited).fork();
   for (const sql of statements) {
@@ -146,14 +152,14 @@ function encodeRequest(statements: readonly string[]): Uint8Array {
   return request.join().finish();
 }
 
-/** PipelineReqBody { baton = 1, requests = 2 }; StreamRequest { close = 1 } */
+/** Encode PipelineReqBody { baton = 1, requests = 2 }; StreamRequest { close = 1 } */
 function encodeClose(baton: string): Uint8Array {
   const request = new BinaryWriter().tag(1, WireType.LengthDelimited).string(baton);
   request.tag(2, WireType.LengthDelimited).fork().tag(1, WireType.LengthDelimited).fork();
   return request.join().join().finish();
 }
 
-/** What names the connection in the answer's head, CursorRespBody { baton = 1 } */
+/** Read the baton, which names the connection, from the answer's head: CursorRespBody { baton = 1 } */
 function batonOf(frame: Uint8Array): string | undefined {
   try {
     const reader = new BinaryReader(frame);
@@ -175,12 +181,12 @@ interface Entry {
   row?: Value[];
 }
 
-/** CursorEntry { step_begin = 1, step_end = 2, step_error = 3, row = 4, error = 5 } */
+/** Decode CursorEntry { step_begin = 1, step_end = 2, step_error = 3, row = 4, error = 5 } */
 function decodeEntry(frame: Uint8Array): Entry {
   try {
     const reader = new BinaryReader(frame);
     reader.uint32(); // the frame's own length
-    if (reader.pos === reader.len) return {}; // the last one, of a database that was never written to
+    if (reader.pos === reader.len) return {}; // the last one of a database that was never written to
     const [field, type] = reader.tag();
     const bytes = type === WireType.LengthDelimited ? reader.bytes() : new Uint8Array();
     if (field === 1) return { begin: stepOf(bytes) };
@@ -195,7 +201,7 @@ function decodeEntry(frame: Uint8Array): Entry {
   }
 }
 
-/** StepBeginEntry { step = 1 } */
+/** Decode StepBeginEntry { step = 1 } */
 function stepOf(bytes: Uint8Array): number {
   const reader = new BinaryReader(bytes);
   while (reader.pos < reader.len) {

@@ -3,16 +3,17 @@ import { log } from "../core/log.ts";
 import { isEncoded, readText } from "../core/read-body.ts";
 import { type Source, sourceHeaders } from "./server.ts";
 
-/** Pauses before a server is asked again for a namespace that it says it does not have, ms. */
+/** Pauses before a server that reports a missing namespace is asked again, ms. */
 const PAUSES = [50, 250];
 
 /**
- * Ask a libSQL server, as itself and without compression or redirects followed. A body that is
- * compressed all the same comes as it is, and a 404 with the start of its text only.
+ * Send a request to a libSQL server with its credentials, without compression and without following
+ * redirects. A body that is compressed nevertheless is returned as it is, and a 404 with only the start of
+ * its text.
  *
- * sqld keeps 100 namespaces open at a time (`--max-active-namespaces`), and while it puts one away it
- * answers that it does not exist: `with` of libsql-server/src/namespace/store.rs, seen in one request
- * of a hundred with 200 namespaces. What it says so is asked again before it is believed.
+ * sqld keeps 100 namespaces open at a time (`--max-active-namespaces`), and while it closes one it answers
+ * that it does not exist: `with` of libsql-server/src/namespace/store.rs, seen in one request of a hundred
+ * with 200 namespaces. So such an answer is not believed until the request was repeated.
  *
  * @throws whatever `deps.fetch` throws
  */
@@ -44,7 +45,7 @@ export async function fetchFrom(
   }
 }
 
-/** The answer, to be read; null where it says that there is no such namespace. */
+/** Return the answer, still to be read; null if it says that there is no such namespace. */
 async function withoutNamespace(response: Response): Promise<Response | null> {
   if (response.headers.get("grpc-message") === "NAMESPACE_DOESNT_EXIST") {
     await response.body?.cancel();

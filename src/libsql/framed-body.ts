@@ -2,22 +2,22 @@ import { NightjarError } from "../errors/errors.ts";
 import type { Watchdog } from "./watchdog.ts";
 
 /**
- * The whole length of the frame that starts at `at`, its header included; undefined while the bytes up
- * to `end` do not hold the whole header.
+ * Returns the whole length of the frame that starts at `at`, its header included; undefined while the bytes
+ * up to `end` do not have the whole header.
  */
 export type FrameLength = (bytes: Uint8Array, at: number, end: number) => number | undefined;
 
 const BUFFER = 256 * 1024;
-/** No frame of these protocols is longer: a row is at most 5 MB, a page's frame some 4 KiB. */
+/** Bytes of a frame at most. In these protocols a row is at most 5 MB, a page's frame some 4 KiB. */
 const MAX_FRAME = 8 * 1024 * 1024;
 
 /**
- * The frames of a response's body, as many at a time as have arrived whole. Their memory is used
- * again for the next ones. `atLeast`: bytes that a read waits for; 1 for a body that may pause for
- * ever after its last frame.
+ * Yield the frames of a response's body, as many at a time as have arrived whole. Their memory is used
+ * again for the next ones.
  *
- * @throws NightjarError `SOURCE_CUT` when the body breaks off or ends within a frame,
- * `SOURCE_STALLED`, `PAGES_INVALID` for a frame of an impossible length
+ * @param atLeast bytes that a read waits for; 1 for a body that may pause for ever after its last frame
+ * @throws NightjarError `SOURCE_CUT` when the body breaks off or ends within a frame, `SOURCE_STALLED`,
+ *   `PAGES_INVALID` for a frame of an impossible length
  */
 export async function* framedBody(
   body: ReadableStream<Uint8Array>,

@@ -29,9 +29,9 @@ function bigEndian32(bytes: Uint8Array, at: number): number {
 }
 
 /**
- * Call a method over gRPC-web (https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-WEB.md): the
- * messages of its answer, as many at a time as have arrived. Ends at the trailers, as the body of a
- * stream need not: sqld leaves it open after them.
+ * Call a method over gRPC-web (https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-WEB.md), and yield the
+ * messages of its answer, as many at a time as have arrived. It ends at the trailers, because the body of a
+ * stream may never end: sqld leaves it open after them.
  *
  * @throws GrpcError for an error of the method; NightjarError for one of the connection
  */
@@ -65,7 +65,7 @@ export async function* grpcCall(
         "SOURCE_NOT_FOUND",
         `POST /${method} answered with ${type || "no content type"}, not with gRPC-web.`,
       );
-    refuseTrailers((name) => response.headers.get(name)); // an error at once may come as headers
+    refuseTrailers((name) => response.headers.get(name)); // an immediate error may come in the headers
 
     for await (const frames of framedBody(response.body!, watchdog, frameLength, 1)) {
       const trailersAt = frames.findIndex((frame) => (frame[0]! & TRAILERS) !== 0);
@@ -83,7 +83,7 @@ export async function* grpcCall(
   }
 }
 
-/** The one message of a unary call. */
+/** Make a unary call, and return its message. */
 export async function grpcUnary(
   source: Source,
   deps: Deps,

@@ -2,10 +2,10 @@ import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
 
 /** Parts of Hrana's answers in Protobuf (hrana/src/proto of tursodatabase/libsql). */
 
-/** A value of SQLite as Hrana carries it; integers as bigint, so that none loses a digit. */
+/** A value of SQLite in Hrana. Integers are bigint, so that none loses a digit. */
 export type Value = null | bigint | number | string | Uint8Array;
 
-/** RowEntry { row = 1 }, or the row itself: Row { values = 1 } */
+/** Decode RowEntry { row = 1 }, or the row itself: Row { values = 1 } */
 export function decodeRow(bytes: Uint8Array): Value[] {
   const values: Value[] = [];
   const reader = new BinaryReader(bytes);
@@ -17,7 +17,7 @@ export function decodeRow(bytes: Uint8Array): Value[] {
   return values;
 }
 
-/** Value { null = 1, integer (sint64) = 2, float = 3, text = 4, blob = 5 } */
+/** Decode Value { null = 1, integer (sint64) = 2, float = 3, text = 4, blob = 5 } */
 function decodeValue(bytes: Uint8Array): Value {
   const reader = new BinaryReader(bytes);
   let value: Value = null;
@@ -32,7 +32,7 @@ function decodeValue(bytes: Uint8Array): Value {
   return value;
 }
 
-/** What an error says: Error { message = 1, code = 2 }, or StepErrorEntry { step = 1, error = 2 } */
+/** Return an error's message: Error { message = 1, code = 2 }, or StepErrorEntry { step = 1, error = 2 } */
 export function wordsOf(bytes: Uint8Array): string {
   const reader = new BinaryReader(bytes);
   while (reader.pos < reader.len) {

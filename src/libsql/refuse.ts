@@ -4,9 +4,9 @@ import { redact, type Source } from "./server.ts";
 import type { Watchdog } from "./watchdog.ts";
 
 /**
- * Throw for an answer that is not the 200 that it should be, with the start of what the server said.
+ * Throw for an answer that is not 200, as it should be, with the start of what the server said.
  *
- * @throws NightjarError as `refusalOf` tells
+ * @throws NightjarError as `refusalOf` makes it
  */
 export async function refuseStatus(
   source: Source,
@@ -22,7 +22,7 @@ export async function refuseStatus(
 }
 
 /**
- * Refuse a compressed answer, which nobody asked for: it is never decompressed.
+ * Refuse a compressed answer, which was not asked for. It is never decompressed.
  *
  * @throws NightjarError `unexpected`
  */
@@ -39,9 +39,9 @@ export function refuseEncoding(
 }
 
 /**
- * Make the error for a status and its text: `SOURCE_UNAUTHORIZED`, `SOURCE_NOT_FOUND`,
- * `SOURCE_ERROR`, or `unexpected` for a success or a redirect. The token is taken out before the text
- * is cut, as half of it would not be known.
+ * Make the error for a status and its text: `SOURCE_UNAUTHORIZED`, `SOURCE_NOT_FOUND`, `SOURCE_ERROR`, or
+ * `unexpected` for a success or a redirect. The token is removed before the text is cut, as half of it
+ * would not be recognized.
  */
 export function refusalOf(
   source: Source,

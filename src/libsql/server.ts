@@ -1,24 +1,24 @@
 import { Buffer } from "node:buffer";
 import { asNightjarError, NightjarError } from "../errors/errors.ts";
 
-/** A libSQL server, and how to be let in. */
+/** A libSQL server and its credentials. */
 export interface Source {
   /** http or https, without a trailing slash; a path is kept, for servers behind a proxy. */
   readonly url: string;
   readonly token: string | undefined;
   readonly namespace: string | undefined;
-  /** How long it may send (almost) nothing, ms. */
+  /** The time for which it may send (almost) nothing, ms. */
   readonly stallMs: number;
 }
 
-/** A text that may come from the server, without the token that was sent to it. */
+/** Remove the token from a text that may come from the server it was sent to. */
 export function redact(text: string, { token }: Source): string {
   return token === undefined ? text : text.replaceAll(token, "[token]");
 }
 
 /**
- * The headers that every request to a source carries. sqld takes the namespace from
- * `x-namespace-bin` (unpadded base64), else from the first label of the host name.
+ * Return the headers of every request to a source. sqld takes the namespace from `x-namespace-bin`
+ * (unpadded base64), else from the first label of the host name.
  */
 export function sourceHeaders({ token, namespace }: Source): Record<string, string> {
   const headers: Record<string, string> = {};
@@ -28,15 +28,15 @@ export function sourceHeaders({ token, namespace }: Source): Record<string, stri
   return headers;
 }
 
-/** The source of a configured database. */
+/** Make the source of a configured database. */
 export function sourceOf(database: Omit<Source, "token">, token: string | undefined): Source {
   const { url, namespace, stallMs } = database;
   return { url, namespace, stallMs, token };
 }
 
 /**
- * Do something that asks the source. What it throws comes without the token: whatever the server said
- * may repeat it.
+ * Run an action that asks the source. Its errors come without the token, which the server's words may
+ * repeat.
  *
  * @throws NightjarError
  */

@@ -1,6 +1,6 @@
 import { messageOf, NightjarError } from "../errors/errors.ts";
 
-/** Aborts a request when nothing moves for too long, and tells a stall from a broken connection. */
+/** Aborts a request when nothing moves for too long, and distinguishes a stall from a broken connection. */
 export class Watchdog {
   readonly #ms: number;
   readonly #controller = new AbortController();
@@ -18,10 +18,10 @@ export class Watchdog {
     return this.#controller.signal;
   }
 
-  /** A timer for each read would cost more than the read: one that looks back is enough. */
+  /** Start the timer. One for each read would cost more than the read: one that looks back is enough. */
   #arm(): ReturnType<typeof setTimeout> {
     return setTimeout(() => {
-      // While nobody waits for the server it cannot be late: the reader itself is busy.
+      // While nothing waits for the server, it cannot be late: the reader itself is busy.
       this.#stalled = this.#waiting && !this.#moved;
       this.#moved = false;
       if (this.#stalled) this.#controller.abort();
@@ -51,7 +51,7 @@ export class Watchdog {
     }
   }
 
-  /** Ends the request, whatever its state: the server is rid of a reader that left early. */
+  /** End the request, whatever its state. This frees the server from a reader that left early. */
   end(): void {
     clearTimeout(this.#timer);
     this.#controller.abort();

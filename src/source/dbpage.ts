@@ -7,16 +7,16 @@ import type { Value } from "../libsql/hrana-messages.ts";
 import type { PageEvent, PageSource, SchemaRow } from "./pages.ts";
 import type { Source } from "../libsql/server.ts";
 
-/** More of a schema than this is not taken into memory; characters. */
+/** Characters of a schema that are taken into memory at most. */
 const LONGEST_SCHEMA = 8 * 1024 * 1024;
 
-/** Whether the server was built with SQLite's table of pages (https://sqlite.org/dbpage.html). */
+/** Return true if the server was built with SQLite's table of pages (https://sqlite.org/dbpage.html). */
 export async function offersImage(source: Source, deps: Deps): Promise<boolean> {
   const sql = "SELECT 1 FROM pragma_module_list WHERE name = 'sqlite_dbpage'";
   return (await readRow(source, deps, sql)) !== undefined;
 }
 
-/** Whole images by `sqlite_dbpage`, each in one read transaction; nothing to go on from. */
+/** Return a source of whole images by `sqlite_dbpage`, each in one read transaction. It has no increments. */
 export function imageSource(source: Source, deps: Deps): PageSource {
   return {
     protocol: "dbpage",
@@ -25,8 +25,8 @@ export function imageSource(source: Source, deps: Deps): PageSource {
 }
 
 /**
- * All pages of the database in one read transaction: a base event, the pages in ascending order, a
- * commit event. The server's WAL cannot be checkpointed past it meanwhile, but writers go on.
+ * Read all pages of the database in one read transaction: a base event, the pages in ascending order, a
+ * commit event. Meanwhile the server's WAL cannot be checkpointed past the transaction, but writers go on.
  *
  * @param withSchema also read the schema, for a caller that cannot read it from the stored file
  * @throws NightjarError as `readRows`; `PAGES_INVALID` for a page that is missing or of a wrong size
@@ -37,7 +37,7 @@ export async function* readImage(
   why: string,
   withSchema: boolean = false,
 ): AsyncIterable<PageEvent> {
-  // BEGIN waits for its first read, so that all of it is of the same moment.
+  // BEGIN takes effect with the first read, so all of it is of the same moment.
   const statements = [
     "BEGIN",
     `SELECT type, name, tbl_name, rootpage, sql FROM sqlite_schema WHERE ${withSchema} ORDER BY rowid`,

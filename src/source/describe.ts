@@ -5,20 +5,20 @@ import { isEncoded, readText } from "../core/read-body.ts";
 import { fetchFrom } from "../libsql/fetch-from.ts";
 import { redact, type Source } from "../libsql/server.ts";
 
-/** What the server says of itself and of the database beside the dump. */
+/** Facts about the server and the database that the dump does not have. */
 export interface SourceFacts {
   /** The server's own version line, as `sqld 0.24.32 (…)`. */
   version: string | null;
   /** `PRAGMA user_version`, which the dump does not carry. */
   userVersion: number | null;
-  /** What could not be found out, and why; a backup is complete without it. */
+  /** Facts that could not be found out, and why. A backup is complete without them. */
   unknown: string[];
 }
 
-/** Never waits longer than this, ms: these facts are worth having but not worth a failed backup. */
+/** Longest wait, ms: these facts are worth having but not worth a failed backup. */
 const PATIENCE = 10_000;
 
-/** Ask the server for what the dump leaves out. Does not throw: what fails is named in `unknown`. */
+/** Ask the server for what the dump leaves out. Does not throw: failures are listed in `unknown`. */
 export async function describeSource(source: Source, deps: Deps): Promise<SourceFacts> {
   const [server, user] = await Promise.all([
     describeServer(source, deps),

@@ -5,19 +5,21 @@ import type { Source } from "../libsql/server.ts";
 import { Watchdog } from "../libsql/watchdog.ts";
 
 /**
- * A read comes back with no less than this, or sqld's dump, which comes in a piece for each row, would
+ * Bytes that a read returns at least. sqld sends its dump in a piece for each row, and it would otherwise
  * be read row by row. Waiting for more was measured to idle the server.
  */
 const READ_AT_LEAST = 4 * 1024;
-/** The memory that one read fills: small, as each read makes a new view that the engine accounts for whole. */
+/**
+ * Bytes of the memory that one read fills. Few: each read makes a view that the engine accounts for whole.
+ */
 const READ_BYTES = 16 * 1024;
 /** Reads are gathered into chunks of about this size. */
 const CHUNK = 128 * 1024;
 
 /**
- * The server's SQL dump (`GET /dump`), as it comes: one read transaction, all tables, rowids kept.
- * Ending cleanly proves nothing yet; only the dump's own last line does. A chunk's memory is used
- * again for the next one.
+ * Yield the server's SQL dump (`GET /dump`) as it comes: one read transaction, all tables, rowids kept. A
+ * clean end proves nothing yet; only the dump's own last line does. A chunk's memory is used again for the
+ * next one.
  *
  * @throws NightjarError `SOURCE_UNREACHABLE`, `SOURCE_UNAUTHORIZED`, `SOURCE_NOT_FOUND`,
  * `SOURCE_ERROR`, `DUMP_INVALID` for a refusal, `SOURCE_STALLED` or `SOURCE_CUT` later on
@@ -56,7 +58,7 @@ export async function* readDump(source: Source, deps: Deps): AsyncIterable<Uint8
   }
 }
 
-/** Everything but a 200 that can be a dump is an error. */
+/** Throw for everything but a 200 that can be a dump. */
 async function refuse(source: Source, response: Response, watchdog: Watchdog): Promise<void> {
   if (response.status !== 200 || response.body === null)
     await refuseStatus(source, response, watchdog, "GET /dump", "DUMP_INVALID");

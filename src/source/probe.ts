@@ -7,19 +7,19 @@ import { lacksNamespace, named, replicaSource, sayHello } from "./replica/replic
 import type { Source } from "../libsql/server.ts";
 import { probeSync, syncSource } from "./sync/sync.ts";
 
-/** What a probe found. */
+/** The result of a probe. */
 interface Finding {
   readonly method: Method;
-  /** False when the server failed over a better way, which it may yet offer: do not remember it. */
+  /** False if the server failed at a better method, which it may yet offer: do not remember the result. */
   readonly certain: boolean;
 }
 
 /**
- * Find out the best way that a server offers: Turso's sync protocol, libSQL's replication, whole
- * images, or the dump, which every libSQL server has.
+ * Find the best method that a server offers: Turso's sync protocol, libSQL's replication, whole images, or
+ * the dump, which every libSQL server has.
  *
- * @throws NightjarError when the server cannot be reached, refuses the token or has no such namespace:
- * nothing is known then
+ * @throws NightjarError when the server cannot be reached, refuses the token or has no such namespace; then
+ *   nothing is known
  */
 export async function probe(source: Source, deps: Deps): Promise<Finding> {
   let certain = true;
@@ -46,7 +46,7 @@ export async function probe(source: Source, deps: Deps): Promise<Finding> {
     try {
       return await probeSync(source, deps);
     } catch (thrown) {
-      // sqld never fails here; another server that does can still be read in its other ways.
+      // sqld never fails here; another server that does can still be read by its other methods.
       if (asNightjarError(thrown).code !== "SOURCE_ERROR") throw thrown;
       certain = false;
       return false;
@@ -69,9 +69,9 @@ export async function probe(source: Source, deps: Deps): Promise<Finding> {
 }
 
 /**
- * The source of pages that a probe found.
+ * Return the source of pages for a method that a probe found.
  *
- * @throws NightjarError `PAGES_UNAVAILABLE` where only the dump is left
+ * @throws NightjarError `PAGES_UNAVAILABLE` if only the dump is left
  */
 export function pageSource(
   { protocol, image, why }: Method,

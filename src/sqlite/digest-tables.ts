@@ -9,20 +9,23 @@ import { planRows } from "./sql/write-rows.ts";
 /** Rows of one turn on the image. */
 const TURN = 5000;
 
-/** Columns that one statement may give (SQLITE_MAX_COLUMN). */
+/** Columns of one statement at most (SQLITE_MAX_COLUMN). */
 const MOST_COLUMNS = 2000;
 
-/** Tables that hold what somebody stored; the others are made from it, or are SQLite's statistics. */
+/**
+ * Kinds of tables whose rows were stored by users or modules; the others are made from them, or are
+ * SQLite's statistics.
+ */
 const HELD: ReadonlySet<TableKind> = new Set(["table", "without-rowid", "shadow"]);
 
-/** Whether a table's content belongs to what a restore must bring back. */
+/** Return true if a restore must bring back a table's content. */
 export function isHeld({ kind, name }: Pick<Table, "kind" | "name">): boolean {
   return HELD.has(kind) || name === "sqlite_sequence";
 }
 
 /**
- * Count and hash every row of one table, as `RowHash` tells; virtual tables by the shadow tables that keep
- * their content.
+ * Count and hash every row of one table, as `RowHash` describes. Virtual tables are covered by the shadow
+ * tables that have their content.
  *
  * @throws NightjarError `OBJECT_CORRUPT`, `QUERY_LIMIT`, `QUERY_FAILED`; the page reader's own
  */
@@ -32,7 +35,7 @@ export async function digestTable(image: Image, table: Table): Promise<TableDige
   const hash = new RowHash();
   let rows = 0;
   try {
-    // A rowid beside as many columns as a table may have is one more than a statement may give.
+    // A rowid and as many columns as a table may have are one more than a statement may return.
     for (let at = 0; at < columns.length; at += MOST_COLUMNS)
       cursors.push(await cursor(image, table.name, columns.slice(at, at + MOST_COLUMNS)));
     for (let more = true; more;)
@@ -54,7 +57,7 @@ export async function digestTable(image: Image, table: Table): Promise<TableDige
   return { name: table.name, rows, sha256: hash.digest() };
 }
 
-/** The rows of a table in the order of its keys: not of an index that has all columns. */
+/** Select the rows of a table in the order of its keys, not of an index that has all columns. */
 function cursor(image: Image, table: string, columns: readonly string[]): Promise<Statement> {
   const sql = `SELECT ${columns.join(",")} FROM ${quoteName(table)} NOT INDEXED`;
   return image.exclusive(
@@ -69,7 +72,7 @@ function hashValue(hash: RowHash, row: Statement, at: number): void {
     case TYPE.REAL:
       return hash.real(row.real(at));
     case TYPE.TEXT: {
-      const from = row.place(at); // before the heap is looked at, which it may move
+      const from = row.place(at); // before `heap` is read, as this may move it
       return hash.text(row.heap, from, row.size(at));
     }
     case TYPE.BLOB: {

@@ -6,12 +6,12 @@ import { CODE } from "./engine/codes.ts";
 import { type Engine, SqliteError } from "./engine/engine.ts";
 import { Statement } from "./engine/statement.ts";
 
-/** SQLITE_ERROR and SQLITE_CONSTRAINT: what SQLite answers to a statement that it cannot or may not run. */
+/** SQLITE_ERROR and SQLITE_CONSTRAINT: SQLite's codes for a statement that it cannot or may not run. */
 const REFUSALS = new Set([1, 19]);
 
 /**
  * Delete the rows of an erasure list from an open database whose written pages stay in memory. Only its
- * rows are read afterwards: indexes of the tables that lose rows become useless.
+ * rows may be read afterwards: indexes of the tables that lose rows become useless.
  *
  * @returns also the text of each such index, by name
  * @throws NightjarError as `erase/erase.ts`; the page reader's own

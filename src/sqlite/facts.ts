@@ -19,7 +19,7 @@ export interface TableFact {
   readonly kind: TableKind;
 }
 
-/** What an image says of itself, read without its rows. */
+/** The facts about an image, read without its rows except those of a migrations table. */
 export interface ImageFacts {
   readonly userVersion: number;
   readonly applicationId: number;
@@ -28,7 +28,7 @@ export interface ImageFacts {
   /** The newest row of a known migrations table. */
   readonly migration: { readonly table: string; readonly name: string } | null;
   readonly tables: readonly TableFact[];
-  /** Whether it is what an unfinished restore left. */
+  /** True if it is what an unfinished restore left. */
   readonly unfinished: boolean;
 }
 
@@ -47,9 +47,10 @@ export async function imageFacts(image: Image): Promise<ImageFacts> {
 }
 
 /**
- * SHA-256 over one JSON array `[type, name, tbl_name, sql]` a line, sorted by type and name in code
- * units, without what SQLite makes by itself (`sqlite_…`): equal for two databases exactly when their
- * schemas are. White space at the end of `sql` is left out, as it can change when SQL is loaded.
+ * Hash a schema: SHA-256 over one JSON array `[type, name, tbl_name, sql]` a line, sorted by type and name
+ * in code units, without the objects that SQLite makes by itself (`sqlite_…`). It is equal for two
+ * databases exactly when their schemas are. White space at the end of `sql` is left out, as it can change
+ * when SQL is loaded.
  */
 export function hashSchema(
   schema: readonly (Pick<SchemaObject, "name" | "table" | "sql"> & { readonly type: string })[],
@@ -63,10 +64,10 @@ export function hashSchema(
   return createHash("sha256").update(lines.join("\n")).digest("hex");
 }
 
-/** Rows of a migrations table that are looked at, the last ones: no honest one has as many. */
+/** Rows of a migrations table that are read at most, the last ones: no honest one has as many. */
 const MIGRATIONS = 20_000;
 
-/** The newest migration that a known migrations table tells of. Only stored columns are read. */
+/** Find the newest migration in the known migrations tables. Only stored columns are read. */
 async function newestMigration(
   image: Image,
   tables: readonly Table[],

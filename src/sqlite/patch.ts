@@ -13,14 +13,15 @@ interface SchemaRow {
 }
 
 /**
- * Open the database so that stock SQLite understands a schema that libSQL wrote. Two things it does not:
+ * Open the database so that stock SQLite understands a schema that libSQL wrote. There are two things that
+ * it does not understand:
  *
  * - `CREATE TABLE … RANDOM ROWID` is a syntax error to it, and then no table can be read.
- * - `CREATE INDEX … (libsql_vector_idx(…))` it takes for an ordinary index, and would answer
- *   `count(*)` from it; but its b-tree is empty, as libSQL keeps the vectors in a table of their own.
+ * - It takes `CREATE INDEX … (libsql_vector_idx(…))` for an ordinary index, and would answer `count(*)`
+ *   from it. But the b-tree of that index is empty, as libSQL keeps the vectors in a table of their own.
  *
- * Such rows of sqlite_schema are rewritten, in memory: the option goes, and the index becomes a partial
- * one that no query can use. A query of sqlite_schema shows the rewritten text.
+ * Such rows of sqlite_schema are rewritten in memory: the option is removed, and the index becomes a
+ * partial one that no query can use. A query of sqlite_schema shows the rewritten text.
  *
  * @returns the original text of each rewritten object, by name
  */
@@ -61,7 +62,7 @@ export async function patchSchema(engine: Engine): Promise<ReadonlyMap<string, s
   return new Map(patches.map(({ name, sql }) => [name, sql]));
 }
 
-/** What stock SQLite reads instead of the row's text; undefined when it understands it. */
+/** Return the text that stock SQLite reads instead of the row's; undefined if it understands that one. */
 function patched({ type, name, table, sql }: SchemaRow): string | undefined {
   if (type === "index" && isVectorIndex(sql))
     return `CREATE INDEX ${quoteName(name)} ON ${quoteName(table)}(1) WHERE 0`;

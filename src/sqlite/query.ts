@@ -34,7 +34,7 @@ export const DEFAULT_LIMITS: QueryLimits = {
 export interface Answer {
   readonly columns: readonly string[];
   readonly rows: readonly (readonly JsonValue[])[];
-  /** Always: an answer that would be longer than the limits is an error, never a part. */
+  /** Always false: an answer that would be longer than the limits is an error, never a part. */
   readonly truncated: false;
   /** Steps of SQLite's virtual machine, in thousands of them. */
   readonly steps: number;
@@ -43,21 +43,21 @@ export interface Answer {
 }
 
 /**
- * No value of a query may be longer, neither stored nor computed: what one step of SQLite's machine
- * does is then a matter of milliseconds; bytes.
+ * Bytes of the longest value of a query, stored or computed: what one step of SQLite's machine does is then
+ * a matter of milliseconds.
  */
 const MAX_VALUE = 1024 * 1024;
-/** As often a statement may call functions in its text: SQLite cannot be stopped between two of them. */
+/** Calls of functions in a statement's text at most: SQLite cannot be stopped between two of them. */
 const MAX_CALLS = 256;
 
 /**
- * So much memory the preparation of a statement and of the views that it reads may take, bytes. Nothing can
- * interrupt SQLite while it prepares, and what it does then grows with the square of this: a little over a
- * second at the most in everything that was tried.
+ * Bytes that the preparation of a statement and of the views that it reads may take. Nothing can interrupt
+ * SQLite while it prepares, and its work then grows with the square of this: a little over a second at the
+ * most in everything that was tried.
  */
 const MAX_PREPARED = 4 * 1024 * 1024;
 
-/** SQL longer than this is not looked at; bytes. */
+/** Bytes of the longest SQL that is looked at. */
 const MAX_SQL = 100_000;
 
 /**
@@ -120,7 +120,7 @@ async function answer(engine: Engine, { sql, args = [] }: Query, watch: Watch): 
   }
 }
 
-/** Prepare `sql`, which must be one statement and no more. */
+/** Prepare `sql`, which must be exactly one statement. */
 async function prepareOnly(engine: Engine, sql: string): Promise<Statement> {
   const bytes = encode(sql);
   if (bytes.length > MAX_SQL)
@@ -145,7 +145,7 @@ async function prepareOnly(engine: Engine, sql: string): Promise<Statement> {
   return statement;
 }
 
-/** Holds a running query to its limits, and remembers which of them it met. */
+/** Holds a running query to its limits, and remembers which of them it exceeded. */
 class Watch {
   readonly #engine: Engine;
   readonly #limits: QueryLimits;
@@ -179,7 +179,7 @@ class Watch {
     };
   }
 
-  /** Run `prepare` within what the preparation of a statement may take. */
+  /** Run `prepare` within the limits for the preparation of a statement. */
   async prepare<T>(prepare: () => Promise<T>): Promise<T> {
     try {
       return await this.#engine.withHeap(MAX_PREPARED, prepare);
@@ -217,12 +217,12 @@ class Watch {
       throw limit(`more than ${this.#limits.bytes} bytes of rows`);
   }
 
-  /** What to tell for what SQLite threw. */
+  /** Return the error to report for what SQLite threw. */
   explain(thrown: unknown): unknown {
     if (!(thrown instanceof SqliteError)) return thrown;
     if (this.#met !== undefined) return this.#met;
     if (thrown.code === CODE.TOOBIG) return limit(`a value of more than ${MAX_VALUE} bytes`);
-    // A pragma read as a table is only prepared, and refused, while its rows are read: no SQLITE_AUTH.
+    // A pragma that is read as a table is prepared, and refused, while its rows are read: no SQLITE_AUTH.
     if (this.#refused !== undefined) return refused(this.#refused);
     return thrown;
   }

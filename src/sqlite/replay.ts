@@ -16,13 +16,13 @@ import { Statement } from "./engine/statement.ts";
 
 /** Bytes that a database in memory may take. */
 const HEAP_LIMIT = 80 * 1024 * 1024;
-/** The longest statement that is taken; bytes. */
+/** Bytes of the longest statement that is accepted. */
 const MAX_STATEMENT = 24 * 1024 * 1024;
 
-/** As much of a statement is looked at for what only libSQL knows; bytes. */
+/** Bytes of a statement that are searched for what only libSQL knows. */
 const LONGEST_SCHEMA = 64 * 1024;
 
-/** Statements of a server's dump; the schema row of a virtual table is an INSERT. */
+/** The verbs of a server's dump; the schema row of a virtual table is an INSERT. */
 const VERBS: ReadonlySet<string> = new Set([
   "ANALYZE",
   "BEGIN",
@@ -32,18 +32,18 @@ const VERBS: ReadonlySet<string> = new Set([
   "INSERT",
   "PRAGMA",
 ]);
-/** With this statement `LoadableDump` makes the table of counters, and no other of its kind is taken. */
+/** The only DROP that is accepted: `LoadableDump` makes the table of counters with it. */
 const DROP_SCRATCH = 'DROP TABLE "nightjar makes sqlite_sequence";';
 
-/** What a server's dump sets. */
+/** The pragmas that a server's dump sets. */
 const PRAGMAS: ReadonlySet<string> = new Set(["foreign_keys", "writable_schema"]);
-/** With these a server's dump writes text that has line breaks. */
+/** The functions with which a server's dump writes text that has line breaks. */
 const FUNCTIONS: ReadonlySet<string> = new Set(["char", "replace"]);
 /** Steps of a statement that is too short to be counted by SQLite's own handler. */
 const SHORT = 100;
 
 /**
- * Run the SQL of a dump in a new database in memory. Rows that break a CHECK are taken: integrity_check
+ * Run the SQL of a dump in a new database in memory. Rows that break a CHECK are accepted: integrity_check
  * finds them.
  *
  * @throws NightjarError `DUMP_UNSAFE`; `DRILL_FAILED` for SQL that SQLite refuses; `DRILL_IMPOSSIBLE` for
@@ -58,7 +58,7 @@ export async function replayDumpWith(
   engine.switch("triggers", false);
   for (const option of ["doubleQuotedInSchema", "doubleQuotedInQueries"] as const)
     engine.switch(option, true);
-  // There are no files to sort in, which a large index needs.
+  // There are no files in which a large index could be sorted.
   for (const pragma of ["temp_store=MEMORY", "ignore_check_constraints=ON"])
     await allRows(engine, `PRAGMA ${pragma}`, () => undefined);
   let waiting: Uint8Array[] = [];
@@ -129,14 +129,17 @@ async function run(engine: Engine, sql: Uint8Array, number: number): Promise<voi
   }
 }
 
-/** Whether it is the row that a server's dump makes a virtual table with: no other goes into the schema. */
+/**
+ * Return true if it is the row with which a server's dump makes a virtual table: no other may go into the
+ * schema.
+ */
 function isVirtualRow(sql: Uint8Array): boolean {
   const row = insertedRow(decode(sql.subarray(0, LONGEST_SCHEMA)));
   const [type, , , rootpage, create] = row?.values ?? [];
   return type === "table" && rootpage === "0" && moduleOf(create ?? "") !== undefined;
 }
 
-/** What a statement may do while it is prepared; `denies` has the rest. */
+/** Return true if a statement may take this action while it is prepared; `denies` checks the rest. */
 function isAllowed(
   verb: string,
   sql: Uint8Array,

@@ -10,7 +10,7 @@ export interface SchemaObject {
   readonly type: "table" | "index" | "view" | "trigger";
   readonly name: string;
   readonly table: string;
-  /** 0 for what has no b-tree of its own. */
+  /** 0 for an object without a b-tree of its own. */
   readonly rootpage: number;
   /** null for the indexes that SQLite makes by itself. */
   readonly sql: string | null;
@@ -19,11 +19,11 @@ export interface SchemaObject {
 export type TableKind =
   | "table"
   | "without-rowid"
-  /** Made with CREATE VIRTUAL TABLE; its rows stand in its shadow tables. */
+  /** Made with CREATE VIRTUAL TABLE; its rows are stored in its shadow tables. */
   | "virtual"
   /** Made by a virtual table's module, to hold its content. */
   | "shadow"
-  /** Holds what libSQL derives for its vector indexes. */
+  /** Contains what libSQL derives for its vector indexes. */
   | "vector-shadow"
   /** SQLite's own: sqlite_sequence, sqlite_stat1, … */
   | "internal";
@@ -35,7 +35,7 @@ export interface Table extends SchemaObject, TableOptions {
 }
 
 /**
- * Every object of the schema, in the order in which it was made.
+ * Read every object of the schema, in the order in which they were made.
  *
  * @throws NightjarError `SCHEMA_TOO_LARGE`
  */
@@ -58,8 +58,8 @@ export function readSchema(image: Image): Promise<SchemaObject[]> {
 }
 
 /**
- * The tables of a schema, and what each of them is, by their text alone: `PRAGMA table_list` would prepare
- * every view, and views of views of views keep SQLite from answering anybody.
+ * Return the tables of a schema, and the kind of each, from their text alone. `PRAGMA table_list` would
+ * prepare every view, and with views of views of views SQLite would answer no other query.
  */
 export function describeTables(schema: readonly SchemaObject[]): Table[] {
   const owners = shadowOwners(schema);
@@ -93,7 +93,7 @@ export function describeTables(schema: readonly SchemaObject[]): Table[] {
 
 const NO_OPTIONS: TableOptions = { withoutRowid: false, strict: false, randomRowid: false };
 
-/** Whether it is a virtual table of a module that Nightjar does not know, and a reader need not have. */
+/** Return true if it is a virtual table of a module that Nightjar does not know and a reader may lack. */
 export function isForeign({ kind, sql }: Table): boolean {
   return kind === "virtual" && !isKnownModule(moduleOf(sql ?? "") ?? "");
 }

@@ -8,14 +8,14 @@ import { quoteName } from "../format/sql/quote.ts";
 import { retryBusy } from "./retry-busy.ts";
 import { asTargetError } from "./target-error.ts";
 
-/** What comes before the bytes of a TEXT, of a BLOB. */
+/** The byte that precedes those of a TEXT, and of a BLOB. */
 const TEXT = 116; // t
 const BLOB = 98; // b
 
 /**
- * Count and hash the rows of a table as `RowHash` tells, as they stream from the server. Text comes as
- * its bytes, as it need not be UTF-8, and one byte before those of texts and blobs tells them apart: a
- * table can have as many columns as a SELECT.
+ * Count and hash the rows of a table, as `RowHash` describes, while they stream from the server. Text comes
+ * as its bytes, as it need not be UTF-8. One byte before those of texts and blobs distinguishes them, as a
+ * table can have as many columns as a SELECT, and leave no room for their types.
  *
  * @param columns as SQL, in the order in which they are hashed
  * @throws NightjarError `TARGET_FAILED`, `TARGET_UNREACHABLE`, …

@@ -1,21 +1,23 @@
 import { lockPage } from "../format/pages/page.ts";
 
-/** The most that one row holds, bytes: sqld takes no value of 5,000,000. */
+/** Bytes of one row at most: sqld accepts no value of 5,000,000. */
 const LARGEST_ROW = 4_000_000;
 
-/** The local part of a row whose record spills: https://sqlite.org/fileformat2.html#b_tree_pages */
+/**
+ * Return the bytes of the local part of a row that spills: https://sqlite.org/fileformat2.html#b_tree_pages
+ */
 const localPart = (pageSize: number): number => Math.floor(((pageSize - 12) * 32) / 255) - 23;
 
-/** How many overflow pages the largest row fills. */
+/** Return the number of overflow pages that the largest row fills. */
 const mostPages = (pageSize: number): number => Math.floor(LARGEST_ROW / (pageSize - 4));
 
-/** How many rows that spill fit into one leaf: a cell is the local part, four numbers and its pointer. */
+/** Return the number of spilling rows in one leaf: a cell is the local part, four numbers and its pointer. */
 const rowsInLeaf = (pageSize: number): number =>
   Math.floor((pageSize - 8) / (localPart(pageSize) + 20));
 
 /**
- * How many rows, each a blob of `size` bytes, make a database grow by about `pages` pages: never by more
- * than that, and by so few less that `exactRows` can add the rest.
+ * Return the number of rows, each a blob of `size` bytes, that make a database grow by about `pages` pages:
+ * never by more than that, and by so few less that `exactRows` can add the rest.
  */
 export function bulkRows(pageSize: number, pages: number): { count: number; size: number } {
   const most = mostPages(pageSize);
@@ -25,12 +27,13 @@ export function bulkRows(pageSize: number, pages: number): { count: number; size
 }
 
 /**
- * Sizes of blobs that, each a row of a new table, make a database grow by exactly so many pages: each
- * overflow page is filled to its last byte, and what is left of each row stays in the table's only leaf.
+ * Return the sizes of blobs that, each in a row of a new table, make a database grow by exactly so many
+ * pages. Each overflow page is filled to its last byte, and the rest of each row stays in the table's only
+ * leaf.
  *
  * @param before pages of the database, the new table's among them
  * @param after pages that it must have
- * @returns undefined when that cannot be done: it would need a second leaf
+ * @returns undefined when that cannot be done, for example because it would need a second leaf
  */
 export function exactRows(
   pageSize: number,
@@ -38,7 +41,7 @@ export function exactRows(
   after: number,
 ): readonly number[] | undefined {
   const lock = lockPage(pageSize);
-  // SQLite passes over the lock page, which counts all the same; no database ends with it.
+  // SQLite skips the lock page, which counts nevertheless; no database ends with it.
   if (after < before || after === lock) return undefined;
   let pages = after - before - (before < lock && after > lock ? 1 : 0);
   const sizes: number[] = [];
@@ -47,14 +50,17 @@ export function exactRows(
   return sizes.length <= rowsInLeaf(pageSize) ? sizes : undefined;
 }
 
-/** The blob whose record has `payload` bytes: a header (its own length, the blob's type), then the blob. */
+/**
+ * Return the size of the blob whose record has `payload` bytes: a header (its own length, the blob's type),
+ * then the blob.
+ */
 function blobOf(payload: number): number {
   let type = 1;
   while (varint(2 * (payload - 1 - type) + 12) > type) type++;
   return payload - 1 - type;
 }
 
-/** Bytes of SQLite's variable-length integer. */
+/** Return the bytes of SQLite's variable-length integer. */
 function varint(value: number): number {
   let bytes = 1;
   for (let rest = value; rest >= 128; rest = Math.floor(rest / 128)) bytes++;

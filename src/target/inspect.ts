@@ -10,15 +10,15 @@ import { send } from "./pipeline.ts";
 
 /** A target's state before anything is written to it. */
 export interface TargetState {
-  /** What somebody made there: not what SQLite and libSQL make by themselves, nor the marker. */
+  /** Objects that users made there: not those that SQLite and libSQL make by themselves, nor the marker. */
   readonly objects: readonly SchemaObject[];
-  /** What `SCHEMA_PRINT` is. */
+  /** The value of `SCHEMA_PRINT`. */
   readonly print: string;
-  /** What an unfinished restore has left. */
+  /** The marker that an unfinished restore has left. */
   readonly marker: Marker | undefined;
-  /** The same, where that restore has changed more than to mark the target. */
+  /** The same, if that restore has done more than mark the target. */
   readonly begun: Marker | undefined;
-  /** What its pages are like, or why they cannot be written. */
+  /** The facts about its pages, or why they cannot be written. */
   readonly pages: TargetPages | { readonly why: string };
 }
 
@@ -30,10 +30,10 @@ export interface TargetPages {
 }
 
 /**
- * Look at a target in one read transaction, so that schema, marker and pages are of the same moment.
+ * Inspect a target in one read transaction, so that schema, marker and pages are of the same moment.
  *
- * @throws NightjarError as `send`; `TARGET_REFUSED` when the schema cannot be read; `TARGET_NOT_EMPTY`
- *   where something else has the marker's name
+ * @throws NightjarError as `send`; `TARGET_REFUSED` when the schema cannot be read; `TARGET_NOT_EMPTY` when
+ *   something else has the marker's name
  */
 export async function inspectTarget(target: Source, deps: Deps): Promise<TargetState> {
   const { told } = await send(target, deps, [

@@ -10,49 +10,49 @@ import { send, type Step, type Told } from "./pipeline.ts";
 
 /** The one row of the marker. */
 export interface Marker {
-  /** The restore that works here; one that finds another's name here stops. */
+  /** The restore that works here. A restore that finds another's name here stops. */
   readonly restore: string;
-  /** What it restores, for people. */
+  /** A description of what it restores, for people. */
   readonly what: string;
-  /** ISO 8601. */
+  /** The start of the restore, ISO 8601. */
   readonly began: string;
-  /** The tables that only rows were written to; null when all that is here was made by the restore. */
+  /** The tables that only rows were written to; null if the restore made all that is here. */
   readonly tables: readonly string[] | null;
-  /** The backup of what the target held before. */
+  /** The backup of what the target contained before. */
   readonly saved: string | null;
-  /** Goes up by two with each transaction: see steps.ts. While it is 0, the target is only marked. */
+  /** Increases by two with each transaction: see steps.ts. While it is 0, the target is only marked. */
   readonly step: number;
 }
 
 const COLUMNS = MARKER_COLUMNS.join(", ");
 const CREATE = `CREATE TABLE ${MARKER}(restore TEXT NOT NULL, what TEXT NOT NULL, began TEXT NOT NULL, tables TEXT, saved TEXT, step INTEGER NOT NULL)`;
 
-/** A value that fails the transaction, by NOT NULL, unless the condition holds. */
+/** Return SQL for a value that fails the transaction, by NOT NULL, unless the condition holds. */
 const unless = (condition: string, value: string) => `CASE WHEN ${condition} THEN ${value} END`;
 const text = (value: string | null) => (value === null ? "NULL" : quoteText(value));
 const list = (tables: Marker["tables"]) => text(tables === null ? null : JSON.stringify(tables));
 
-/** A statement that fails unless the marker belongs to this restore and is at step `from`. */
+/** Return a statement that fails unless the marker belongs to this restore and is at step `from`. */
 export function moveMarker(restore: string, from: number, to: number): string {
   const mine = `restore = ${quoteText(restore)} AND step = ${from}`;
   return `UPDATE ${MARKER} SET step = ${unless(mine, String(to))};\n`;
 }
 
-/** A statement that tells which tables are written to from now on. */
+/** Return a statement that records the tables that are written to from now on. */
 export function nameTables(tables: Marker["tables"]): string {
   return `UPDATE ${MARKER} SET tables = ${list(tables)};\n`;
 }
 
 /**
- * SQL for a text that tells two states of a schema apart, whatever the marker. Made of numbers, as a
- * server has no hash function.
+ * SQL for a text that distinguishes two states of a schema, whatever the marker. It consists of numbers, as
+ * a server has no hash function.
  */
 export const SCHEMA_PRINT = `(SELECT count(*) || ' ' || total(rootpage) || ' ' || total(length(name) * rowid) || ' ' || total(length(sql) * rowid) FROM sqlite_schema WHERE name <> '${MARKER}')`;
 
 /**
- * Mark a target that has none yet, provided that its schema is as it was when it was looked at.
+ * Mark a target that has no marker yet, provided that its schema is as it was when it was inspected.
  *
- * @param print what `SCHEMA_PRINT` was
+ * @param print the value of `SCHEMA_PRINT` then
  * @throws NightjarError as `claim`
  */
 export function markTarget(
@@ -69,10 +69,10 @@ export function markTarget(
 }
 
 /**
- * Take over what an unfinished restore has left, provided that marker and schema are as they were when
- * the target was looked at. The tables that it wrote to stay named until they are wiped.
+ * Take over what an unfinished restore has left, provided that marker and schema are as they were when the
+ * target was inspected. The tables that it wrote to stay recorded until they are wiped.
  *
- * @param print what `SCHEMA_PRINT` was
+ * @param print the value of `SCHEMA_PRINT` then
  * @throws NightjarError as `claim`
  */
 export function takeOver(
@@ -96,8 +96,10 @@ export function takeOver(
 }
 
 /**
+ * Run the SQL that sets the marker, in one transaction.
+ *
  * @throws NightjarError `RESTORE_SUPERSEDED` when another restore has marked the target meanwhile,
- *   `TARGET_REFUSED` when it changed otherwise; as `send`. The target is not marked by this restore then,
+ *   `TARGET_REFUSED` when it changed otherwise; as `send`. Then the target is not marked by this restore,
  *   unless the error says so
  */
 async function claim(target: Source, deps: Deps, restore: string, sql: string): Promise<void> {
@@ -136,7 +138,10 @@ async function claim(target: Source, deps: Deps, restore: string, sql: string): 
   }
 }
 
-/** Nobody knows whether the last transaction, which takes the mark away, was committed. */
+/**
+ * Make the error for an unknown end: the last transaction, which removes the marker, may or may not be
+ * committed.
+ */
 export function unknownEnd(cause: unknown): NightjarError {
   return new NightjarError(
     "RESTORE_UNKNOWN",
@@ -145,14 +150,14 @@ export function unknownEnd(cause: unknown): NightjarError {
   );
 }
 
-/** What reads the marker; fails where there is none. */
+/** The statement that reads the marker; it fails if there is none. */
 export const READ_MARKER: Step = { sql: `SELECT ${COLUMNS} FROM ${MARKER}` };
 
 /**
- * The target's marker, once no transaction is under way there that may still change it.
+ * Read the target's marker, once no transaction is running there that may still change it.
  *
  * @returns undefined when there is none
- * @throws NightjarError as `send`; `TARGET_NOT_EMPTY` for another's table of this name
+ * @throws NightjarError as `send`; `TARGET_NOT_EMPTY` for a table of this name that is not Nightjar's
  */
 export async function readMarker(target: Source, deps: Deps): Promise<Marker | undefined> {
   const { told } = await send(target, deps, [
@@ -171,7 +176,7 @@ export async function readMarker(target: Source, deps: Deps): Promise<Marker | u
 }
 
 /**
- * The marker, by what `READ_MARKER` answered in a target that has something of its name.
+ * Return the marker from the answer to `READ_MARKER`, in a target that has something of its name.
  *
  * @throws NightjarError `TARGET_NOT_EMPTY` when it is not Nightjar's
  */
@@ -196,7 +201,7 @@ function parsed([restore, what, began, tables, saved, step]: readonly Value[]): 
   return { restore, what, began, tables: names, saved, step: Number(step) };
 }
 
-/** The names of tables in a JSON list. */
+/** Read the names of tables from a JSON list. */
 function namesIn(value: Value | undefined): string[] | undefined {
   if (typeof value !== "string") return undefined;
   try {

@@ -10,7 +10,7 @@ import { Watchdog } from "../libsql/watchdog.ts";
 import { retryBusy } from "./retry-busy.ts";
 import { asTargetError } from "./target-error.ts";
 
-/** The longest answer that is taken: a whole schema, or a few pages, fit into it; bytes. */
+/** Bytes of the longest answer that is accepted: a whole schema, or a few pages, fit into it. */
 const LONGEST_ANSWER = 16 * 1024 * 1024;
 
 /** A statement of a batch. */
@@ -21,27 +21,27 @@ export interface Step {
   readonly inTransaction?: boolean;
 }
 
-/** What a stream is asked. A batch stops at its first failing step; a sequence at its first failing statement. */
+/** A stream's request. A batch stops at its first failing step; a sequence at its first failing statement. */
 export type Ask =
   | { readonly sequence: readonly Uint8Array[] }
   | { readonly batch: readonly Step[] }
   | { readonly close: true };
 
-/** What came of it: the rows of each step of a batch (of the last one for a sequence none), or the server's words. */
+/** The result of a request: the rows of each step of a batch (none for a sequence), or the server's words. */
 export type Told = { readonly rows: readonly Value[][][] } | { readonly refused: string };
 
-/** A stream's answers, and the baton that keeps the stream, and its transaction, for the next 10 s. */
+/** A stream's answers, and the baton that keeps the stream and its transaction for the next 10 s. */
 export interface Answer {
   readonly told: readonly Told[];
   readonly baton: string | undefined;
 }
 
 /**
- * One request to a libSQL server's SQL over HTTP, in Protobuf (`POST /v3-protobuf/pipeline`). A stream
+ * Send one request to a libSQL server's SQL over HTTP, in Protobuf (`POST /v3-protobuf/pipeline`). A stream
  * that is not closed and whose baton is not used ends after 10 s, and its transaction with it.
  *
- * @throws NightjarError `TARGET_UNREACHABLE`, `TARGET_UNAUTHORIZED`, `TARGET_NOT_FOUND`,
- *   `TARGET_FAILED`; after the last one nobody knows whether the server did it
+ * @throws NightjarError `TARGET_UNREACHABLE`, `TARGET_UNAUTHORIZED`, `TARGET_NOT_FOUND`, `TARGET_FAILED`;
+ *   after the last one it is unknown whether the server did it
  */
 export function send(
   target: Source,
@@ -88,7 +88,9 @@ async function sendOnce(
   }
 }
 
-/** PipelineReqBody { baton = 1, requests = 2 }; StreamRequest { close = 1, batch = 3, sequence = 4 } */
+/**
+ * Encode PipelineReqBody { baton = 1, requests = 2 }; StreamRequest { close = 1, batch = 3, sequence = 4 }
+ */
 function encodeRequest(asks: readonly Ask[], baton: string | undefined): Uint8Array {
   const request = new BinaryWriter();
   if (baton !== undefined) request.tag(1, WireType.LengthDelimited).string(baton);
@@ -110,8 +112,8 @@ function encodeRequest(asks: readonly Ask[], baton: string | undefined): Uint8Ar
 }
 
 /**
- * StreamRequest { sequence = 4 }; SequenceStreamReq { sql = 1 }. The lengths are written in advance: a
- * fork of the writer would copy the text once for each level.
+ * Encode StreamRequest { sequence = 4 }; SequenceStreamReq { sql = 1 }. The lengths are written in advance:
+ * a fork of the writer would copy the text once for each level.
  */
 function encodeSequence(request: BinaryWriter, pieces: readonly Uint8Array[]): void {
   const length = pieces.reduce((sum, piece) => sum + piece.length, 0);
@@ -126,7 +128,10 @@ function encodeSequence(request: BinaryWriter, pieces: readonly Uint8Array[]): v
   for (const piece of pieces) request.raw(piece);
 }
 
-/** BatchStep { condition = 1, stmt = 2 }; BatchCond { step_ok = 1, not = 3, and = 4, is_autocommit = 6 }; Stmt { sql = 1, args = 3, want_rows = 5 } */
+/**
+ * Encode BatchStep { condition = 1, stmt = 2 }; BatchCond { step_ok = 1, not = 3, and = 4, is_autocommit =
+ * 6 }; Stmt { sql = 1, args = 3, want_rows = 5 }
+ */
 function encodeStep(request: BinaryWriter, { sql, args, inTransaction }: Step, at: number): void {
   request.tag(1, WireType.LengthDelimited).fork();
   if (at > 0 || inTransaction === true) {
@@ -155,7 +160,7 @@ function encodeStep(request: BinaryWriter, { sql, args, inTransaction }: Step, a
   request.tag(5, WireType.Varint).bool(true).join().join();
 }
 
-/** PipelineRespBody { baton = 1, base_url = 2, results = 3 } */
+/** Decode PipelineRespBody { baton = 1, base_url = 2, results = 3 } */
 function decodeAnswer(bytes: Uint8Array, asks: readonly Ask[]): Answer {
   try {
     const told: Told[] = [];
@@ -170,7 +175,7 @@ function decodeAnswer(bytes: Uint8Array, asks: readonly Ask[]): Answer {
   }
 }
 
-/** StreamResult { ok = 1, error = 2 }; StreamResponse { batch = 3 }; BatchStreamResp { result = 1 } */
+/** Decode StreamResult { ok = 1, error = 2 }; StreamResponse { batch = 3 }; BatchStreamResp { result = 1 } */
 function decodeResult(bytes: Uint8Array, ask: Ask | undefined): Told {
   const [field, value] = first(bytes);
   if (field === 2) return { refused: wordsOf(value) };
@@ -180,7 +185,10 @@ function decodeResult(bytes: Uint8Array, ask: Ask | undefined): Told {
   return decodeBatch(result, ask.batch.length);
 }
 
-/** BatchResult { step_results = 1, step_errors = 2 }, both maps { key = 1, value = 2 }; StmtResult { rows = 2 } */
+/**
+ * Decode BatchResult { step_results = 1, step_errors = 2 }, both maps { key = 1, value = 2 }; StmtResult {
+ * rows = 2 }
+ */
 function decodeBatch(bytes: Uint8Array, steps: number): Told {
   const rows = new Map<number, Value[][]>();
   let refused: string | undefined;
@@ -208,7 +216,7 @@ function decodeBatch(bytes: Uint8Array, steps: number): Told {
   return { rows: Array.from({ length: steps }, (_, at) => rows.get(at)!) };
 }
 
-/** Every member of a message that has a length; the others are passed over. */
+/** Call `read` with every member of a message that has a length, and skip the others. */
 function each(bytes: Uint8Array, read: (field: number, value: Uint8Array) => void): void {
   const reader = new BinaryReader(bytes);
   while (reader.pos < reader.len) {
@@ -218,7 +226,7 @@ function each(bytes: Uint8Array, read: (field: number, value: Uint8Array) => voi
   }
 }
 
-/** The first member of a message of which exactly one is set; field 0 for an empty message. */
+/** Return the first member of a message that has exactly one; field 0 for an empty message. */
 function first(bytes: Uint8Array): [field: number, value: Uint8Array] {
   let found: [number, Uint8Array] = [0, new Uint8Array()];
   each(bytes, (field, value) => {

@@ -5,7 +5,7 @@ import { redact, type Source } from "../libsql/server.ts";
 import { send, type Step, type Told } from "./pipeline.ts";
 
 /**
- * Run small statements one after the other on a connection of their own; the rows of each.
+ * Run small statements one after the other on a connection of their own, and return the rows of each.
  *
  * @throws NightjarError `TARGET_REFUSED` with the server's words; as `send`
  */

@@ -7,18 +7,19 @@ import { MARKER } from "../format/tables/restore-marker.ts";
 import { type Marker, moveMarker, readMarker, unknownEnd } from "./marker.ts";
 import { send } from "./pipeline.ts";
 
-/** How often a step is tried while the server fails, and the first pause, ms; each is twice the one before. */
+/** Attempts of a step while the server fails, and the first pause, ms; each is twice the one before. */
 const TRIES = 5;
 const FIRST_PAUSE = 1000;
 
 /**
  * Writes to a marked target, each step one request and one transaction with foreign keys off. The marker
- * counts them: its first statement moves it from 2n to 2n + 1, its last one to 2n + 2.
+ * counts them: a step's first statement moves it from 2n to 2n + 1, its last one to 2n + 2.
  *
- * - A step whose answer was lost is found done or not done by the marker, and is tried again only then.
+ * - If the answer to a step was lost, the marker shows whether it was done. A second attempt at a step that
+ *   was done fails at its first statement.
  * - sqld takes a transaction from a writer that holds it for 5 s while another waits, and lets the
  *   statements after that commit one by one: then the last statement finds 2n and fails.
- * - Another restore that took the target over has its own name in the marker: both statements fail.
+ * - If another restore took the target over, its own name is in the marker: both statements fail.
  */
 export class Steps {
   readonly #target: Source;
@@ -40,9 +41,9 @@ export class Steps {
   }
 
   /**
-   * One transaction of whole statements.
+   * Run whole statements in one transaction.
    *
-   * @throws NightjarError `TARGET_REFUSED`, or as `send` when the server goes on failing
+   * @throws NightjarError `TARGET_REFUSED`, or as `send` when the server keeps failing
    */
   async write(statements: readonly Uint8Array[]): Promise<void> {
     const next = this.#step + 2;
@@ -55,18 +56,20 @@ export class Steps {
   }
 
   /**
-   * The last transaction, which takes the marker away: the target is complete.
+   * Run the last transaction, which removes the marker: then the target is complete.
    *
-   * @throws NightjarError as `write`; `RESTORE_UNKNOWN` when nobody can tell whether it was done
+   * @throws NightjarError as `write`; `RESTORE_UNKNOWN` when it is unknown whether it was done
    */
   async finish(): Promise<void> {
-    // A first attempt that is refused has not done it: then another restore was here.
+    // If the first attempt is refused, it has done nothing: another restore was here.
     const done = (marker: Marker | undefined, refused: boolean) => marker === undefined && !refused;
     const { failure, settled } = await this.#until([encode(`DROP TABLE ${MARKER};\n`)], done);
     if (failure !== undefined) throw settled ? failure : unknownEnd(failure);
   }
 
-  /** What the last attempt failed with, if none did it, and whether the marker told that none did. */
+  /**
+   * Attempt a step until it is done. Return the last failure, if any, and whether the marker could be read.
+   */
   async #until(
     statements: readonly Uint8Array[],
     done: (marker: Marker | undefined, refused: boolean) => boolean,
@@ -87,7 +90,7 @@ export class Steps {
 
   async #attempt(sequence: readonly Uint8Array[]): Promise<NightjarError | undefined> {
     try {
-      // What fails leaves its transaction open; closing the stream rolls it back.
+      // A failing statement leaves its transaction open; closing the stream rolls it back.
       const asks = [{ sequence }, { close: true }] as const;
       const { told } = await send(this.#target, this.#deps, asks);
       rowsOf(this.#target, told[0]!);

@@ -1,7 +1,7 @@
 import { asNightjarError, type ErrorCode, NightjarError } from "../errors/errors.ts";
 import { redact, type Source } from "../libsql/server.ts";
 
-/** What each failure of a server means when it is written to. */
+/** The error of a target for each failure of a server. */
 const MEANING: Partial<Record<ErrorCode, ErrorCode>> = {
   SOURCE_UNREACHABLE: "TARGET_UNREACHABLE",
   SOURCE_UNAUTHORIZED: "TARGET_UNAUTHORIZED",
@@ -12,7 +12,7 @@ const MEANING: Partial<Record<ErrorCode, ErrorCode>> = {
   SOURCE_STALLED: "TARGET_FAILED",
 };
 
-/** What went wrong with a server as a target's error; its token is taken out of whatever it said. */
+/** Turn a server's error into a target's. The token is removed from whatever the server said. */
 export function asTargetError(target: Source, thrown: unknown): NightjarError {
   const { code, message, hint, answered } = asNightjarError(thrown);
   const meaning = MEANING[code];

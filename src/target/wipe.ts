@@ -2,8 +2,8 @@ import { quoteName } from "../format/sql/quote.ts";
 import type { SchemaObject } from "../sqlite/tables.ts";
 
 /**
- * Statements that drop everything: triggers and views, which name tables; virtual tables before the
- * tables that they keep their content in, which go with them; vector indexes before theirs.
+ * Return statements that drop everything: triggers and views, which name tables; virtual tables before the
+ * tables that have their content, which are dropped with them; vector indexes before theirs.
  */
 export function dropAll(objects: readonly SchemaObject[]): string[] {
   const of = (wanted: (object: SchemaObject) => boolean, what: string) =>

@@ -9,7 +9,7 @@ import { bulkRows, exactRows } from "./filler.ts";
 import { moveMarker, readMarker, unknownEnd } from "./marker.ts";
 import { type Ask, send, type Step } from "./pipeline.ts";
 
-/** Bytes of pages in one request, about. */
+/** Bytes of pages in one request, approximately. */
 const REQUEST = 4 * 1024 * 1024;
 /** Rows of 4 MB that one request adds: the server must answer before it counts as stalled. */
 const BULK_ROWS = 25;
@@ -17,25 +17,26 @@ const BULK = '"nightjar makes room"';
 const EXACT = '"nightjar makes room, exactly"';
 const PAGE_COUNT: Step = { sql: "SELECT page_count FROM pragma_page_count" };
 
-/** Pages that are to be a target's whole database. */
+/** The pages of a target's whole new database. */
 export interface Pages {
   readonly pageSize: number;
   readonly pageCount: number;
-  /** In ascending order, each once, the lock page too or not. */
+  /** In ascending order, each once, with or without the lock page. */
   readonly pages: AsyncIterable<readonly Page[]>;
 }
 
 /**
  * Replace a target's whole database by these pages through `sqlite_dbpage`
  * (https://sqlite.org/dbpage.html), in one transaction: the database grows to its size by rows that are
- * thrown away, then every page is written, the first one last. The marker is gone with the commit, as
- * the new pages do not have it: the target is either as it was, and marked, or complete.
+ * thrown away, then every page is written, the first one last. The commit removes the marker too, as the
+ * new pages do not have it: the target is either as it was, and marked, or complete.
  *
- * @param restore what the marker names
+ * @param restore the restore that the marker names
  * @param step the marker's current step
  * @param header the first 100 bytes of the target's database
- * @param onPages told how many pages are written
- * @throws NightjarError `TARGET_REFUSED`, as `send`, and whatever `pages` throws; the target is unchanged
+ * @param onPages is called with the number of pages that are written
+ * @throws NightjarError `TARGET_REFUSED`, as `send`, and whatever `pages` throws: then the target is
+ *   unchanged. `RESTORE_UNKNOWN` when it is unknown whether it is
  */
 export async function writePages(
   target: Source,
@@ -63,7 +64,7 @@ export async function writePages(
   }
 }
 
-/** Write all pages but the first, which is returned: SQLite rereads nothing until the first page changes. */
+/** Write all pages but the first, and return it: SQLite rereads nothing until the first page changes. */
 async function writeAllButFirst(
   transaction: Transaction,
   { pageSize, pageCount, pages }: Pages,
@@ -140,15 +141,15 @@ class Transaction {
     return this.#send(steps);
   }
 
-  /** The number that the last statement gives. */
+  /** Run statements, and return the number that the last one gives. */
   async count(...steps: Step[]): Promise<number> {
     return Number((await this.run(steps)).at(-1)![0]![0]);
   }
 
   /**
-   * The last statements, and COMMIT. When the answer is lost, the marker tells what became of it.
+   * Run the last statements, and COMMIT. If the answer is lost, the marker shows the outcome.
    *
-   * @throws NightjarError `RESTORE_UNKNOWN` when it cannot be asked either
+   * @throws NightjarError `RESTORE_UNKNOWN` when the marker cannot be read either
    */
   async commit(steps: readonly Step[]): Promise<void> {
     try {
@@ -162,11 +163,11 @@ class Transaction {
     }
   }
 
-  /** End the stream, and the transaction with it; else the server does so after 10 s. */
+  /** End the stream, and the transaction with it; otherwise the server does so after 10 s. */
   async abandon(): Promise<void> {
     if (this.#baton === undefined) return;
     const closing = send(this.#target, this.#deps, [{ close: true }], this.#baton);
-    await closing.catch(() => {}); // the reason for leaving is what counts
+    await closing.catch(() => {}); // the caller throws the reason for it
   }
 
   async #send(batch: readonly Step[], then: readonly Ask[] = []): Promise<readonly Value[][][]> {

@@ -5,11 +5,11 @@ import { messageOf, NightjarError } from "../../errors/errors.ts";
 type Bytes = AsyncIterable<Uint8Array>;
 
 /**
- * Encryption to public keys in the format of age (https://age-encryption.org/v1), which any `age`
- * program opens with one of the identities that the recipients belong to.
+ * Encryption to public keys in the format of age (https://age-encryption.org/v1). Any `age` program can
+ * decrypt it with one of the identities that the recipients belong to.
  */
 
-/** What is wrong with a recipient (`age1…`); undefined for one that can be encrypted to. */
+/** Check a recipient (`age1…`). Return what is wrong with it, or undefined if it can be encrypted to. */
 export function recipientMistake(recipient: string): string | undefined {
   try {
     new Encrypter().addRecipient(recipient);
@@ -19,7 +19,7 @@ export function recipientMistake(recipient: string): string | undefined {
   }
 }
 
-/** What is wrong with an identity (`AGE-SECRET-KEY-1…`); never quotes it. */
+/** Check an identity (`AGE-SECRET-KEY-1…`). Return what is wrong with it, or undefined; never quote it. */
 export function identityMistake(identity: string): string | undefined {
   try {
     new Decrypter().addIdentity(identity);
@@ -30,7 +30,7 @@ export function identityMistake(identity: string): string | undefined {
 }
 
 /**
- * An age file of the bytes of `source`, in chunks of 64 KiB. A source that fails makes this fail: it
+ * Encrypt `source` into an age file, in chunks of 64 KiB. If the source fails, this fails too: the output
  * never ends like a whole file.
  */
 export async function* encrypt(source: Bytes, recipients: readonly string[]): Bytes {
@@ -40,11 +40,11 @@ export async function* encrypt(source: Bytes, recipients: readonly string[]): By
 }
 
 /**
- * The content of an age file, each chunk proven by its key before it is given, and the end too.
+ * Decrypt an age file. Each chunk is authenticated before it is yielded, and so is the end of the file.
  *
- * @param identities one of which it must be for
- * @throws NightjarError `IDENTITY_UNFIT` when it is for none of them; `OBJECT_CORRUPT` for anything
- *   else; whatever `source` throws
+ * @param identities the file must be encrypted to one of them
+ * @throws NightjarError `IDENTITY_UNFIT` when it is encrypted to none of them; `OBJECT_CORRUPT` for
+ *   anything else; whatever `source` throws
  */
 export async function* decrypt(source: Bytes, identities: readonly string[]): Bytes {
   const decrypter = new Decrypter();
@@ -61,7 +61,7 @@ export async function* decrypt(source: Bytes, identities: readonly string[]): By
   }
 }
 
-/** The library takes streams and waits for their reader; what it is not asked for is not read. */
+/** Turn `source` into the stream that the library takes. It reads a chunk only when asked for one. */
 function streamOf(source: Bytes): ReadableStream<Uint8Array> {
   const iterator = source[Symbol.asyncIterator]();
   return new ReadableStream<Uint8Array>(
@@ -69,7 +69,8 @@ function streamOf(source: Bytes): ReadableStream<Uint8Array> {
       async pull(controller) {
         const next = await iterator.next();
         if (next.done === true) controller.close();
-        // A copy: the stream asks for the next chunk, whose memory may be the same, before it is done.
+        // Copy it: the stream asks for the next chunk, which may use the same memory, before it is done
+        // with this one.
         else controller.enqueue(copyOf(next.value));
       },
       async cancel() {
@@ -89,6 +90,6 @@ async function* chunksOf(stream: ReadableStream<Uint8Array>): Bytes {
       yield value;
     }
   } finally {
-    await reader.cancel().catch(() => {}); // a reader that leaves early lets the source go
+    await reader.cancel().catch(() => {}); // closes the source when the reader leaves early
   }
 }

@@ -2,7 +2,7 @@ import { NightjarError } from "../../errors/errors.ts";
 import { concat, copyOf, decode } from "../bytes/bytes.ts";
 
 const VERSION = "age-encryption.org/v1";
-/** A header of a few recipients has some hundred bytes. */
+/** Bytes of a header at most. A header with a few recipients has some hundred bytes. */
 const LONGEST_HEADER = 64 * 1024;
 const MAC = /^--- [A-Za-z0-9+/]{43}$/;
 const BASE64 = /^[A-Za-z0-9+/]{0,64}$/;
@@ -10,25 +10,25 @@ const NONCE = 16;
 const CHUNK = 64 * 1024;
 const TAG = 16;
 
-/** What can be seen of an age file without a key. */
+/** The parts of an age file that are visible without a key. */
 export interface Envelope {
-  /** Types of its recipient stanzas, like `X25519`. */
+  /** Types of the recipient stanzas, like `X25519`. */
   readonly stanzas: readonly string[];
-  /** Bytes of what is encrypted in it. */
+  /** Bytes of the plaintext. */
   readonly contentBytes: number;
 }
 
 /**
- * Looks at an age file as its bytes pass: at its header line by line, and at whether its payload can be
- * whole (https://github.com/C2SP/C2SP/blob/main/age.md): a nonce, then chunks of 64 KiB with a tag of
- * 16 bytes each, of which only the last may be shorter.
+ * Checks an age file as its bytes pass: each line of the header, and whether the payload can be complete
+ * (https://github.com/C2SP/C2SP/blob/main/age.md). The payload is a nonce, then chunks of 64 KiB with a tag
+ * of 16 bytes each. Only the last chunk may be shorter.
  */
 export class EnvelopeInspector {
   #start: Uint8Array[] = [];
   #bytes = 0;
   #header: { readonly stanzas: readonly string[]; readonly bytes: number } | undefined;
 
-  /** @throws NightjarError `OBJECT_CORRUPT` for a header that is none */
+  /** @throws NightjarError `OBJECT_CORRUPT` for an invalid header */
   push(chunk: Uint8Array): void {
     this.#bytes += chunk.length;
     if (this.#header !== undefined) return;
@@ -40,7 +40,7 @@ export class EnvelopeInspector {
     else if (this.#bytes > LONGEST_HEADER) throw corrupt("its header does not end");
   }
 
-  /** @throws NightjarError `OBJECT_CORRUPT` when it cannot be whole */
+  /** @throws NightjarError `OBJECT_CORRUPT` when the file cannot be complete */
   end(): Envelope {
     if (this.#header === undefined) throw corrupt("it ends within its header");
     const { stanzas, bytes } = this.#header;
@@ -53,7 +53,7 @@ export class EnvelopeInspector {
   }
 }
 
-/** The header at the start of some bytes; undefined while it has not ended. */
+/** Read the header at the start of some bytes; return undefined while it is incomplete. */
 function readHeader(start: Uint8Array): { stanzas: string[]; bytes: number } | undefined {
   const lines: string[] = [];
   let at = 0;
@@ -70,7 +70,10 @@ function readHeader(start: Uint8Array): { stanzas: string[]; bytes: number } | u
   }
 }
 
-/** A stanza is a line of arguments, then its body: full lines of base64, and one that is shorter. */
+/**
+ * Read the types of the stanzas. A stanza is a line of arguments, then its body: full lines of base64 and a
+ * shorter one at the end.
+ */
 function stanzasIn(lines: readonly string[]): string[] {
   const types: string[] = [];
   let inBody = false;

@@ -1,6 +1,6 @@
 /**
- * Reads a source of bytes in pieces of a wanted length. Holds the source's last chunk and, of a piece
- * that lies across chunks, a copy.
+ * Reads a source of bytes in pieces of a wanted length. Holds the last chunk of the source, and a copy of a
+ * piece that spans several chunks.
  */
 export class ByteReader {
   readonly #source: AsyncIterator<Uint8Array>;
@@ -14,8 +14,8 @@ export class ByteReader {
   }
 
   /**
-   * The next bytes, valid until more are read; undefined when the chunk at hand does not have them
-   * all: then `read` does.
+   * Take the next bytes without waiting; they are valid until more are read. Return undefined if the
+   * current chunk does not have them all: then use `read`.
    */
   peek(length: number): Uint8Array | undefined {
     const end = this.#at + length;
@@ -25,7 +25,7 @@ export class ByteReader {
     return bytes;
   }
 
-  /** The next bytes, valid until more are read; fewer when the source ends. */
+  /** Read the next bytes, valid until more are read; fewer when the source ends. */
   async read(length: number): Promise<Uint8Array> {
     const whole = this.peek(length);
     if (whole !== undefined) return whole;
@@ -41,7 +41,7 @@ export class ByteReader {
     return this.#joined.subarray(0, have);
   }
 
-  /** Stop reading, which lets the source clean up. */
+  /** Stop reading and let the source clean up. */
   async close(): Promise<void> {
     if (this.#ended) return;
     this.#ended = true;

@@ -8,7 +8,7 @@ export function decode(bytes: Uint8Array): string {
   return new TextDecoder().decode(bytes);
 }
 
-/** Bytes. */
+/** Bytes of the smallest buffer that is worth freeing. */
 const WORTH_FREEING = 128 * 1024;
 
 export function startsWith(bytes: Uint8Array, prefix: Uint8Array): boolean {
@@ -17,12 +17,12 @@ export function startsWith(bytes: Uint8Array, prefix: Uint8Array): boolean {
   return true;
 }
 
-/** The bytes in memory of their own. A Buffer's `slice()` would only be another view of its memory. */
+/** Copy the bytes into memory of their own. A Buffer's `slice()` would only be another view of its memory. */
 export function copyOf(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
   return new Uint8Array(bytes);
 }
 
-/** The pieces in one array. @param length bytes in all, where it is known already */
+/** Join the pieces into one array. @param length the total in bytes, if it is known already */
 export function concat(
   pieces: readonly Uint8Array[],
   length = pieces.reduce((sum, piece) => sum + piece.length, 0),
@@ -37,15 +37,15 @@ export function concat(
 }
 
 /**
- * Free the memory of bytes that nobody reads again. The engine would collect it too, but late: until then
- * it counts against the 128 MB of a Worker. The whole buffer goes that the bytes lie in; a small one is
- * left to the engine, as Node's Buffers share theirs.
+ * Free the memory of bytes that are not read again. The engine would collect it too, but late, and until
+ * then it counts against the 128 MB of a Worker. This frees the whole buffer that the bytes are in. A small
+ * buffer is left to the engine, as Node's Buffers share theirs.
  */
 export function free({ buffer }: Uint8Array): void {
   if (buffer instanceof ArrayBuffer && buffer.byteLength >= WORTH_FREEING) buffer.transfer(0);
 }
 
-/** The chunks of `source`, each of which is freed when the next but one is asked for. */
+/** Yield the chunks of `source`. Each is freed when the next but one is asked for. */
 export async function* freeing(source: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
   let before: Uint8Array | undefined;
   for await (const chunk of source) {
@@ -56,7 +56,7 @@ export async function* freeing(source: AsyncIterable<Uint8Array>): AsyncIterable
   }
 }
 
-/** All that a source yields, in one array; its chunks may use their memory again. */
+/** Read all that a source yields into one array. The source may reuse the memory of its chunks. */
 export async function gather(source: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
   const pieces: Uint8Array[] = [];
   let length = 0;

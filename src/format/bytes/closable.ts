@@ -1,6 +1,6 @@
 /**
- * `generator`, whose `return` calls `close` too. A generator that was never asked for anything runs
- * none of its code when it is left, and so cannot clean up itself.
+ * Return `generator` with a `return` that calls `close` too, as does an error in it. A generator that was
+ * never started runs none of its code when it is left, so it cannot clean up itself.
  */
 export function closable<T>(
   generator: AsyncGenerator<T>,

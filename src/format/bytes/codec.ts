@@ -7,15 +7,16 @@ type Bytes = AsyncIterable<Uint8Array>;
 
 const CHUNK = 256 * 1024;
 
-/** No end of a flushed frame is longer: the header of an empty block and the checksum, 7 bytes. */
+/** Upper bound for the end of a flushed frame: the header of an empty block and the checksum, 7 bytes. */
 const FRAME_END = 16;
-/** Bytes of the source that are kept for the end, where each can move the output on by a few bytes. */
+/** Bytes of the source that are held back for the end, where each can advance the output by a few bytes. */
 const KEPT = 32;
 
 /**
- * Compress into one zstd frame (RFC 8878) at level 1, with the content checksum, so that a plain
- * `zstd -d` finds a flipped bit. Level 1 is what a Worker's CPU pays for best: on SQL text it is smaller
- * than `gzip -6` and several times as fast. A chunk is valid until the next one is asked for.
+ * Compress into one zstd frame (RFC 8878) at level 1, with the content checksum, so that a plain `zstd -d`
+ * finds a flipped bit. Level 1 is the best use of a Worker's CPU time: on SQL text its output is smaller
+ * than that of `gzip -6`, and it is several times as fast. A chunk is valid until the next one is asked
+ * for.
  *
  * @param buffer bytes of the output buffer
  */
@@ -37,7 +38,7 @@ export async function* zstdCompress(source: Bytes, buffer = CHUNK): Bytes {
       kept = new Uint8Array(chunk.subarray(most));
     }
     yield* await encoder.flush();
-    // Where the end of the frame might not fit, single bytes move the output on to the next buffer.
+    // If the end of the frame might not fit, write single bytes until the output is in the next buffer.
     while (encoder.room < KEPT + FRAME_END && kept.length > 0) {
       yield* await encoder.write(kept.subarray(0, 1));
       yield* await encoder.flush();
@@ -51,19 +52,19 @@ export async function* zstdCompress(source: Bytes, buffer = CHUNK): Bytes {
   }
 }
 
-/** The bytes of zstd frames. Rejects, as every function here, when the source or the coding fails. */
+/** Decompress zstd frames. Rejects, as every function here, when the source or the coding fails. */
 export function zstdDecompress(source: Bytes): Bytes {
   return through(source, createZstdDecompress({ chunkSize: CHUNK }));
 }
 
-/** A gzip member (RFC 1952) at level 1: made anew for each download, so that speed counts. */
+/** Compress into a gzip member (RFC 1952) at level 1. It is made anew for each download, so speed counts. */
 export function gzipCompress(source: Bytes): Bytes {
   return through(source, createGzip({ chunkSize: CHUNK, level: 1 }));
 }
 
 /**
- * Feed a source through a Node transform. A chunk is done with before the next is asked for, so that
- * a source may use its memory again.
+ * Feed a source through a Node transform. A chunk is fully consumed before the next one is asked for, so a
+ * source may reuse its memory.
  */
 async function* through(source: Bytes, transform: Transform): Bytes {
   const feeding = feed(source, transform);
@@ -75,7 +76,10 @@ async function* through(source: Bytes, transform: Transform): Bytes {
   }
 }
 
-/** Never rejects: a failing source destroys the transform, whose reader then throws the error. */
+/**
+ * Write a source into a transform. Never rejects: a failing source destroys the transform, whose reader
+ * then throws the error.
+ */
 async function feed(source: Bytes, transform: Transform): Promise<void> {
   const closed = new Promise<void>((resolve) => transform.once("close", resolve));
   try {

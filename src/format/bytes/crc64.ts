@@ -7,7 +7,7 @@
  * x^4 + x^3 + x + 1, so that eight bytes are folded in with a few shifts.
  */
 export class Crc64 {
-  /** The inverted state; in the reflected order the low half meets the next bytes first. */
+  /** The inverted state. In the reflected order the low half takes in the next bytes first. */
   #low: number;
   #high: number;
 
@@ -26,7 +26,7 @@ export class Crc64 {
       for (const end = data.length - 7; at < end; at += 8) {
         low ^= words.getInt32(at, true);
         high ^= words.getInt32(at + 4, true);
-        // What the shifts below push out of the low end has to be folded in once more, from the top.
+        // Bits that the shifts below push out of the low end are folded in once more, from the top.
         const out = (low << 31) ^ (low << 29) ^ (low << 28);
         low ^= (low >>> 1) ^ (low >>> 3) ^ (low >>> 4) ^ (high << 31) ^ (high << 29) ^ (high << 28);
         high ^= (high >>> 1) ^ (high >>> 3) ^ (high >>> 4);
@@ -42,20 +42,20 @@ export class Crc64 {
     this.#high = high;
   }
 
-  /** The checksum of everything so far, 0 to 2^64 - 1; more may follow. */
+  /** Return the checksum of everything so far, 0 to 2^64 - 1. More may follow. */
   digest(): bigint {
     return (BigInt(~this.#high >>> 0) << 32n) | BigInt(~this.#low >>> 0);
   }
 }
 
-/** What Go's `crc64.Update(from, ISO, data)` returns. */
+/** Return the same as Go's `crc64.Update(from, ISO, data)`. */
 export function crc64(data: Uint8Array, from = 0n): bigint {
   const crc = new Crc64(from);
   crc.update(data);
   return crc.digest();
 }
 
-/** For one byte: the upper half of what it adds. The lower half is 0 with this polynomial. */
+/** The upper half of what each byte value adds. The lower half is 0 with this polynomial. */
 const TABLE = Int32Array.from({ length: 256 }, (_, byte) => {
   let low = byte;
   let high = 0;

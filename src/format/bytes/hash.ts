@@ -15,7 +15,7 @@ export class Meter {
     this.#bytes += chunk.length;
   }
 
-  /** The SHA-256 in hexadecimal; ends the measuring. */
+  /** Return the SHA-256 in hexadecimal. No update may follow. */
   digest(): string {
     return this.#hash.digest("hex");
   }
@@ -26,7 +26,7 @@ export function fingerprint(content: Uint8Array | string): string {
   return createHash("sha256").update(content).digest("hex").slice(0, 32);
 }
 
-/** `source` unchanged, with `watch` called on each chunk before it goes on. */
+/** Yield `source` unchanged, and call `watch` with each chunk before it is passed on. */
 export async function* tap(
   source: AsyncIterable<Uint8Array>,
   watch: (chunk: Uint8Array) => void,
@@ -38,8 +38,8 @@ export async function* tap(
 }
 
 /**
- * `source` unchanged, but its last chunk only goes on when the whole has the length and the hash
- * that it should have.
+ * Yield `source` unchanged, but pass on its last chunk only when the whole has the expected length and
+ * hash.
  *
  * @throws NightjarError `OBJECT_CORRUPT`
  */
@@ -53,7 +53,7 @@ export async function* verified(
   try {
     for await (const chunk of source) {
       meter.update(chunk);
-      if (meter.bytes > expected.bytes) break; // it goes on, perhaps without end
+      if (meter.bytes > expected.bytes) break; // longer than expected, perhaps without end
       if (held !== undefined) yield held;
       held = chunk;
     }

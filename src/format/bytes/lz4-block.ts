@@ -14,26 +14,26 @@ const MAX_DISTANCE = 0xffff;
 const HASH_BITS = 13;
 /** After this many positions without a match (as a power of 2) the search takes longer steps. */
 const SKIP_BITS = 4;
-/** From this many bytes on a native copy is faster than a loop over words. */
+/** From this many bytes on, a native copy is faster than a loop over words. */
 const NATIVE_COPY = 48;
 
 /**
- * Where a sequence of 4 bytes was last seen, as its position plus `base`. Each call moves `base`
- * beyond all earlier positions, so that the table needs no clearing between calls.
+ * The position, plus `base`, where a sequence of 4 bytes was last seen, by its hash. Each call moves `base`
+ * beyond all earlier positions, so the table needs no clearing between calls.
  */
 const table = new Int32Array(1 << HASH_BITS);
 let base = 1;
 
-/** The most bytes that a block of `length` bytes can become. */
+/** Return the most bytes that a block of `length` bytes can become. */
 export function lz4Bound(length: number): number {
   return length + Math.floor(length / 255) + 16;
 }
 
 /**
- * Write `source` as one block into `target` from `at` on, where `lz4Bound` bytes must be free (those
- * after the block may be overwritten too). The same bytes always give the same block.
+ * Write `source` as one block into `target` from `at` on. `lz4Bound` bytes must be free there, and those
+ * after the block may be overwritten too. The same bytes always give the same block.
  *
- * @returns where the block ends
+ * @returns the index after the block
  */
 export function lz4Compress(source: Uint8Array, target: Uint8Array, at = 0): number {
   const { length } = source;
@@ -83,7 +83,7 @@ export function lz4Compress(source: Uint8Array, target: Uint8Array, at = 0): num
   return putSequence(words, anchor, length, to, out, 0);
 }
 
-/** Where the bytes at `position` stop being those at `candidate`, of which 4 are known to match. */
+/** Return the index after the bytes at `position` that match those at `candidate`. The first 4 do. */
 function matchLength(words: DataView, candidate: number, position: number, limit: number): number {
   let at = position + MIN_MATCH;
   const distance = position - candidate;
@@ -96,7 +96,7 @@ function matchLength(words: DataView, candidate: number, position: number, limit
   return at;
 }
 
-/** Token and literals; `extra` is the length of the match beyond 4. */
+/** Write the token and the literals. `extra` is the length of the match beyond 4. */
 function putSequence(
   from: DataView,
   anchor: number,
@@ -109,7 +109,7 @@ function putSequence(
   to.setUint8(at++, (Math.min(count, 15) << 4) | Math.min(extra, 15));
   if (count >= 15) at = putLength(to, at, count - 15);
   const stop = at + count;
-  // Whole words where they may write beyond: what follows is written later.
+  // Copy whole words if writing past the end is safe: what follows is written later.
   if (end <= from.byteLength - 4)
     for (; at < stop; at += 4, anchor += 4) to.setInt32(at, from.getInt32(anchor, true), true);
   else for (; at < stop; at++, anchor++) to.setUint8(at, from.getUint8(anchor));
@@ -123,9 +123,9 @@ function putLength(to: DataView, at: number, rest: number): number {
 }
 
 /**
- * Read one block into `target`.
+ * Decompress one block into `target`.
  *
- * @returns how many bytes the block held
+ * @returns the number of bytes that the block held
  * @throws NightjarError `OBJECT_CORRUPT` when it is malformed or does not fit
  */
 export function lz4Decompress(source: Uint8Array, target: Uint8Array): number {

@@ -1,19 +1,19 @@
 import { createHmac, hkdfSync, timingSafeEqual } from "node:crypto";
 
-/** What an object says of itself beside its bytes: R2's custom metadata. */
+/** The metadata that is stored with an object: R2's custom metadata. */
 export type Note = Readonly<Record<string, string>>;
 
-/** The metadata that Nightjar adds to what it writes at once. */
+/** Fields of the metadata that Nightjar adds to an object that it writes in one PUT. */
 const OWN = ["sha256", "mac"];
 
-/** The key of the MACs, made from the secret SIGNING_KEY (HKDF-SHA-256, RFC 5869). */
+/** Derive the key of the MACs from the secret SIGNING_KEY (HKDF-SHA-256, RFC 5869). */
 export function macKeyOf(signingKey: string): Uint8Array {
   return new Uint8Array(hkdfSync("sha256", signingKey, "", "nightjar object mac 1", 32));
 }
 
 /**
- * HMAC-SHA-256, hexadecimal, of what makes an object: its key, the SHA-256 of its bytes, and its note.
- * An object that was moved to another key or whose note was changed has another one.
+ * Return the HMAC-SHA-256, in hexadecimal, over an object's key, the SHA-256 of its bytes, and its note. An
+ * object that was moved to another key, or whose note was changed, has another one.
  */
 export function macOf(macKey: Uint8Array, key: string, sha256: string, note: Note): string {
   const entries = Object.entries(note)
@@ -24,7 +24,7 @@ export function macOf(macKey: Uint8Array, key: string, sha256: string, note: Not
     .digest("hex");
 }
 
-/** Who wrote an object, as far as its MAC tells. */
+/** The writer of an object, as far as its MAC shows. */
 export type Origin = "ours" | "unsigned" | "other";
 
 export function originOf(macKey: Uint8Array, key: string, sha256: string, note: Note): Origin {

@@ -5,9 +5,9 @@ import type { Page } from "../pages/page.ts";
 import { ZstdEncoder } from "./zstd-encoder.ts";
 
 /**
- * The zstd seekable format (contrib/seekable_format/zstd_seekable_compression_format.md of
- * facebook/zstd): independent frames, then a skippable frame with the size of each. Any zstd reads it
- * as a whole; with the table at its end, a span of the content is read without the rest.
+ * The zstd seekable format (contrib/seekable_format/zstd_seekable_compression_format.md of facebook/zstd):
+ * independent frames, then a skippable frame with the size of each. Any zstd reads it as a whole. With the
+ * table at its end, a span of the content can be read without the rest.
  */
 const SKIPPABLE_MAGIC = 0x184d2a5e;
 const SEEKABLE_MAGIC = 0x8f92eab1;
@@ -15,24 +15,24 @@ const ENTRY = 8;
 const SKIPPABLE_HEADER = 8;
 const FOOTER = 9;
 
-/** Bytes of content in each frame, but the last: 64 pages of the usual size. */
+/** Bytes of content in each frame except the last: 64 pages of the usual size. */
 export const FRAME_CONTENT = 256 * 1024;
 
-/** No frame of so much content is longer: zstd's bound, and some. */
+/** Upper bound for a compressed frame, bytes: zstd's own bound and some more. */
 const LONGEST_FRAME = FRAME_CONTENT + 4096;
 const OUTPUT_BUFFER = 2 * 1024 * 1024;
 
-/** Bytes that the seek table takes at the end of a file of `contentBytes`. */
+/** Return the length of the seek table at the end of a file of `contentBytes`, in bytes. */
 export function seekTableBytes(contentBytes: number): number {
   return SKIPPABLE_HEADER + Math.ceil(contentBytes / FRAME_CONTENT) * ENTRY + FOOTER;
 }
 
 /**
- * Compress pages into frames of `FRAME_CONTENT` bytes of content, each with its own checksum, and the
- * seek table. Page sizes divide `FRAME_CONTENT`. A chunk is valid until the next one is asked for: then
- * its memory may be freed, so that a reader that reads ahead must copy it.
+ * Compress pages into frames of `FRAME_CONTENT` bytes of content, each with its own checksum, and the seek
+ * table. Page sizes divide `FRAME_CONTENT`. A chunk is valid until the next one is asked for. Its memory
+ * may then be freed, so a reader that reads ahead must copy it.
  *
- * @param watch is shown the content of each frame before it is compressed
+ * @param watch is called with the content of each frame before it is compressed
  */
 export async function* seekableCompress(
   pages: AsyncIterable<readonly Page[]>,
@@ -64,7 +64,7 @@ export async function* seekableCompress(
   yield encodeSeekTable(table);
 }
 
-/** One compressor for many frames, which is replaced before a frame may not fit into its output buffer. */
+/** One compressor for many frames. It is replaced before a frame might not fit into its output buffer. */
 class FrameCompressor {
   #encoder = new ZstdEncoder(OUTPUT_BUFFER);
 
@@ -103,9 +103,9 @@ function encodeSeekTable(table: readonly { compressed: number; content: number }
   return bytes;
 }
 
-/** Where the frames lie in a file. */
+/** The positions of the frames in a file. */
 export interface SeekTable {
-  /** Of each frame, and the end of the last. */
+  /** The offset of each frame, and the end of the last one. */
   readonly offsets: Float64Array;
   /** Bytes of content in each frame but the last. */
   readonly frameContent: number;
@@ -117,7 +117,7 @@ export interface SeekTable {
  *
  * @param tail the file's last bytes, as many as `seekTableBytes` says
  * @param fileBytes the file's length
- * @throws NightjarError `OBJECT_CORRUPT` when it is none, or does not fit the file
+ * @throws NightjarError `OBJECT_CORRUPT` when it is not a seek table, or does not fit the file
  */
 export function decodeSeekTable(tail: Uint8Array, fileBytes: number): SeekTable {
   const view = new DataView(tail.buffer, tail.byteOffset, tail.length);
@@ -147,10 +147,10 @@ export function decodeSeekTable(tail: Uint8Array, fileBytes: number): SeekTable 
 }
 
 /**
- * The content of one frame. By stream, as workerd's `zstdDecompressSync` refuses every frame whose
+ * Decompress one frame. This uses a stream, as workerd's `zstdDecompressSync` refuses every frame whose
  * content is a multiple of 40,960 bytes ("unexpected end of file").
  *
- * @throws NightjarError `OBJECT_CORRUPT` when its checksum does not hold, or its length is another
+ * @throws NightjarError `OBJECT_CORRUPT` when its checksum or its length is wrong
  */
 export async function decodeFrameContent(
   frame: Uint8Array,
@@ -179,7 +179,7 @@ export async function decodeFrameContent(
 }
 
 /**
- * The whole content of a file that is held in memory.
+ * Decompress a whole file that is held in memory.
  *
  * @throws NightjarError `OBJECT_CORRUPT`
  */

@@ -4,8 +4,8 @@ import { free } from "./bytes.ts";
 /**
  * A zstd compressor at level 1, with the content checksum, that is fed and flushed step by step.
  *
- * workerd's fails with "unexpected end of file" when what ends a frame does not fit into what is left of
- * its output buffer. So a frame may only be ended while `room` is larger than what its end can take.
+ * workerd's compressor fails with "unexpected end of file" when the end of a frame does not fit into the
+ * rest of its output buffer. So end a frame only while `room` is larger than its end can be.
  */
 export class ZstdEncoder {
   readonly #buffer: number;
@@ -31,27 +31,27 @@ export class ZstdEncoder {
     });
   }
 
-  /** Bytes that are left of the output buffer. Known after a flush. */
+  /** Bytes that are left in the output buffer. Known after a flush. */
   get room(): number {
     return this.#buffer - (this.#written % this.#buffer);
   }
 
-  /** Compress bytes, whose memory is free again afterwards. Returns what came out so far. */
+  /** Compress bytes, and return the output so far. The memory of the bytes may be reused afterwards. */
   async write(bytes: Uint8Array): Promise<Uint8Array[]> {
     return this.#step((done) => this.#stream.write(bytes, done));
   }
 
-  /** Write out all that was compressed so far; the frame goes on. */
+  /** Write out all that was compressed so far. The frame stays open. */
   async flush(): Promise<Uint8Array[]> {
     return this.#step((done) => this.#stream.flush(constants.ZSTD_e_flush, done));
   }
 
-  /** End the frame; the next write begins another one. */
+  /** End the frame. The next write begins another one. */
   async endFrame(): Promise<Uint8Array[]> {
     return this.#step((done) => this.#stream.flush(constants.ZSTD_e_end, done));
   }
 
-  /** End all work. Nothing of what came out may be read afterwards. */
+  /** End all work. No output may be read afterwards. */
   close(): void {
     this.#stream.destroy();
     if (this.#last !== undefined) free(this.#last);

@@ -11,12 +11,12 @@ import { insertedRow, type LiteralKind } from "../sql/literal.ts";
 import { rewriteDump } from "./rewrite-dump.ts";
 
 /**
- * A dump without the rows of an erasure list, statement by statement. Rows of other tables pass as they
- * are; white space and comments between statements do not.
+ * Yield a dump without the rows of an erasure list, statement by statement. Rows of other tables stay as
+ * they are; white space and comments between statements are dropped.
  *
- * @param erased is filled while the dump passes
+ * @param erased is called with the report at the end of the dump
  * @throws NightjarError `ERASURE_FAILED` for a row that cannot be judged, and for a full-text index that
- *   keeps the words of rows that are gone; whatever `dump` throws
+ *   keeps the words of deleted rows; whatever `dump` throws
  */
 export async function* eraseFromDump(
   dump: AsyncIterable<Uint8Array>,
@@ -33,13 +33,13 @@ export async function* eraseFromDump(
 
 class DumpFilter {
   readonly #entries: Map<string, Erasure[]>;
-  /** The columns of every table that was created so far, by its name in lower case; of the list's only. */
+  /** The columns of each table on the list that was created so far, by its name in lower case. */
   readonly #columns = new Map<string, CreatedColumn[]>();
   readonly #created = new Set<string>();
   readonly #rows = new Map<string, number>();
   readonly #unapplied = new Map<string, { table: string; column: string }>();
   readonly #fullTexts: FullText[] = [];
-  /** The names, in lower case, that the triggers of each table on the list have in them. */
+  /** The names, in lower case, that the triggers of each table on the list contain. */
   readonly #named = new Map<string, Set<string>>();
 
   constructor(erasures: readonly Erasure[]) {
@@ -60,7 +60,8 @@ class DumpFilter {
       this.#refuseWords();
     }
     if (does !== "insert") return true;
-    // Samples of an index's columns, which libSQL keeps for its planner: values of rows that are gone.
+    // Samples of an index's columns that libSQL keeps for its planner: they may hold values of deleted
+    // rows.
     if (/^sqlite_stat[34]$/.test(table)) return false;
     if (table === "sqlite_schema") this.#schemaRow(decode(statement));
     return entries === undefined || !this.#isErased(name, decode(statement), entries);
@@ -105,11 +106,12 @@ class DumpFilter {
   }
 
   /**
-   * A row of the schema makes a virtual table. sqld puts the schema's own text into it without doubling
-   * its quotes, so that the row is no SQL, and other rows may be taken for a part of it; a server that
-   * doubles them is understood too.
+   * Read a row of the schema that makes a virtual table. sqld puts the schema's own text into it without
+   * doubling its quotes, so the row is not valid SQL, and other rows may be mistaken for a part of it. A
+   * server that doubles the quotes is understood too.
    *
-   * @throws NightjarError `ERASURE_FAILED` where other rows are in it, and for a virtual table on the list
+   * @throws NightjarError `ERASURE_FAILED` if it contains other rows, for a virtual table on the list, and
+   *   for a full-text index that keeps the words of deleted rows
    */
   #schemaRow(row: string): void {
     const [, ...texts] = row.split(/'(?=CREATE\s+VIRTUAL\b)/i);
@@ -127,7 +129,7 @@ class DumpFilter {
       throw unreadable("a virtual table with a quote in its text, which hides rows");
   }
 
-  /** @throws NightjarError `ERASURE_FAILED` where a full-text index keeps the words of rows that are gone */
+  /** @throws NightjarError `ERASURE_FAILED` if a full-text index keeps the words of deleted rows */
   #refuseWords(): void {
     for (const fullText of this.#fullTexts)
       for (const table of this.#rows.keys()) this.#refuseWordsOf(fullText, table);
@@ -141,10 +143,10 @@ class DumpFilter {
 }
 
 /**
- * Whether an entry names a value of a dump. sqld writes whole REALs as integers: where the column does
- * not tell which it was, nobody can.
+ * Return true if an entry names a value of a dump. sqld writes whole REALs as integers: if the column does
+ * not show which of both a value was, nothing else does.
  *
- * @throws NightjarError `ERASURE_FAILED` then
+ * @throws NightjarError `ERASURE_FAILED` in that case, if the entry names either
  */
 function matches(
   entry: Erasure,

@@ -12,7 +12,7 @@ import { SqlScanner, type Statement } from "../sql/scanner.ts";
 import { END, tokenReader } from "../sql/tokens.ts";
 import { readValues } from "../sql/values.ts";
 
-/** Something that the dump says of itself and that a reader must know before restoring it. */
+/** A property of the dump that a reader must know before restoring it. */
 export interface Warning {
   code:
     | "COMMENT_HIDES_END"
@@ -24,7 +24,7 @@ export interface Warning {
     | "SHELL_LINE";
   /** The table, or the start of the schema statement. */
   where: string;
-  /** How many statements it concerns. */
+  /** The number of statements that it concerns. */
   count: number;
   message: string;
 }
@@ -35,7 +35,7 @@ export interface TableCount {
   rows: number | null;
 }
 
-/** What one pass over a complete dump found. */
+/** The findings of one pass over a complete dump. */
 export interface DumpFacts {
   tables: TableCount[];
   /** SHA-256 (hex) over the statements that make the schema, in the dump's order. */
@@ -47,19 +47,19 @@ export interface DumpFacts {
 
 const HEAD = encode("PRAGMA foreign_keys=OFF;\nBEGIN TRANSACTION;\n");
 const TAIL = "COMMIT;\n";
-/** What a manifest has room for, as BackupDraft will find. */
+/** Characters of names at most: BackupDraft refuses a larger manifest. */
 const MOST_NAMES = 900_000;
 const ROLLBACK = encode("ROLLBACK");
-/** What the exporter writes after a schema object. */
+/** The statements that the exporter may write after a schema object. */
 const NEXT =
   /^(?:CREATE |INSERT INTO |DELETE FROM sqlite_sequence|ANALYZE |PRAGMA writable_schema)/;
 
 /**
- * Watches a dump of sqld's `GET /dump` go by and proves that it is whole. It must begin with
- * `PRAGMA foreign_keys=OFF;` and `BEGIN TRANSACTION;`, every statement must be complete, and it must
- * end with the line `COMMIT;` (libsql-server/src/connection/dump/exporter.rs). It admits only statements
- * of the forms that the exporter writes, and warns of those that plain SQLite or a shell reads otherwise.
- * On the way it counts rows.
+ * Inspects a dump of sqld's `GET /dump` as it passes, and proves that it is complete. It must begin with
+ * `PRAGMA foreign_keys=OFF;` and `BEGIN TRANSACTION;`, every statement must be complete, and it must end
+ * with the line `COMMIT;` (libsql-server/src/connection/dump/exporter.rs). Only statements of the forms
+ * that the exporter writes are accepted. There are warnings about those that plain SQLite or a shell reads
+ * differently. Rows are counted along the way.
  */
 export class DumpInspector {
   readonly #scanner = new SqlScanner((statement) => this.#statement(statement));
@@ -70,7 +70,7 @@ export class DumpInspector {
   #statements = 0;
   #counters = false;
   #length = 0;
-  /** Characters of the names of tables and in warnings. */
+  /** Characters of the names of tables and of those in warnings. */
   #named = 0;
   #committed = false;
   /** The last bytes so far, as many as `TAIL` has. */
@@ -89,9 +89,9 @@ export class DumpInspector {
   }
 
   /**
-   * The dump has ended: is it whole?
+   * End the dump: check that it is complete, and return its facts.
    *
-   * @throws NightjarError `DUMP_INCOMPLETE` when it is not
+   * @throws NightjarError `DUMP_INCOMPLETE` when it is not complete
    */
   end(): DumpFacts {
     if (this.#length < HEAD.length)
@@ -160,7 +160,7 @@ export class DumpInspector {
     }
   }
 
-  /** The rows of another table come. */
+  /** Begin to count the rows of another table. */
   #begin(lowerCased: string, prefix: Uint8Array): void {
     const count = this.#tables.get(lowerCased)!;
     this.#current = { prefix, count, migrations: this.#migration?.newest.table === count.name };
@@ -203,7 +203,7 @@ export class DumpInspector {
   }
 
   /**
-   * The name in memory of its own: else it would hold the statement that it comes from.
+   * Copy the name into memory of its own. Otherwise it would hold the statement that it comes from.
    *
    * @throws NightjarError `SCHEMA_TOO_LARGE` for more names than a manifest holds
    */
@@ -254,7 +254,7 @@ function notADump(chunk: Uint8Array): NightjarError {
 
 type Created = Extract<DumpStatement, { is: "create" }>;
 
-/** Where a semicolon is the last character of a line comment: the index after it. */
+/** Find each semicolon that is the last character of a line comment. Return the indexes after them. */
 function hiddenEnds(sql: string): number[] {
   if (!sql.includes(";\n")) return [];
   const next = tokenReader(sql);

@@ -8,16 +8,19 @@ import type { Statement } from "../sql/scanner.ts";
 import { END, tokenReader } from "../sql/tokens.ts";
 import { readValues } from "../sql/values.ts";
 
-/** AUTOINCREMENT's table of counters comes with the first such table, and stays after the last. */
+/**
+ * Statements that make AUTOINCREMENT's table of counters: it comes with the first such table, and stays
+ * after the last.
+ */
 const COUNTERS = [
   'CREATE TABLE "nightjar makes sqlite_sequence"(a INTEGER PRIMARY KEY AUTOINCREMENT);',
   'DROP TABLE "nightjar makes sqlite_sequence";',
 ].map(encode);
 
 /**
- * Turns the statements of a server's dump, one after the other, into what SQLite and its shells load as
- * the server meant it. Most stay the same bytes. What the exporter writes and SQLite does not read is
- * written anew: text with NUL, infinity, a virtual table's text with quotes, counters without their table,
+ * Turns the statements of a server's dump, one by one, into SQL that SQLite and its shells load as the
+ * server meant it. Most stay the same bytes. It rewrites only what SQLite does not read as the exporter
+ * writes it: text with NUL, infinity, a virtual table's text with quotes, counters without their table,
  * lines that end a statement for a shell.
  */
 export class LoadableDump {
@@ -25,7 +28,7 @@ export class LoadableDump {
   readonly #order = new DumpOrder();
 
   /**
-   * What is to be run for the statement, each piece exactly one statement of SQL.
+   * Return the SQL to run for the statement, each piece exactly one statement.
    *
    * @param statement not shortened
    * @throws NightjarError `DUMP_UNSAFE` for a statement that no dump has
@@ -53,7 +56,7 @@ export class LoadableDump {
 }
 
 /**
- * A whole dump as `LoadableDump` makes it, statement by statement, each on a line of its own.
+ * Rewrite a whole dump with `LoadableDump`, statement by statement, each on a line of its own.
  *
  * @throws NightjarError `DUMP_UNSAFE`; `FORMAT_UNAVAILABLE` for a statement that is too long for a Worker
  */
@@ -71,7 +74,7 @@ export async function* loadableText(dump: AsyncIterable<Uint8Array>): AsyncItera
   });
 }
 
-/** Whether a table's CREATE statement has AUTOINCREMENT. */
+/** Return true if a table's CREATE statement has AUTOINCREMENT. */
 export function countsUp(sql: string): boolean {
   if (!/autoincrement/i.test(sql)) return false;
   const next = tokenReader(sql);
@@ -80,7 +83,7 @@ export function countsUp(sql: string): boolean {
   return false;
 }
 
-/** The row with values that SQLite reads as the server had them. */
+/** Rewrite the row with values that SQLite reads as the server had them. */
 function writeRow(bytes: Uint8Array, values: number): Uint8Array {
   const pieces: Uint8Array[] = [];
   let from = 0;
@@ -99,7 +102,7 @@ function writeRow(bytes: Uint8Array, values: number): Uint8Array {
 
 const HEX = encode("0123456789abcdef");
 
-/** A text's bytes in hexadecimal, of two quotes one. */
+/** Return a text's bytes in hexadecimal, with one quote for each doubled one. */
 function hexOf(bytes: Uint8Array, start: number, end: number): Uint8Array {
   const digits = new Uint8Array(2 * (end - start));
   let length = 0;

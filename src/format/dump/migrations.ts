@@ -6,7 +6,7 @@ export interface MigrationTable {
   readonly name: string;
   /** The column that names a migration best. */
   readonly column: string;
-  /** The columns by whose values a migration is the newest: the first of them that is not NULL. */
+  /** The columns that order the migrations: the first one that is not NULL counts. */
   readonly order: readonly string[];
 }
 
@@ -17,14 +17,14 @@ const KNOWN: readonly MigrationTable[] = [
   { name: "schema_migrations", column: "version", order: ["version"] }, // Rails
 ];
 
-/** A longer name is cut: it goes into every list of backups. */
+/** Characters of a name at most, as it goes into every list of backups; a longer one is cut. */
 const LONGEST = 200;
 
 export function findMigrationTable(name: string): MigrationTable | undefined {
   return KNOWN.find((table) => table.name === name);
 }
 
-/** Finds the newest migration among the rows of a migrations table, in whatever order they come. */
+/** Finds the newest migration among the rows of a migrations table, in any order. */
 export class NewestMigration {
   readonly #table: MigrationTable;
   #newest: { name: string; rank: string } | undefined;
@@ -38,14 +38,14 @@ export class NewestMigration {
   }
 
   /**
-   * The naming column of the newest row, or all of its values with commas between them when it has no
-   * such column; undefined where there is no row.
+   * The naming column of the newest row, or all of its values with commas between them if that column is
+   * missing or NULL; undefined if there is no row.
    */
   get name(): string | undefined {
     return this.#newest?.name;
   }
 
-  /** Take in a row; of rows that are equally new the later one counts. */
+  /** Take in a row. Of rows that are equally new, the later one counts. */
   add(columns: readonly string[], values: readonly (string | null)[]): void {
     const valueOf = (column: string): string | null =>
       values[columns.indexOf(column)]?.slice(0, LONGEST) ?? null;
@@ -62,14 +62,14 @@ export class NewestMigration {
   }
 }
 
-/** Numbers by their size, all else by its characters; a number comes before all else. */
+/** Return true if `a` comes before `b`: numbers first and by value, all else by its characters. */
 function isLess(a: string, b: string): boolean {
   const [one, other] = [digitsOf(a), digitsOf(b)];
   if (one === undefined || other === undefined) return one === other ? a < b : other === undefined;
   return one.length === other.length ? one < other : one.length < other.length;
 }
 
-/** A whole number without zeros in front; undefined for all else. */
+/** Return a whole number without leading zeros; undefined for anything else. */
 function digitsOf(text: string): string | undefined {
   return /^0*([0-9]+)$/.exec(text)?.[1];
 }

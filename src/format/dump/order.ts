@@ -3,12 +3,13 @@ import { lowerName } from "../tables/selection.ts";
 import type { Statement } from "../sql/scanner.ts";
 
 /**
- * Watches that the statements of a dump come as sqld's exporter writes them: tables with their rows first,
- * each row in a table that the dump has created before, and indexes, views and triggers last. In another
- * order what the schema computes would run for every row, and rows would reach a virtual table's module.
+ * Checks that the statements of a dump come in the order in which sqld's exporter writes them: tables with
+ * their rows first, each row in a table that the dump has created before, and indexes, views and triggers
+ * last. In another order, the schema's expressions would run for every row, and rows would reach a virtual
+ * table's module.
  */
 export class DumpOrder {
-  /** In lower case, as SQLite compares names. */
+  /** Names in lower case, as SQLite compares them. */
   readonly #tables = new Set<string>();
   readonly #virtual = new Set<string>();
   #begun = false;
@@ -23,7 +24,7 @@ export class DumpOrder {
     return found;
   }
 
-  /** Why the statement may not come here; undefined where it may. */
+  /** Return why the statement may not come here; undefined if it may. */
   #faultOf(found: DumpStatement): string | undefined {
     switch (found.is) {
       case "begin": {

@@ -1,15 +1,15 @@
 import { concat, encode } from "../bytes/bytes.ts";
 import { SqlScanner, type Statement } from "../sql/scanner.ts";
 
-/** The longest statement that is held whole; bytes. */
+/** Bytes of the longest statement that is held whole. */
 export const LONGEST_REWRITTEN = 32 * 1024 * 1024;
 const LINE = encode("\n");
 
 /**
  * Rewrite a dump statement by statement, each piece on a line of its own.
  *
- * @param rewrite says what stands in the place of a statement; of one longer than `LONGEST_REWRITTEN` it
- *   gets the beginning only, and must refuse it
+ * @param rewrite returns what replaces a statement. Of a statement longer than `LONGEST_REWRITTEN` it gets
+ *   only the beginning, and must refuse it
  * @throws what `dump` and `rewrite` throw
  */
 export async function* rewriteDump(

@@ -19,12 +19,12 @@ export type DumpStatement =
       readonly sql: string;
     };
 
-/** A row of sqlite_schema, by which a virtual table is made. */
+/** A row of sqlite_schema that makes a virtual table. */
 export interface SchemaRow {
   readonly is: "schema-row";
   readonly name: string;
   readonly sql: string;
-  /** The server has put the text between quotes without doubling those in it: it is no SQL as it is. */
+  /** The server put the text between quotes without doubling those in it, so it is not valid SQL as it is. */
   readonly unquoted: boolean;
 }
 
@@ -38,12 +38,12 @@ const FIXED: Readonly<
   "COMMIT;": "commit",
   "DELETE FROM sqlite_sequence;": "delete-counters",
   "ANALYZE sqlite_schema;": "analyze",
-  // Of what LoadableDump has made of a dump.
+  // In a dump that LoadableDump has rewritten.
   'DROP TABLE "nightjar makes sqlite_sequence";': "pragma",
 };
 const LONGEST_FIXED = 64;
 
-/** SQLite's own tables, which rows are written to and nobody creates. */
+/** SQLite's own tables: rows are written to them, but no statement creates them. */
 export const OWN_TABLE = /^sqlite_(?:sequence|stat\d)$/;
 
 const INSERT = encode("INSERT INTO ");
@@ -57,8 +57,8 @@ const TYPES: Readonly<Record<string, SchemaType>> = {
 };
 
 /**
- * What a statement of a dump is, or why it is none that sqld's exporter writes
- * (libsql-server/src/connection/dump/exporter.rs): then nobody should run it.
+ * Return the form of a dump's statement, or why it is not one that sqld's exporter writes
+ * (libsql-server/src/connection/dump/exporter.rs): then it must not be run.
  */
 export function readDumpStatement(statement: Statement): DumpStatement | { unsafe: string } {
   const { bytes, cut, ambiguous, commented } = statement;
@@ -91,8 +91,8 @@ const ROW_HEAD = /^INSERT INTO sqlite_schema\(type,name,tbl_name,rootpage,sql\) 
 const ROW_TAIL = "');";
 
 /**
- * Servers up to sqld 0.24.32 put name and text between quotes as they are. Read as SQL, such a row has
- * another text or none; it is understood only where it can have one meaning.
+ * Read a row of sqlite_schema. Servers up to sqld 0.24.32 put name and text between quotes as they are.
+ * Read as SQL, such a row has another text or none; it is accepted only if it can have one meaning.
  */
 function readSchemaRow(row: string): DumpStatement | { unsafe: string } {
   const head = ROW_HEAD.exec(row)?.[0];
@@ -108,7 +108,7 @@ function readSchemaRow(row: string): DumpStatement | { unsafe: string } {
   return { unsafe: "a virtual table's text has quotes that make something else of it" };
 }
 
-/** `'name','name',0,'text');` as SQL reads it. */
+/** Read `'name','name',0,'text');` as SQL. */
 function schemaValues(row: string, at: number): [string, string, string] | undefined {
   const next = tokenReader(row.slice(at));
   const tokens = Array.from({ length: 9 }, next);
@@ -118,7 +118,7 @@ function schemaValues(row: string, at: number): [string, string, string] | undef
   return shape === "',',0,');" ? [name.text, table.text, sql.text] : undefined;
 }
 
-/** `name','name',0,'text` as the server wrote it. */
+/** Read `name','name',0,'text` as the server wrote it. */
 function splitRaw(raw: string): { name: string; sql: string } | undefined {
   const at = raw.indexOf("',0,'");
   const names = raw.slice(0, Math.max(0, at));
@@ -127,7 +127,7 @@ function splitRaw(raw: string): { name: string; sql: string } | undefined {
   return { name, sql: raw.slice(at + 5) };
 }
 
-/** Whether the text makes this virtual table, ends where SQLite lets it end, and does nothing else. */
+/** Return true if the text makes this virtual table, ends where SQLite lets it end, and does nothing else. */
 function isVirtual(name: string, sql: string): boolean {
   if (!sql.startsWith("CREATE VIRTUAL TABLE ") || schemaFault("table", sql) !== undefined)
     return false;
@@ -142,12 +142,12 @@ function isVirtual(name: string, sql: string): boolean {
   return depth === 0 && last.end === sql.length;
 }
 
-/** The error for a statement that nobody should run; its start is shown without control characters. */
+/** Make the error for a statement that must not be run. Its start is shown without control characters. */
 export function unsafeStatement(bytes: Uint8Array, why: string): NightjarError {
   return new NightjarError("DUMP_UNSAFE", `The dump has a statement (${startOf(bytes)}): ${why}.`);
 }
 
-/** The start of a statement on one line, for people. */
+/** Return the start of a statement on one line, for people. */
 export function startOf(sql: Uint8Array): string {
   const start = decode(sql.subarray(0, 60)).replaceAll(/\s+/g, " ");
   return start.replaceAll(/[\p{Cc}\p{Cf}]/gu, "\u{fffd}") + (sql.length > 60 ? "…" : "");

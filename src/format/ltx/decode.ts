@@ -24,12 +24,12 @@ const MAX_BATCH_PAGES = 64;
 const MAX_BATCH_BYTES = 256 * 1024;
 
 /**
- * Read an LTX file as it arrives. The pages come in ascending order, in batches of up to 64 (and
- * 256 KiB) whose memory is valid until the next batch is asked for. They end normally only when the whole
- * file was sound; until then they are not to be trusted. Leaving them early closes the source.
+ * Read an LTX file as it arrives. The pages come in ascending order, in batches of up to 64 (and 256 KiB)
+ * whose memory is valid until the next batch is asked for. They end normally only when the whole file was
+ * sound; do not trust them before that. Leaving them early closes the source.
  *
- * The file's checksum is over the pages, not over their compressed form: a change that decompresses to
- * the same bytes is not seen, and does no harm.
+ * The file's checksum is over the pages, not over their compressed form. A change that decompresses to the
+ * same bytes is not noticed, and does no harm.
  *
  * @throws NightjarError `OBJECT_CORRUPT`, here or among the pages, and whatever the source throws
  */
@@ -96,7 +96,7 @@ async function* readPages(
   if (batch.length > 0) yield batch;
 }
 
-/** What follows the pages, all of which is known from them. */
+/** Check what follows the pages. All of it is known from them. */
 async function readEnd(reader: ByteReader, frames: FrameList, checksum: Crc64): Promise<void> {
   let indexSize = 0;
   for (const piece of frames.index()) {
@@ -121,7 +121,7 @@ async function readEnd(reader: ByteReader, frames: FrameList, checksum: Crc64): 
 }
 
 /**
- * One page from its frame, which `LtxIndex` finds. A frame by itself has no checksum.
+ * Decode one page from its frame, which `LtxIndex` finds. A frame by itself has no checksum.
  *
  * @throws NightjarError `OBJECT_CORRUPT`
  */

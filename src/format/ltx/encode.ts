@@ -18,9 +18,9 @@ import { PageOrder } from "./page-order.ts";
 const CHUNK = 128 * 1024;
 
 /**
- * An LTX file. The pages must ascend; a file whose `minTxid` is 1 needs all of them (but never the lock
- * page). The chunks, of about 128 KiB, share their memory: each is valid until the next one is asked
- * for. The same pages always give the same bytes.
+ * Write an LTX file. The pages must ascend, and a file whose `minTxid` is 1 needs all of them (but never
+ * the lock page). The chunks, of about 128 KiB, share their memory: each is valid until the next one is
+ * asked for. The same pages always give the same bytes.
  *
  * @throws NightjarError `PAGES_INVALID` for pages that cannot be in a file with this header
  */
@@ -79,7 +79,7 @@ export async function* encodeLtx(
   yield encodeEnd(checksum, indexSize);
 }
 
-/** The size of the index and the trailer. */
+/** Write the size of the index, and the trailer. */
 function encodeEnd(checksum: Crc64, indexSize: number): Uint8Array {
   const bytes = new Uint8Array(INDEX_SIZE_SIZE + TRAILER_SIZE);
   const view = new DataView(bytes.buffer);

@@ -7,9 +7,9 @@ const MAX_NOTE = 10;
 const MAX_ENTRY = 5 + 8 + 5 + 1;
 
 /**
- * The frames of an LTX file in order, from which its index follows. Frames touch each other and
- * begin after the header, so that the step from page to page and the size are all that is kept: about
- * 3 bytes a page, 8 MB for a database of 10 GB.
+ * The frames of an LTX file in order, from which its index follows. Frames touch each other and begin after
+ * the header, so only the step from page to page and the size are kept: about 3 bytes a page, 8 MB for a
+ * database of 10 GB.
  */
 export class FrameList {
   readonly #pieces: Uint8Array[] = [];
@@ -26,8 +26,8 @@ export class FrameList {
   }
 
   /**
-   * The index as the file has it, in pieces that are valid until the next one is asked for: for each
-   * frame the page number, where it begins and its size, as varints; then a 0.
+   * Yield the index as the file has it, in pieces that are valid until the next one is asked for: for each
+   * frame the page number, its offset and its size, as varints; then a 0.
    */
   *index(): Iterable<Uint8Array> {
     const out = new Uint8Array(PIECE);
@@ -53,7 +53,7 @@ export class FrameList {
     yield out.subarray(0, length);
   }
 
-  /** Small files are many and small: the first piece grows, so that a short list stays short. */
+  /** Make room. Most files are small, so the first piece grows in steps, and a short list stays short. */
   #grow(): void {
     if (this.#piece.length < PIECE) {
       const larger = new Uint8Array(this.#piece.length * 4);
@@ -67,14 +67,17 @@ export class FrameList {
   }
 }
 
-/** 7 bits a byte, the lowest first, the top bit set in all but the last byte (Go's `AppendUvarint`). */
+/**
+ * Write a varint, and return the index after it: 7 bits a byte, the lowest first, the top bit set in all
+ * but the last byte (Go's `AppendUvarint`).
+ */
 export function putVarint(target: Uint8Array, at: number, value: number): number {
   for (; value >= 0x80; value = Math.floor(value / 0x80)) target[at++] = (value % 0x80) | 0x80;
   target[at++] = value;
   return at;
 }
 
-/** Moves `read.at` on. NaN when the bytes end inside of the number, or it is beyond 2^53. */
+/** Read a varint, and move `read.at` on. NaN if the bytes end inside of the number, or it is beyond 2^53. */
 export function getVarint(bytes: Uint8Array, read: { at: number }): number {
   let value = 0;
   let scale = 1;

@@ -7,7 +7,7 @@ import { type ErrorCode, NightjarError } from "../../errors/errors.ts";
  * big-endian.
  */
 
-/** What an LTX file holds. */
+/** The header of an LTX file. */
 export interface LtxHeader {
   /** Bytes: a power of two from 512 to 65,536. */
   readonly pageSize: number;
@@ -16,7 +16,7 @@ export interface LtxHeader {
   /** The first transaction; 1 makes the file a snapshot, which has every page. */
   readonly minTxid: number;
   readonly maxTxid: number;
-  /** When the last transaction was committed, ms since the epoch. */
+  /** The time when the last transaction was committed, ms since the epoch. */
   readonly timestamp: number;
 }
 
@@ -31,7 +31,7 @@ export const INDEX_SIZE_SIZE = 8;
 export const TRAILER_SIZE = 16;
 /** `PageHeaderFlagSize`: the frame holds its size and an LZ4 block. */
 export const FLAG_SIZE = 1;
-/** In every checksum, so that none is 0. */
+/** Set in every checksum, so that none is 0. */
 export const CHECKSUM_FLAG = 1n << 63n;
 
 const MAGIC = 0x4c54_5831; // "LTX1"
@@ -56,7 +56,7 @@ export function encodeLtxHeader(header: LtxHeader): Uint8Array {
 }
 
 /**
- * The header at the start of `bytes`.
+ * Read the header at the start of `bytes`.
  *
  * @throws NightjarError `OBJECT_CORRUPT`
  */

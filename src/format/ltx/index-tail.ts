@@ -8,13 +8,13 @@ import {
   TRAILER_SIZE,
 } from "./header.ts";
 
-/** The bytes at the end of an LTX file from which `ltxTailSize` knows how long its tail is. */
+/** Bytes at the end of an LTX file from which `ltxTailSize` gets the length of its tail. */
 export const LTX_END_SIZE = INDEX_SIZE_SIZE + TRAILER_SIZE;
 
-/** As a power of two. Within a group of frames 32 bits hold an offset. */
+/** Frames of a group, as a power of two. Within a group 32 bits hold an offset. */
 const GROUP_BITS = 8;
 
-/** Where a page's frame lies in the file, in bytes. */
+/** The place of a page's frame in the file, in bytes. */
 export interface LtxFrame {
   readonly pgno: number;
   readonly offset: number;
@@ -22,7 +22,7 @@ export interface LtxFrame {
 }
 
 /**
- * How many bytes at the end of the file `readLtxIndex` needs.
+ * Return the number of bytes at the end of the file that `readLtxIndex` needs.
  *
  * @param end the file's last bytes, at least `LTX_END_SIZE`
  * @throws NightjarError `OBJECT_CORRUPT`
@@ -39,10 +39,11 @@ export function ltxTailSize(end: Uint8Array, fileSize: number): number {
 }
 
 /**
- * The index of an LTX file. The file's checksum is not verified: only a reader of the whole file can.
+ * Read the index of an LTX file. The file's checksum is not verified: only a reader of the whole file can
+ * do that.
  *
  * @param tail the file's last bytes, at least `ltxTailSize`
- * @throws NightjarError `OBJECT_CORRUPT` for an index that cannot be true
+ * @throws NightjarError `OBJECT_CORRUPT` for an index that cannot be right
  */
 export function readLtxIndex(tail: Uint8Array, fileSize: number): LtxIndex {
   const size = ltxTailSize(tail, fileSize);
@@ -54,21 +55,21 @@ export function readLtxIndex(tail: Uint8Array, fileSize: number): LtxIndex {
 /** Finds pages in an LTX file; takes 8 bytes of memory for each. */
 export class LtxIndex {
   readonly #pgnos: Uint32Array;
-  /** Where each frame begins, relative to its group. */
+  /** The offset of each frame, relative to its group. */
   readonly #starts: Uint32Array;
   readonly #groups: Float64Array;
   readonly #end: number;
 
-  /**
-   * @param bytes the index alone
-   * @param end where the last frame ends
-   * @throws NightjarError `OBJECT_CORRUPT`
-   */
-  /** How many pages the file has. */
+  /** The number of pages in the file. */
   get pages(): number {
     return this.#pgnos.length;
   }
 
+  /**
+   * @param bytes the index alone
+   * @param end the end of the last frame
+   * @throws NightjarError `OBJECT_CORRUPT`
+   */
   constructor(bytes: Uint8Array, end: number) {
     let numbers = 0;
     for (const byte of bytes) if (byte < 0x80) numbers++;
@@ -96,12 +97,12 @@ export class LtxIndex {
     if (next !== end) throw corrupt("has an index that leaves out pages");
   }
 
-  /** How many pages the file has. */
+  /** The number of pages in the file. */
   get length(): number {
     return this.#pgnos.length;
   }
 
-  /** undefined when the file does not have the page. */
+  /** Find a page's frame; return undefined if the file does not have the page. */
   find(pgno: number): LtxFrame | undefined {
     let low = 0;
     let high = this.length;
@@ -113,7 +114,7 @@ export class LtxIndex {
     return this.#pgnos[low] === pgno ? this.#frame(low) : undefined;
   }
 
-  /** In ascending order. */
+  /** Yield the frames in ascending order. */
   *entries(): Iterable<LtxFrame> {
     for (let frame = 0; frame < this.length; frame++) yield this.#frame(frame);
   }

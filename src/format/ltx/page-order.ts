@@ -3,8 +3,7 @@ import { lockPage } from "../pages/page.ts";
 import { isSnapshot, type LtxHeader } from "./header.ts";
 
 /**
- * Checks that the pages of one LTX file ascend, that the database has them, and that none of a
- * snapshot is missing.
+ * Checks that the pages of an LTX file ascend, that the database has them, and that no snapshot lacks one.
  */
 export class PageOrder {
   readonly #header: LtxHeader;
@@ -13,7 +12,7 @@ export class PageOrder {
   readonly #snapshot: boolean;
   #last = 0;
 
-  /** @param code what is thrown */
+  /** @param code the code of the errors */
   constructor(header: LtxHeader, code: ErrorCode) {
     this.#header = header;
     this.#code = code;
@@ -21,7 +20,7 @@ export class PageOrder {
     this.#snapshot = isSnapshot(header);
   }
 
-  /** The next page is `pgno`. */
+  /** Check the next page. */
   accept(pgno: number): void {
     const { commit } = this.#header;
     if (pgno <= this.#last)
@@ -34,7 +33,7 @@ export class PageOrder {
     this.#last = pgno;
   }
 
-  /** There are no more pages. */
+  /** Check, after the last page, that none is missing. */
   end(): void {
     if (this.#snapshot && this.#next() <= this.#header.commit) throw this.#missing();
   }

@@ -4,14 +4,17 @@ export const INTERIOR_TABLE = 5;
 export const LEAF_INDEX = 10;
 export const LEAF_TABLE = 13;
 
-/** Bytes of the database's header, which stand before the b-tree page that page 1 is. */
+/** Bytes of the database's header, which precedes the b-tree page in page 1. */
 export const FILE_HEADER = 100;
 
 export function isInterior(kind: number): boolean {
   return kind === INTERIOR_TABLE || kind === INTERIOR_INDEX;
 }
 
-/** Whether the page is of a table's tree, with rowids; false for trees of indexes and tables WITHOUT ROWID. */
+/**
+ * Return true if the page is of a table's tree, with rowids; false for trees of indexes and tables WITHOUT
+ * ROWID.
+ */
 export function isOfTable(kind: number): boolean {
   return kind === INTERIOR_TABLE || kind === LEAF_TABLE;
 }

@@ -9,13 +9,13 @@ import {
 import { lockPage, type Page } from "./page.ts";
 
 /**
- * Pages as they stand in a database file of their own: every page in its place, the lock page (which
- * logs leave out) empty, and the header such that the file opens anywhere without a WAL.
+ * Arrange pages as in a database file of their own: every page in its place, the lock page (which logs
+ * leave out) empty, and the header such that the file opens anywhere without a WAL.
  *
  * @param pages in ascending order
  * @returns the pages; the journal mode that the source had, its `user_version` and the encoding of its
- *   text, once the first one has passed
- * @throws NightjarError `PAGES_INVALID` while reading: a page is missing, or the header is another's
+ *   text, once the first page has passed
+ * @throws NightjarError `PAGES_INVALID` while reading: a page is missing, or the header does not fit
  */
 export function databasePages(
   pages: AsyncIterable<readonly Page[]>,
@@ -65,12 +65,12 @@ export function databasePages(
   };
 }
 
-/** The pages of a database file, in batches whose memory the next ones use again. */
+/** Yield the pages of a database file, in batches whose memory is used again for the next ones. */
 export async function* pagesInFile(
   file: AsyncIterable<Uint8Array>,
   pageSize: number,
 ): AsyncIterable<readonly Page[]> {
-  const rest = new Uint8Array(pageSize); // of a page that lies across two chunks
+  const rest = new Uint8Array(pageSize); // the first bytes of a page that spans chunks
   let held = 0;
   let pgno = 0;
   for await (const chunk of file) {

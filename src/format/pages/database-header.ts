@@ -2,11 +2,14 @@ import { NightjarError } from "../../errors/errors.ts";
 import { copyOf, encode, startsWith } from "../bytes/bytes.ts";
 import type { Page } from "./page.ts";
 
-/** What the first 100 bytes of an SQLite database say (https://sqlite.org/fileformat2.html#the_database_header). */
+/**
+ * The fields of the first 100 bytes of an SQLite database
+ * (https://sqlite.org/fileformat2.html#the_database_header).
+ */
 export interface DatabaseHeader {
   /** Bytes. */
   readonly pageSize: number;
-  /** Pages of the database; null where the field is stale, as only the file's length counts then. */
+  /** Pages of the database; null if the field is stale, as only the file's length counts then. */
   readonly pageCount: number | null;
   readonly journal: "wal" | "rollback";
   /** The application's own number: `PRAGMA user_version`. */
@@ -14,7 +17,7 @@ export interface DatabaseHeader {
   readonly encoding: Encoding;
 }
 
-/** In what form a database stores all of its text. */
+/** The encoding of all text in a database. */
 export type Encoding = "UTF-8" | "UTF-16le" | "UTF-16be";
 const ENCODINGS: readonly Encoding[] = ["UTF-8", "UTF-16le", "UTF-16be"];
 
@@ -24,16 +27,16 @@ const READ_VERSION = 19;
 const FRACTIONS = 21;
 const ROLLBACK = 1;
 const WAL = 2;
-/** How files of Turso's engine begin that are encrypted with a key of the customer's. */
+/** The first bytes of a file of Turso's engine that is encrypted with a key of the customer's. */
 const ENCRYPTED = encode("Turso");
-/** In both places of the version: Turso's engine keeps newer rows in a log beside the pages (MVCC). */
+/** The version with which Turso's engine marks that it keeps newer rows in a log beside the pages (MVCC). */
 const MVCC = 255;
 
 /**
  * Read the header at the start of `page`.
  *
- * @throws NightjarError `PAGES_INVALID` when this is no SQLite database, `SOURCE_MVCC` and
- * `SOURCE_ENCRYPTED` when it is one of Turso's engine whose pages do not hold what is in it
+ * @throws NightjarError `PAGES_INVALID` when this is not an SQLite database; `SOURCE_MVCC` and
+ *   `SOURCE_ENCRYPTED` when it is one of Turso's engine whose pages do not contain all of it in the clear
  */
 export function readDatabaseHeader(page: Uint8Array): DatabaseHeader {
   refuseForeign(page);
@@ -103,8 +106,8 @@ export function checkFirstPage({ pgno, data }: Page): void {
 }
 
 /**
- * A copy of the first page with another journal mode: in `rollback` mode a database is one file that
- * opens anywhere, read-only places too; libSQL servers want theirs in `wal` mode.
+ * Copy the first page with another journal mode. In `rollback` mode a database is one file that opens
+ * anywhere, also in read-only places. libSQL servers want theirs in `wal` mode.
  */
 export function withJournal(page: Uint8Array, journal: DatabaseHeader["journal"]): Uint8Array {
   const copy = copyOf(page);
@@ -112,7 +115,7 @@ export function withJournal(page: Uint8Array, journal: DatabaseHeader["journal"]
   return copy;
 }
 
-/** The one page of a database in `wal` mode that nothing was ever written to, as libSQL makes it. */
+/** Make the one page of a database in `wal` mode that nothing was ever written to, as libSQL makes it. */
 export function emptyDatabase(pageSize: number): Uint8Array {
   const page = new Uint8Array(pageSize);
   const view = new DataView(page.buffer);

@@ -1,4 +1,4 @@
-/** Places in the database header: https://sqlite.org/fileformat2.html#the_database_header */
+/** Offsets in the database header: https://sqlite.org/fileformat2.html#the_database_header */
 const JOURNAL = 18;
 const CHANGE_COUNTER = 24;
 const PAGE_COUNT = 28;
@@ -6,9 +6,9 @@ const SCHEMA_COOKIE = 40;
 const VERSION_VALID_FOR = 92;
 
 /**
- * A database's first page as another database's server can take it in place of its own: with that
- * one's journal mode, and a schema cookie that none of its connections has seen, so that all of them
- * read the schema anew.
+ * Return a database's first page as another database's server can take it in place of its own: with the
+ * other database's journal mode, and a schema cookie that none of its connections has seen, so that all of
+ * them read the schema again.
  *
  * @param header the other database's first 100 bytes
  * @param cookie the other database's schema cookie
@@ -28,13 +28,13 @@ export function firstPageFor(
   return copy;
 }
 
-/** What the header says that two databases must have alike for the pages of one to serve as the other's. */
+/** The fields of the header that must be alike for the pages of one database to replace another's. */
 export interface PageForm {
   readonly pageSize: number;
-  /** Bytes at the end of each page that SQLite leaves alone. */
+  /** Bytes at the end of each page that SQLite does not use. */
   readonly reserved: number;
   readonly autoVacuum: boolean;
-  /** 1 UTF-8, 2 UTF-16le, 3 UTF-16be; 0 where nothing was ever written. */
+  /** 1 UTF-8, 2 UTF-16le, 3 UTF-16be; 0 if nothing was ever written. */
   readonly encoding: number;
 }
 
@@ -49,7 +49,7 @@ export function pageFormOf(header: Uint8Array): PageForm {
   };
 }
 
-/** Why the pages of a database cannot serve in place of another's; undefined when they can. */
+/** Return why the pages of a database cannot replace another's; undefined if they can. */
 export function misfit(stored: PageForm, target: PageForm): string | undefined {
   if (stored.pageSize !== target.pageSize)
     return `its pages have ${stored.pageSize} bytes, the target's ${target.pageSize}`;

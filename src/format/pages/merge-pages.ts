@@ -8,10 +8,10 @@ const MAX_BATCH_PAGES = 64;
 type Batches = AsyncIterable<readonly Page[]>;
 
 /**
- * The pages of all inputs in ascending order, each once: where inputs share a page, the one that comes
- * last in `inputs` (the newest) wins. Pages beyond `commit`, the database's length in pages, are
- * dropped. Each input must ascend. All inputs are read to their ends, because some prove only there that
- * they are sound, and are closed when the merge is left early or fails.
+ * Merge the pages of all inputs in ascending order, each once. If inputs share a page, the one that comes
+ * last in `inputs` (the newest) wins. Pages beyond `commit`, the database's length in pages, are dropped.
+ * Each input must ascend. All inputs are read to their ends, because some prove only there that they are
+ * sound, and are closed when the merge is left early or fails.
  *
  * A batch, of up to 64 pages, is memory of the inputs and valid until the next batch is asked for.
  *
@@ -45,7 +45,7 @@ async function* merge(
       input.lentTo = batches;
     }
     if (!input.step()) {
-      // Asking the input for its next batch ends the life of what the current one lent.
+      // The input's next batch invalidates the pages that the current one lent.
       if (input.lentTo === batches) {
         yield batch;
         batch = [];
@@ -83,13 +83,13 @@ class Input {
     return this.#batch[this.#at]!;
   }
 
-  /** To the next page of the batch. @returns whether there is one */
+  /** Go to the next page of the batch. @returns true if there is one */
   step(): boolean {
     this.#at++;
     return this.#take();
   }
 
-  /** To the next batch. @returns whether there is one */
+  /** Go to the next batch. @returns true if there is one */
   async advance(): Promise<boolean> {
     for (;;) {
       const next = await this.#batches.next();

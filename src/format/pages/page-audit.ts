@@ -11,35 +11,36 @@ import { lockPage } from "./page.ts";
 /** A table or an index, as its row in sqlite_schema names it. */
 export interface Root {
   readonly name: string;
-  /** The page of its root. */
+  /** The number of its root page. */
   readonly rootpage: number;
-  /** "index" where it is one: its tree must then be one of an index. */
+  /** "index" for an index, whose tree must then be one of an index. */
   readonly type?: string;
-  /** Of a table, as `PRAGMA table_list` tells in `wr`; unless it is known either tree will do. */
+  /** For a table, `wr` of `PRAGMA table_list`. If it is unknown, either kind of tree will do. */
   readonly withoutRowid?: boolean;
 }
 
 const SCHEMA: Root = { name: "sqlite_schema", rootpage: 1, type: "table", withoutRowid: false };
 
-/** What a database is made of once its header has been read. */
+/** The layout of a database, known once its header has been read. */
 interface Layout {
   readonly header: AuditHeader;
   readonly btree: BtreePage;
-  /** Of databases with auto_vacuum. */
+  /** Only for databases with auto_vacuum. */
   readonly maps: PointerMap | undefined;
 }
 
 /**
- * Proves the structure of a database while its pages pass by once: that each page is used by exactly one
- * tree, row or list, that trees are even and their rowids in order, and that each b-tree page is whole in
- * itself. That is what SQLite's integrity_check finds about pages. What rows hold it does not look at: not
- * at the order of an index's keys, at indexes that lack rows of their table, or at records that do not fit
- * their own header. Rowids beyond 2^53 count as in order when a double cannot tell them apart.
+ * Checks the structure of a database while its pages pass by once: that each page is used by exactly one
+ * tree, row or list, that all leaves of a tree are at one depth and its rowids in order, and that each
+ * b-tree page is sound in itself. That is what SQLite's integrity_check finds about pages. It does not
+ * check the content of rows: the order of an index's keys, indexes that lack rows of their table, or
+ * records that do not fit their own header. Rowids beyond 2^53 count as in order when a double cannot tell
+ * them apart.
  *
  * Keeps some 20 bytes for each page of a table with small rows, 12 for one of an index and 5 for one that
- * holds a part of a large row (see PageLedger); 5 more with auto_vacuum, and 2 more while it finishes. A
- * database of 10 GB in pages of 4 KiB so takes up to 60 MB, or 105 MB when it is one table whose rowids
- * all need 64 bits.
+ * holds a part of a large row (see PageLedger); 5 more with auto_vacuum, and 2 more while it finishes. So a
+ * database of 10 GB in pages of 4 KiB takes up to 60 MB, or 105 MB when it is one table whose rowids all
+ * need 64 bits.
  */
 export class PageAudit {
   readonly #size: DatabaseSize;
@@ -54,14 +55,14 @@ export class PageAudit {
     this.#ledger = new PageLedger(size.pageSize);
   }
 
-  /** Bytes of memory that the audit holds for what it has seen of the pages, pointer maps aside. */
+  /** Bytes of memory in use for the pages seen so far, without pointer maps. */
   get memory(): number {
     return this.#ledger.bytes;
   }
 
   /**
-   * Takes in the next page: 1 to `pageCount` in ascending order, once each. The lock page may be left out,
-   * as logs leave it out. Whatever is wrong is told by {@link finish}.
+   * Take in the next page: 1 to `pageCount` in ascending order, once each. The lock page may be left out,
+   * as it is in logs. {@link finish} reports whatever is wrong.
    *
    * @param page its bytes, which are not used after the call
    */
@@ -82,14 +83,14 @@ export class PageAudit {
   }
 
   /**
-   * After the last page.
+   * Check, after the last page, that the trees and the freelist are sound and use every page.
    *
-   * @param roots of all tables and indexes in sqlite_schema, where rootpage > 0; sqlite_schema itself,
-   *   which has page 1, is not among them
-   * @param readPage reads a page once more: only the trunks of the freelist, one of some 1,000 free pages
+   * @param roots all tables and indexes in sqlite_schema with rootpage > 0; sqlite_schema itself, which has
+   *   page 1, is not among them
+   * @param readPage reads a page once more: only the trunks of the freelist, about one in 1,000 free pages
    * @returns rows in each tree, by its root page
-   * @throws NightjarError `OBJECT_CORRUPT` naming the first page that is wrong, whose it is and why; what
-   *   `readPage` throws
+   * @throws NightjarError `OBJECT_CORRUPT` naming the first page that is wrong, its owner and the fault;
+   *   what `readPage` throws
    */
   async finish(
     roots: readonly Root[],
@@ -153,7 +154,7 @@ export class PageAudit {
   }
 }
 
-/** Whether a root's tree must be one of a table with rowids; undefined where that is not known. */
+/** Return true if a root's tree must have rowids, false if it must not; undefined if that is not known. */
 function hasRowids({ type, withoutRowid }: Root): boolean | undefined {
   if (type === "index") return false;
   return withoutRowid === undefined ? undefined : !withoutRowid;

@@ -2,8 +2,8 @@ import { PageNumbers } from "./page-numbers.ts";
 import { FILE_HEADER, INTERIOR_INDEX, isInterior, LEAF_INDEX, LEAF_TABLE } from "./btree-kind.ts";
 
 /**
- * Counts the rows of tables while a database's pages pass by, each once and in any order, without
- * reading any of them again. Keeps about six bytes for each page.
+ * Counts the rows of tables while a database's pages pass by, each once and in any order, without reading
+ * any of them again. Keeps about six bytes for each page.
  */
 export class PageCensus {
   /** Cells of leaf pages, by page; interior pages of index trees hold rows too. */
@@ -23,11 +23,11 @@ export class PageCensus {
     }
   }
 
-  /** Rows in the tree of a table, by its root page; pages that no root leads to do not count. */
+  /** Count the rows in the tree of a table, by its root page. Pages that no root leads to do not count. */
   rowsUnder(root: number): number {
     let rows = 0;
     const waiting = [root];
-    const seen = new Set<number>(); // a damaged tree must not lead round in circles
+    const seen = new Set<number>(); // a damaged tree may have cycles
     for (let pgno = waiting.pop(); pgno !== undefined; pgno = waiting.pop()) {
       rows += this.#rows.get(pgno);
       const children = this.#children.get(pgno);
@@ -39,7 +39,7 @@ export class PageCensus {
   }
 }
 
-/** The pages that an interior page points to; undefined where its pointers lead out of it. */
+/** Return the pages that an interior page points to; undefined if its pointers lead out of the page. */
 function childrenOf(page: Uint8Array, at: number, cells: number): Uint32Array | undefined {
   const view = new DataView(page.buffer, page.byteOffset, page.length);
   const pointers = at + 12;

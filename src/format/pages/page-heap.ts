@@ -1,14 +1,14 @@
 /**
- * The inputs of a merge, by the page each has next: the lowest page on top and, of inputs with the same
- * page, the newest. A binary heap over one number per input that holds both.
+ * The inputs of a merge, by the page that each has next: the lowest page on top and, of inputs with the
+ * same page, the newest. A binary heap of one number per input that holds both.
  */
 export class PageHeap {
   readonly #inputs: number;
-  /** pgno × inputs + how many inputs are newer: below 2^53 for a million inputs. */
+  /** pgno × inputs + the number of newer inputs: below 2^53 for a million inputs. */
   readonly #keys: Float64Array;
   #size = 0;
 
-  /** @param inputs how many there are; their numbers ascend from 0, the oldest */
+  /** @param inputs the number of inputs, which are numbered from 0, the oldest */
   constructor(inputs: number) {
     this.#inputs = inputs;
     this.#keys = new Float64Array(inputs);
@@ -35,12 +35,12 @@ export class PageHeap {
     this.#keys[at] = key;
   }
 
-  /** The input on top has gone on to `pgno`. */
+  /** Move the input on top on to `pgno`. */
   replaceTop(pgno: number): void {
     this.#sink(this.#key(this.top, pgno));
   }
 
-  /** The input on top has ended. */
+  /** Remove the input on top, which has ended. */
   pop(): void {
     this.#size--;
     this.#sink(this.#keys[this.#size]!);

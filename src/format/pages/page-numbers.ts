@@ -1,4 +1,4 @@
-/** Pages whose numbers lie in one piece. */
+/** Pages whose numbers are in one piece. */
 const PIECE = 1 << 16;
 
 /** A typed array of small numbers. */
@@ -8,9 +8,8 @@ interface Numbers {
 }
 
 /**
- * A number for each page, 0 where none was set. Takes memory for the pages that have come, not for as
- * many as somebody says that there are: the length of a database is told by a server, or by a document
- * in the bucket.
+ * A number for each page, 0 if none was set. Takes memory only for the pages that have come, not for as
+ * many as a server, or a document in the bucket, says that the database has.
  */
 export class PageNumbers {
   readonly #make: new (length: number) => Numbers;

@@ -13,8 +13,8 @@ export interface PageReader {
   /** Pages 1 to this one exist. */
   readonly pageCount: number;
   /**
-   * Call `use` with the page's bytes, at once where they are in memory. They are valid during the call
-   * only, and must not be changed.
+   * Call `use` with the page's bytes, at once if they are in memory. They are valid during the call only,
+   * and must not be changed.
    *
    * @returns what `use` returns
    * @throws NightjarError `OBJECT_CORRUPT`, `OBJECT_MISSING`, `STORE_FAILED`, at once or later; what `use` throws
@@ -27,7 +27,7 @@ export async function readPage(pages: PageReader, pgno: number): Promise<Uint8Ar
   return pages.usePage(pgno, copyOf);
 }
 
-/** Whether SQLite knows pages of so many bytes. */
+/** Return true if SQLite supports pages of this many bytes. */
 export function isPageSize(bytes: number): boolean {
   return Number.isInteger(Math.log2(bytes)) && bytes >= 512 && bytes <= 65_536;
 }
@@ -36,7 +36,8 @@ export function isPageSize(bytes: number): boolean {
 export const MOST_PAGES = 0xffff_fffe;
 
 /**
- * SQLite never uses the page that holds the byte at 1 GiB (https://sqlite.org/fileformat2.html#the_lock_byte_page).
+ * Return the number of the lock page, which holds the byte at 1 GiB. SQLite never uses it
+ * (https://sqlite.org/fileformat2.html#the_lock_byte_page).
  */
 export function lockPage(pageSize: number): number {
   return 0x4000_0000 / pageSize + 1;

@@ -4,14 +4,17 @@ import { FILE_HEADER, INTERIOR_TABLE, LEAF_TABLE } from "./btree-kind.ts";
 import { type PageReader, readPage } from "./page.ts";
 import { SchemaSize, tooLarge } from "../tables/schema-size.ts";
 
-/** SQLite looks at all indexes of a table for each that it adds, while it reads the schema. */
+/**
+ * Indexes and triggers of one table at most. While SQLite reads the schema, it looks at all indexes of a
+ * table for each that it adds.
+ */
 const MOST_OF_ONE_TABLE = 5000;
-/** An honest page of the schema holds one object, or the places of several pages. */
+/** Pages of the schema at most. An honest one holds one object, or the places of several pages. */
 const MOST_PAGES = 200_000;
 
 /**
  * Refuse a schema that is too large before SQLite reads it, which takes memory for each object and cannot
- * be limited. What is no sound tree is passed over: SQLite tells.
+ * be limited. A tree that is not sound is passed over: SQLite reports it.
  *
  * @throws NightjarError `SCHEMA_TOO_LARGE`; the page reader's own
  */
@@ -20,7 +23,7 @@ export async function refuseLargeSchema(pages: PageReader): Promise<void> {
   const first = await readPage(pages, 1);
   if (first.length < FILE_HEADER) return;
   const usable = pages.pageSize - first[20]!;
-  // Of UTF-16 half the bytes are counted.
+  // In UTF-16 half of the bytes are counted.
   const perByte = first[59] === 2 || first[59] === 3 ? 0.5 : 1;
   const size = new SchemaSize();
   const tables = new Map<string, number>();
@@ -63,7 +66,10 @@ export async function refuseLargeSchema(pages: PageReader): Promise<void> {
   }
 }
 
-/** As many bytes of a payload stand in the leaf itself (https://sqlite.org/fileformat2.html#b_tree_pages). */
+/**
+ * Return the bytes of a payload that are stored in the leaf itself
+ * (https://sqlite.org/fileformat2.html#b_tree_pages).
+ */
 function localBytes(payload: number, usable: number): number {
   const most = usable - 35;
   if (payload <= most) return payload;
@@ -73,7 +79,7 @@ function localBytes(payload: number, usable: number): number {
 }
 
 /**
- * The bytes of `tbl_name`, the third column, without the case of letters; empty where they are not there.
+ * Read the bytes of `tbl_name`, the third column, without the case of letters; empty if they are not there.
  *
  * @param own the part of the record in the leaf; the number of the page with the rest follows it
  */
@@ -103,7 +109,7 @@ async function tableOf(
   return name;
 }
 
-/** Where a record has `tbl_name`, by its header; undefined where that is not a text. */
+/** Find `tbl_name` in a record by its header; return undefined if it is not a text. */
 function tablePlace(record: Uint8Array): { start: number; end: number } | undefined {
   let start = varint(record, 0);
   let length = 0;

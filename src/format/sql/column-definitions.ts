@@ -6,14 +6,14 @@ export interface ColumnDefinition {
   readonly name: string;
   /** The whole definition, from its name on, without comments before and after it. */
   readonly text: string;
-  /** Where it is in the statement's text. */
+  /** The index of its first character in the statement, and of the first one after it. */
   readonly start: number;
   readonly end: number;
-  /** It is a key, unique or generated, which can be changed in no table that exists. */
+  /** True for a key, a unique or a generated column, which cannot be changed in a table that exists. */
   readonly fixed: boolean;
 }
 
-/** What a CREATE TABLE statement tells of its columns and rules. */
+/** The columns and the rules of a CREATE TABLE statement. */
 export interface TableDefinition {
   readonly columns: readonly ColumnDefinition[];
   /** The expressions of its CHECKs, with their parentheses. */
@@ -23,7 +23,7 @@ export interface TableDefinition {
 const TABLE_RULES = new Set(["CONSTRAINT", "PRIMARY", "UNIQUE", "CHECK", "FOREIGN"]);
 const FIXED = new Set(["PRIMARY", "UNIQUE", "GENERATED", "AS"]);
 
-/** Read the columns and CHECKs of a CREATE TABLE statement; of any other statement none. */
+/** Read the columns and CHECKs of a CREATE TABLE statement. Any other statement has none. */
 export function readTableDefinition(sql: string): TableDefinition {
   const next = tokenReader(sql);
   const columns: ColumnDefinition[] = [];
@@ -44,9 +44,9 @@ export function readTableDefinition(sql: string): TableDefinition {
   return { columns, checks };
 }
 
-/** A column or a rule of the table, as far as its tokens outside of parentheses tell. */
+/** A column or a rule of the table, as read from its tokens outside of parentheses. */
 interface Item {
-  /** Its first token; undefined where there is none. */
+  /** Its first token; undefined if there is none. */
   readonly first: Token | undefined;
   readonly end: number;
   readonly fixed: boolean;
@@ -54,7 +54,7 @@ interface Item {
   readonly after: Token;
 }
 
-/** Read an item, however long, and keep none of its tokens but the first. */
+/** Read an item, however long, and keep only the first of its tokens. */
 function readItem(next: () => Token, onCheck: (start: number, end: number) => void): Item {
   let first: Token | undefined;
   let before = "";
@@ -91,8 +91,8 @@ function columnOf(sql: string, { first, end, fixed }: Item): ColumnDefinition | 
 }
 
 /**
- * The statement with columns that take every value: those that are not fixed have no type (ANY in a STRICT
- * table) and no rule left.
+ * Rewrite the statement so that its columns take every value: those that are not fixed lose their type (ANY
+ * in a STRICT table) and their rules.
  */
 export function withLooseColumns(
   sql: string,
@@ -109,7 +109,7 @@ export function withLooseColumns(
   return loose + sql.slice(copied);
 }
 
-/** A column's definition that takes every value. */
+/** Return a column's definition that takes every value. */
 export function looseColumn({ name }: ColumnDefinition, strict: boolean): string {
   return strict ? `${name} ANY` : name;
 }

@@ -1,25 +1,25 @@
 import { END, tokenReader } from "./tokens.ts";
 
-/** With one of these the columns end. */
+/** Words that end the columns. */
 const CONSTRAINTS = ["CONSTRAINT", "PRIMARY", "UNIQUE", "CHECK", "FOREIGN"];
 
-/** With one of these, or with a parenthesis, a column's type ends. */
+/** Tokens that end a column's type. */
 const TYPE_ENDS = new Set([
   ...CONSTRAINTS,
   ...["NOT", "NULL", "DEFAULT", "COLLATE", "REFERENCES", "GENERATED", "AS", "ON", "(", ",", ")"],
 ]);
 
-/** What SQLite converts a column's values to (https://sqlite.org/datatype3.html#type_affinity). */
+/** The type that SQLite converts a column's values to (https://sqlite.org/datatype3.html#type_affinity). */
 export type Affinity = "integer" | "text" | "none" | "real" | "numeric";
 
 export interface CreatedColumn {
   readonly name: string;
   readonly affinity: Affinity;
-  /** Computed from the others: no INSERT names it. */
+  /** Computed from the other columns; no INSERT names it. */
   readonly generated: boolean;
 }
 
-/** The columns of a table, by its CREATE statement. */
+/** Read the columns of a table from its CREATE statement. */
 export function readColumns(create: string): CreatedColumn[] {
   const next = tokenReader(create);
   const columns: { name: string; type: string[]; generated: boolean }[] = [];
@@ -55,7 +55,7 @@ export function readColumns(create: string): CreatedColumn[] {
 }
 
 /**
- * The columns that a row has where an INSERT names none, by the table's CREATE statement: all but the
+ * Return the columns that a row has if an INSERT names none, from the table's CREATE statement: all but the
  * generated ones, without quotes.
  */
 export function createdColumns(create: string): string[] {

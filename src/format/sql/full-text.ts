@@ -1,23 +1,23 @@
 import { lowerName } from "../tables/selection.ts";
 import { END, type Token, tokenReader } from "./tokens.ts";
 
-/** These keep words of the rows that they index, also of rows that are gone. */
+/** Modules that keep the words of the rows that they index, also of deleted rows. */
 const FULL_TEXT = new Set(["fts3", "fts4", "fts5"]);
 
-/** A full-text index, by the text that SQLite keeps of its CREATE statement. */
+/** A full-text index, from the text that SQLite keeps of its CREATE statement. */
 export interface FullText {
-  /** As it was typed. */
+  /** The name as it was typed. */
   readonly name: string;
   /**
-   * The table or view that holds what it indexes, in lower case; empty where nothing does (`content=''`).
-   * Of an index with content of its own it is the shadow table of that.
+   * The table or view that holds what it indexes, in lower case; empty if there is none (`content=''`). For
+   * an index with content of its own, the shadow table of that content.
    */
   readonly content: string;
-  /** Whether the content is its own. */
+  /** True if the content is its own. */
   readonly own: boolean;
 }
 
-/** @returns undefined for anything but a full-text index */
+/** Read the CREATE statement of a full-text index. @returns undefined for anything else */
 export function fullTextOf(sql: string): FullText | undefined {
   const virtual = readVirtual(sql);
   if (virtual === undefined || !FULL_TEXT.has(virtual.module)) return undefined;
@@ -30,12 +30,12 @@ export function fullTextOf(sql: string): FullText | undefined {
   };
 }
 
-/** The name of a virtual table, by its CREATE statement; undefined for anything else. */
+/** Return the name of a virtual table from its CREATE statement; undefined for anything else. */
 export function virtualName(sql: string): string | undefined {
   return readVirtual(sql)?.name;
 }
 
-/** A virtual table's name and module, and what reads the tokens after them. */
+/** Read a virtual table's name and module; `next` reads the tokens after them. */
 function readVirtual(sql: string): { name: string; module: string; next: () => Token } | undefined {
   const next = tokenReader(sql);
   if (next().word !== "CREATE" || next().word !== "VIRTUAL" || next().word !== "TABLE")
@@ -55,7 +55,7 @@ function readVirtual(sql: string): { name: string; module: string; next: () => T
   return { name: name.text, module: lowerName(next().text), next };
 }
 
-/** The value of the option `content`. FTS5 takes any beginning of that word for it. */
+/** Return the value of the option `content`. FTS5 accepts any beginning of that word for it. */
 function contentOf(next: () => Token): string | undefined {
   let depth = 0;
   let place = 0;
@@ -72,7 +72,7 @@ function contentOf(next: () => Token): string | undefined {
   return undefined;
 }
 
-/** Add every name in a statement, in lower case: of a trigger the full-text indexes that it fills, say. */
+/** Add every name in a statement, in lower case; for a trigger, also the full-text indexes that it fills. */
 export function addNames(names: Set<string>, sql: string): Set<string> {
   const next = tokenReader(sql);
   for (let token = next(); token !== END; token = next()) names.add(lowerName(token.text));

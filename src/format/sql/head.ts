@@ -1,7 +1,7 @@
 import { decode } from "../bytes/bytes.ts";
 import { END, type Token, tokenReader } from "./tokens.ts";
 
-/** What a statement of a dump does, and to which object. */
+/** The action of a dump's statement, and the object that it concerns. */
 export interface SqlHead {
   readonly does:
     | "create-table"
@@ -24,7 +24,7 @@ export interface SqlHead {
   readonly table: string;
 }
 
-/** Enough of most statements to have all of this. */
+/** Bytes of a statement's start that are enough to read the head of most. */
 const HEAD = 4096;
 
 /** Read the start of a statement as SQLite's tokenizer would. */
@@ -33,7 +33,7 @@ export function readSqlHead(statement: Uint8Array): SqlHead {
   return toEnd && statement.length > HEAD ? readHead(decode(statement)).head : head;
 }
 
-/** The head, and whether the SQL was read to its end for it. */
+/** Read the head; `toEnd` is true if the SQL was read to its end for it. */
 function readHead(sql: string): { head: SqlHead; toEnd: boolean } {
   const read = tokenReader(sql);
   let toEnd = false;

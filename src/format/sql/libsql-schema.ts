@@ -1,8 +1,11 @@
 import { END, type Token, tokenReader } from "./tokens.ts";
 
-/** What libSQL writes into a schema and stock SQLite does not know, told by tokens: comments do not count. */
+/**
+ * The extensions that libSQL writes into a schema and stock SQLite does not know. They are found by tokens:
+ * comments do not count.
+ */
 
-/** Whether it is a libSQL vector index: `CREATE INDEX … ON t (libsql_vector_idx(…))`. */
+/** Return true if it is a libSQL vector index: `CREATE INDEX … ON t (libsql_vector_idx(…))`. */
 export function isVectorIndex(sql: string): boolean {
   const next = tokenReader(sql);
   let before = "";
@@ -15,7 +18,7 @@ export function isVectorIndex(sql: string): boolean {
   return false;
 }
 
-/** Whether a table draws its rowids at random: `CREATE TABLE … RANDOM ROWID`. */
+/** Return true if a table draws its rowids at random: `CREATE TABLE … RANDOM ROWID`. */
 export function isRandomRowid(sql: string): boolean {
   return tableOptions(sql).randomRowid;
 }
@@ -27,7 +30,7 @@ export interface TableOptions {
   readonly randomRowid: boolean;
 }
 
-/** The options of a table, by its CREATE statement; SQLite takes none of them in quotes. */
+/** Read the options of a table from its CREATE statement. SQLite accepts none of them in quotes. */
 export function tableOptions(sql: string): TableOptions {
   const found = new Set<string>();
   eachOption(sql, ({ words }) => {
@@ -40,7 +43,7 @@ export function tableOptions(sql: string): TableOptions {
   };
 }
 
-/** The statement without RANDOM ROWID. */
+/** Return the statement without RANDOM ROWID. */
 export function withoutRandomRowid(sql: string): string {
   let kept = "";
   let comma = "";
@@ -56,12 +59,12 @@ const WITHOUT = "WITHOUT ROWID";
 const STRICT = "STRICT";
 const RANDOM = "RANDOM ROWID";
 const OPTIONS: ReadonlySet<string> = new Set([WITHOUT, STRICT, RANDOM]);
-/** No option has more words. */
+/** Words of the longest option. */
 const MOST_WORDS = 2;
 
-/** One option of a table: its words, and its text from the comma before it on. */
+/** One option of a table: its words, and its place in the text from the comma before it on. */
 interface Option {
-  /** With one space between them; of an option that is none, its first words. */
+  /** The words with one space between them; the first ones if it is not a known option. */
   readonly words: string;
   readonly from: number;
   readonly to: number;
@@ -70,7 +73,7 @@ interface Option {
 /**
  * Read the options after the columns, which commas separate, one after the other.
  *
- * @returns where they begin, and where the last one ends
+ * @returns the index where they begin, and the index after the last one
  */
 function eachOption(sql: string, read: (option: Option) => void): { start: number; end: number } {
   const next = tokenReader(sql);
@@ -80,7 +83,7 @@ function eachOption(sql: string, read: (option: Option) => void): { start: numbe
   let from = start;
   let to = start;
   for (let token = next(); ; token = next()) {
-    // At a NUL SQLite takes the text for ended.
+    // SQLite takes the text for ended at a NUL.
     const ended = token === END || token.word === ";" || token.word === "\0";
     if (!ended && token.word !== ",") {
       if (words.length <= MOST_WORDS) words.push(token.word);
@@ -94,7 +97,7 @@ function eachOption(sql: string, read: (option: Option) => void): { start: numbe
   }
 }
 
-/** Where the parenthesis ends that closes the columns; -1 where there is none. */
+/** Return the index after the parenthesis that closes the columns; -1 if there is none. */
 function endOfColumns(next: () => Token): number {
   let depth = 0;
   for (let token = next(); token !== END; token = next()) {

@@ -1,6 +1,6 @@
 import { endOfQuoted, tokenReader } from "./tokens.ts";
 
-/** What a literal of SQL is. */
+/** The type of an SQL literal. */
 export type LiteralKind = "null" | "text" | "blob" | "number";
 
 interface Literal {
@@ -11,17 +11,17 @@ interface Literal {
 /** A row as an INSERT has it. */
 export interface InsertedRow {
   readonly table: string;
-  /** Undefined where the INSERT names none. */
+  /** Undefined if the INSERT names none. */
   readonly columns: readonly string[] | undefined;
   /** Numbers stay text, so that none loses a digit; blobs stay hexadecimal. */
   readonly values: readonly (string | null)[];
-  /** What each of them is. */
+  /** The type of each value. */
   readonly kinds: readonly LiteralKind[];
 }
 
 /**
- * The row of one `INSERT INTO … VALUES(…);` as sqld's dump writes it. Undefined when the statement is of
- * another shape.
+ * Read the row of one `INSERT INTO … VALUES(…);` as sqld's dump writes it. Return undefined if the
+ * statement has another form.
  */
 export function insertedRow(sql: string): InsertedRow | undefined {
   const next = tokenReader(sql);
@@ -48,7 +48,7 @@ export function insertedRow(sql: string): InsertedRow | undefined {
 }
 
 /**
- * The values from a place on to the statement's end: NULL, numbers, 'text' with doubled quotes, X'blobs',
+ * Read the values from `at` to the statement's end: NULL, numbers, 'text' with doubled quotes, X'blobs',
  * and text with line breaks as `replace('a\nb','\n',char(10))`.
  */
 function literalsFrom(sql: string, at: number): Literal[] | undefined {

@@ -12,8 +12,8 @@ const MODULES = new Set(["csv", "dbdata", "fsdir", "sqlite_dbdata", "sqlite_dbpt
 const NAMING = new Set(["TABLE", "VIEW", "EXISTS", "REFERENCES", "INTO", "WITH", "RECURSIVE", "."]);
 
 /**
- * The function or module that a CREATE statement uses to run a command or to reach a file where a shell
- * loads it; undefined where it uses none. A DEFAULT runs there even with `sqlite3 -safe`.
+ * Return the function or module that a CREATE statement uses to run a command or to reach a file when a
+ * shell loads it; undefined if it uses none. A DEFAULT runs there even with `sqlite3 -safe`.
  */
 export function reachingName(sql: string): string | undefined {
   const next = tokenReader(sql);

@@ -2,8 +2,8 @@
 const DIGITS = 15;
 
 /**
- * What SQLite makes of a REAL as text: `%!.15g` (https://sqlite.org/printf.html), which has a decimal
- * point always.
+ * Return a REAL as text as SQLite does, by `%!.15g` (https://sqlite.org/printf.html), which always has a
+ * decimal point.
  */
 export function realText(value: number): string {
   if (!Number.isFinite(value)) return value > 0 ? "Inf" : "-Inf";

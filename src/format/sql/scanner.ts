@@ -1,26 +1,26 @@
 /**
  * Splits a stream of SQL bytes into statements, by the rules of SQLite's own `sqlite3_complete`
- * (https://sqlite.org/c3ref/complete.html): a statement ends at a semicolon that is outside of
- * strings, quoted names and comments; a CREATE TRIGGER only at `;END;`. Shells split by that function,
- * and SQLite's parser by its tokenizer, which knows Tcl's variables as well; so does this scanner, and
- * it marks what the two may not read alike.
+ * (https://sqlite.org/c3ref/complete.html): a statement ends at a semicolon that is outside of strings,
+ * quoted names and comments; a CREATE TRIGGER only at `;END;`. Shells split by that function. SQLite's
+ * parser splits by its tokenizer, which knows Tcl's variables as well. This scanner knows them too, and
+ * marks statements that the two may read differently.
  */
 
 import { concat, decode } from "../bytes/bytes.ts";
 
 export interface Statement {
   /**
-   * From the first byte that is neither white space nor comment to the semicolon. Where that is more than
-   * the scanner holds, the rest of what is in quotes is left out.
+   * From the first byte that is neither white space nor comment to the semicolon. If that is more than the
+   * scanner holds, the rest of quoted text is left out.
    */
   readonly bytes: Uint8Array;
   /** Length in bytes of the whole statement; greater than `bytes.length` when that was shortened. */
   readonly length: number;
-  /** Even what is outside of quotes was too long to be held: bytes lacks some of it. */
+  /** The text outside of quotes was too long to be held, too: `bytes` lacks some of it. */
   readonly cut: boolean;
   /**
-   * Where it ends depends on who reads it: it has a variable with parentheses (`$a(')`), a vertical tab
-   * or a byte order mark outside of quotes and comments.
+   * Its end depends on the reader: it has a variable with parentheses (`$a(')`), or a vertical tab or a
+   * byte order mark outside of quotes and comments.
    */
   readonly ambiguous: boolean;
   /** It has a bare `inf`, which sqld writes for ±Infinity and no SQLite reads. */
@@ -31,9 +31,9 @@ export interface Statement {
   readonly commented: boolean;
 }
 
-/** How many bytes of one statement are held at the most, unless the scanner is told otherwise. */
+/** Bytes of one statement that are held at most, unless the caller gives another number. */
 const MAX_HELD = 1024 * 1024;
-/** So many bytes more are held of what is outside of quotes. */
+/** Bytes that are held in addition of text outside of quotes. */
 const MORE_CODE = 256 * 1024;
 
 const VERTICAL_TAB = 11;
@@ -73,7 +73,7 @@ const PARENTHESES = 11;
 const MARK_1 = 12;
 const MARK_2 = 13;
 
-/** How far a statement has come towards being a trigger: the states of sqlite3_complete. */
+/** The progress of a statement towards being a trigger: the states of sqlite3_complete. */
 const NORMAL = 0;
 const START = 1;
 const EXPLAIN = 2;
@@ -101,14 +101,14 @@ export class SqlScanner {
   readonly #onStatement: (statement: Statement) => void;
   readonly #maxHeld: number;
   readonly #onComment: ((comment: string) => void) | undefined;
-  /** The line comment between two statements that is being read, where somebody wants it. */
+  /** The line comment between two statements that is being read, if there is an `onComment`. */
   #comment: Uint8Array[] | undefined;
   #mode = CODE;
   #phase = START;
   #word = "";
   /** The byte before the current chunk, for rules that look back one byte. */
   #last = 0;
-  /** A `-` or `/` that may open a comment was the last byte of the previous chunk. */
+  /** A `-` or `/` that may open a comment and was the last byte of the previous chunk; else 0. */
   #opener = 0;
   #begun = false;
   #held: Uint8Array[] = [];
@@ -120,7 +120,7 @@ export class SqlScanner {
   #ambiguous = false;
   #commented = false;
 
-  /** @param onComment told of each line comment between two statements, without its dashes */
+  /** @param onComment is called with each line comment between two statements, without its dashes */
   constructor(
     onStatement: (statement: Statement) => void,
     maxHeld = MAX_HELD,
@@ -131,16 +131,16 @@ export class SqlScanner {
     this.#onComment = onComment;
   }
 
-  /** True when every statement so far has ended: only white space and comments may be open. */
+  /** True when every statement so far has ended. Only white space and a line comment may be open. */
   get complete(): boolean {
     return !this.#begun && (this.#mode === CODE || this.#mode === LINE_COMMENT);
   }
 
-  /** Scan the next bytes. Statements are handed over as they end; their bytes may share `chunk`'s memory. */
+  /** Scan the next bytes. Each statement is passed on as it ends; its bytes may share `chunk`'s memory. */
   push(chunk: Uint8Array): void {
     const end = chunk.length;
     let at = 0;
-    let from = 0; // where the open statement starts in this chunk
+    let from = 0; // the open statement's start in this chunk
     let opener = this.#opener;
     let nul = chunk.indexOf(0);
 
@@ -185,7 +185,8 @@ export class SqlScanner {
         continue;
       }
 
-      // A comment opens with two bytes. When the first had begun a statement, it had not.
+      // A comment opens with two bytes. If the first one was taken for the start of a statement, it was
+      // none.
       if (opener !== 0) {
         const opens = (opener === DASH && byte === DASH) || (opener === SLASH && byte === STAR);
         const alone = this.#length + (at - from) === 1;
@@ -285,7 +286,7 @@ export class SqlScanner {
     if (this.#begun) this.#hold(chunk.subarray(from), nul !== -1);
   }
 
-  /** In an ordinary statement: are the bytes after an `i` the rest of a bare `inf`? */
+  /** Check, in an ordinary statement, whether the bytes after an `i` are the rest of a bare `inf`. */
   #afterI(mode: number, byte: number): void {
     if (mode === AFTER_I && byte === 110) this.#mode = AFTER_IN;
     else if (mode === AFTER_IN && byte === 102) this.#mode = AFTER_INF;
@@ -307,7 +308,7 @@ export class SqlScanner {
     this.#mode = VARIABLE;
   }
 
-  /** In a variable, as SQLite's tokenizer reads it: whether the byte is a part of it. */
+  /** Read a byte in a variable, as SQLite's tokenizer does. Return true if it is a part of the variable. */
   #inVariable(mode: number, byte: number): boolean {
     if (mode === PARENTHESES) {
       if (byte === CLOSE || isSpace(byte)) this.#mode = CODE;
@@ -331,7 +332,7 @@ export class SqlScanner {
     return true;
   }
 
-  /** After 0xEF in a name, or where one begins: is it a byte order mark? */
+  /** Check the bytes after 0xEF, in a name or where one begins, for a byte order mark. */
   #inMark(mode: number, byte: number): void {
     if (mode === MARK_1 && byte === 0xbb) this.#mode = MARK_2;
     else {
@@ -340,7 +341,7 @@ export class SqlScanner {
     }
   }
 
-  /** A word has ended: step through the states of sqlite3_complete. */
+  /** End a word: step through the states of sqlite3_complete. */
   #endWord(): void {
     if (this.#word === "") return;
     const word = this.#word.toUpperCase();
@@ -354,13 +355,13 @@ export class SqlScanner {
     else this.#token();
   }
 
-  /** Any other token was seen. */
+  /** Take in any other token. */
   #token(): void {
     if (this.#phase >= TRIGGER) this.#phase = TRIGGER;
     else if (this.#phase !== EXPLAIN) this.#phase = NORMAL;
   }
 
-  /** A semicolon outside of quotes: does it end the statement? */
+  /** Take in a semicolon outside of quotes. Return true if it ends the statement. */
   #semicolon(): boolean {
     if (this.#phase === TRIGGER || this.#phase === TRIGGER_SEMICOLON) {
       this.#phase = TRIGGER_SEMICOLON;
@@ -369,9 +370,9 @@ export class SqlScanner {
     return true;
   }
 
-  /** Hold what comes before a quoted text and its start, and count the rest of it. */
+  /** Hold the bytes before a quoted text and its beginning, and only count the rest of it. */
   #holdQuoted(chunk: Uint8Array, from: number, at: number, kept: number, closes: number): void {
-    // Where a doubled quote has ended one text and begun the next, both are one.
+    // A doubled quote ended one text and began the next: both are one.
     const doubled =
       at - from === 2 && chunk[from] === chunk[from + 1] && chunk[from] === this.#mode;
     if (doubled && kept === at) this.#length += 2;
@@ -432,13 +433,16 @@ export class SqlScanner {
   }
 }
 
-/** The next position of `byte`, or the chunk's length. */
+/** Return the next index of `byte`, or the chunk's length. */
 function indexOf(chunk: Uint8Array, byte: number, from: number): number {
   const found = chunk.indexOf(byte, from);
   return found === -1 ? chunk.length : found;
 }
 
-/** The closing quote's place, or the chunk's length. Short strings are walked: a native call costs more. */
+/**
+ * Return the index of the closing quote, or the chunk's length. Short strings are walked: a native call
+ * costs more.
+ */
 function endOfQuoted(chunk: Uint8Array, from: number, quote: number): number {
   const near = Math.min(chunk.length, from + 64);
   for (let at = from; at < near; at++) if (chunk[at] === quote) return at;

@@ -5,13 +5,14 @@ import { END, type Token, tokenReader } from "./tokens.ts";
 export type SchemaType = "table" | "index" | "view" | "trigger";
 
 /**
- * Why the text of a row of sqlite_schema is not exactly one CREATE statement of its type; undefined if it
- * is. SQLite itself parses only the first statement of such a text, so that a file can carry others
- * after it, which would run when the text is loaded as SQL.
+ * Return why the text of a row of sqlite_schema is not exactly one CREATE statement of its type; undefined
+ * if it is. SQLite itself parses only the first statement of such a text, so a file can carry others after
+ * it, which would run when the text is loaded as SQL.
  *
- * The text is held to a form on which SQLite's parser and sqlite3_complete agree, as shells split what
- * they load by the latter: no semicolon but in a trigger's body, no Tcl variable, no NUL, no vertical tab
- * or byte order mark between two words. Nor may it call what runs commands where a shell loads it.
+ * The text must have a form on which SQLite's parser and sqlite3_complete agree, as shells split what they
+ * load by the latter: no semicolon except in a trigger's body, no Tcl variable with parentheses, no NUL, no
+ * vertical tab or byte order mark between two words. It must not use functions or modules that run commands
+ * or reach files where a shell loads it.
  */
 export function schemaFault(type: SchemaType, sql: string): string | undefined {
   if (sql.includes("\0")) return "it has a NUL byte";
@@ -29,7 +30,10 @@ export function schemaFault(type: SchemaType, sql: string): string | undefined {
   return type === "trigger" ? bodyFault(next) : tailFault(next);
 }
 
-/** SQLite keeps no `CREATE TABLE … AS SELECT`, which would run when it is loaded. */
+/**
+ * Return true if a list of columns follows. SQLite keeps no `CREATE TABLE … AS SELECT`, which would run
+ * when it is loaded.
+ */
 function hasColumns(next: () => Token): boolean {
   const name = next();
   if (name.word !== "IF") return next().word === "(";
@@ -37,7 +41,7 @@ function hasColumns(next: () => Token): boolean {
   return words.join(" ") === "NOT EXISTS" && next() !== END && next().word === "(";
 }
 
-/** A table, an index or a view ends without a semicolon. */
+/** Check the rest of a table, an index or a view, which ends without a semicolon. */
 function tailFault(next: () => Token): string | undefined {
   for (let token = next(); token !== END; token = next()) {
     if (token.word === ";") return "it has more than one statement";
@@ -47,7 +51,7 @@ function tailFault(next: () => Token): string | undefined {
   return undefined;
 }
 
-/** A trigger's body ends with the first END after a semicolon, and nothing comes after it. */
+/** Check the rest of a trigger. Its body ends with the first END after a semicolon, and nothing follows. */
 function bodyFault(next: () => Token): string | undefined {
   let afterSemicolon = false;
   for (let token = next(); token !== END; token = next()) {
@@ -60,7 +64,7 @@ function bodyFault(next: () => Token): string | undefined {
   return "its body does not end";
 }
 
-/** Whether there is a vertical tab or a byte order mark that is white space to SQLite's parser alone. */
+/** Return true if there is a vertical tab or byte order mark that is white space to SQLite's parser alone. */
 function hasStrangeBlank(sql: string): boolean {
   if (!/[\v\ufeff]/.test(sql)) return false;
   const next = tokenReader(sql);
@@ -75,7 +79,7 @@ function hasStrangeBlank(sql: string): boolean {
 
 function tokenFault({ kind, text }: Token): string | undefined {
   if (kind === "unterminated") return "it has a quote that is not closed";
-  // What is in the parentheses is a part of the variable to the parser, and SQL to a shell.
+  // The text in the parentheses is a part of the variable to the parser, and SQL to a shell.
   if (kind === "variable" && text.includes("(")) return "it has a variable with parentheses";
   return undefined;
 }

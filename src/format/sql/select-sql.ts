@@ -5,26 +5,26 @@ import { END, tokenReader } from "./tokens.ts";
 
 const KEPT_PRAGMAS = new Set(["user_version", "application_id"]);
 
-/** They are set around what breaks a rule, and reset after it. */
+/** Pragmas that are set before statements that break a rule, and reset after them. */
 const RULE_PRAGMAS = new Set(["ignore_check_constraints", "writable_schema"]);
 
 /**
- * Goes through the statements of a whole database's SQL, of a server's dump or of Nightjar's own, and
- * gives those that bring back what is selected. Only Nightjar's own SQL has virtual tables as
- * statements, and so only there can they be told from others.
+ * Selects the statements that restore a selection, from the SQL of a whole database: a server's dump or
+ * Nightjar's own. Only Nightjar's own SQL has virtual tables as statements, so only there can they be
+ * distinguished from others.
  */
 export class SqlSelector {
   readonly #selection: Selection;
-  /** Tables that were created by name, in lower case. */
+  /** Names of the tables that were created so far, in lower case. */
   readonly #made = new Set<string>();
-  /** The last virtual table; rows of tables that nobody made are of its shadow tables. */
+  /** The last virtual table. Rows of tables that no statement created belong to its shadow tables. */
   #virtual: string | undefined;
 
   constructor(selection: Selection) {
     this.#selection = selection;
   }
 
-  /** What of the statement is to be run: itself, less of it, or nothing. BEGIN and COMMIT never are. */
+  /** Return the statement, or what replaces it; undefined for one not to be run, such as BEGIN and COMMIT. */
   take(statement: Uint8Array): Uint8Array | undefined {
     const head = readSqlHead(statement);
     const { schema, rows, tables, except } = this.#selection;
@@ -55,7 +55,7 @@ export class SqlSelector {
     };
     if (rows && does === "insert" && lowerName(table) === "sqlite_sequence")
       return this.#counters(statement);
-    // A table's own text is given back after rows that its rules would refuse.
+    // An UPDATE restores a table's own text after rows that its rules would refuse.
     if (does === "update" && lowerName(table) === "sqlite_schema")
       return schema && selects(this.#selection, lastText(statement)) ? statement : undefined;
     return !/^sqlite_/i.test(table) && wanted() ? statement : undefined;
@@ -70,7 +70,7 @@ export class SqlSelector {
     return this.#made.has(table) ? table : (this.#virtual ?? table);
   }
 
-  /** AUTOINCREMENT's counters of the tables that are selected, in place of those that their rows have set. */
+  /** Rewrite AUTOINCREMENT's counters for the selected tables. They replace those that the rows have set. */
   #counters(statement: Uint8Array): Uint8Array | undefined {
     const rows = countersIn(decode(statement))
       .filter(([name]) => selects(this.#selection, name))
@@ -84,7 +84,9 @@ export class SqlSelector {
   }
 }
 
-/** The rows of sqlite_sequence that an INSERT has, each of rowid, a table's name, the last number given. */
+/**
+ * Read the rows of sqlite_sequence from an INSERT: each has a rowid, a table's name, the last number given.
+ */
 function countersIn(insert: string): [name: string, seq: string][] {
   const next = tokenReader(insert);
   const rows: [string, string][] = [];
@@ -98,7 +100,7 @@ function countersIn(insert: string): [name: string, seq: string][] {
   return rows;
 }
 
-/** The last text in quotes of a statement. */
+/** Return the last text in quotes of a statement. */
 function lastText(statement: Uint8Array): string {
   let last = "";
   const next = tokenReader(decode(statement));

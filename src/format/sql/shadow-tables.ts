@@ -1,7 +1,10 @@
 import { moduleOf, type ModuleOption, optionsOf } from "./virtual-module.ts";
 
 const RTREE: readonly string[] = ["node", "rowid", "parent"];
-/** FTS5 knows an option by any start of its name, the first one of these (fts5ConfigParseSpecial). */
+/**
+ * The options of FTS5. It accepts any beginning of a name, for the first of these that has it
+ * (fts5ConfigParseSpecial).
+ */
 const FTS5_OPTIONS = [
   "prefix",
   "tokenize",
@@ -12,7 +15,7 @@ const FTS5_OPTIONS = [
   "columnsize",
 ];
 
-/** Which tables each module makes for a virtual table, by its options. */
+/** The tables that each module makes for a virtual table, by its options. */
 const SHADOWS: Readonly<Record<string, (options: readonly ModuleOption[]) => readonly string[]>> = {
   fts3: () => ["content", "segments", "segdir"],
   fts4: fts4Shadows,
@@ -24,15 +27,16 @@ const SHADOWS: Readonly<Record<string, (options: readonly ModuleOption[]) => rea
   rtree_i32: () => RTREE,
 };
 
-/** Whether the tables that the module makes are known. */
+/** Return true if the tables that the module makes are known. */
 export function isKnownModule(module: string): boolean {
   return Object.hasOwn(SHADOWS, module);
 }
 
 /**
- * The tables that a virtual table's module makes together with it, to keep its content in: the parts of
- * their names after `<name>_`. None for a module that is not known, and for what is no virtual table. A
- * table that only has such a name is not among them: with `content=…` FTS keeps no content of its own.
+ * Return the tables that a virtual table's module makes together with it, to keep its content in: the parts
+ * of their names after `<name>_`. There are none for a module that is not known, and for anything but a
+ * virtual table. A table that only has such a name is not among them: with `content=…` FTS keeps no content
+ * of its own.
  */
 export function shadowsOf(sql: string): readonly string[] {
   const module = moduleOf(sql);
@@ -40,7 +44,7 @@ export function shadowsOf(sql: string): readonly string[] {
   return SHADOWS[module]!(optionsOf(sql));
 }
 
-/** The virtual table of each shadow table in a schema, by the shadow's name. */
+/** Return the virtual table of each shadow table in a schema, by the shadow's name. */
 export function shadowOwners(
   schema: readonly { readonly name: string; readonly sql: string | null }[],
 ): Map<string, string> {

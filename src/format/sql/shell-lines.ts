@@ -1,14 +1,14 @@
 import { END, tokenReader } from "./tokens.ts";
 
-/** With one of these at its start a line is a command or a comment of the sqlite3 shell. */
+/** The start of a line that is a command or a comment of the sqlite3 shell. */
 const COMMAND = /^[.#]/;
-/** Alone on its line, each of these ends a statement for the shell, as a semicolon does. */
+/** A line that ends a statement for the shell, as a semicolon does. */
 const TERMINATOR = /^(?:go|\/)$/i;
 
 /**
- * Whether a line of the statement, but its first, is one that a sqlite3 shell of some version takes for
- * its own (process_input of https://sqlite.org/src/file/src/shell.c.in): a command, or a terminator with
- * nothing but comments after it. Lines inside of comments and of quotes count too.
+ * Return true if a line of the statement, except its first, is one that a sqlite3 shell of some version
+ * takes for its own (process_input of https://sqlite.org/src/file/src/shell.c.in): a command, or a
+ * terminator with nothing but comments after it. Lines inside of comments and of quotes count too.
  */
 export function hasShellLine(sql: string): boolean {
   return sql
@@ -17,7 +17,7 @@ export function hasShellLine(sql: string): boolean {
     .some((line) => COMMAND.test(line) || TERMINATOR.test(uncommented(line)));
 }
 
-/** A line without white space at its ends, and without the comments after its first two letters. */
+/** Trim a line, and drop the comments after a terminator. */
 function uncommented(line: string): string {
   const text = line.trim();
   const head = /^(?:go|\/)(?=\s|--|\/\*|$)/i.exec(text)?.[0];
@@ -26,8 +26,9 @@ function uncommented(line: string): string {
 }
 
 /**
- * The statement with a comment before each terminator that is outside of quotes and comments, so that no
- * shell takes it for one: where none ends a statement early, none sees a command either. Means the same.
+ * Return the statement with a comment before each terminator that is outside of quotes and comments, so
+ * that no shell takes it for one. If no shell ends a statement early, none sees a command either. The
+ * meaning stays the same.
  */
 export function shieldTerminators(sql: string): string {
   const pieces: string[] = [];

@@ -2,16 +2,16 @@ import { lowerName } from "../tables/selection.ts";
 import { END, type Token, tokenReader } from "./tokens.ts";
 
 const ROWIDS = ["rowid", "_rowid_", "oid"];
-/** After these words comes a name and no value. */
+/** Words that a name follows, not a value. */
 const NAMED = new Set([".", "COLLATE", "AS"]);
 const ITEM_ENDS = new Set([",", ")", "COLLATE", "ASC", "DESC", "NULLS"]);
 
 /**
- * Write the strings of a schema in the quotes that every SQLite takes for a string's. In double quotes is
- * a name, or a string if nothing has that name: SQLite accepts such old text in a file, and refuses it as
- * a new statement if it was built without that (https://sqlite.org/quirks.html#dblquote). Rewritten are
- * the expressions that SQLite resolves when it makes the object: of CHECKs, of generated columns, and of
- * indexes.
+ * Write the strings of a schema in the quotes that every SQLite takes for a string's. Text in double quotes
+ * is a name, or a string if nothing has that name: SQLite accepts such old text in a file, and refuses it
+ * as a new statement if it was built without that (https://sqlite.org/quirks.html#dblquote). This rewrites
+ * the expressions that SQLite resolves when it makes the object: those of CHECKs, of generated columns, and
+ * of indexes.
  *
  * @param columns all columns of the table, as it names them
  */
@@ -33,16 +33,16 @@ export function withStringLiterals(sql: string, columns: readonly string[]): str
   return text + sql.slice(copied);
 }
 
-/** A token in an expression, with those beside it; `listed` in an index's list, outside of parentheses. */
+/** A token in an expression, with its neighbours; `listed` in an index's list, outside of parentheses. */
 interface Value {
   readonly before: Token;
   readonly token: Token;
-  /** `END` where there is none. */
+  /** `END` if there is none. */
   readonly after: Token;
   readonly listed: boolean;
 }
 
-/** The tokens in expressions, one after the other. */
+/** Yield the tokens in expressions, one after the other. */
 function* valuesIn(sql: string): Generator<Value> {
   const next = tokenReader(sql);
   next(); // CREATE

@@ -1,8 +1,8 @@
 /** A piece of SQL that is neither white space nor comment. */
 export interface Token {
-  /** A name or a string comes without its quotes. */
+  /** The text; of a name or a string, the text inside its quotes. */
   readonly text: string;
-  /** In capitals what is written without quotes, a single character too; empty for what is quoted. */
+  /** The text in capitals if it is written without quotes, or is a single character; empty if quoted. */
   readonly word: string;
   readonly kind: "word" | "quoted" | "variable" | "character" | "unterminated" | "end";
   /** Index of its first character in the SQL, and of the first one after it. */
@@ -10,7 +10,7 @@ export interface Token {
   readonly end: number;
 }
 
-/** What comes after the last token. */
+/** The token after the last one. */
 export const END: Token = { text: "", word: "", kind: "end", start: -1, end: -1 };
 
 const QUOTES: Readonly<Record<string, string>> = { '"': '"', "'": "'", "`": "`", "[": "]" };
@@ -18,9 +18,9 @@ const SPACES = /[\t-\r \ufeff]+/y;
 const WORD = /[A-Za-z0-9_$\u0080-\uffff]+/y;
 
 /**
- * Reads SQL as SQLite's tokenizer does (sqlite3GetToken in https://sqlite.org/src/file/src/tokenize.c).
- * Each call returns the next token, and `END` after the last one. Reads forward only: the work grows
- * with the length of the SQL.
+ * Read SQL as SQLite's tokenizer does (sqlite3GetToken in https://sqlite.org/src/file/src/tokenize.c). Each
+ * call of the result returns the next token, and `END` after the last one. It reads forward only: the work
+ * grows with the length of the SQL.
  */
 export function tokenReader(sql: string): () => Token {
   let at = 0;
@@ -50,7 +50,7 @@ export function tokenReader(sql: string): () => Token {
   };
 }
 
-/** The SQL's tokens with one space between them, and nothing else. */
+/** Return the SQL's tokens with one space between them, and nothing else. */
 export function withoutBlanks(sql: string): string {
   const next = tokenReader(sql);
   const tokens: string[] = [];
@@ -59,14 +59,14 @@ export function withoutBlanks(sql: string): string {
   return tokens.join(" ");
 }
 
-/** Whether a word is in the SQL, outside of quotes and comments. `word` in capitals. */
+/** Return true if a word is in the SQL, outside of quotes and comments. `word` is in capitals. */
 export function hasWord(sql: string, word: string): boolean {
   const next = tokenReader(sql);
   for (let token = next(); token !== END; token = next()) if (token.word === word) return true;
   return false;
 }
 
-/** The index after the last token: after it come white space and comments only. */
+/** Return the index after the last token. Only white space and comments come after it. */
 export function lastEnd(sql: string): number {
   const next = tokenReader(sql);
   let end = 0;
@@ -74,7 +74,7 @@ export function lastEnd(sql: string): number {
   return end;
 }
 
-/** The index after white space and comments. A comment that is not closed reaches to the end. */
+/** Return the index after white space and comments. A comment that is not closed extends to the end. */
 function skipBlank(sql: string, from: number): number {
   let at = from;
   for (;;) {
@@ -91,7 +91,7 @@ function indexAfter(sql: string, text: string, from: number): number {
   return found === -1 ? sql.length : found + text.length;
 }
 
-/** The index after the closing quote, -1 where there is none. A doubled quote does not close. */
+/** Return the index after the closing quote; -1 if there is none. A doubled quote does not close. */
 export function endOfQuoted(sql: string, start: number, quote: string): number {
   let at = start;
   for (;;) {
@@ -103,8 +103,8 @@ export function endOfQuoted(sql: string, start: number, quote: string): number {
 }
 
 /**
- * The index after a variable: `$name`, `@name`, `:name`, `#name`, with `::` between names, and with any
- * text but white space in parentheses after it, as Tcl writes arrays.
+ * Return the index after a variable: `$name`, `@name`, `:name`, `#name`, with `::` between names, and with
+ * any text but white space in parentheses after it, as Tcl writes arrays.
  */
 function endOfVariable(sql: string, start: number): number {
   let at = start + 1;
@@ -127,7 +127,7 @@ function matchEnd(pattern: RegExp, sql: string, at: number): number {
   return pattern.test(sql) ? pattern.lastIndex : at;
 }
 
-/** As SQLite compares keywords: by ASCII letters only, or `ſ` would be an S. */
+/** Convert to capitals as SQLite compares keywords: ASCII letters only, or `ſ` would be an S. */
 function capitalize(word: string): string {
   return word.replaceAll(/[a-z]+/g, (letters) => letters.toUpperCase());
 }

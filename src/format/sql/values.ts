@@ -1,7 +1,8 @@
 /**
  * The values of an INSERT as sqld's exporter writes them (libsql-server/src/connection/dump/exporter.rs):
- * NULL, numbers, `inf`, 'text', X'blobs', and text with line breaks as `replace('a\nb','\n',char(10))`;
- * and text in hexadecimal as `LoadableDump` writes it. Nothing else is a value: no name, no operator, no other function.
+ * NULL, numbers, `inf`, 'text', X'blobs', and text with line breaks as `replace('a\nb','\n',char(10))`; and
+ * text in hexadecimal as `LoadableDump` writes it. Nothing else is a value: no name, no operator, no other
+ * function.
  */
 
 const OPEN = 40;
@@ -11,13 +12,13 @@ const DASH = 45;
 const QUOTE = 39;
 const SEMICOLON = 59;
 
-/** Told of a piece of a value: the text between its quotes, or a bare `inf`. */
+/** Called with a piece of a value: the text between its quotes, or a bare `inf`. */
 export type OnPiece = (kind: "text" | "infinity", start: number, end: number) => void;
 
-/** `replace(` is nested once for each of CR and LF. */
+/** Nested calls of `replace(` at most: one for each of CR and LF. */
 const MOST_REPLACES = 2;
 
-/** Whether the bytes from `at` on are values up to a `);` that ends them. Reads forward only. */
+/** Return true if the bytes from `at` on are values up to a `);` that ends them. Reads forward only. */
 export function readValues(bytes: Uint8Array, at: number, onPiece?: OnPiece): boolean {
   for (;;) {
     const end = endOfValue(bytes, at, onPiece);
@@ -28,7 +29,7 @@ export function readValues(bytes: Uint8Array, at: number, onPiece?: OnPiece): bo
   }
 }
 
-/** The index after the value, -1 where there is none. */
+/** Return the index after the value; -1 if there is none. */
 function endOfValue(bytes: Uint8Array, at: number, onPiece: OnPiece | undefined): number {
   let replaces = 0;
   while (hasWord(bytes, at, "replace(")) {
@@ -69,14 +70,14 @@ function endOfPlain(bytes: Uint8Array, at: number, onPiece: OnPiece | undefined)
   return end > digits && isDigit(bytes[digits]) ? end : -1;
 }
 
-/** The index after hexadecimal digits. */
+/** Return the index after hexadecimal digits. */
 function endOfHex(bytes: Uint8Array, at: number): number {
   let end = at;
   while (HEX[bytes[end] ?? 0] === 1) end++;
   return end;
 }
 
-/** The index after the closing quote. */
+/** Return the index after the closing quote; -1 if there is none. */
 function endOfText(bytes: Uint8Array, at: number, onPiece: OnPiece | undefined): number {
   for (let end = at + 1; ; end += 2) {
     end = bytes.indexOf(QUOTE, end);
@@ -99,13 +100,19 @@ function isDigit(byte: number | undefined): boolean {
   return byte !== undefined && byte >= 48 && byte <= 57;
 }
 
-/** Digits, `.`, `e`, `E`; a sign only after the latter, as two of them would begin a comment. */
+/**
+ * Return true for digits, `.`, `e`, `E`; for a sign only after the latter two, as two signs would begin a
+ * comment.
+ */
 function isNumeric(byte: number | undefined, before: number | undefined): boolean {
   if (byte === 43 || byte === DASH) return before === 69 || before === 101;
   return isDigit(byte) || byte === 46 || byte === 69 || byte === 101;
 }
 
-/** Where the values of `INSERT INTO t(a,"b c") VALUES(…);` begin, and the table; undefined for another form. */
+/**
+ * Read the table, and the index where the values begin, of `INSERT INTO t(a,"b c") VALUES(…);`. Return
+ * undefined for another form.
+ */
 export function readInsertHead(bytes: Uint8Array): { table: string; values: number } | undefined {
   const start = 12; // INSERT INTO
   const end = endOfName(bytes, start);
@@ -125,7 +132,10 @@ export function readInsertHead(bytes: Uint8Array): { table: string; values: numb
 
 const NAMES = new TextDecoder();
 
-/** The index after a name: of letters, digits and `_`, or in double quotes, which it cannot hold itself, nor a NUL. */
+/**
+ * Return the index after a name; -1 if there is none. It has letters, digits and `_`, or is in double
+ * quotes, and then contains neither a double quote nor a NUL.
+ */
 function endOfName(bytes: Uint8Array, at: number): number {
   if (bytes[at] === 34) {
     const end = bytes.indexOf(34, at + 1) + 1;

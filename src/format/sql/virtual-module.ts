@@ -2,8 +2,8 @@ import { lowerName } from "../tables/selection.ts";
 import { END, tokenReader } from "./tokens.ts";
 
 /**
- * The module of a virtual table, in lower case, by the text that SQLite keeps of its CREATE statement;
- * undefined for anything else. Names and comments in it are as somebody typed them.
+ * Return the module of a virtual table, in lower case, from the text that SQLite keeps of its CREATE
+ * statement; undefined for anything else. Names and comments in it are as they were typed.
  */
 export function moduleOf(sql: string): string | undefined {
   const next = tokenReader(sql);
@@ -21,7 +21,7 @@ export interface ModuleOption {
   readonly value: string;
 }
 
-/** The options among the arguments of a virtual table's module, in their order. */
+/** Return the options among the arguments of a virtual table's module, in their order. */
 export function optionsOf(sql: string): ModuleOption[] {
   const next = tokenReader(sql);
   const options: ModuleOption[] = [];

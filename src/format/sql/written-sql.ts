@@ -13,12 +13,12 @@ const CREATES: Readonly<Record<string, SchemaType>> = {
   "create-view": "view",
   "create-trigger": "trigger",
 };
-/** SQL that Nightjar writes has these and no other pragmas. */
+/** The only pragmas in SQL that Nightjar writes. */
 const PRAGMAS = new Set([
   ...["application_id", "foreign_keys", "ignore_check_constraints", "user_version"],
   "writable_schema",
 ]);
-/** What an UPDATE of Nightjar's SQL is made of, beside names in quotes and literals. */
+/** The words of an UPDATE in Nightjar's SQL, besides names in quotes and literals. */
 const UPDATE_WORDS = new Set([
   ...["UPDATE", "SET", "WHERE", "AND", "SELECT", "MAX", "FROM", "SQLITE_SCHEMA", "SQL", "TYPE"],
   ...["NAME", "ROWID", "_ROWID_", "OID", "CAST", "AS", "TEXT", "REPLACE", "CHAR", "X"],
@@ -26,7 +26,7 @@ const UPDATE_WORDS = new Set([
 ]);
 
 /**
- * Refuse a statement that is of no kind that Nightjar's own SQL has, or that SQLite could take for more
+ * Refuse a statement of a kind that Nightjar's own SQL does not have, or that SQLite could take for more
  * than one.
  *
  * @throws NightjarError `DUMP_UNSAFE`
@@ -48,15 +48,15 @@ function foreignness(bytes: Uint8Array): string | undefined {
   if (does === "insert" || does === "delete" || does === "transaction") return undefined;
   if (does === "update" && isPlainUpdate(decode(bytes))) return undefined;
   if (verb === "ANALYZE" || (verb === "PRAGMA" && PRAGMAS.has(name))) return undefined;
-  // A table that is made for AUTOINCREMENT's counters alone goes at once.
+  // A table that is made only for AUTOINCREMENT's counters is dropped at once.
   if (verb === "DROP" && /^DROP TABLE "nightjar makes sqlite_sequence"\s*;$/.test(decode(bytes)))
     return undefined;
   return "no SQL of a backup has such a one";
 }
 
 /**
- * Whether it is one of the two UPDATEs that Nightjar writes: one that gives a table its own text in the
- * schema back, or one that gives a row its rowid.
+ * Return true if the UPDATE has only the words of the two that Nightjar writes: one restores a table's own
+ * text in the schema, the other gives a row its rowid.
  */
 function isPlainUpdate(sql: string): boolean {
   const next = tokenReader(sql);

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 
-/** What a table holds, in a form that two copies of it can be compared by. */
+/** The digest of a table's content, by which two copies of it can be compared. */
 export interface TableDigest {
   readonly name: string;
   readonly rows: number;
@@ -14,7 +14,7 @@ const REAL = 2;
 const TEXT = 3;
 const BLOB = 4;
 const BUFFER = 64 * 1024;
-/** Values of so many bytes are copied one by one. */
+/** Values of up to this many bytes are copied one by one. */
 const SHORT = 128;
 
 /**
@@ -59,13 +59,13 @@ export class RowHash {
     this.#bytes(BLOB, heap, from, length);
   }
 
-  /** The SHA-256 in hexadecimal; ends the hashing. */
+  /** Return the SHA-256 in hexadecimal. No values may follow. */
   digest(): string {
     this.#flush();
     return this.#hash.digest("hex");
   }
 
-  /** A whole number of at most 53 bits as eight bytes, after the byte for its type. */
+  /** Write a whole number of at most 53 bits as eight bytes, after the byte for its type. */
   #setInteger(value: number): void {
     this.#view.setInt32(this.#length + 1, Math.floor(value / 0x1_0000_0000));
     this.#view.setUint32(this.#length + 5, value >>> 0);
@@ -82,7 +82,7 @@ export class RowHash {
       return;
     }
     this.#room(length);
-    // A view costs more than most values are long.
+    // Making a view costs more than copying most values.
     if (length > SHORT) this.#buffer.set(heap.subarray(from, from + length), this.#length);
     else for (let at = 0; at < length; at++) this.#buffer[this.#length + at] = heap[from + at]!;
     this.#length += length;

@@ -5,12 +5,15 @@ import { encode } from "../bytes/bytes.ts";
 
 /** One entry of a database's erasure list as it is stored: rows that a restore must not bring back. */
 export interface StoredErasure {
-  /** Version of this format: 1 has a hash of the key, 2 an HMAC, which nobody can try keys against. */
+  /**
+   * Version of this format: 1 has a hash of the key, 2 an HMAC, against which keys cannot be tried without
+   * the secret.
+   */
   format: 1 | 2;
   id: string;
   database: string;
   table: string;
-  /** The column that tells whose the row is. */
+  /** The column that identifies whose the row is. */
   column: string;
   /** Random text that goes into the hash, so that equal keys look different. */
   salt: string;
@@ -19,18 +22,18 @@ export interface StoredErasure {
    * key. Format 2: HMAC-SHA-256 of the key under `hmacKeyOf`.
    */
   keyHash: string;
-  /** Of format 2: tells which SIGNING_KEY the HMAC was made with; hex. */
+  /** In format 2, an id of the SIGNING_KEY that the HMAC was made with; hex. */
   secretId?: string | undefined;
-  /** When it was asked for, ISO 8601; backups of later moments are left as they are. */
+  /** The time of the request, ISO 8601. Backups of later moments are left as they are. */
   at: string;
-  /** Who asked for it. */
+  /** The requester. */
   who: string;
 }
 
-/** The document beside an entry that takes it back. */
+/** The document beside an entry that withdraws it. */
 export interface Withdrawal {
   format: 1;
-  /** The entry's. */
+  /** The entry's id. */
   id: string;
   database: string;
   /** ISO 8601. */
@@ -41,28 +44,28 @@ export interface Withdrawal {
 
 /** An entry as it is applied. */
 export interface Erasure extends StoredErasure {
-  /** Of format 2: what its HMAC is made with, hex. It opens this entry only, and is stored nowhere. */
+  /** In format 2, the key of its HMAC, hex. It opens this entry only, and is stored nowhere. */
   hmacKey?: string | undefined;
-  /** Set when the entry applies no more. */
+  /** Set when the entry no longer applies. */
   withdrawn?: Pick<Withdrawal, "at" | "who" | "reason"> | undefined;
 }
 
-/** The hash of a key in format 1, given as the text that SQLite makes of it (`CAST(key AS TEXT)`). */
+/** Return the hash of a key in format 1. The key is given as SQLite's text of it (`CAST(key AS TEXT)`). */
 export function hashKey(salt: string, key: Uint8Array | string): string {
   return createHash("sha256").update(salt).update("\0").update(bytesOf(key)).digest("hex");
 }
 
-/** The hash of a key in format 2. */
+/** Return the hash of a key in format 2. */
 export function hmacOf(hmacKey: string, key: Uint8Array | string): string {
   return createHmac("sha256", Buffer.from(hmacKey, "hex")).update(bytesOf(key)).digest("hex");
 }
 
-/** The HMAC key of one entry, hex: HKDF-SHA-256 of SIGNING_KEY with the entry's salt. */
+/** Return the HMAC key of one entry, hex: HKDF-SHA-256 of SIGNING_KEY with the entry's salt. */
 export function hmacKeyOf(signingKey: string, salt: string): string {
   return derive(signingKey, salt, "nightjar erasure key", 32);
 }
 
-/** Tells two signing keys apart, and says nothing else about them; hex. */
+/** Return an id that distinguishes two signing keys, and says nothing else about them; hex. */
 export function secretIdOf(signingKey: string, salt: string): string {
   return derive(signingKey, salt, "nightjar erasure secret id", 8);
 }
@@ -72,9 +75,9 @@ function derive(signingKey: string, salt: string, label: string, bytes: number):
 }
 
 /**
- * Whether a row with this key is to be left out.
+ * Return true if a row with this key is to be left out.
  *
- * @throws NightjarError `ERASURE_FAILED` for an entry that nobody here can compare
+ * @throws NightjarError `ERASURE_FAILED` for an entry that cannot be compared here
  */
 export function isErased(erasure: Erasure, key: Uint8Array | string): boolean {
   const { salt, keyHash, hmacKey } = erasure;
@@ -99,17 +102,17 @@ function unreadable({ id, table }: Erasure, why: string): NightjarError {
   );
 }
 
-/** Those entries that apply to a database as it was at a moment (ISO 8601). */
+/** Return the entries that apply to a database as it was at a moment (ISO 8601). */
 export function concerning(erasures: readonly Erasure[], moment: string): Erasure[] {
   return erasures.filter(
     ({ at, withdrawn }) => withdrawn === undefined && Date.parse(at) >= Date.parse(moment),
   );
 }
 
-/** What applying a list has done. */
+/** The result of applying a list. */
 export interface Erased {
   readonly tables: readonly { readonly table: string; readonly rows: number }[];
-  /** Entries whose table is there without their column, or is a view. */
+  /** Entries whose table exists without their column, or is a view. */
   readonly unapplied: readonly { readonly table: string; readonly column: string }[];
 }
 

@@ -1,10 +1,10 @@
 import { END, tokenReader } from "../sql/tokens.ts";
 
-/** Lines of `PRAGMA integrity_check` that are kept; a line is cut after so many characters. */
+/** Lines of `PRAGMA integrity_check` that are kept at most, and characters of each line. */
 export const MOST_FINDINGS = 1000;
 const LONGEST_FINDING = 300;
 
-/** An object of a schema, as far as it decides how a finding is judged. */
+/** The properties of a schema's object that decide how a finding is judged. */
 export interface SchemaText {
   readonly type: string;
   readonly name: string;
@@ -12,20 +12,22 @@ export interface SchemaText {
   readonly sql: string | null;
 }
 
-/** What `PRAGMA integrity_check` found, judged. */
+/** The findings of `PRAGMA integrity_check`, judged. */
 export interface Integrity {
-  /** Damage: pages that do not fit together, or indexes that do not have what their tables have. */
+  /** Damage: pages that do not fit together, or indexes that do not match their tables. */
   readonly damage: readonly string[];
-  /** Rows that break a rule of their own schema: so they are at the source, as the bytes are the captured ones. */
+  /**
+   * Rows that break a rule of their own schema. They do at the source too: the bytes are the captured ones.
+   */
   readonly rules: readonly string[];
-  /** What this SQLite lacks, so that a part was not checked. */
+  /** Features that this SQLite lacks, so that a part was not checked. */
   readonly lacking: readonly string[];
 }
 
-/** How SQLite is asked: the first column of each row; throws what SQLite says. */
+/** Queries SQLite: resolves to the first column of each row; throws SQLite's own message. */
 export type QuerySqlite = (sql: string) => Promise<readonly string[]>;
 
-/** What an error says that this SQLite lacks, in its own words; undefined for any other error. */
+/** Return what this SQLite lacks, in an error's own words; undefined for any other error. */
 export function lackOf(message: string): string | undefined {
   return LACKS.exec(message)?.[0];
 }
@@ -33,7 +35,7 @@ export function lackOf(message: string): string | undefined {
 const LACKS =
   /no such (?:module|function|collation sequence|tokenizer): [^\n;]{1,80}|unknown (?:function|tokenizer): [^\n;]{1,80}|unsafe use of [^\n;]{1,80}|vtable constructor failed: [^\n;]{1,80}|error in tokenizer constructor|foreign key mismatch - [^\n;]{1,160}|too many (?:columns|attached|terms|SQL variables)[^\n;]{0,80}/;
 
-/** A row breaks a rule that came after it, or SQLite's own rule of what a column may hold. */
+/** Findings that a row breaks a rule that came after it, or SQLite's own rule of what a column may hold. */
 const RULES = [
   /^NULL value in /,
   /^CHECK constraint failed in /,
@@ -48,10 +50,10 @@ const OF_INDEX =
   /^(?:row [0-9]+ missing from|wrong # of entries in|non-unique entry in|row [0-9]+ values differ from|rowid not at end-of-record for row [0-9]+ of) index (.*)$/s;
 
 /**
- * Ask SQLite for its own check, and judge what it finds. Where it lacks something that the schema uses,
- * each table is checked by itself, as far as that goes.
+ * Run SQLite's own check, and judge its findings. If SQLite lacks something that the schema uses, each
+ * table is checked by itself, as far as possible.
  *
- * @throws what `query` throws, unless it tells what SQLite lacks
+ * @throws what `query` throws, unless it says what SQLite lacks
  */
 export async function checkIntegrity(
   query: QuerySqlite,
@@ -98,7 +100,7 @@ function judge(
   return { damage, rules };
 }
 
-/** What was found in one sentence; undefined where there is nothing to tell. */
+/** Describe the findings about rules and missing features in one sentence; undefined if there are none. */
 export function integrityWords({ rules, lacking }: Integrity): string | undefined {
   const words = [];
   if (rules.length > 0) {
@@ -113,7 +115,10 @@ export function integrityWords({ rules, lacking }: Integrity): string | undefine
   return words.length === 0 ? undefined : words.join("; ");
 }
 
-/** Indexes whose keys or rows an expression decides, which another build of SQLite may compute otherwise. */
+/**
+ * Return the indexes whose keys or rows depend on an expression, which another build of SQLite may compute
+ * differently.
+ */
 function computedIndexes(schema: readonly SchemaText[]): string[] {
   const computing = new Set(
     schema
@@ -125,7 +130,7 @@ function computedIndexes(schema: readonly SchemaText[]): string[] {
     .map(({ name }) => name);
 }
 
-/** Whether one of a table's columns may be computed from others. */
+/** Return true if one of a table's columns may be computed from others. */
 function hasGenerated(create: string): boolean {
   const next = tokenReader(create);
   let before = "";
@@ -136,7 +141,7 @@ function hasGenerated(create: string): boolean {
   return false;
 }
 
-/** Whether an index has a WHERE, or anything but names in its columns. */
+/** Return true if an index has a WHERE, or anything but names in its columns. */
 function isComputed(sql: string | null): boolean {
   if (sql === null) return false;
   const next = tokenReader(sql);

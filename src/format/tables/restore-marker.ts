@@ -3,8 +3,8 @@ import { readColumns } from "../sql/created-columns.ts";
 import { lowerName } from "./selection.ts";
 
 /**
- * The table that a target has from before the first byte that a restore writes until after the last one.
- * A database with it is incomplete; the next restore into it wipes it first.
+ * The table that a target has from before a restore writes its first byte until after the last one. A
+ * database with it is incomplete; the next restore into it wipes it first.
  */
 export const MARKER = "_nightjar_restore";
 
@@ -14,32 +14,32 @@ export const MARKER_COLUMNS = ["restore", "what", "began", "tables", "saved", "s
 export const MARKER_WARNING =
   "the table that marks an unfinished restore: what was backed up is incomplete. A restore into a server leaves this table out";
 
-/** What a row of a schema says of itself. */
+/** The fields of a schema's row. */
 interface Made {
   readonly type: string;
   readonly name: string;
   readonly sql: string | null;
 }
 
-/** Whether a name is the marker's, as SQLite compares names. */
+/** Return true if a name is the marker's, as SQLite compares names. */
 export function isMarkerName(name: string): boolean {
   return lowerName(name) === MARKER;
 }
 
-/** Whether an object of a schema is the marker, and not something else of its name. */
+/** Return true if an object of a schema is the marker, and not something else of its name. */
 export function isMarker({ type, name, sql }: Made): boolean {
   if (type !== "table" || !isMarkerName(name) || sql === null) return false;
   const columns = readColumns(sql).map((column) => lowerName(column.name));
   return columns.join() === MARKER_COLUMNS.join();
 }
 
-/** What the manifest of a backup says that has the marker. */
+/** Return the warning for the manifest of a backup that has the marker. */
 export function markerWarning() {
   return { code: "RESTORE_MARKER", where: MARKER, count: 1, message: MARKER_WARNING } as const;
 }
 
 /**
- * Refuse to prove a copy of a database whose restore had not ended.
+ * Refuse to prove a copy of a database whose restore had not finished.
  *
  * @throws NightjarError `DRILL_IMPOSSIBLE`
  */

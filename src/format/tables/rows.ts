@@ -1,6 +1,6 @@
 /**
- * How many rows a database has, as every count of Nightjar tells it: those of all tables but SQLite's own
- * (`sqlite_sequence`, `sqlite_stat1`, …), whose rows nobody stored. A virtual table has none itself.
+ * Count the rows of a database, as every count of Nightjar does: those of all tables except SQLite's own
+ * (`sqlite_sequence`, `sqlite_stat1`, …), whose rows no user stored. A virtual table has none itself.
  */
 export function countRows(
   tables: readonly { readonly name: string; readonly rows: number | null }[],
@@ -8,7 +8,7 @@ export function countRows(
   return tables.reduce((sum, { name, rows }) => sum + (isOwn(name) ? 0 : (rows ?? 0)), 0);
 }
 
-/** Whether a table is SQLite's own. */
+/** Return true if a table is SQLite's own. */
 export function isOwn(name: string): boolean {
   return /^sqlite_/i.test(name);
 }

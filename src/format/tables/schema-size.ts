@@ -1,13 +1,13 @@
 import { NightjarError } from "../../errors/errors.ts";
 
-/** A schema is held in memory as a whole, several times over: no honest one has more than this. */
+/** Objects of a schema at most: it is held in memory as a whole, several times. No honest one has more. */
 const MOST_OBJECTS = 100_000;
-/** The names and the text of one object; bytes. */
+/** Bytes of the names and the text of one object at most. */
 const LONGEST_OBJECT = 1024 * 1024;
-/** Those of all objects; bytes. */
+/** Bytes of those of all objects at most. */
 const LONGEST_SCHEMA = 8 * 1024 * 1024;
 
-/** Counts what a schema has, and refuses it when that is too much. */
+/** Counts the objects of a schema and their bytes, and refuses it when that is too much. */
 export class SchemaSize {
   #objects = 0;
   #bytes = 0;

@@ -1,8 +1,8 @@
-/** What of a database is to be restored. */
+/** The part of a database to restore. */
 export interface Selection {
   /** Names of tables, in lower case as SQLite compares them; undefined for the whole database. */
   readonly tables: ReadonlySet<string> | undefined;
-  /** Names of tables that are left out all the same, in lower case. */
+  /** Names of tables that are left out nevertheless, in lower case. */
   readonly except?: ReadonlySet<string>;
   /** The statements that make tables, indexes, views and triggers. */
   readonly schema: boolean;
@@ -11,7 +11,10 @@ export interface Selection {
 
 export const EVERYTHING: Selection = { tables: undefined, schema: true, rows: true };
 
-/** SQLite's names differ in the case of ASCII letters only (https://sqlite.org/datatype3.html, NOCASE). */
+/**
+ * Convert a name to lower case as SQLite compares names: ASCII letters only
+ * (https://sqlite.org/datatype3.html, NOCASE).
+ */
 export function lowerName(name: string): string {
   return name.replaceAll(/[A-Z]/g, (letter) => letter.toLowerCase());
 }
@@ -33,7 +36,7 @@ export function isWhole({ tables, schema, rows }: Selection): boolean {
   return tables === undefined && schema && rows;
 }
 
-/** Whether a table of this name, and what belongs to it, is asked for. */
+/** Return true if a table of this name, and what belongs to it, is selected. */
 export function selects({ tables, except }: Selection, name: string): boolean {
   const lower = lowerName(name);
   if (except?.has(lower) === true) return false;

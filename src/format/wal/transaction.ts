@@ -3,9 +3,8 @@ import { readDatabaseHeader } from "../pages/database-header.ts";
 import { lockPage, type Page } from "../pages/page.ts";
 
 /**
- * What must hold for the frames of one transaction. A page above the size that the transaction leaves is
- * nothing wrong: SQLite leaves such frames in its WAL when it wrote them before a ROLLBACK TO, and no
- * longer reads them.
+ * Checks the frames of one transaction. A page above the size that the transaction leaves is not an error:
+ * SQLite leaves such frames in its WAL when it wrote them before a ROLLBACK TO, and no longer reads them.
  */
 export class WalTransaction {
   readonly #pageSize: number;
@@ -17,7 +16,9 @@ export class WalTransaction {
   }
 
   /**
-   * @param pageCount pages of the database before the transaction; null where that is not known
+   * Check a frame.
+   *
+   * @param pageCount pages of the database before the transaction; null if that is not known
    * @throws NightjarError `PAGES_INVALID`
    */
   add({ pgno, data }: Page, pageCount: number | null): void {
@@ -29,7 +30,8 @@ export class WalTransaction {
   }
 
   /**
-   * The transaction leaves `sizeAfter` pages of `pageCount` before: each page more must be among it.
+   * End the transaction, which leaves `sizeAfter` pages where there were `pageCount`: it must contain each
+   * page that was added.
    *
    * @throws NightjarError `PAGES_INVALID`
    */

@@ -10,7 +10,7 @@ export interface WalFrame {
   readonly sizeAfter: number;
   /** Two numbers that all frames of one WAL share and that change when it starts over. */
   readonly salts: readonly [number, number];
-  /** The rolling checksum up to and with this frame. */
+  /** The rolling checksum up to and including this frame. */
   readonly checksum: readonly [number, number];
   readonly data: Uint8Array;
   /** The whole frame: its header and the page. */
@@ -18,7 +18,7 @@ export interface WalFrame {
 }
 
 /**
- * The frames in `bytes`, over the same memory.
+ * Read the frames in `bytes`, over the same memory.
  *
  * @throws NightjarError `PAGES_INVALID` when the last one is not whole
  */
@@ -45,12 +45,12 @@ export function walFrames(bytes: Uint8Array, pageSize: number): WalFrame[] {
 }
 
 /**
- * Whether each frame's checksum follows from the frame before it. The chain starts in the WAL's header,
- * so that of a frame whose predecessor is not at hand cannot be checked. The header also tells the byte
- * order; without it, the order is the one under which two frames were first seen to fit.
+ * Checks that each frame's checksum follows from the frame before it. The chain starts in the WAL's header,
+ * so a frame cannot be checked without its predecessor. The header also has the byte order; without it, the
+ * order is the one under which two frames were first seen to fit.
  *
- * A server may pass on frames whose checksums were never kept up: the vendor's own CLI computes them
- * anew. So a misfit counts only beside a fit under the same salts.
+ * A server may pass on frames whose checksums were never maintained: the vendor's own CLI computes them
+ * anew. So a misfit counts only together with a fit under the same salts.
  */
 export class WalChain {
   #last: { salts: readonly [number, number]; checksum: readonly [number, number] } | null = null;
@@ -58,8 +58,8 @@ export class WalChain {
   #misfit = false;
 
   /**
-   * Take in the next frames of the log, all of them before any is believed: a later pair may be what
-   * shows that an earlier one is wrong.
+   * Take in the next frames of the log. Take in all of them before you believe any: a later pair may show
+   * that an earlier one is wrong.
    *
    * @throws NightjarError `PAGES_INVALID`
    */
@@ -89,7 +89,7 @@ export class WalChain {
   }
 }
 
-/** SQLite's WAL checksum (https://sqlite.org/fileformat2.html#checksum_algorithm) of one frame. */
+/** Compute SQLite's WAL checksum (https://sqlite.org/fileformat2.html#checksum_algorithm) of one frame. */
 function frameChecksum(
   [a, b]: readonly [number, number],
   pgno: number,

@@ -3,9 +3,9 @@ import { crc64 } from "../../format/bytes/crc64.ts";
 const MASK = (1n << 64n) - 1n;
 
 /**
- * The rolling checksum of sqld's log: CRC-64/GO-ISO over the page, its register started from the
- * bit-reversed checksum of the frame before; 0 before the first
- * (libsql-server, replication/primary/frame_injector and logger.rs).
+ * Compute the rolling checksum of sqld's log: CRC-64/GO-ISO over the page, its register started from the
+ * bit-reversed checksum of the frame before; 0 before the first (libsql-server,
+ * replication/primary/frame_injector and logger.rs).
  */
 export function frameChecksum(page: Uint8Array, before: bigint): bigint {
   return crc64(page, ~reverseBits(before) & MASK);

@@ -6,7 +6,7 @@ import { NightjarError } from "../../errors/errors.ts";
  * tursodatabase/libsql), as far as they are used here.
  */
 
-/** What the server says of its log. */
+/** The server's answer about its log. */
 export interface Hello {
   logId: string;
   /** To be sent back with every other call. */
@@ -22,13 +22,13 @@ export interface Frame {
   pgno: number;
   /** Pages of the database after the transaction that this frame completes; 0 within one. */
   sizeAfter: number;
-  /** When it was committed by the server's clock, ms since the epoch, where it still knows. */
+  /** The time of the commit by the server's clock, ms since the epoch, if the server still knows it. */
   at: number | null;
   /** A view of the message. */
   page: Uint8Array;
 }
 
-/** sqld's databases have pages of this many bytes, and no other. */
+/** Bytes of every page in sqld's databases. */
 export const REPLICA_PAGE_SIZE = 4096;
 const FRAME_HEADER = 24;
 

@@ -25,18 +25,20 @@ const SERVICE = "wal_log.ReplicationLog";
 const FAILED_PRECONDITION = 9;
 const INTERNAL = 13;
 const UNAVAILABLE = 14;
-/** How often a call is repeated that the server asks to repeat: a lost session, a log that it compacts. */
+/** Repeats of a call at most that the server asks for: after a lost session, or while it compacts its log. */
 const REPEATS = 8;
 
 /**
- * libSQL's replication log (`wal_log.ReplicationLog` over gRPC-web), as sqld serves it and embedded
- * replicas read it. `withImage`: the server offers `sqlite_dbpage`, which gives a whole database
- * several times faster than its log does.
+ * Return a source of libSQL's replication log (`wal_log.ReplicationLog` over gRPC-web), as sqld serves it
+ * and embedded replicas read it.
  *
- * A log's id and a frame's number do not name a history: sqld keeps both when an older copy of its data
- * folder is put back. So a pull goes on from a cursor only within the session of the server's process
- * that the cursor was read in, and only when the server still has the cursor's frame. In any doubt it
- * reads the whole database.
+ * A log's id and a frame's number do not identify a history: sqld keeps both when an older copy of its data
+ * folder is put back. So a pull goes on from a cursor only within the session of the server's process that
+ * the cursor was read in, and only if the server's log still reaches the cursor's frame, which must be the
+ * same if the server can still show it. In any doubt it reads the whole database.
+ *
+ * @param withImage the server offers `sqlite_dbpage`, which gives a whole database several times faster
+ *   than its log does
  */
 export function replicaSource(source: Source, deps: Deps, withImage: boolean): PageSource {
   return {
@@ -51,20 +53,20 @@ export async function sayHello(source: Source, deps: Deps): Promise<Hello> {
   return decodeHello(await grpcUnary(source, deps, method, encodeHelloRequest()));
 }
 
-/** The server's history is not, or cannot be shown to be, the one that was read so far. */
+/** Thrown if the server's history is not, or cannot be shown to be, the one that was read so far. */
 class HistoryBroken extends Error {
   override readonly name = "HistoryBroken";
 }
 
-/** One pull: from a cursor to where the log ended when the pull began. */
+/** One pull: from a cursor to the end that the log had when the pull began. */
 class ReplicaPull {
   readonly #source: Source;
   readonly #deps: Deps;
   readonly #withImage: boolean;
   #hello: Hello | undefined;
-  /** Where reading is; ahead of the last commit event while within a transaction. */
+  /** The place up to which frames were read; ahead of the last commit event while within a transaction. */
   #at: { frame: number; checksum: bigint | null } = { frame: -1, checksum: 0n };
-  /** Whether the server has yet to show the frame that `#at` names, which an earlier pull read. */
+  /** True while the server has yet to show the frame that `#at` names, which an earlier pull read. */
   #unconfirmed = false;
   #commits = 0;
   readonly #clock = new ServerClock();
@@ -85,7 +87,7 @@ class ReplicaPull {
     }
   }
 
-  /** What is new since `cursor`; returns why the whole database has to be read instead. */
+  /** Yield what is new since `cursor`. Return why the whole database has to be read instead, if so. */
   async *#increment(
     cursor: PageCursor,
     hello: Hello,
@@ -105,7 +107,7 @@ class ReplicaPull {
     }
   }
 
-  /** The log from its start to its end, or the pages as they are and the log from before they were read. */
+  /** Yield the log from start to end, or the pages as they are and the log from before they were read. */
   async *#base(why: string): AsyncIterable<PageEvent> {
     const { index } = this.#hello!;
     this.#unconfirmed = false;
@@ -127,9 +129,9 @@ class ReplicaPull {
     for await (const event of readImage(this.#source, this.#deps, why)) {
       if (event.kind !== "commit") yield event;
       else {
-        // The pages were read at some moment between these two; replayed frames only repeat what
-        // they hold already, so that every commit from the later index on is consistent again. Both are
-        // of one session: a server that restarted in between may have another history.
+        // The pages were read at some moment between these two. Replayed frames only repeat what they hold
+        // already, so every commit from the later index on is consistent again. Both are of one session: a
+        // server that restarted in between may have another history.
         const checksum = await this.#checksumOf(before);
         const atLeast = await this.#indexNow(before);
         yield { ...event, cursor: this.#cursor(before, checksum, atLeast) };
@@ -146,7 +148,7 @@ class ReplicaPull {
     return index;
   }
 
-  /** The rolling checksum of a frame; null where the server has compacted it away. */
+  /** Return the rolling checksum of a frame; null if the server has compacted it away. */
   async #checksumOf(frame: number): Promise<bigint | null> {
     if (frame < 0) return 0n;
     try {
@@ -163,7 +165,7 @@ class ReplicaPull {
     }
   }
 
-  /** Frames after `#at` up to `until`, with a commit event for each commit from `atLeast` on. */
+  /** Yield the frames after `#at` up to `until`, with a commit event for each commit from `atLeast` on. */
   async *#frames(until: number, atLeast: number): AsyncIterable<PageEvent> {
     for (let repeats = 0, reached = -1; this.#unconfirmed || this.#at.frame < until;) {
       const before = this.#at.frame;
@@ -181,7 +183,7 @@ class ReplicaPull {
         reached = this.#at.frame;
         if (repeats++ === REPEATS) throw thrown;
         if (isOf(thrown, FAILED_PRECONDITION, "NEED_SNAPSHOT")) {
-          // The frame itself may be compacted and the next one not: that one's checksum follows from it.
+          // The frame may be compacted and the next one not: the next one's checksum follows from it.
           if (this.#unconfirmed) this.#unconfirmed = false;
           else yield* this.#snapshots(atLeast);
         } else if (isOf(thrown, FAILED_PRECONDITION, "NO_HELLO")) await this.#renewSession();
@@ -210,11 +212,11 @@ class ReplicaPull {
         if (frame.frame >= until) return;
       }
       if (pages.length > 0) yield { kind: "pages", pages };
-      if (this.#at.frame >= until) return; // a log that ends within a transaction: it is dropped
+      if (this.#at.frame >= until) return; // the log ends within a transaction, which is dropped
     }
   }
 
-  /** The frame that an earlier pull ended with must be the same one now. */
+  /** Check that the frame with which an earlier pull ended is still the same. */
   #confirm({ frame, checksum }: Frame): void {
     if (frame !== this.#at.frame) throw wrongFrame(this.#at.frame, frame);
     if (checksum !== this.#at.checksum)
@@ -238,8 +240,8 @@ class ReplicaPull {
   }
 
   /**
-   * What the server has compacted away, as it does at 200 MB: each page once, the newest frame first,
-   * without checksums; the last one tells the size. The commits within cannot be told apart any more.
+   * Yield what the server has compacted away, as it does at 200 MB: each page once, the newest frame first,
+   * without checksums; the last one has the size. The commits within cannot be told apart any more.
    */
   async *#snapshots(atLeast: number): AsyncIterable<PageEvent> {
     const from = this.#at.frame;
@@ -275,7 +277,7 @@ class ReplicaPull {
     if (newest >= atLeast) yield this.#commit(last.sizeAfter, last.at, newest, null);
   }
 
-  /** @param told when the transaction was committed by the server's clock, ms, where it tells */
+  /** @param told the time of the commit by the server's clock, ms; null if it reports none */
   #commit(
     pageCount: number,
     told: number | null,
@@ -305,7 +307,9 @@ class ReplicaPull {
     });
   }
 
-  /** Say Hello again: to a server that restarted since, or began a new log, it would be the first. */
+  /**
+   * Say Hello again, and check that the session is the same: the server did not restart or begin a new log.
+   */
   async #renewSession(): Promise<void> {
     const hello = await sayHello(this.#source, this.#deps);
     const { logId, sessionToken } = this.#hello!;
@@ -318,7 +322,7 @@ class ReplicaPull {
 const NEW_LOG = "the server began a new log";
 const RESTARTED = "the server was restarted, and its history may be another one now";
 
-/** Why a pull cannot go on from `cursor`; undefined if it can. */
+/** Return why a pull cannot go on from `cursor`; undefined if it can. */
 function whyNotFrom(cursor: PageCursor, hello: Hello): string | undefined {
   if (cursor.protocol !== "replica") return "the capture before it used another protocol";
   if (cursor.logId !== hello.logId) return NEW_LOG;
@@ -332,8 +336,8 @@ function whyNotFrom(cursor: PageCursor, hello: Hello): string | undefined {
 }
 
 /**
- * Name the server's process in a form that can be stored: the token itself is a credential. sqld makes
- * a new one at each start; null where there is none.
+ * Name the server's process in a form that can be stored: the token itself is a credential. sqld makes a
+ * new token at each start. Return null if there is none.
  */
 function sessionOf({ sessionToken }: Hello): string | null {
   if (sessionToken === "") return null;
@@ -358,12 +362,12 @@ function isOf(thrown: unknown, status: number, words: string): boolean {
   return thrown instanceof GrpcError && thrown.status === status && thrown.message.includes(words);
 }
 
-/** Whether the server said that it has no such database: asking for it in another way is no use. */
+/** Return true if the server said that it has no such database: then no other way to ask will help. */
 export function lacksNamespace(thrown: unknown): boolean {
   return isOf(thrown, 9, "NAMESPACE_DOESNT_EXIST"); // FAILED_PRECONDITION
 }
 
-/** gRPC's own errors by Nightjar's names. */
+/** Convert errors of gRPC, and of a broken history, to Nightjar's own. */
 export function named(thrown: unknown): unknown {
   if (thrown instanceof HistoryBroken)
     return new NightjarError(
@@ -372,7 +376,7 @@ export function named(thrown: unknown): unknown {
     );
   if (!(thrown instanceof GrpcError)) return thrown;
   const message = `The server's replication service refused: ${thrown.message} (gRPC status ${thrown.status}).`;
-  // UNAUTHENTICATED and PERMISSION_DENIED, NOT_FOUND and UNIMPLEMENTED; sqld says INTERNAL of no token
+  // UNAUTHENTICATED and PERMISSION_DENIED, NOT_FOUND and UNIMPLEMENTED; without a token sqld sends INTERNAL
   const unauthorized = thrown.status === 16 || thrown.status === 7;
   if (unauthorized || isOf(thrown, INTERNAL, "auth header"))
     return new NightjarError("SOURCE_UNAUTHORIZED", message, { cause: thrown });

@@ -10,12 +10,12 @@ import { type Answer, getFrom, refusal } from "./request.ts";
 
 /** Pages of the file that are read at once. */
 const PIECE = 64;
-/** Pages of the file by which it is known again. */
+/** Pages at the start of the file by which it is recognized. */
 const MARKED = 16;
 
 /**
- * The database as it was at the start of the server's current generation, and the place where that is:
- * a generation's first frame follows its export. Null when there was none to get because the server
+ * Yield the database as it was at the start of the server's current generation, and return its place: a
+ * generation's first frame follows its export. Return null if there was nothing to get because the server
  * checkpointed meanwhile.
  *
  * @throws NightjarError as PageSource's `pull`
@@ -53,7 +53,7 @@ export async function* exportedBase(
 /**
  * Compare the start of a generation with the one that was read: its first pages and its length.
  *
- * @returns why it is not, or cannot be shown to be, the same; null where it is
+ * @returns why it is not, or cannot be shown to be, the same; null if it is
  * @throws NightjarError as PageSource's `pull`
  */
 export async function changedStart(
@@ -79,14 +79,14 @@ export async function changedStart(
   }
 }
 
-/** What a file is known by: its length in pages, and the hash of its first ones. */
+/** Return the mark by which a file is recognized: its length in pages, and the hash of its first ones. */
 function markOf(start: Uint8Array, answer: Answer): string {
   const pages = start.subarray(0, MARKED * PAGE_SIZE);
   return `${statedCount(start, answer)}-${fingerprint(pages)}`;
 }
 
 /**
- * The file's pages; returns how many there are. A file without any is a database that was never
+ * Yield the file's pages, and return their number. A file without any is a database that was never
  * checkpointed: then all its pages must be in frames, and the base has no commit before theirs.
  */
 async function* readFile(
@@ -121,7 +121,7 @@ async function* readFile(
   }
 }
 
-/** How many pages the file must have, by its own header. */
+/** Return the number of pages that the file must have, by its own header or by the answer's. */
 function statedCount(start: Uint8Array, answer: Answer): number {
   const { pageSize, pageCount } = readDatabaseHeader(start);
   if (pageSize !== PAGE_SIZE)
@@ -131,7 +131,7 @@ function statedCount(start: Uint8Array, answer: Answer): number {
     );
   const count = pageCount ?? (answer.length === null ? null : answer.length / PAGE_SIZE);
   if (count !== null && Number.isInteger(count)) return count;
-  // Cut between two pages, such a file would look whole.
+  // Such a file would look whole if it were cut between two pages.
   throw new NightjarError("PAGES_INVALID", "Neither the export nor its headers tell its length.");
 }
 

@@ -16,14 +16,14 @@ import {
 import { getFrom } from "./request.ts";
 import { refusalOf } from "../../libsql/refuse.ts";
 
-/** Frames of one request: what the vendor's clients ask for. */
+/** Frames of one request, as many as the vendor's clients ask for. */
 const BATCH = 128;
 
 /**
- * The transactions after `place`, which moves along, up to where the server's history ends; returns why
- * there is no way on from `place`, or null.
+ * Yield the transactions after `place`, which moves along, up to the end of the server's history. Return
+ * why there is no way on from `place`, or null.
  *
- * @param mark what the frame at `place` must be, where an earlier pull read it; null where it was read
+ * @param mark the expected mark of the frame at `place`, if an earlier pull read it; null if it was read
  *   just now
  * @throws NightjarError as PageSource's `pull`
  */
@@ -33,7 +33,7 @@ export async function* walkHistory(
   place: SyncPlace,
   mark: string | null,
 ): AsyncGenerator<PageEvent, string | null> {
-  let buffer = new ArrayBuffer((BATCH + 1) * (FRAME_HEADER + PAGE_SIZE)); // one more, so that it shows
+  let buffer = new ArrayBuffer((BATCH + 1) * (FRAME_HEADER + PAGE_SIZE)); // one more, to notice too many
   let unconfirmed = mark;
   let next = unconfirmed === null ? place.frame + 1 : place.frame;
   let chain = new WalChain();
@@ -103,8 +103,8 @@ export async function* walkHistory(
 }
 
 /**
- * Up to a batch of frames from `next` on, in `buffer`'s memory, or that there are none; null when the
- * server no longer knows an old generation.
+ * Ask for up to a batch of frames from `next` on, in `buffer`'s memory. Return the end of history if there
+ * are none; null if the server no longer knows an old generation.
  */
 async function frames(
   source: Source,
@@ -120,7 +120,7 @@ async function frames(
     const text = await answer.text();
     const end = historyEnd(text);
     if (end !== null && answer.status === 400) return end;
-    // The server is known to answer so where nothing was ever written; elsewhere it is an error.
+    // The server is known to answer so if nothing was ever written; otherwise it is an error.
     const empty = end?.generation === generation && end.maxFrame === 0 && next === 1;
     if (end !== null && answer.status === 500 && empty) return end;
     const refused = refusalOf(source, `GET ${path}`, answer.status, text);
@@ -132,7 +132,7 @@ async function frames(
   }
 }
 
-/** Why there is no way on when the server does not show the frame at `place`. */
+/** Return why there is no way on if the server does not show the frame at `place`. */
 function unshown({ generation, frame }: SyncPlace, end: HistoryEnd): string {
   const ours = `generation ${generation}, frame ${frame}`;
   if (end.generation < generation)
@@ -142,7 +142,10 @@ function unshown({ generation, frame }: SyncPlace, end: HistoryEnd): string {
   return `The server no longer has the frame at ${ours}: nothing shows that its history is the one that was read.`;
 }
 
-/** Where history goes on when the server has no frame `next`: nowhere (null), or why not from `place`. */
+/**
+ * Decide how to continue if the server has no frame `next`: return "next generation", null at the end of
+ * history, or why there is no way on from `place`.
+ */
 function onward(place: SyncPlace, next: number, end: HistoryEnd): string | null {
   const { generation, frame } = place;
   const ours = `generation ${generation}, frame ${frame}`;
@@ -152,7 +155,8 @@ function onward(place: SyncPlace, next: number, end: HistoryEnd): string | null 
     if (end.maxFrame < frame) return `The server went back to frame ${end.maxFrame} from ${ours}.`;
     return end.maxFrame < next ? null : `The server no longer has the frames after ${ours}.`;
   }
-  // Pages of a transaction that did not end are not in the next generation's start: no way back from them.
+  // The next generation's start lacks the pages of a transaction that did not end, and those that were read
+  // cannot be taken back.
   const complete = end.maxFrame === frame && next === frame + 1;
   if (complete) return "next generation";
   return `The server checkpointed at frame ${end.maxFrame}; what was read ends at ${ours}.`;

@@ -16,9 +16,9 @@ export interface SyncPlace {
   generation: number;
   /** The last frame that ended a transaction; 0 for the generation's start. */
   frame: number;
-  /** Pages of the database there; null where only a cursor is known. */
+  /** Pages of the database there; null if only a cursor is known. */
   pageCount: number | null;
-  /** The server's generation when the pull began: it must be reached. */
+  /** The server's generation when the pull began. The pull must reach it. */
   readonly newest: number;
 }
 
@@ -31,9 +31,10 @@ const HistoryEnd = v.object({
 });
 
 /**
- * The generation that the server writes to (`GET /info`); they count from 1.
+ * Return the generation that the server writes to (`GET /info`). Generations count from 1.
  *
- * @throws NightjarError `PAGES_INVALID` for an answer that says something else, and as `ask`
+ * @throws NightjarError `PAGES_INVALID` for an answer that says something else; as `refusalOf` for another
+ *   status, and as `getFrom`
  */
 export async function currentGeneration(source: Source, deps: Deps): Promise<number> {
   const path = "/info";
@@ -50,7 +51,7 @@ export async function currentGeneration(source: Source, deps: Deps): Promise<num
   }
 }
 
-/** What the server says where it has no frames to give. */
+/** The server's answer if it has no frames to give. */
 export interface HistoryEnd {
   /** Its current generation. */
   readonly generation: number;
@@ -58,7 +59,7 @@ export interface HistoryEnd {
   readonly maxFrame: number;
 }
 
-/** Read the body of a refused request for frames; null when it tells no end of history. */
+/** Read the body of a refused request for frames; return null if it reports no end of history. */
 export function historyEnd(text: string): HistoryEnd | null {
   const end = v.safeParse(HistoryEnd, parsed(text));
   return end.success

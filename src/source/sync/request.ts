@@ -7,15 +7,15 @@ import { refusalOf, refuseEncoding } from "../../libsql/refuse.ts";
 import type { Source } from "../../libsql/server.ts";
 import { Watchdog } from "../../libsql/watchdog.ts";
 
-/** A server that sends less than this in the source's `stallMs` has stalled; bytes. */
+/** Bytes that must arrive in the source's `stallMs`: a server that sends less has stalled. */
 const READ_AT_LEAST = 16 * 1024;
-/** An answer that is text is not read further than this, bytes. */
+/** Bytes that are read of an answer that is text, at most. */
 const TEXT = 16 * 1024;
 
-/** The server's answer to one request. Must be ended. */
+/** The server's answer to one request. It must be ended. */
 export class Answer {
   readonly status: number;
-  /** Bytes of the body, where the server says so in advance. */
+  /** Bytes of the body, if the server states them in advance. */
   readonly length: number | null;
   readonly #reader: ReadableStreamBYOBReader | undefined;
   readonly #watchdog: Watchdog;
@@ -29,8 +29,8 @@ export class Answer {
   }
 
   /**
-   * The next bytes of the body, in `buffer`'s memory, which moves to the result; fewer than fit only when
-   * the body has ended.
+   * Read the next bytes of the body into `buffer`'s memory, which moves to the result. They are fewer than
+   * fit only if the body has ended.
    *
    * @throws NightjarError `SOURCE_STALLED`, `SOURCE_CUT`
    */
@@ -51,7 +51,7 @@ export class Answer {
   }
 
   /**
-   * The body's start as text.
+   * Return the body's start as text.
    *
    * @throws NightjarError `SOURCE_STALLED`, `SOURCE_CUT`
    */
@@ -59,14 +59,14 @@ export class Answer {
     return decode(await this.read(new ArrayBuffer(TEXT)));
   }
 
-  /** Drops what has not been read. */
+  /** Drop what has not been read. */
   end(): void {
     this.#watchdog.end();
   }
 }
 
 /**
- * GET `path` from the source, over one redirect at most: Turso's clients follow one.
+ * GET `path` from the source. Follow one redirect at most, as Turso's clients do.
  *
  * @throws NightjarError `SOURCE_UNREACHABLE`, `SOURCE_STALLED`, `SOURCE_CUT`; `PAGES_INVALID` for a
  * redirect that is not followed and for a compressed answer
@@ -102,7 +102,7 @@ export async function getFrom(source: Source, deps: Deps, path: string): Promise
   }
 }
 
-/** What an answer that is neither frames nor a file means, as for a dump. */
+/** Make the error for an answer that is neither frames nor a file, as for a dump. */
 export async function refusal(
   source: Source,
   path: string,
@@ -116,10 +116,10 @@ function isRedirect({ status }: Response): boolean {
 }
 
 /**
- * Where a redirect leads, or null when it must not be followed. The token goes along, so it may lead
- * only to the same scheme and port, and to the same host, one below it, or, as this is Turso Cloud's own
- * protocol, from one host under turso.io to another. Other hosts of one site are not told apart from
- * strangers: that would take the list of public suffixes.
+ * Return the target of a redirect, or null if it must not be followed. The token goes along, so the target
+ * must have the same scheme and port. It must be the same host, one below it, or, as this is Turso Cloud's
+ * own protocol, a host under turso.io like the first one. Other hosts of one site count as strangers: to
+ * recognize them would take the list of public suffixes.
  */
 export function redirectTarget(from: string, location: string | null): string | null {
   if (location === null || !URL.canParse(location, from)) return null;

@@ -7,14 +7,15 @@ import { changedStart, exportedBase } from "./export.ts";
 import { walkHistory } from "./history.ts";
 import { currentGeneration, type SyncPlace } from "./protocol.ts";
 
-/** A pull whose history breaks off more often than this gives up. */
+/** Attempts of one pull at most, each from a new base: it gives up if its history breaks off more often. */
 const BASES = 3;
 
 /**
- * Pages through the sync protocol of Turso Cloud, as its client libraries speak it: `/info`, the export
- * of the current generation, then the frames of its WAL and of the generations that follow. A pull goes
- * on from a cursor only when the server still shows the frame that the cursor ends with. Known from
- * the clients' source only; the real service has not been met.
+ * Return a source of pages through the sync protocol of Turso Cloud, as its client libraries speak it:
+ * `/info`, the export of the current generation, then the frames of its WAL and of the generations that
+ * follow. A pull goes on from a cursor only if the server still shows the frame that the cursor ends with,
+ * or the same start of its generation if it ends with none. The protocol is known from the clients' source
+ * only; this was never run against the real service.
  */
 export function syncSource(source: Source, deps: Deps): PageSource {
   return { protocol: "sync", pull: (cursor, why) => pull(source, deps, cursor, why) };
@@ -51,9 +52,9 @@ async function* pull(
 }
 
 /**
- * The place that a cursor names in the server's history, and the mark of the frame there, which the
+ * Return the place that a cursor names in the server's history, and the mark of the frame there, which the
  * server has yet to show; or why the whole database has to be read. A generation and a frame's number do
- * not name a history: a database that was put back to an earlier state has them too.
+ * not identify a history: a database that was put back to an earlier state has them too.
  */
 async function placeOf(
   source: Source,
@@ -74,7 +75,7 @@ async function placeOf(
 }
 
 /**
- * Whether the server speaks this protocol; sqld answers 404.
+ * Return true if the server speaks this protocol; sqld answers 404.
  *
  * @throws NightjarError `SOURCE_UNAUTHORIZED`, `SOURCE_UNREACHABLE`, `SOURCE_STALLED`, `SOURCE_CUT`;
  * `SOURCE_ERROR`, which leaves the question open

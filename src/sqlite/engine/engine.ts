@@ -103,8 +103,8 @@ export interface Emscripten {
 }
 
 /**
- * How much SQLite may allocate for one image, in bytes: a Worker has 128 MB in all. A query that needs
- * more (sorting millions of rows) fails with `QUERY_LIMIT`.
+ * Bytes that SQLite may allocate for one image: a Worker has 128 MB in all. A query that needs more
+ * (sorting millions of rows) fails with `QUERY_LIMIT`.
  */
 const IMAGE_HEAP = 32 * 1024 * 1024;
 const CONFIG_MEMSTATUS = 9;
@@ -121,7 +121,7 @@ const SWITCH = {
   doubleQuotedInSchema: 1014,
   trustedSchema: 1017,
 } as const;
-/** Most arguments of a function: SQLite's own limit up to 3.48, and so libSQL's. */
+/** Arguments of a function at most: SQLite's own limit up to 3.48, and so libSQL's. */
 const MOST_ARGUMENTS = 127;
 
 /** Steps that any database may take, and steps for each byte of it: see docs/limits.md. */
@@ -133,7 +133,7 @@ const STEPS_PER_BYTE = 64;
  */
 export const MOST_BUSY = 4 * 60_000;
 /**
- * The longest value, stored or computed, bytes: no database holds one that is longer than itself, and
+ * Bytes of the longest value, stored or computed. No database holds one that is longer than itself, and
  * twice that is left for what its schema makes of it, as hex() does. The least is what a query may have.
  */
 const SHORT_VALUE = 1024 * 1024;
@@ -142,27 +142,30 @@ const LONGEST_VALUE = 1_000_000_000;
 
 /**
  * A Worker has one thread: while SQLite works, nothing else is answered. So SQLite is suspended for a
- * moment (asyncify) after so many ticks at most, and sooner as long as steps turn out to be slow; and
- * after so many pages that were there at once.
+ * moment (asyncify) after this many ticks at most, and sooner as long as steps turn out to be slow; also
+ * after this many pages that were available at once.
  */
 const MOST_TICKS = 64;
 const SLOW_MS = 25;
 const READS_PER_PAUSE = 128;
-/** Memory that SQLite took and gave back within a tick tells of long values: so many bytes count as one tick more. */
+/**
+ * Bytes that count as one more tick, of memory that SQLite took and gave back within a tick: a sign of long
+ * values.
+ */
 const BYTES_PER_TICK = 8192;
-/** Steps' worth of work that the functions of functions.ts may do between two ticks: about a second. */
+/** Work that the functions of functions.ts may do between two ticks, in steps: about a second. */
 const MOST_WORK = 25_000_000;
 
-/** As many bytes of a statement are shown in errors. */
+/** Bytes of a statement that are shown in errors. */
 export const SHOWN = 80;
 
-/** Lets the other requests of the isolate run, and the clock go on (workerd stops it in between). */
+/** Let the other requests of the isolate run, and the clock go on (workerd stops it in between). */
 const breathe = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-/** What wa-sqlite recognises a callback by whose answer may come later. */
+/** The prototype by which wa-sqlite recognises a callback whose answer may come later. */
 const LATER: object = Object.getPrototypeOf(async () => {}) as object;
 
-/** An error that SQLite itself told, in its own words. */
+/** An error that SQLite itself reported, in its own words. */
 export class SqliteError extends Error {
   readonly code: number;
 
@@ -178,20 +181,23 @@ export class SqliteError extends Error {
 
 /**
  * One instance of SQLite in WebAssembly, with one database of stored pages. Every image has its own
- * instance (2 ms, 17 MB): asyncify suspends only one call at a time, so that images in one instance
- * would wait for each other, and for ever when the request that one belongs to is cancelled in the
- * middle of a read. Dropping the instance frees all of its memory.
+ * instance (2 ms, 17 MB): asyncify suspends only one call at a time, so images in one instance would wait
+ * for each other, and for ever if the request that one belongs to is cancelled in the middle of a read.
+ * Dropping the instance frees all of its memory.
  */
 export class Engine {
   readonly module: Emscripten;
   readonly file: PageFile;
-  /** Decides about what a statement wants while it is being prepared; everything is allowed without one. */
+  /**
+   * Decides about each action of a statement that is being prepared. Without it, only what `denies` names
+   * is refused.
+   */
   guard: ((action: number, first: string, second: string | null) => boolean) | undefined;
-  /** Asked every `STEPS_PER_TICK` steps; true interrupts the statement. Must not throw. */
+  /** Called every `STEPS_PER_TICK` steps; true interrupts the statement. Must not throw. */
   stop: (() => boolean) | undefined;
-  /** Steps of SQLite's virtual machine so far, and what long values and functions.ts count as such. */
+  /** Steps of SQLite's virtual machine so far, including those that long values and functions.ts count as. */
   steps = 0;
-  /** How often other work of the isolate was let in. */
+  /** Pauses in which other work of the isolate could run. */
   pauses = 0;
   #allowed = BASE_STEPS;
   #busy = 0;
@@ -206,10 +212,10 @@ export class Engine {
   #left = 1;
   #longest = SHORT_VALUE;
   readonly #heapLimit: number;
-  /** Work of our functions since the last tick; why one of them was refused. */
+  /** Work of our functions since the last tick; the reason why one of them was refused. */
   #work = 0;
   #refused: string | undefined;
-  /** Steps of short statements that have not made a tick. */
+  /** Steps of short statements that have not yet made a tick. */
   #short = 0;
 
   private constructor(module: Emscripten, pages: PageReader, heapLimit: number) {
@@ -221,8 +227,8 @@ export class Engine {
   }
 
   /**
-   * Allow the steps that the whole work on `bytes` of a database may take, and values of the length that
-   * these can have. The steps hold for everything that the engine does from its start on.
+   * Allow the steps that all work on `bytes` of a database may take, and values of the length that it can
+   * have. The steps hold for everything that the engine does from its start on.
    */
   allowFor(bytes: number): void {
     this.#allowed = BASE_STEPS + STEPS_PER_BYTE * bytes;
@@ -230,7 +236,7 @@ export class Engine {
     if (this.#db !== 0) this.module._sqlite3_limit(this.#db, LIMIT.LENGTH, this.#longest);
   }
 
-  /** @param heapLimit what SQLite may allocate, bytes */
+  /** @param heapLimit bytes that SQLite may allocate */
   static async start(
     wasm: WebAssembly.Module,
     pages: PageReader,
@@ -245,7 +251,7 @@ export class Engine {
         return {};
       },
     });
-    // This build does not count what it allocates, and a limit works only if it does.
+    // This build does not count what it allocates, and a limit works only if that is counted.
     const on = module._malloc(4);
     module.HEAPU8.set([1, 0, 0, 0], on);
     module._sqlite3_shutdown();
@@ -257,7 +263,7 @@ export class Engine {
     return engine;
   }
 
-  /** Open the database to read it, so that written pages are kept in memory, or a new one in memory. */
+  /** Open the database: to read it, to patch it (written pages stay in memory), or as a new one in memory. */
   async open(mode: keyof typeof OPEN): Promise<void> {
     const { module } = this;
     this.file.patching = mode === "patch";
@@ -287,12 +293,12 @@ export class Engine {
     module.progress_handler(this.#db, STEPS_PER_TICK, handler, null);
   }
 
-  /** Allow so many steps from now on, if that is more than is left. */
+  /** Allow this many steps from now on, if that is more than is left. */
   allowMore(steps: number): void {
     this.#allowed = Math.max(this.#allowed, this.steps + steps);
   }
 
-  /** Run `body` while SQLite may allocate only so many bytes more; beyond them it fails with NOMEM. */
+  /** Run `body` while SQLite may allocate only this many bytes more. Beyond them it fails with NOMEM. */
   async withHeap<T>(bytes: number, body: () => Promise<T>): Promise<T> {
     const { module } = this;
     const limit = Math.min(module._sqlite3_memory_used() + bytes, this.#heapLimit);
@@ -314,7 +320,7 @@ export class Engine {
   }
 
   #allows(action: number, first: string, second: string | null): boolean {
-    // The guard first: it remembers why it refuses.
+    // Ask the guard first: it remembers why it refuses.
     if (this.guard?.(action, first, second) === false) return false;
     return !denies(action, first, second);
   }
@@ -334,13 +340,13 @@ export class Engine {
     return !this.#stops();
   }
 
-  /** Remember what a function was refused for, which then ends its statement with SQLITE_INTERRUPT. */
+  /** Remember why a function was refused. It then ends its statement with SQLITE_INTERRUPT. */
   refuse(what: string): void {
     this.#refused = what;
   }
 
   /**
-   * Count a statement that is too short for a tick of its own, and let others run from time to time.
+   * Count a statement that is too short for a tick of its own, and let other work run from time to time.
    *
    * @param steps its steps, roughly
    * @throws NightjarError `QUERY_LIMIT` when there were too many in all
@@ -362,7 +368,7 @@ export class Engine {
     return this.#pause().then(() => (this.#stops() ? 1 : 0));
   }
 
-  /** Bytes that SQLite has taken since the last tick beyond those that it holds now. */
+  /** Return the bytes that SQLite has taken since the last tick beyond those that it holds now. */
   #passingMemory(): number {
     const { module } = this;
     return module._sqlite3_memory_highwater(1) - module._sqlite3_memory_used();
@@ -376,7 +382,7 @@ export class Engine {
     return this.#exceeded !== undefined;
   }
 
-  /** Let others run, and find out from the clock, which only goes on now, how slow the steps are. */
+  /** Let other work run, and measure by the clock, which only goes on now, how slow the steps are. */
   async #pause(): Promise<void> {
     this.pauses++;
     await breathe();
@@ -399,8 +405,8 @@ export class Engine {
   }
 
   /**
-   * Call a function that may read pages. Its result is there at once when every page was in SQLite's
-   * cache, and else later.
+   * Call a function that may read pages. Its result is available at once if every page was in SQLite's
+   * cache, and later otherwise.
    *
    * @throws NightjarError `QUERY_FAILED` when SQLite itself breaks down (its stack is small)
    */
@@ -415,7 +421,7 @@ export class Engine {
     }
   }
 
-  /** What the last call failed with: the page reader's own error where that was the reason. */
+  /** Return the error of the last call: the page reader's own if that was the reason. */
   error(code: number): Error {
     const { failure } = this.file;
     this.file.failure = undefined;
@@ -436,7 +442,7 @@ export class Engine {
     );
   }
 
-  /** A copy of `bytes` in the instance's memory, with a NUL after it; the caller frees it. */
+  /** Copy `bytes` into the instance's memory, with a NUL after them. The caller frees the copy. */
   bytes(bytes: Uint8Array): number {
     const pointer = this.module._malloc(bytes.length + 1);
     if (pointer === 0) throw new SqliteError(CODE.NOMEM, "out of memory");
@@ -455,7 +461,7 @@ export class Engine {
   }
 }
 
-/** The start of a statement, for errors. */
+/** Return the start of a statement, for errors. */
 export function startOf(sql: Uint8Array): string {
   const start = decode(sql.subarray(0, SHOWN)).replaceAll(/\s+/g, " ").trim();
   return sql.length > SHOWN ? `${start}…` : start;

@@ -1,4 +1,4 @@
-/** The critical factorization of a needle: where its right part begins, and the right part's period. */
+/** The critical factorization of a needle: the start of its right part, and the right part's period. */
 interface Factors {
   readonly right: number;
   readonly period: number;
@@ -65,7 +65,7 @@ function factorsOf(needle: Uint8Array): Factors {
   return { right, period, memory: needle.length - period };
 }
 
-/** Where the suffix begins that is the greatest in this order of bytes, and its period. */
+/** Find the suffix that is the greatest in this order of bytes: its start and its period. */
 function maximalSuffix(
   needle: Uint8Array,
   isGreater: (a: number, b: number) => boolean,

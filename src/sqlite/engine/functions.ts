@@ -5,30 +5,30 @@ import { Finder } from "./find-bytes.ts";
 import { StockFunctions } from "./stock-functions.ts";
 
 /**
- * Functions of SQLite whose own code takes time for each pair of bytes of its two arguments, so that one
- * step of SQLite's machine can take minutes, in which nothing can interrupt it; and those that make long
- * values of short ones. These here give the same answers, the first in linear time, count their work, and
- * refuse what would take longer than a second.
+ * Replacements for functions of SQLite whose own code takes time for each pair of bytes of its two
+ * arguments, so that one step of SQLite's machine can take minutes, in which nothing can interrupt it; and
+ * for those that make long values of short ones. They give the same answers, count their work, and refuse
+ * what would take longer than a second. Those for instr(), replace() and the trims take linear time.
  */
 
 /** SQLITE_UTF8 and SQLITE_INNOCUOUS, as the functions that they replace have them. */
 const RANDOM = 1 | 0x200000;
 /** And SQLITE_DETERMINISTIC. */
 const FLAGS = RANDOM | 0x800;
-/** And SQLITE_RESULT_SUBTYPE: what they answer is JSON. */
+/** And SQLITE_RESULT_SUBTYPE: their result is JSON. */
 const JSON_FLAGS = FLAGS | 0x1000000;
 const TRANSIENT = -1;
-/** A step of SQLite's machine takes as long as so many bytes of linear work. */
+/** Bytes of linear work that take as long as one step of SQLite's machine. */
 const BYTES_PER_STEP = 16;
-/** A trim set with more different lengths of characters than this is not UTF-8 and none of an honest schema. */
+/** Different lengths of characters in a trim set at most: no UTF-8, and no honest schema, has more. */
 const MOST_LENGTHS = 8;
 
-/** Patterns and texts whose bytes make no more pairs than this take a millisecond at the most. */
+/** Pairs of bytes of a pattern and a text that take a millisecond to match at the most. */
 const PATTERN_AT_ONCE = 500_000;
 
-/** More characters to trim are refused, as each takes a key of a Map; bytes. */
+/** Bytes of characters to trim at most, as each character takes a key of a Map. */
 const MOST_TRIMMED = 64 * 1024;
-/** A placeholder of printf() takes as long as so many bytes. */
+/** Bytes that take as long as one placeholder of printf(). */
 const PLACEHOLDER = 16;
 
 /** The arguments of one call. */
@@ -39,7 +39,7 @@ interface Call {
   readonly args: readonly number[];
 }
 
-/** Register them on the open connection. */
+/** Register the functions on the open connection. */
 export function registerFunctions(engine: Engine): void {
   const { module } = engine;
   const stock = new StockFunctions(engine);
@@ -73,14 +73,14 @@ export function registerFunctions(engine: Engine): void {
   define("zeroblob", 1, zeroBlob);
 }
 
-/** Count the work of a call; false when it is refused, and the statement ends. */
+/** Count the work of a call. Return false if it is refused, and the statement ends. */
 function charge({ engine, context }: Call, bytes: number): boolean {
   if (engine.charge(Math.ceil(bytes / BYTES_PER_STEP))) return true;
   engine.module._sqlite3_result_error_code(context, CODE.INTERRUPT);
   return false;
 }
 
-/** The place and the bytes of `CAST(value AS TEXT)`; undefined for NULL, and when there is no memory. */
+/** Return the place and the bytes of `CAST(value AS TEXT)`; undefined for NULL, and without memory. */
 function textOf({ engine }: Call, value: number): { at: number; bytes: Uint8Array } | undefined {
   const { module } = engine;
   const at = module._sqlite3_value_text(value);
@@ -109,7 +109,7 @@ function instr(call: Call): void {
   const copies = blobs === 1 ? args.map((value) => module._sqlite3_value_dup(value)) : [];
   try {
     const [inCopy = hay, ofCopy = needle] = copies;
-    // Both first: the second may move the memory.
+    // Convert both first: the second may move the memory.
     module._sqlite3_value_text(inCopy);
     module._sqlite3_value_text(ofCopy);
     const [text, wanted] = [textOf(call, inCopy), textOf(call, ofCopy)];
@@ -124,7 +124,7 @@ function instr(call: Call): void {
 
 const isContinuation = (byte: number): boolean => (byte & 0xc0) === 0x80;
 
-/** The first place of `needle`, from 1, in bytes or in characters; 0 where there is none. */
+/** Return the first place of `needle`, from 1, in bytes or in characters; 0 if there is none. */
 export function placeOf(hay: Uint8Array, needle: Uint8Array, inCharacters: boolean): number {
   if (needle.length === 0) return 1;
   let first = -1;
@@ -217,7 +217,7 @@ interface SameLength {
   readonly places: Map<string, number>;
 }
 
-/** What SQLite takes for the characters of a set, which ends at a NUL. */
+/** Return the characters of a set as SQLite takes them. The set ends at a NUL. */
 function charactersOf(set: Uint8Array): SameLength[] {
   const byLength = new Map<number, SameLength>();
   let place = 0;
@@ -247,7 +247,7 @@ function trimmed(
 ): { from: number; to: number } {
   let from = 0;
   let to = text.length;
-  /** How long the first character of the set is that is there; 0 for none. */
+  /** Return the length of the first character of the set that is at this place; 0 if none is. */
   const lengthAt = (placeFor: (length: number) => number): number => {
     let first = Infinity;
     let found = 0;
@@ -265,12 +265,12 @@ function trimmed(
   return { from, to };
 }
 
-/** LIKE and GLOB are SQLite's own, whose worst case is known before: each byte against each. */
+/** Run SQLite's own LIKE or GLOB. The worst case is known in advance: each byte against each. */
 function matchPattern(call: Call, match: "_sqlite3_strlike" | "_sqlite3_strglob"): void {
   const { engine, context, args } = call;
   const { module } = engine;
   const [pattern, text, escaping] = args as [number, number, number | undefined];
-  // As SQLITE_LIKE_DOESNT_MATCH_BLOBS has it, with which this SQLite was built.
+  // This SQLite was built with SQLITE_LIKE_DOESNT_MATCH_BLOBS.
   if ([pattern, text].some((value) => module._sqlite3_value_type(value) === TYPE.BLOB))
     return module._sqlite3_result_int(context, 0);
   let escape = 0;
@@ -302,39 +302,42 @@ function matchPattern(call: Call, match: "_sqlite3_strlike" | "_sqlite3_strglob"
   );
 }
 
-/** How many bytes a TEXT or a BLOB has; of anything else a few. */
+/** Return the length of a TEXT or a BLOB in bytes; a few for anything else. */
 function lengthOf({ engine: { module } }: Call, value: number): number {
   const type = module._sqlite3_value_type(value);
   return type === TYPE.TEXT || type === TYPE.BLOB ? module._sqlite3_value_bytes(value) : 32;
 }
 
-/** SQLite looks up each key of the patch among all keys of the object, and of those it has put there. */
+/**
+ * Run SQLite's own function. It looks up each key of the patch among all keys of the object, and of those
+ * it has put there.
+ */
 function mergePatch(call: Call, name: string): void {
   const [object, patch] = call.args.map((value) => lengthOf(call, value)) as [number, number];
   if (charge(call, object + patch + (patch * (object + patch)) / BYTES_PER_STEP))
     call.stock.answer(call.context, name, call.args);
 }
 
-/** SQLite looks up each character that is no digit among those that may be passed over. */
+/** Run SQLite's own function. It looks up each character that is no digit among those to pass over. */
 function unhex(call: Call): void {
   const [text, passed] = call.args.map((value) => lengthOf(call, value)) as [number, number];
   if (charge(call, text + text * passed)) call.stock.answer(call.context, "unhex", call.args);
 }
 
-/** Two characters for a byte at the most. */
+/** Run SQLite's own function, which makes two characters for a byte at the most. */
 function spell(call: Call, name: "hex" | "quote"): void {
   const value = call.args[0]!;
   const { module } = call.engine;
   const type = module._sqlite3_value_type(value);
-  // The length of a TEXT would be that of its UTF-8, and hex() spells the bytes that the database has.
+  // The length of a TEXT would be that of its UTF-8, but hex() spells the bytes that the database has.
   if (name === "hex" && type === TYPE.TEXT) module._sqlite3_value_blob(value);
   if (charge(call, 2 * lengthOf(call, value)))
     call.stock.answer(call.context, name, call.args, { asBlob: name === "hex" });
 }
 
 /**
- * How long the answer is the format tells in many ways. SQLite's own answers NULL when it is too long: so it
- * is let make it, as far as there is memory.
+ * Run SQLite's own function. The format determines the length of the answer in many ways, and SQLite
+ * answers NULL if it is too long. So SQLite may make the answer, as far as there is memory.
  */
 function print(call: Call, name: string): void {
   const [format, ...rest] = call.args.map((value) => lengthOf(call, value));
@@ -354,7 +357,7 @@ function zeroBlob(call: Call): void {
   engine.module._sqlite3_result_zeroblob64(context, length, 0);
 }
 
-/** The number of bytes that are asked for; when it is more than a value may have, just more. */
+/** Return the number of bytes that are asked for; one more than a value may have if it is more than that. */
 function lengthAsked({ engine: { module, db }, args }: Call): number {
   const low = module._sqlite3_value_int64(args[0]!);
   const high = module.getTempRet0();

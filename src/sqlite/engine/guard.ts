@@ -1,7 +1,7 @@
 /**
- * What a query to a backup may do, as SQLite's authorizer asks it while preparing a statement
- * (https://sqlite.org/c3ref/c_alter_table.html has the action codes). The image cannot be changed in
- * any case; this keeps out what would change the connection, and says so plainly.
+ * The actions that a query to a backup may take, as SQLite's authorizer asks while it prepares a statement
+ * (https://sqlite.org/c3ref/c_alter_table.html has the action codes). The image cannot be changed in any
+ * case. This refuses what would change the connection, and says so plainly.
  */
 export const DELETE = 9;
 export const INSERT = 18;
@@ -59,7 +59,7 @@ const REFUSED_FUNCTIONS = new Set([
   "writefile",
 ]);
 
-/** Pragmas that our own statements use beyond those that a query may. */
+/** Pragmas that our own statements use in addition to those that a query may use. */
 const OWN_PRAGMAS = new Set([
   "cache_size",
   "foreign_keys",
@@ -72,8 +72,8 @@ const OWN_PRAGMAS = new Set([
 ]);
 
 /**
- * Whether no connection may ever do this, whatever runs on it: reach another database or file, load code,
- * or set what our own statements do not set.
+ * Return true for what no connection may ever do, whatever runs on it: reach another database or file, load
+ * code, or use a pragma that neither a query nor our own statements use.
  */
 export function denies(action: number, first: string, second: string | null): boolean {
   switch (action) {
@@ -91,7 +91,7 @@ export function denies(action: number, first: string, second: string | null): bo
   }
 }
 
-/** Why the action is refused; undefined when it is allowed. */
+/** Return why the action is refused; undefined if it is allowed. */
 export function refusal(action: number, first: string, second: string | null): string | undefined {
   switch (action) {
     case SELECT:

@@ -9,10 +9,10 @@ import { patchSchema } from "../patch.ts";
 import { allRows } from "./rows.ts";
 import type { Bound, Statement } from "./statement.ts";
 
-/** SQLITE_CORRUPT and SQLITE_NOTADB: what SQLite says of bytes that are no sound database. */
+/** SQLITE_CORRUPT and SQLITE_NOTADB: SQLite's codes for bytes that are not a sound database. */
 const DAMAGED = new Set([11, 26]);
 
-/** A database of stored pages, open for reading. Nothing can change it, so that it needs no locks. */
+/** A database of stored pages, open for reading. Nothing can change it, so it needs no locks. */
 export class Image {
   /** The text of schema objects that only libSQL can parse, by name: see patch.ts. */
   readonly originals: ReadonlyMap<string, string>;
@@ -25,7 +25,7 @@ export class Image {
   }
 
   /**
-   * Do something with SQLite while nobody else does: asyncify suspends one call at a time.
+   * Run work with SQLite while no other work does: asyncify suspends one call at a time.
    *
    * @throws NightjarError `OBJECT_CORRUPT`, `QUERY_LIMIT` (memory), `QUERY_FAILED`; the page reader's own
    */
@@ -41,7 +41,7 @@ export class Image {
     return turn;
   }
 
-  /** All rows of one of our own statements; `read` is called while its row is current. */
+  /** Return all rows of one of our own statements. `read` is called while its row is current. */
   rows<T>(sql: string, read: (row: Statement) => T, args: readonly Bound[] = []): Promise<T[]> {
     return this.exclusive((engine) => allRows(engine, sql, read, args));
   }
@@ -50,7 +50,7 @@ export class Image {
     return this.#engine === undefined;
   }
 
-  /** How many pages were read from the reader so far. */
+  /** The number of pages that were read from the reader so far. */
   get pagesRead(): number {
     return this.#engine?.file.reads ?? 0;
   }
@@ -72,8 +72,8 @@ export class Image {
 }
 
 /**
- * Open the database whose pages these are, with a compiled wa-sqlite-async.wasm (open.ts has the one
- * that Wrangler bundles).
+ * Open the database that has these pages, with a compiled wa-sqlite-async.wasm (open.ts has the one that
+ * Wrangler bundles).
  *
  * @throws NightjarError `OBJECT_CORRUPT` when SQLite cannot read the schema, `SCHEMA_TOO_LARGE`; the page
  *   reader's own
@@ -84,7 +84,7 @@ export async function openImageWith(wasm: WebAssembly.Module, pages: PageReader)
     const engine = await Engine.start(wasm, pages);
     const originals = await patchSchema(engine);
     engine.switch("defensive", true);
-    // Sorting spills nowhere.
+    // There are no files that sorting could spill to.
     for (const pragma of ["temp_store=MEMORY", "query_only=ON", "cache_size=-8192"])
       await allRows(engine, `PRAGMA ${pragma}`, () => undefined);
     await allRows(engine, "SELECT 1 FROM sqlite_schema LIMIT 1", () => undefined);
@@ -96,7 +96,7 @@ export async function openImageWith(wasm: WebAssembly.Module, pages: PageReader)
 
 /**
  * Open the database without the rows of an erasure list, which are deleted in memory. Only what is read
- * through SQLite is free of them: the stored pages still hold their bytes.
+ * through SQLite is free of them: the stored pages still contain their bytes.
  *
  * @throws NightjarError as `openImageWith`; `ERASURE_FAILED`
  */

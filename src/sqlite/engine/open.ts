@@ -5,7 +5,7 @@ import { type Image, openErasedWith, openImageWith } from "./image.ts";
 import { replayDumpWith } from "../replay.ts";
 
 /**
- * Open the database whose pages these are, inside of the Worker. Close it when done: it holds 17 MB and
+ * Open the database that has these pages, inside of the Worker. Close it when done: it holds 17 MB and
  * more.
  *
  * @throws NightjarError `OBJECT_CORRUPT` when SQLite cannot read the schema; the page reader's own
@@ -15,7 +15,7 @@ export function openImage(pages: PageReader): Promise<Image> {
 }
 
 /**
- * The same without the rows of an erasure list.
+ * Open the database as `openImage` does, without the rows of an erasure list.
  *
  * @throws NightjarError as `openErasedWith`
  */

@@ -1,11 +1,11 @@
 /**
- * A REAL as an SQL expression that every SQLite reads back to the same 64 bits.
+ * Write a REAL as an SQL expression that every SQLite reads back to the same 64 bits.
  *
  * SQLite's own reader of decimals is not always correctly rounded, and differs between versions: 3.40
- * misses the last bit below 1e-280, libSQL 3.45 reads 1.797693134862315708e+308 and
- * 9218868437227405312.0 as infinity. Up to 15 digits and small exponents it is exact everywhere; 19
- * digits stand so close to the number that a small error in reading cannot reach its neighbour. The
- * rest is written as an integer times or through powers of two, which loses nothing.
+ * misses the last bit below 1e-280, libSQL 3.45 reads 1.797693134862315708e+308 and 9218868437227405312.0
+ * as infinity. Up to 15 digits and small exponents it is exact everywhere; 19 digits are so close to the
+ * number that a small error in reading cannot reach its neighbour. The rest is written as an integer
+ * multiplied or divided by powers of two, which loses nothing.
  *
  * @param value finite or ±Infinity; SQLite stores NaN as NULL
  */
@@ -23,7 +23,7 @@ export function realLiteral(value: number): string {
   return value.toPrecision(19);
 }
 
-/** `m*1.0*(1<<a)*(1<<b)…` or `m*1.0/(1<<a)…` with an integer m. */
+/** Write `m*1.0*(1<<a)*(1<<b)…` or `m*1.0/(1<<a)…` with an integer m. */
 function exactly(value: number): string {
   const bits = new DataView(new ArrayBuffer(8));
   bits.setFloat64(0, value);

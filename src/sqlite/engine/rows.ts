@@ -2,7 +2,7 @@ import { encode } from "../../format/bytes/bytes.ts";
 import type { Engine } from "./engine.ts";
 import { type Bound, Statement } from "./statement.ts";
 
-/** All rows of one of our own statements; `read` is called while its row is current. */
+/** Return all rows of one of our own statements. `read` is called while its row is current. */
 export async function allRows<T>(
   engine: Engine,
   sql: string,

@@ -3,20 +3,20 @@ import { type Engine, SHOWN } from "./engine.ts";
 
 export { TYPE };
 
-/** SQLITE_TRANSIENT: SQLite copies what it is given. */
+/** SQLITE_TRANSIENT: SQLite copies the bytes that it is given. */
 const TRANSIENT = -1;
 
-/** What can be bound: a number is a REAL, a bigint an INTEGER. */
+/** A value that can be bound: a number is a REAL, a bigint an INTEGER. */
 export type Bound = null | number | bigint | { readonly text: Uint8Array } | Uint8Array;
 
-/** One prepared statement. It must be finalized, or its memory stays taken until the image is closed. */
+/** One prepared statement. Finalize it, or its memory stays taken until the image is closed. */
 export class Statement {
   readonly columns: number;
   readonly #engine: Engine;
   readonly #pointer: number;
   readonly #start: Uint8Array;
 
-  /** @param start of its SQL, for errors */
+  /** @param start the start of its SQL, for errors */
   constructor(engine: Engine, pointer: number, start: Uint8Array) {
     this.#engine = engine;
     this.#pointer = pointer;
@@ -58,7 +58,7 @@ export class Statement {
     }
   }
 
-  /** True when there is a row, at once or later: see Engine.call. */
+  /** Go to the next row. Return true if there is one, at once or later: see Engine.call. */
   step(): boolean | Promise<boolean> {
     this.#engine.running = this.#start;
     const code = this.#engine.call("sqlite3_step", this.#pointer);
@@ -116,7 +116,7 @@ export class Statement {
     }
   }
 
-  /** The column's name, from 0. */
+  /** Return the column's name; columns count from 0. */
   name(at: number): string {
     const { module } = this.#engine;
     return module.UTF8ToString(module._sqlite3_column_name(this.#pointer, at));
@@ -137,12 +137,12 @@ export class Statement {
     return Number.isSafeInteger(near) ? near : (BigInt(high) << 32n) | BigInt(low >>> 0);
   }
 
-  /** How many bytes a TEXT or a BLOB has. */
+  /** Return the length of a TEXT or a BLOB in bytes. */
   size(at: number): number {
     return this.#engine.module._sqlite3_column_bytes(this.#pointer, at);
   }
 
-  /** The bytes of TEXT (UTF-8) or of a BLOB: a view that holds only until the next call. */
+  /** Return the bytes of a TEXT (UTF-8) or a BLOB: a view that is valid only until the next call. */
   view(at: number): Uint8Array {
     const from = this.place(at);
     return this.heap.subarray(from, from + this.size(at));
@@ -153,27 +153,27 @@ export class Statement {
     return this.#engine.module.HEAPU8;
   }
 
-  /** Where the bytes of TEXT (UTF-8) or of a BLOB begin in `heap`, until the next call. */
+  /** Return the offset in `heap` of the bytes of a TEXT (UTF-8) or a BLOB, valid until the next call. */
   place(at: number): number {
     const { module } = this.#engine;
     const from =
       this.type(at) === TYPE.BLOB
         ? module._sqlite3_column_blob(this.#pointer, at)
         : module._sqlite3_column_text(this.#pointer, at);
-    // No memory for a copy looks like an empty value otherwise.
+    // A lack of memory for a copy would otherwise look like an empty value.
     if (from === 0 && (module._sqlite3_extended_errcode(this.#engine.db) & 0xff) === CODE.NOMEM)
       throw this.#engine.error(CODE.NOMEM);
     return from;
   }
 
-  /** A copy of the bytes of `CAST(column AS TEXT)`. */
+  /** Return a copy of the bytes of `CAST(column AS TEXT)`. */
   asText(at: number): Uint8Array {
     const { module } = this.#engine;
     const from = module._sqlite3_column_text(this.#pointer, at);
     return module.HEAPU8.slice(from, from + this.size(at));
   }
 
-  /** The column as text, or null. */
+  /** Return the column as text, or null. */
   text(at: number): string | null {
     return this.type(at) === TYPE.NULL
       ? null

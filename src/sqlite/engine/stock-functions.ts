@@ -6,24 +6,24 @@ import type { Engine } from "./engine.ts";
 const IN_MEMORY = 2 | 0x80;
 /** SQLITE_STATIC: the bytes stay where they are during the call. */
 const STATIC = 0;
-/** SQLite's own limit of a value's length; bytes. */
+/** Bytes of the longest value, by SQLite's own limit. */
 const LONGEST = 1_000_000_000;
 
 interface AnswerOptions {
   /** Give a TEXT as a BLOB, in the encoding that the database has. */
   readonly asBlob?: boolean;
-  /** Let the function make a longer value than the call may answer. */
+  /** Let the function make a longer value than the call may return. */
   readonly long?: boolean;
 }
 
 /**
- * SQLite's own functions, which those of functions.ts hide on an engine's connection: they are called on
- * a second one, which holds nothing.
+ * SQLite's own functions, which those of functions.ts hide on an engine's connection. They are called on a
+ * second connection, which holds nothing.
  */
 export class StockFunctions {
   readonly #engine: Engine;
   #db = 0;
-  /** A prepared call of each function with so many arguments. */
+  /** A prepared call for each function and number of arguments. */
   readonly #calls = new Map<string, number>();
 
   constructor(engine: Engine) {
@@ -31,10 +31,10 @@ export class StockFunctions {
   }
 
   /**
-   * Make the function's answer the result of a call, or its error.
+   * Make the function's answer, or its error, the result of a call.
    *
-   * @param args the call's values; of a BLOB or a TEXT nothing is copied
-   * @returns how many bytes the answer has
+   * @param args the call's values; the bytes of a BLOB or a TEXT are not copied
+   * @returns the length of the answer in bytes
    */
   answer(
     context: number,
@@ -80,7 +80,7 @@ export class StockFunctions {
     } else module._sqlite3_bind_value(statement, at, value);
   }
 
-  /** The statement that calls the function; 0 when there is no memory for it. */
+  /** Prepare the statement that calls the function. Return 0 if there is no memory for it. */
   #prepared(name: string, count: number): number {
     const key = `${name}/${count}`;
     const known = this.#calls.get(key);

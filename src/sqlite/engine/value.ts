@@ -4,7 +4,7 @@ import { encode } from "../../format/bytes/bytes.ts";
 import { type Bound, type Statement, TYPE } from "./statement.ts";
 
 /**
- * A value of SQLite in JSON, with nothing of it lost:
+ * A value of SQLite in JSON, without any loss:
  *
  * | SQLite | JSON |
  * |---|---|
@@ -15,9 +15,9 @@ import { type Bound, type Statement, TYPE } from "./statement.ts";
  * | TEXT | a string; `{"text": "<base64>"}` when it is not UTF-8 |
  * | BLOB | `{"blob": "<base64>"}` |
  *
- * A whole number may be INTEGER or REAL, which JSON does not tell apart: ask for `typeof(x)`.
- * An argument is given the same way: a whole number within ±(2^53 − 1) binds as INTEGER, any other as
- * REAL, and `{"real": "1.0"}` binds a whole REAL.
+ * A whole number may be INTEGER or REAL, which JSON does not distinguish: ask for `typeof(x)`. An argument
+ * is given the same way: a whole number within ±(2^53 − 1) binds as INTEGER, any other as REAL, and
+ * `{"real": "1.0"}` binds a whole REAL.
  */
 export type JsonValue =
   | null
@@ -30,7 +30,7 @@ export type JsonValue =
 
 const UTF8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/** About how many bytes of JSON the column at `at` makes, told before any of them is made. */
+/** Return about how many bytes of JSON the column at `at` makes, without making any. */
 export function valueSize(row: Statement, at: number): number {
   switch (row.type(at)) {
     case TYPE.TEXT:
@@ -44,7 +44,7 @@ export function valueSize(row: Statement, at: number): number {
   }
 }
 
-/** The column at `at` of the current row. */
+/** Return the column at `at` of the current row. */
 export function readValue(row: Statement, at: number): JsonValue {
   switch (row.type(at)) {
     case TYPE.INTEGER: {
@@ -71,7 +71,7 @@ export function readValue(row: Statement, at: number): JsonValue {
   }
 }
 
-/** @throws NightjarError `QUERY_REFUSED` when `value` is of none of the forms above */
+/** @throws NightjarError `QUERY_REFUSED` when `value` has none of the forms above */
 export function toBound(value: unknown, at: number): Bound {
   if (value === null) return null;
   if (typeof value === "number") return Number.isSafeInteger(value) ? BigInt(value) : value;

@@ -13,14 +13,14 @@ const OPEN_READONLY = 1;
 const OPEN_MAIN_DB = 0x100;
 const IOCAP_IMMUTABLE = 0x2000;
 
-/** A result that is there already: asyncify then does not suspend the call that waits for it. */
+/** A result that is available at once: asyncify then does not suspend the call that waits for it. */
 export interface Settled {
   then(use: (code: number) => void): void;
 }
 // oxlint-disable-next-line unicorn/no-thenable -- it is never awaited
 export const settled = (code: number): Settled => ({ then: (use) => use(code) });
 
-/** What the file system needs of the wasm instance: its memory, which may move whenever it grows. */
+/** The part of the wasm instance that the file system needs: its memory, which may move whenever it grows. */
 export interface Memory {
   readonly HEAPU8: Uint8Array;
 }
@@ -33,7 +33,7 @@ export interface Memory {
 export class PageFile {
   readonly name = "pages";
   readonly mxPathname = 64;
-  /** Why the last read failed, which SQLite only tells as "disk I/O error". */
+  /** The reason why the last read failed, which SQLite reports only as "disk I/O error". */
   failure: NightjarError | undefined;
   /** Pages read from the reader so far. */
   reads = 0;
@@ -185,8 +185,9 @@ export class PageFile {
   }
 
   /**
-   * Bytes 18 and 19 say "WAL" in every libSQL database. The image is whole without one, so that SQLite is
-   * told of a rollback journal, which it looks for and does not find.
+   * Keep a copy of page 1 with another journal mode. Bytes 18 and 19 say "WAL" in every libSQL database.
+   * The image is complete without one, so SQLite is told of a rollback journal, which it looks for and does
+   * not find.
    */
   #keepFirst(page: Uint8Array): Uint8Array {
     this.#first = copyOf(page);

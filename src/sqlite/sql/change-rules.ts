@@ -14,9 +14,9 @@ import type { Table } from "../tables.ts";
 import type { RowChoice, RowPlan } from "./write-rows.ts";
 
 /**
- * SQL that takes a table's rules away, for rows that are older than the rules, and SQL that brings them
- * back. In libSQL that is ALTER COLUMN, which is how such rows come to be; SQLite is given the schema's
- * text, for which a connection must not be defensive.
+ * Return SQL that removes a table's rules, for rows that are older than the rules, and SQL that restores
+ * them. In libSQL that is ALTER COLUMN, which is how such rows come to be. In SQLite it changes the
+ * schema's text, for which a connection must not be defensive.
  *
  * @param sql the table's text as it was written
  */
@@ -27,7 +27,7 @@ export function changeRules(
   target: "sqlite" | "libsql",
 ): { loosen: string; restore: string } {
   if (target === "libsql") {
-    // ALTER COLUMN takes the first comma for the end of a definition, one inside of parentheses too.
+    // ALTER COLUMN takes the first comma for the end of a definition, even one inside of parentheses.
     const loose = columns.filter(({ fixed, text }) => !fixed && !text.includes(","));
     const alter = (column: ColumnDefinition, text: string) =>
       `ALTER TABLE ${quoteName(name)} ALTER COLUMN ${column.name} TO ${text};\n`;
@@ -48,8 +48,9 @@ const UNGUARDED =
   "-- They need a connection without SQLITE_DBCONFIG_DEFENSIVE; in node:sqlite that is { defensive: false }.\n";
 
 /**
- * An SQL expression that is true for rows that break a CHECK of the table; none where it has no CHECK, has
- * too many columns for one more, or has a CHECK with what only the server's SQLite knows.
+ * Return an SQL expression that is true for rows that break a CHECK of the table. There is none if the
+ * table has no CHECK, has too many columns for one more, or has a CHECK with what only the server's SQLite
+ * knows.
  */
 export async function brokenCheck(
   image: Image,

@@ -1,17 +1,20 @@
 import { type Statement, TYPE } from "../engine/statement.ts";
 
-/** What SQLite makes of a value that is stored in a column (https://sqlite.org/datatype3.html). */
+/**
+ * The conversion that SQLite applies to a value that is stored in a column
+ * (https://sqlite.org/datatype3.html).
+ */
 type Affinity = "integer" | "numeric" | "real" | "text" | "blob" | "any";
 
-/** Which values a column takes as they are. */
+/** The rule by which a column takes values as they are, or does not. */
 export interface ColumnRule {
   readonly affinity: Affinity;
   readonly notNull: boolean;
-  /** Of a STRICT table, which refuses what it cannot convert. */
+  /** True in a STRICT table, which refuses what it cannot convert. */
   readonly strict: boolean;
 }
 
-/** The affinity of a column of this declared type, by the five rules of SQLite's documentation. */
+/** Return the affinity of a column of this declared type, by the five rules of SQLite's documentation. */
 export function affinityOf(type: string, strict: boolean): Affinity {
   const upper = type.toUpperCase();
   if (strict && upper === "ANY") return "any";
@@ -23,8 +26,8 @@ export function affinityOf(type: string, strict: boolean): Affinity {
 }
 
 /**
- * Whether an INSERT brings the column's value back as it is. A row can have other values: libSQL's ALTER
- * COLUMN changes a column's rule, and leaves the rows that are there.
+ * Return true if an INSERT brings the column's value back as it is. A row can have other values: libSQL's
+ * ALTER COLUMN changes a column's rule, and leaves the existing rows as they are.
  */
 export function fits(
   row: Statement,
@@ -54,7 +57,7 @@ const STRICT_TYPES = {
   blob: TYPE.BLOB,
 } as const;
 
-/** Whether a REAL is one that a column of integers turns into an INTEGER. */
+/** Return true if a column of integers turns this REAL into an INTEGER. */
 function isInteger(value: number): boolean {
   return Number.isInteger(value) && Math.abs(value) < 2 ** 63;
 }
@@ -62,7 +65,7 @@ function isInteger(value: number): boolean {
 const isSpace = (byte: number | undefined) => byte === 32 || (byte! >= 9 && byte! <= 13);
 const isDigit = (byte: number | undefined) => byte! >= 48 && byte! <= 57;
 
-/** Whether a text is a whole decimal number to SQLite, with white space around it or not. */
+/** Return true if the whole text is a decimal number to SQLite, with or without white space around it. */
 function isNumber(text: Uint8Array): boolean {
   let at = 0;
   const digits = () => {

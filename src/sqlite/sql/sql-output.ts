@@ -8,7 +8,7 @@ const CR = 13;
 const ENCODER = new TextEncoder();
 const HEX = ENCODER.encode("0123456789ABCDEF");
 
-/** A text of the schema as SQL, in a form that every reader takes as it is. */
+/** Write a text of the schema as SQL, in a form that every reader takes as it is. */
 export function textLiteral(text: string): string {
   if (!text.includes("\r")) return quoteText(text);
   const mark = unusedMark(ENCODER.encode(text));
@@ -24,7 +24,7 @@ export class SqlOutput {
     return this.#length;
   }
 
-  /** What was collected, which is forgotten here. */
+  /** Return the SQL that was collected, and forget it. */
   take(): Uint8Array {
     const taken = this.#bytes.slice(0, this.#length);
     this.#length = 0;
@@ -38,13 +38,13 @@ export class SqlOutput {
     this.#length += written;
   }
 
-  /** Text of ASCII alone, which is faster for the few characters between two values. */
+  /** Write text of ASCII alone, which is faster for the few characters between two values. */
   ascii(text: string): void {
     this.#room(text.length);
     for (let at = 0; at < text.length; at++) this.#bytes[this.#length++] = text.charCodeAt(at);
   }
 
-  /** The column's value as a literal that reads back as the same bytes of the same type. */
+  /** Write the column's value as a literal that reads back as the same bytes of the same type. */
   value(row: Statement, at: number): void {
     switch (row.type(at)) {
       case TYPE.INTEGER:
@@ -65,8 +65,9 @@ export class SqlOutput {
   }
 
   /**
-   * Text in quotes; with NUL, at which SQLite stops reading a literal, or when it is not UTF-8, as a
-   * blob; with CR, which the sqlite3 shell drops before a line break, with a mark in its place.
+   * Write text in quotes. It is written as a blob if it has a NUL, at which SQLite stops reading a literal,
+   * or is not UTF-8. If it has a CR, which the sqlite3 shell drops before a line break, a mark takes its
+   * place.
    */
   #text(view: Uint8Array): void {
     this.#room(view.length * 2 + 2);
@@ -94,7 +95,7 @@ export class SqlOutput {
     else this.#length = to;
   }
 
-  /** Text with a mark for each CR, which SQLite replaces again. */
+  /** Write text with a mark for each CR. SQLite replaces the marks again. */
   #marked(view: Uint8Array, returns: number): void {
     const mark = unusedMark(view);
     this.ascii("replace('");
@@ -138,7 +139,7 @@ export class SqlOutput {
   }
 }
 
-/** The smallest INTEGER has no literal: SQLite reads its digits before its sign, and they are a REAL. */
+/** Write an INTEGER. The smallest has no literal: SQLite reads its digits before its sign, as a REAL. */
 function integerLiteral(value: number | bigint): string {
   return value === -0x8000_0000_0000_0000n ? "(-9223372036854775807-1)" : String(value);
 }
@@ -149,8 +150,8 @@ const OPEN = 40;
 const CLOSE = 41;
 
 /**
- * A mark for CR that the text does not have: `\r`, or the first of `(\r0)`, `(\r1)`, … One pass collects
- * those that it has.
+ * Return a mark for CR that the text does not have: `\r`, or the first of `(\r0)`, `(\r1)`, … One pass
+ * collects the marks that it has.
  */
 export function unusedMark(view: Uint8Array): string {
   const used = new Set<number>();
@@ -166,7 +167,7 @@ export function unusedMark(view: Uint8Array): string {
   return `(\\r${free})`;
 }
 
-/** The number at `from` if it is a mark's; -1 for what no mark has. */
+/** Return the number at `from` if it is a mark's; -1 otherwise. */
 function markNumber(view: Uint8Array, from: number): number {
   let number = 0;
   let at = from;

@@ -7,11 +7,11 @@ import { quoteName } from "../../format/sql/quote.ts";
 import { Statement } from "../engine/statement.ts";
 import type { Table } from "../tables.ts";
 
-/** Bytes of SQL that are collected before they are handed on, and the most that one INSERT grows to. */
+/** Bytes of SQL that are collected before they are passed on, and the most that one INSERT grows to. */
 const CHUNK = 64 * 1024;
-/** Rows of one turn on the image at the most. */
+/** Rows of one turn on the image at most. */
 const TURN = 5000;
-/** SQLITE_MAX_COLUMN: of a table, and of a SELECT and an INSERT too (https://sqlite.org/limits.html). */
+/** SQLITE_MAX_COLUMN: of a table, and also of a SELECT and an INSERT (https://sqlite.org/limits.html). */
 const MAX_COLUMNS = 2000;
 
 interface Column {
@@ -19,23 +19,23 @@ interface Column {
   readonly type: string;
   readonly key: boolean;
   readonly notNull: boolean;
-  /** Computed from the others, so that it cannot be inserted. */
+  /** Computed from the other columns; cannot be inserted. */
   readonly generated: boolean;
 }
 
-/** How a table's rows are read and written. */
+/** A plan for reading and writing a table's rows. */
 export interface RowPlan {
-  /** As SQL. */
+  /** The names of columns, as SQL. */
   readonly columns: readonly string[];
-  /** Its rows have numbers that no column shows and no statement can name. */
+  /** True if its rows have numbers that no column shows and no statement can name. */
   readonly hiddenRowids: boolean;
-  /** What the columns make of values, by the places of `columns`; undefined for one that holds no rule. */
+  /** The rule of each column, by its place in `columns`; undefined for a column without a rule. */
   readonly rules: readonly (ColumnRule | undefined)[];
-  /** The rowid's name, in a table that has no room for it in an INSERT: it is set by an UPDATE. */
+  /** The rowid's name, in a table that has no room for it in an INSERT. It is then set by an UPDATE. */
   readonly lateRowid?: string;
 }
 
-/** Which columns an INSERT must name so that every row comes back as it was, its rowid included. */
+/** Choose the columns that an INSERT must name so that every row comes back as it was, its rowid included. */
 export async function planRows(
   image: Image,
   { name, withoutRowid, strict }: Pick<Table, "name" | "withoutRowid" | "strict">,
@@ -72,20 +72,20 @@ export async function planRows(
   return { columns: [rowid, ...own], hiddenRowids: false, rules: [undefined, ...rules] };
 }
 
-/** A key is what identifies a row: what it holds is never changed by ALTER COLUMN. */
+/** Return a column's rule. A key has none: it identifies a row, and ALTER COLUMN never changes its values. */
 function ruleOf({ type, notNull, key }: Column, strict: boolean): ColumnRule | undefined {
   const affinity = affinityOf(type, strict);
   return key || (affinity === "any" && !notNull) ? undefined : { affinity, notNull, strict };
 }
 
-/** Which rows of a table are written. */
+/** The choice of a table's rows to write. */
 export interface RowChoice {
   /** SQL that begins with ` WHERE`; undefined for all rows. */
   readonly where?: string;
   /** An SQL expression that is true for a row that breaks a CHECK. */
   readonly broken?: string;
   /**
-   * With `fit` rows that the table would refuse or change are left out, with `misfit` those alone are
+   * With `fit`, rows that the table would refuse or change are left out; with `misfit`, only those are
    * written. Undefined for both.
    */
   readonly only?: "fit" | "misfit";
@@ -94,7 +94,7 @@ export interface RowChoice {
 /**
  * Write INSERT statements for the rows of a table, in the order of their keys.
  *
- * @returns how many rows were left out
+ * @returns the number of rows that were left out
  */
 export async function* writeRows(
   image: Image,
@@ -152,7 +152,7 @@ export async function* writeRows(
 
 interface Rows {
   readonly values: Statement;
-  /** The rowids of the same rows, where `values` has no room for them. */
+  /** The rowids of the same rows, if `values` has no room for them. */
   readonly rowids: Statement | undefined;
 }
 
@@ -181,7 +181,7 @@ function isChosen(row: Statement, { columns, rules }: RowPlan, { only, broken }:
   return fit === (only === "fit");
 }
 
-/** Tells the UPDATE that gives the last row its rowid, where SQLite has given it another one. */
+/** Makes the UPDATE that gives the last row its rowid, if SQLite has given it another one. */
 class LateRowids {
   readonly #table: string;
   readonly #rowid: string | undefined;

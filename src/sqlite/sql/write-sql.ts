@@ -13,19 +13,19 @@ import { planRows, type RowPlan, writeRows } from "./write-rows.ts";
 import { refuseUnwritable, writtenSql } from "./written-schema.ts";
 
 /**
- * Who is to read the SQL. Both know what the other does not:
+ * The reader of the SQL. Each can do what the other cannot:
  *
- * - `sqlite`: any SQLite from 3.40 on. What only libSQL can do goes into comments (`-- needs libSQL: …`).
- * - `libsql`: a libSQL server, through Hrana's `sequence` too, which refuses ANALYZE and `application_id`
+ * - `sqlite`: any SQLite from 3.40 on. What only libSQL can do becomes a comment (`-- needs libSQL: …`).
+ * - `libsql`: a libSQL server, also through Hrana's `sequence`. It refuses ANALYZE and `application_id`
  *   (`-- needs SQLite: …`).
  */
 export type SqlTarget = "sqlite" | "libsql";
 
 /**
- * The whole database as SQL, in the order in which it loads: tables with their rows, virtual tables with
- * the content of their shadow tables, AUTOINCREMENT's counters, indexes, statistics, views, triggers.
- * Values keep type and bytes, rows keep their rowids. Memory stays at one chunk of about 64 KiB, or one
- * row where that is larger; each chunk holds whole statements.
+ * Write the whole database as SQL, in the order in which it loads: tables with their rows, virtual tables
+ * with the content of their shadow tables, AUTOINCREMENT's counters, indexes, statistics, views, triggers.
+ * Values keep type and bytes, rows keep their rowids. Memory stays at one chunk of about 64 KiB, or one row
+ * if that is larger; each chunk holds whole statements.
  *
  * @throws NightjarError `OBJECT_CORRUPT`, `FORMAT_UNAVAILABLE` for a database that is not UTF-8,
  *   `SCHEMA_UNSAFE` for a schema that would run something where it is loaded; the page reader's own
@@ -42,8 +42,9 @@ export async function* writeSql(
 }
 
 /**
- * What is selected of the database, as `writeSql` does but without its transaction: for a caller that sends
- * the statements in transactions of its own. Only rows go into tables that are there already.
+ * Write what is selected of the database as `writeSql` does, but without its transaction: for a caller that
+ * sends the statements in transactions of its own. Without the schema, only rows are written, for tables
+ * that exist already.
  *
  * @throws NightjarError as `writeSql`
  */
@@ -64,7 +65,7 @@ export async function refuseSql(image: Image, selection: Selection): Promise<voi
   await prepareSql(image, "sqlite", selection);
 }
 
-/** What is written, for whom. */
+/** The database, the selected part of it, and the reader that it is written for. */
 interface Writing {
   readonly image: Image;
   readonly target: SqlTarget;
@@ -86,7 +87,8 @@ async function* writeStatements(writing: Writing): AsyncGenerator<Uint8Array> {
   const of = (type: SchemaObject["type"]) =>
     selection.schema ? schema.filter((object) => object.type === type) : [];
   const whole = selection.tables === undefined;
-  // Rows are taken as they are: a CHECK may be younger than they, and may run what it likes.
+  // Rows are written as they are. A CHECK may be younger than they, and may run anything: so CHECKs are
+  // off.
   const checked =
     target === "sqlite" &&
     selection.rows &&
@@ -95,7 +97,7 @@ async function* writeStatements(writing: Writing): AsyncGenerator<Uint8Array> {
   if (checked) yield encode("PRAGMA ignore_check_constraints=ON;\n");
   for (const table of tables) if (isStored(table)) yield* writeTable(writing, table);
   if (checked) yield encode("PRAGMA ignore_check_constraints=OFF;\n");
-  // Views are made unseen, and a virtual table may read one as its module makes it.
+  // SQLite makes views unchecked, and a virtual table's module may read one when it makes the table.
   if (whole) for (const view of of("view")) yield encode(await statement(image, view));
   if (needsUnguarded(tables, selection)) yield encode(DEFENSIVE);
   for (const table of tables)
@@ -160,8 +162,8 @@ async function tableSql(
 }
 
 /**
- * A virtual table makes its shadow tables by itself; their content is then replaced by the stored one,
- * which is exact also for what cannot be read back through the table, such as FTS5 without content.
+ * Write a virtual table. It makes its shadow tables by itself. Their content is then replaced by the stored
+ * one, which is exact also for what cannot be read back through the table, such as FTS5 without content.
  */
 async function* writeVirtual(
   { image, target, selection: { schema, rows } }: Writing,
@@ -178,9 +180,9 @@ async function* writeVirtual(
 }
 
 /**
- * The tables of a module that we do not know are written as any table. The virtual table itself is entered
- * into the schema, as the sqlite3 shell's .dump does: a reader that has the module finds it complete, and
- * one that has it not loads the rest.
+ * Write the statement of a virtual table. The tables of a module that we do not know are written as any
+ * table. The virtual table itself is entered into the schema, as the sqlite3 shell's .dump does: a reader
+ * that has the module finds it complete, and one that does not have it loads the rest.
  */
 async function virtualSql(image: Image, table: Table, target: SqlTarget): Promise<string> {
   if (!isForeign(table)) return statement(image, table);
@@ -193,15 +195,15 @@ PRAGMA writable_schema=RESET;
 `;
 }
 
-/** With this option SQLite lets nobody write what a virtual table keeps its content in. */
+/** The note before statements that write to shadow tables, which SQLite refuses with this option. */
 const DEFENSIVE =
   "-- What follows needs a connection without SQLITE_DBCONFIG_DEFENSIVE; in node:sqlite that is { defensive: false }.\n";
 
 const SEQUENCE: RowPlan = { columns: ["rowid", "name", "seq"], hiddenRowids: false, rules: [] };
-/** A name that is free in all likelihood, for a table that is dropped at once. */
+/** A name that is very likely free, for a table that is dropped at once. */
 const SCRATCH = '"nightjar makes sqlite_sequence"';
 
-/** AUTOINCREMENT's counters, which the INSERTs before have set to what they saw. */
+/** Write AUTOINCREMENT's counters, which the INSERTs before have set to what they saw. */
 async function* writeSequence(
   image: Image,
   all: readonly Table[],
@@ -221,7 +223,7 @@ async function* writeSequence(
   yield* writeRows(image, "sqlite_sequence", SEQUENCE, { where });
 }
 
-/** What ANALYZE found. sqlite_stat4 is left out: few builds of SQLite have it, and the others refuse it. */
+/** Write what ANALYZE found, without sqlite_stat4: few builds of SQLite have it, and the others refuse it. */
 async function* writeStatistics(
   image: Image,
   tables: readonly Table[],
@@ -261,7 +263,7 @@ async function indexSql(image: Image, index: SchemaObject, target: SqlTarget): P
     : statement(image, index);
 }
 
-/** The object's own text, ended: after a comment at its end, on a line of its own if need be. */
+/** Return the object's own text, with its end. A comment at its end is closed first. */
 async function statement(image: Image, object: SchemaObject): Promise<string> {
   const sql = await writtenSql(image, object);
   for (let at = lastEnd(sql); at < sql.length; at++) {
@@ -278,7 +280,7 @@ async function statement(image: Image, object: SchemaObject): Promise<string> {
   return `${sql};\n`;
 }
 
-/** One SQL statement, or a name, as comments: each of its lines begins like one. */
+/** Write one SQL statement, or a name, as comments: each of its lines begins like one. */
 function note(what: string, sql: string): string {
   return `-- ${`${what}: ${sql}`.replaceAll(/\r\n?|\n/g, "\n-- ")};\n`;
 }

@@ -8,12 +8,12 @@ import type { Image } from "../engine/image.ts";
 import type { SchemaObject, Table } from "../tables.ts";
 
 /**
- * The text of a schema object as we write it in SQL: as the database has it, but with strings in single
- * quotes and without lines that a shell takes for its own. What either changes means the same.
+ * Return the text of a schema object as we write it in SQL: as the database has it, but with strings in
+ * single quotes and without lines that a shell takes for its own. Neither change alters the meaning.
  */
 export async function writtenSql(image: Image, object: SchemaObject): Promise<string> {
   const sql = object.sql ?? "";
-  // Of a virtual table the arguments are its module's, which need not be known here.
+  // A virtual table's arguments belong to its module, which need not be known here.
   const resolved = object.rootpage > 0;
   const columns =
     resolved && sql.includes('"')

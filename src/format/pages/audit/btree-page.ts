@@ -1,7 +1,7 @@
 import { INTERIOR_TABLE, isInterior, isOfTable } from "../btree-kind.ts";
 import { follows, varint, varintEnd } from "./varint.ts";
 
-/** What can be wrong within a b-tree page, as the end of a sentence about it. */
+/** The faults that a b-tree page can have, as the end of a sentence about it. */
 export const FAULTS = [
   "it has more cells than fit",
   "its cells begin within its cell pointers or beyond its end",
@@ -14,7 +14,7 @@ export const FAULTS = [
   "its fragments are not as many bytes as it says",
 ] as const;
 
-/** The places of the faults. */
+/** The indexes of the faults. */
 const NONE = -1;
 const TOO_MANY_CELLS = 0;
 const CONTENT_PLACE = 1;
@@ -26,29 +26,29 @@ const FREE_BLOCKS = 6;
 const OVERLAP = 7;
 const FRAGMENTS = 8;
 
-/** SQLite gives offsets of at most this many bytes before the page's end to cells and free blocks. */
+/** Bytes of the smallest cell or free block: none starts closer to the page's end. */
 const SMALLEST_CELL = 4;
 /** Zeros after a page's end, so that the integers of a cell at the very end can be read. */
 const MARGIN = 32;
 const LARGEST_ROW = 0x7fff_ffff;
 
 /**
- * Reads b-tree pages, one after the other in the same memory, and proves each in itself: every byte
- * between the first cell and the page's end belongs to one cell, one free block or one fragment, as
- * SQLite's own integrity_check asks (https://sqlite.org/fileformat2.html#b_tree_pages).
+ * Reads b-tree pages, one after the other in the same memory, and checks each by itself: every byte between
+ * the first cell and the page's end belongs to one cell, one free block or one fragment, as SQLite's own
+ * integrity_check demands (https://sqlite.org/fileformat2.html#b_tree_pages).
  */
 export class BtreePage {
   kind = 0;
   cells = 0;
   /** The page's bytes, with zeros after them. */
   readonly bytes: Uint8Array;
-  /** Of interior pages: the children, `cells` and one more. */
+  /** The children of an interior page, `cells` and one more. */
   readonly children: Uint32Array;
   /** For table pages: the offset of each cell's rowid in `bytes`. */
   readonly rowids: Uint32Array;
   /** Rows with a part outside of the page. */
   overflows = 0;
-  /** Of each such row: the first page of that part, and how many pages it takes. */
+  /** For each such row: the first page of that part, and the number of its pages. */
   readonly heads: Uint32Array;
   readonly lengths: Uint32Array;
 
@@ -75,11 +75,11 @@ export class BtreePage {
   }
 
   /**
-   * Takes in a page whose first byte is that of a b-tree page; what the page holds is then in this
-   * object's fields until the next one.
+   * Take in a page whose first byte is that of a b-tree page. Its content is then in this object's fields
+   * until the next one.
    *
-   * @param start where the b-tree page begins in `page`, bytes
-   * @returns the place in {@link FAULTS} of what is wrong with it, if anything
+   * @param start offset of the b-tree page in `page`, bytes
+   * @returns the index of its fault in {@link FAULTS}, if it has one
    */
   read(page: Uint8Array, start: number): number | undefined {
     this.bytes.set(page);
@@ -154,7 +154,10 @@ export class BtreePage {
     return NONE;
   }
 
-  /** Bytes of a row that stand in the page (https://sqlite.org/fileformat2.html#cell_payload_overflow_pages). */
+  /**
+   * Return the bytes of a row that are stored in the page
+   * (https://sqlite.org/fileformat2.html#cell_payload_overflow_pages).
+   */
   #localBytes(length: number): number {
     const usable = this.#usable;
     const most = isOfTable(this.kind) ? usable - 35 : Math.floor(((usable - 12) * 64) / 255) - 23;
@@ -164,7 +167,10 @@ export class BtreePage {
     return fitting <= most ? fitting : least;
   }
 
-  /** Notes the free blocks from the one at `first` (0: there is none); undefined where they are wrong. */
+  /**
+   * Note the free blocks from the one at `first` (0: there is none), and return their number; undefined if
+   * they are wrong.
+   */
   #readFreeBlocks(first: number, content: number): number | undefined {
     const view = this.#view;
     let blocks = 0;
@@ -175,13 +181,13 @@ export class BtreePage {
       if (size < SMALLEST_CELL || at + size > this.#usable) return undefined;
       if (this.#sizes[at] !== 0) return undefined; // a cell begins there too
       this.#sizes[at] = size;
-      least = at + size + 4; // a block that follows sooner would have been made one with this
+      least = at + size + 4; // SQLite would have merged a closer block with this one
       at = view.getUint16(at);
     }
     return blocks;
   }
 
-  /** Goes from piece to piece; bytes between them are fragments. Two that overlap are not both met. */
+  /** Go from piece to piece. Bytes between them are fragments. Of two that overlap, only one is met. */
   #checkCoverage(content: number, pieces: number, fragments: number): number {
     const sizes = this.#sizes;
     let met = 0;

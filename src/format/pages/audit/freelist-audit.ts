@@ -3,7 +3,7 @@ import { corrupt, type PageUse } from "./page-use.ts";
 import { MAPPED_FREE } from "./pointer-map.ts";
 
 /**
- * Takes the pages of the freelist: trunk pages, each of which points to the next one and lists leaves
+ * Take the pages of the freelist: trunk pages, each of which points to the next one and lists leaves
  * (https://sqlite.org/fileformat2.html#the_freelist).
  *
  * @param user the freelist, by its place among the users of `use`

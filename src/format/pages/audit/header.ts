@@ -1,7 +1,7 @@
 import { readDatabaseHeader } from "../database-header.ts";
 import { FILE_HEADER, isInterior } from "../btree-kind.ts";
 
-/** How large a database is. */
+/** The size of a database. */
 export interface DatabaseSize {
   /** Bytes: a power of two from 512 to 65,536. */
   readonly pageSize: number;
@@ -9,7 +9,10 @@ export interface DatabaseSize {
   readonly pageCount: number;
 }
 
-/** What a database's header says of the use of its pages (https://sqlite.org/fileformat2.html#the_database_header). */
+/**
+ * The fields of a database's header about the use of its pages
+ * (https://sqlite.org/fileformat2.html#the_database_header).
+ */
 export interface AuditHeader {
   /** Bytes of each page that SQLite uses; the rest is reserved for extensions. */
   readonly usable: number;
@@ -24,11 +27,11 @@ export interface AuditHeader {
 /** The smallest usable size: a page of 480 bytes still holds four cells of an index. */
 const LEAST_USABLE = 480;
 
-/** Where the cells of page 1 are counted. */
+/** Offset of the number of cells in page 1. */
 const CELLS = FILE_HEADER + 3;
 
 /**
- * Reads the header at the start of page 1.
+ * Read the header at the start of page 1.
  *
  * @returns the header, or what is wrong with it, as the end of a sentence
  */
@@ -65,7 +68,7 @@ export function auditHeader(page: Uint8Array, size: DatabaseSize): AuditHeader |
   };
 }
 
-/** The header's number of pages, null where it is stale; undefined where this is no such database. */
+/** Return the header's number of pages, null if it is stale; undefined if the header does not fit. */
 function pagesBy(page: Uint8Array, size: DatabaseSize): number | null | undefined {
   try {
     const header = readDatabaseHeader(page);
@@ -75,7 +78,7 @@ function pagesBy(page: Uint8Array, size: DatabaseSize): number | null | undefine
   }
 }
 
-/** 1 is a rollback journal, 2 a write-ahead log. */
+/** Return true for a valid version: 1 is a rollback journal, 2 a write-ahead log. */
 function isVersion(version: number): boolean {
   return version === 1 || version === 2;
 }

@@ -3,46 +3,46 @@ import { type BtreePage, FAULTS } from "./btree-page.ts";
 import { PageNumbers } from "../page-numbers.ts";
 import { varint, varintEnd } from "./varint.ts";
 
-/** What a b-tree page said of itself. */
+/** The notes about a b-tree page. */
 export interface BtreeNotes {
   readonly cells: number;
-  /** Of interior pages: `cells` children and one more; else empty. */
+  /** The children of an interior page, `cells` and one more; empty for other pages. */
   readonly children: readonly number[];
-  /** Of pages of tables: each rowid of an interior page; a leaf's first and last one, if it has any. */
+  /** The rowids of a table's page: all of an interior page; a leaf's first and last one, if it has any. */
   readonly rowids: readonly number[];
-  /** Of each row with a part outside of the page: the first page of that part, and how many it takes. */
+  /** For each row with a part outside of the page: the first page of that part, and its number of pages. */
   readonly overflows: readonly { readonly head: number; readonly length: number }[];
 }
 
-/** A page that cannot be of a b-tree. */
+/** The kind of a page that cannot be part of a b-tree. */
 export const NO_BTREE = 0;
-/** Kinds from here on are pages that look like one, with the fault whose number comes on top. */
+/** Kinds from here on look like b-tree pages but have a fault, whose index in FAULTS is added. */
 const FAULTY = 0x40;
 /** Set in the kind of a page that has overflows. */
 const OVERFLOWS = 0x80;
 
-/** Notes stand in pieces of this many bytes, so that growing neither copies nor wastes much. */
+/** Notes are stored in pieces of this many bytes, so that growing neither copies nor wastes much. */
 const PIECE = 1 << 18;
 
 /**
- * Remembers of each page what it would say in each of the parts that it may turn out to play: as a page
- * of a b-tree, or as one that points to a next page. Five bytes for each page, and for those of b-trees
- * some more: 2 for an index's leaf, 4 to 20 for a table's leaf (its first and last rowid), in its parent
- * 4 to 13 for each child, and 8 for each row that overflows.
+ * Records for each page what it would mean in each of the roles that it may turn out to have: as a page of
+ * a b-tree, or as one that points to a next page. It takes five bytes for each page, and some more for
+ * those of b-trees: 2 for an index's leaf, 4 to 20 for a table's leaf (its first and last rowid), 4 to 13
+ * for each child in its parent, and 8 for each row that overflows.
  */
 export class PageLedger {
   /** Kinds, by page. */
   readonly #kinds = new PageNumbers(Uint8Array);
-  /** Where a b-tree page's notes are; of other pages their first four bytes. */
+  /** The place of a b-tree page's notes; for other pages their first four bytes. */
   readonly #words = new PageNumbers(Uint32Array);
   readonly #pieces: Uint8Array[] = [];
-  /** No notes of one page are longer; bytes. */
+  /** Upper bound for the notes of one page; bytes. */
   readonly #longest: number;
-  /** Where the next notes come in the last piece. */
+  /** The place of the next notes in the last piece. */
   #at = PIECE;
 
   constructor(pageSize: number) {
-    // Notes take nothing that does not take as much in the page, except a leaf's last rowid once more.
+    // All that is noted takes as many bytes in the page, but a leaf's only rowid is noted twice.
     this.#longest = pageSize + 64;
   }
 
@@ -52,9 +52,9 @@ export class PageLedger {
   }
 
   /**
-   * Note a page that is no b-tree page, or one with a fault (its place in FAULTS).
+   * Note a page that is not a b-tree page, or one with a fault (its index in FAULTS).
    *
-   * @param content the page; of page 1 what comes after the database's header
+   * @param content the page; for page 1, what comes after the database's header
    */
   addOther(pgno: number, content: Uint8Array, fault?: number): void {
     this.#kinds.set(pgno, fault === undefined ? NO_BTREE : FAULTY + fault);
@@ -88,19 +88,19 @@ export class PageLedger {
     }
   }
 
-  /** The kind of a page that can be of a b-tree, {@link NO_BTREE}, or what is wrong with the page. */
+  /** Return the kind of a page that can be part of a b-tree, {@link NO_BTREE}, or the page's fault. */
   kind(pgno: number): number | string {
     const kind = this.#kinds.get(pgno) & ~OVERFLOWS;
     return kind < FAULTY ? kind : FAULTS[kind - FAULTY]!;
   }
 
-  /** The first four bytes of a page that is no b-tree page; undefined of one that is. */
+  /** Return the first four bytes of a page that is not a sound b-tree page; undefined for one that is. */
   firstWord(pgno: number): number | undefined {
     const kind = this.#kinds.get(pgno) & ~OVERFLOWS;
     return kind === NO_BTREE || kind >= FAULTY ? this.#words.get(pgno) : undefined;
   }
 
-  /** What a page that can be of a b-tree said. */
+  /** Return the notes about a page that can be part of a b-tree. */
   notes(pgno: number): BtreeNotes {
     const kind = this.#kinds.get(pgno) & ~OVERFLOWS;
     const overflowing = (this.#kinds.get(pgno) & OVERFLOWS) !== 0;
@@ -136,7 +136,7 @@ export class PageLedger {
     for (let shift = 8 * (width - 1); shift >= 0; shift -= 8) piece[this.#at++] = value >>> shift;
   }
 
-  /** The rowid of a cell, as stored in the page. */
+  /** Note the rowid of a cell, as it is stored in the page. */
   #putRowid(page: BtreePage, cell: number): void {
     const piece = this.#pieces.at(-1)!;
     const start = page.rowids[cell]!;

@@ -3,26 +3,26 @@ import { lockPage } from "../page.ts";
 import type { DatabaseSize } from "./header.ts";
 import type { PointerMap } from "./pointer-map.ts";
 
-/** Who a page is taken for. */
+/** The use that a page is taken for. */
 export interface Taker {
-  /** The place of its name among the users. */
+  /** The index of the user's name. */
   readonly user: number;
-  /** The page that points to the page; 0 for what is outside of the pages of the user: a root's name. */
+  /** The page that points to this one; 0 if that is none of the user's pages, as for a root. */
   readonly from: number;
-  /** As the end of "Page 3, … points to page 7 as …". */
+  /** The end of "Page 3, … points to page 7 as …". */
   readonly as: string;
-  /** The type that a pointer map must give. */
+  /** The type that a pointer map must have for the page. */
   readonly mapped: number;
 }
 
-/** An error about a page of a stored database. */
+/** Make an error about a page of a stored database. */
 export function corrupt(message: string): NightjarError {
   return new NightjarError("OBJECT_CORRUPT", message);
 }
 
-/** Sees to it that every page of a database is used once. */
+/** Checks that every page of a database is used once. */
 export class PageUse {
-  /** By page: the user's place in `#users` and one more; 0 where nobody uses the page. */
+  /** By page: the user's index in `#users`, plus one; 0 if the page is not used. */
   readonly #usedBy: Uint16Array | Uint32Array;
   readonly #users: readonly string[];
   readonly #lock: number;
@@ -30,8 +30,8 @@ export class PageUse {
   readonly #pageCount: number;
 
   /**
-   * @param users whatever may use pages, by names that fit after "used by"
-   * @param maps of a database that has pointer maps
+   * @param users all that may use pages, by names that fit after "used by"
+   * @param maps the pointer maps of a database that has them
    */
   constructor(size: DatabaseSize, users: readonly string[], maps?: PointerMap) {
     this.#pageCount = size.pageCount;
@@ -43,9 +43,9 @@ export class PageUse {
   }
 
   /**
-   * Marks a page as used.
+   * Mark a page as used.
    *
-   * @throws NightjarError `OBJECT_CORRUPT` when there is no such page, or it is another's
+   * @throws NightjarError `OBJECT_CORRUPT` when there is no such page, or when it is used already
    */
   take(pgno: number, taker: Taker): void {
     const problem = this.#problem(pgno, taker);
@@ -57,9 +57,9 @@ export class PageUse {
   }
 
   /**
-   * After all pages were taken.
+   * Check, after all pages were taken, that every page is used.
    *
-   * @throws NightjarError `OBJECT_CORRUPT` when a page was not
+   * @throws NightjarError `OBJECT_CORRUPT` when one is not
    */
   checkAllUsed(): void {
     for (let pgno = 1; pgno <= this.#pageCount; pgno++)
@@ -67,7 +67,7 @@ export class PageUse {
         throw corrupt(`Page ${pgno} is used by nothing.`);
   }
 
-  /** An error about a page that was taken. */
+  /** Make an error about a page that was taken. */
   fault(pgno: number, user: number, problem: string): NightjarError {
     return corrupt(`${this.#name(user, pgno)}: ${problem}.`);
   }

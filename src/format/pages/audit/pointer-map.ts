@@ -1,19 +1,19 @@
 import { copyOf } from "../../bytes/bytes.ts";
 import { lockPage } from "../page.ts";
 
-/** What a pointer map calls a page (https://sqlite.org/fileformat2.html#pointer_map_or_ptrmap_pages). */
+/** Types of pages in a pointer map (https://sqlite.org/fileformat2.html#pointer_map_or_ptrmap_pages). */
 export const MAPPED_ROOT = 1;
 export const MAPPED_FREE = 2;
 export const MAPPED_OVERFLOW_HEAD = 3;
 export const MAPPED_OVERFLOW_REST = 4;
 export const MAPPED_CHILD = 5;
 
-/** One byte of type and four of the page that points to it. */
+/** One byte for the type, and four for the page that points to it. */
 const ENTRY = 5;
 /** Page 1 has no entry: the first map is page 2. */
 const FIRST_MAP = 2;
 
-/** The pages of a database with auto_vacuum that tell of all others what points to them; keeps a copy. */
+/** The pages of a database with auto_vacuum that record what points to each other page; keeps copies. */
 export class PointerMap {
   readonly #maps = new Map<number, Uint8Array>();
   readonly #usable: number;
@@ -24,7 +24,7 @@ export class PointerMap {
     this.#lock = lockPage(pageSize);
   }
 
-  /** Whether this page is such a map: one that can hold an entry for each page up to the next map. */
+  /** Return true if this page is such a map. A map has room for an entry for each page up to the next map. */
   has(pgno: number): boolean {
     return pgno >= FIRST_MAP && this.#mapOf(pgno) === pgno;
   }
@@ -34,9 +34,11 @@ export class PointerMap {
   }
 
   /**
+   * Check the map's entry for a page.
+   *
    * @param type one of the `MAPPED_…`
-   * @param from the page that points to `pgno`; of root pages and free ones maps do not tell it
-   * @returns what the map says instead, or undefined where it says the same
+   * @param from the page that points to `pgno`; maps do not record it for root pages and free ones
+   * @returns what the map has instead; undefined if it agrees
    */
   contradiction(pgno: number, type: number, from: number): string | undefined {
     const map = this.#mapOf(pgno);
@@ -49,7 +51,7 @@ export class PointerMap {
   }
 
   #mapOf(pgno: number): number {
-    const span = Math.floor(this.#usable / ENTRY) + 1; // a map and the pages that it tells of
+    const span = Math.floor(this.#usable / ENTRY) + 1; // a map and the pages that it has entries for
     const map = pgno - ((pgno - FIRST_MAP) % span);
     return map === this.#lock ? map + 1 : map;
   }

@@ -9,13 +9,13 @@ import {
 } from "./pointer-map.ts";
 import { follows } from "./varint.ts";
 
-/** SQLite follows trees down this many pages (BTCURSOR_MAX_DEPTH in its btreeInt.h). */
+/** Pages in the longest path down a tree that SQLite follows (BTCURSOR_MAX_DEPTH in its btreeInt.h). */
 const DEEPEST = 20;
 
-/** Where an error message needs the first byte of a page out of its first four. */
+/** Shifts the first four bytes of a page so that the first is left, for an error message. */
 const FIRST_BYTE_SHIFT = 24;
 
-/** Proves one b-tree, and takes the pages of it and of the rows that overflow its pages. */
+/** Checks one b-tree, and takes its pages and those of the rows that overflow them. */
 export class TreeAudit {
   readonly #ledger: PageLedger;
   readonly #use: PageUse;
@@ -24,7 +24,7 @@ export class TreeAudit {
   #rows = 0;
   /** Pages from the root to each leaf; 0 before the first leaf. */
   #leafDepth = 0;
-  /** The rowid of the interior page's cell last passed, from the left to the right: all later ones are greater. */
+  /** The rowid of the interior cell passed last, from the left to the right. All later rowids are greater. */
   #lastRowid = -Infinity;
 
   /** @param user the tree's owner, by its place among the users of `use` */
@@ -35,7 +35,10 @@ export class TreeAudit {
   }
 
   /**
-   * @param ofTable whether it must be a tree with rowids; undefined where either will do
+   * Check the tree.
+   *
+   * @param ofTable true if it must be a tree with rowids, false if it must be none; undefined if either
+   *   will do
    * @returns rows in the tree
    * @throws NightjarError `OBJECT_CORRUPT` naming the first page that is wrong
    */
@@ -46,7 +49,7 @@ export class TreeAudit {
     return this.#rows;
   }
 
-  /** @param greatest no rowid in or below the page may be greater */
+  /** @param greatest the greatest rowid that may be in or below the page */
   #page(pgno: number, depth: number, greatest: number): void {
     const kind = this.#kindOf(pgno);
     if (isOfTable(kind) !== this.#ofTable)
@@ -97,7 +100,7 @@ export class TreeAudit {
       );
   }
 
-  /** Follows the pages of a row, which must be `length`. */
+  /** Follow the overflow pages of a row. There must be `length` of them. */
   #overflow(from: number, head: number, length: number): void {
     const row = `of a row on page ${from}`;
     let before = from;

@@ -2,7 +2,7 @@
 
 const LONGEST = 9;
 
-/** Where the integer that starts at `at` ends; at most nine bytes are looked at. */
+/** Return the index after the integer that starts at `at`. At most nine bytes are read. */
 export function varintEnd(bytes: Uint8Array, at: number): number {
   const last = at + LONGEST - 1;
   let end = at;
@@ -11,8 +11,8 @@ export function varintEnd(bytes: Uint8Array, at: number): number {
 }
 
 /**
- * The integer that starts at `at`, with its sign. Exact within ±2^53; beyond that it is rounded, which
- * may make two integers equal but never turns their order around.
+ * Read the integer that starts at `at`, with its sign. It is exact within ±2^53. Beyond that it is rounded,
+ * which may make two integers equal but never reverses their order.
  */
 export function varint(bytes: Uint8Array, at: number): number {
   let value = 0;
@@ -24,7 +24,7 @@ export function varint(bytes: Uint8Array, at: number): number {
   return longest(bytes, at);
 }
 
-/** Nine bytes are 64 bits with a sign: seven of each of the first eight, and all of the ninth. */
+/** Read an integer of nine bytes: 64 bits with a sign, seven of each of the first eight, all of the ninth. */
 function longest(bytes: Uint8Array, at: number): number {
   const bits = (index: number) => bytes[at + index]! & 0x7f;
   const high =
@@ -33,7 +33,7 @@ function longest(bytes: Uint8Array, at: number): number {
   return high * 2 ** 32 + (low >>> 0); // one rounding, so the order of two integers stays
 }
 
-/** Whether rowid `a` may stand after rowid `b`: those that {@link varint} rounds to one value may. */
+/** Return true if rowid `a` may come after rowid `b`. Two that {@link varint} rounds to one value may. */
 export function follows(a: number, b: number): boolean {
   return a > b || (a === b && !Number.isSafeInteger(a));
 }
