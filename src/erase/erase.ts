@@ -2,7 +2,8 @@ import { Buffer } from "node:buffer";
 import { type Erased, type Erasure, isErased } from "../format/tables/erasure.ts";
 import { lowerName } from "../format/tables/selection.ts";
 import { cleanFullText } from "./full-text.ts";
-import { type ErasingDatabase, failed, failErasure, quoted, textsOf } from "./port.ts";
+import { type ErasingDatabase, failed, failErasure, textsOf } from "./port.ts";
+import { quoteName } from "../format/sql/quote.ts";
 
 /** Keys in one DELETE at most. */
 const KEYS_AT_ONCE = 500;
@@ -90,7 +91,7 @@ async function kindOf(
  * SQLite 3.50, and more in later versions.
  */
 function keyOf(column: string): string {
-  const value = quoted(column);
+  const value = quoteName(column);
   const text = `CASE typeof(${value}) WHEN 'real' THEN printf('%!.15g', ${value}) ELSE CAST(${value} AS TEXT) END`;
   return `CAST(${text} AS BLOB)`;
 }
@@ -104,8 +105,8 @@ async function findKeys(
   const keys = new Map<string, Uint8Array>();
   let rows = 0;
   // NOT INDEXED: an index may have a collation that is not known here.
-  const from = `${quoted(table)}${virtual ? "" : " NOT INDEXED"}`;
-  const sql = `SELECT ${keyOf(column)} FROM ${from} WHERE ${quoted(column)} NOTNULL`;
+  const from = `${quoteName(table)}${virtual ? "" : " NOT INDEXED"}`;
+  const sql = `SELECT ${keyOf(column)} FROM ${from} WHERE ${quoteName(column)} NOTNULL`;
   await database.each(sql, [], (row) => {
     const key = row.bytes(0);
     const text = decode(key);
@@ -124,7 +125,7 @@ async function deleteKeys(
   for (let at = 0; at < keys.length; at += KEYS_AT_ONCE) {
     const some = keys.slice(at, at + KEYS_AT_ONCE);
     const places = some.map((_, place) => `?${place + 1}`).join(",");
-    const where = `FROM ${quoted(table)} WHERE ${keyOf(column)} IN (${places})`;
+    const where = `FROM ${quoteName(table)} WHERE ${keyOf(column)} IN (${places})`;
     await database.each(`DELETE ${where}`, some, () => undefined);
     const [left] = await textsOf(database, `SELECT CAST(count(*) AS TEXT) ${where}`, some);
     if (left !== "0") throw failed(`${left} rows of ${table} that are erased are still there.`);
@@ -171,7 +172,7 @@ async function putBack(database: ErasingDatabase): Promise<void> {
     (row) => void hidden.push({ name: row.text(0), table: row.text(1), sql: row.text(2) }),
   );
   for (const { name, table, sql } of hidden) {
-    const useless = `CREATE INDEX ${quoted(name)} ON ${quoted(table)}(1) WHERE 0`;
+    const useless = `CREATE INDEX ${quoteName(name)} ON ${quoteName(table)}(1) WHERE 0`;
     await run("UPDATE sqlite_schema SET sql = ?1 WHERE type = 'index' AND name = ?2", [
       useless,
       name,

@@ -1,6 +1,7 @@
 import { addNames, fullTextOf } from "../format/sql/full-text.ts";
 import { lowerName } from "../format/tables/selection.ts";
-import { type ErasingDatabase, failed, quoted, failErasure, textsOf } from "./port.ts";
+import { type ErasingDatabase, failed, failErasure, textsOf } from "./port.ts";
+import { quoteName } from "../format/sql/quote.ts";
 
 /**
  * Remove the words of deleted rows from the full-text indexes that have them. An index that is not related
@@ -48,7 +49,7 @@ async function namesOf(database: ErasingDatabase, type: string): Promise<string[
 }
 
 function command(database: ErasingDatabase, name: string, what: string): Promise<void> {
-  const sql = `INSERT INTO ${quoted(name)}(${quoted(name)}) VALUES('${what}')`;
+  const sql = `INSERT INTO ${quoteName(name)}(${quoteName(name)}) VALUES('${what}')`;
   return failErasure(`The full-text index ${name} keeps words of rows that are erased`, () =>
     database.each(sql, [], () => undefined),
   );

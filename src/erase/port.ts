@@ -59,8 +59,3 @@ export function failed(message: string, hint?: string, cause?: unknown): Nightja
     ...(cause === undefined ? {} : { cause }),
   });
 }
-
-/** Quote a name for SQL. */
-export function quoted(name: string): string {
-  return `"${name.replaceAll('"', '""')}"`;
-}
