@@ -7,12 +7,12 @@ import { Progress } from "./progress.ts";
 /** Interval at which a run is asked for, ms. */
 const ASK_EVERY = 500;
 
-/** Get a run as it is now. @throws CliError as `bodyOf` */
+/** Get a run as it is now. */
 export function getRun(client: Client, id: string) {
   return bodyOf(client.v1.runs[":id"].$get({ param: { id } }));
 }
 
-/** Show how a run is getting on until it has finished. @throws CliError as `bodyOf` */
+/** Show how a run is getting on until it has finished. */
 export function followRun(client: Client, id: string, quiet: boolean) {
   const goesOn = `Run ${id} goes on without this command: see nightjar run ${id}.`;
   return ifStopped(goesOn, async () => {

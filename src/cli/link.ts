@@ -47,7 +47,7 @@ export function commandFor(argv: readonly string[], id: string): string {
   return ["nightjar", ...quoted, "--backup", id].join(" ");
 }
 
-/** Make a download link to a database as it was at a moment. @throws CliError as `bodyOf` */
+/** Make a download link to a database as it was at a moment. */
 export function makeMomentLink(
   client: Client,
   db: string,
@@ -59,7 +59,7 @@ export function makeMomentLink(
   return bodyOf(client.v1.databases[":db"].links.$post({ param: { db }, json }));
 }
 
-/** Make a download link for a backup. @throws CliError as `bodyOf` */
+/** Make a download link for a backup. */
 export function makeLink(client: Client, id: string, format: string, expiresIn: string) {
   return bodyOf(
     client.v1.backups[":id"].links.$post({ param: { id }, json: { format, expiresIn } }),

@@ -52,8 +52,6 @@ export async function deriveBackup(
 
 /**
  * Convert a moment of the log to any form, without the rows of an erasure list.
- *
- * @throws NightjarError as `deriveBackup`
  */
 export async function deriveMoment(
   context: Context,

@@ -82,8 +82,6 @@ export async function withdraw(
 /**
  * Read every entry of a database's list, oldest first, each with the HMAC key of its hash, if that is
  * known.
- *
- * @throws NightjarError as `readErasures`
  */
 export async function erasuresOf(
   { bucket, config }: Context,
@@ -98,7 +96,7 @@ export async function erasuresOf(
   });
 }
 
-/** Read the entries that concern a backup. @throws NightjarError as `readErasures` */
+/** Read the entries that concern a backup. */
 export function erasuresOfBackup(context: Context, manifest: Manifest): Promise<Erasure[]> {
   return erasuresAt(context, manifest.database, manifest.takenAt);
 }

@@ -38,7 +38,7 @@ export async function queryBackup(
   return queryStored(context, (bucket) => openSnapshot(bucket, manifest), query);
 }
 
-/** Query the database as it was at a moment of its log. @throws NightjarError as `queryBackup` */
+/** Query the database as it was at a moment of its log. */
 export async function queryMoment(
   context: Context,
   moment: Moment,

@@ -53,7 +53,6 @@ export const SCHEMA_PRINT = `(SELECT count(*) || ' ' || total(rootpage) || ' ' |
  * Mark a target that has no marker yet, provided that its schema is as it was when it was inspected.
  *
  * @param print the value of `SCHEMA_PRINT` then
- * @throws NightjarError as `claim`
  */
 export function markTarget(
   target: Source,
@@ -73,7 +72,6 @@ export function markTarget(
  * target was inspected. The tables that it wrote to stay recorded until they are wiped.
  *
  * @param print the value of `SCHEMA_PRINT` then
- * @throws NightjarError as `claim`
  */
 export function takeOver(
   target: Source,

@@ -17,7 +17,7 @@ const NEEDS_LIBSQL = " needs libSQL: ";
 /** The longest statement that is loaded: a string of JavaScript holds a few more; bytes. */
 const LONGEST_STATEMENT = 500_000_000;
 
-/** Download the bytes that a link leads to. @throws CliError as `reach` */
+/** Download the bytes that a link leads to. */
 export async function linkedBytes(url: string): Promise<AsyncIterable<Uint8Array>> {
   const response = await reach(fetch(url));
   if (!response.ok || response.body === null) throw await refusal(response);

@@ -48,7 +48,7 @@ export interface Found {
   link(format: string): Promise<{ url: string; digest: Digest | undefined }>;
 }
 
-/** Find what is to be restored. @throws CliError as `bodyOf` */
+/** Find what is to be restored. */
 export async function findSubject(
   client: Client,
   { database: db, backup, at, identity, json }: RestoreOptions,

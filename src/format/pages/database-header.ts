@@ -63,8 +63,6 @@ export function readDatabaseHeader(page: Uint8Array): DatabaseHeader {
 
 /**
  * Refuse a first page whose file SQLite could not open, or would open without the newest rows.
- *
- * @throws NightjarError as `readDatabaseHeader`
  */
 function refuseForeign(page: Uint8Array): void {
   if (startsWith(page, ENCRYPTED))
@@ -98,8 +96,6 @@ function refuseForeign(page: Uint8Array): void {
 
 /**
  * Refuse the first page of a database that SQLite could not open as it is; other pages pass.
- *
- * @throws NightjarError as `readDatabaseHeader`
  */
 export function checkFirstPage({ pgno, data }: Page): void {
   if (pgno === 1) readDatabaseHeader(data);

@@ -22,7 +22,7 @@ export interface PageReader {
   usePage<T>(pgno: number, use: (page: Uint8Array) => T): T | Promise<T>;
 }
 
-/** Read a page into memory of its own. @throws NightjarError as `usePage` */
+/** Read a page into memory of its own. */
 export async function readPage(pages: PageReader, pgno: number): Promise<Uint8Array> {
   return pages.usePage(pgno, copyOf);
 }

@@ -62,7 +62,6 @@ export async function verifyLog(
  * time for.
  *
  * @param now ms
- * @throws NightjarError as `verifyLog`
  */
 export async function verifyOldestSegments(context: Context, now: number): Promise<LogVerified> {
   const due = await segmentsToCheck(context.catalog, now, NIGHT_SEGMENTS);

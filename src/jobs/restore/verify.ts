@@ -29,7 +29,7 @@ import { openStored } from "../../read/stored.ts";
  * the hash of the rows of every selected table. A dump has only the numbers.
  *
  * @returns null if no rows were compared
- * @throws NightjarError `RESTORE_DIFFERS` that names the difference; as `ask`
+ * @throws NightjarError `RESTORE_DIFFERS` that names the difference; as `runStatements`
  */
 export async function compareTarget(
   context: Context,

@@ -122,7 +122,7 @@ function isRefused(statement: Uint8Array): boolean {
   return verb === "PRAGMA" || verb === "ANALYZE" || /^sqlite_(stat\d|schema)$/i.test(table);
 }
 
-/** Send the subject as pages. @throws NightjarError as `writePages` */
+/** Send the subject as pages. */
 export async function writeAllPages(
   context: Context,
   { subject, target, state, selection }: Planned,

@@ -16,8 +16,6 @@ export function openImage(pages: PageReader): Promise<Image> {
 
 /**
  * Open the database as `openImage` does, without the rows of an erasure list.
- *
- * @throws NightjarError as `openErasedWith`
  */
 export function openErased(
   pages: PageReader,
@@ -28,8 +26,6 @@ export function openErased(
 
 /**
  * Run the SQL of a dump in a new database in memory, inside of the Worker. Close it when done.
- *
- * @throws NightjarError as `replayDumpWith`
  */
 export function replayDump(text: AsyncIterable<Uint8Array>): Promise<Image> {
   return replayDumpWith(wasm, text);

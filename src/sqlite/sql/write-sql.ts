@@ -45,8 +45,6 @@ export async function* writeSql(
  * Write what is selected of the database as `writeSql` does, but without its transaction: for a caller that
  * sends the statements in transactions of its own. Without the schema, only rows are written, for tables
  * that exist already.
- *
- * @throws NightjarError as `writeSql`
  */
 export async function* writeSelected(
   image: Image,
@@ -58,8 +56,6 @@ export async function* writeSelected(
 
 /**
  * Refuse what `writeSelected` would refuse, before anything is written.
- *
- * @throws NightjarError as `writeSql`
  */
 export async function refuseSql(image: Image, selection: Selection): Promise<void> {
   await prepareSql(image, "sqlite", selection);
