@@ -3,7 +3,8 @@
  * `npm run bench -- pages --mb 300 --segments 1,100,1000`: measure captures by pages and the page log.
  *
  * `npm run bench -- memory --mb 100`: measure the memory of an isolate while captures, proofs, queries and
- * downloads run in it at once; with `--no-limit`, in a V8 without the limit of 128 MB.
+ * downloads run in it at once; with `--no-limit`, in a V8 without the limit of 128 MB;
+ * with `--collect`, what is held after a collection of garbage.
  * `npm run bench -- bombs`: measure how much hostile servers and databases make a Worker grow, and how long
  * others wait.
  *
@@ -25,6 +26,7 @@ const { values, positionals } = parseArgs({
   options: {
     mb: { type: "string", default: "300" },
     "no-limit": { type: "boolean", default: false },
+    collect: { type: "boolean", default: false },
     segments: { type: "string", default: "1,100,1000" },
   },
   allowPositionals: true,
@@ -52,7 +54,7 @@ async function pages() {
 }
 
 async function heap() {
-  const rows = await benchMemory(mb, !values["no-limit"]);
+  const rows = await benchMemory(mb, !values["no-limit"], values.collect);
   printTable([["", ""], ...rows]);
   return rows;
 }

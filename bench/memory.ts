@@ -18,8 +18,9 @@ const QUESTION = "SELECT count(*), sum(length(note)) FROM orders";
  * drills and four downloads at once, of a database whose dump has about `mb` megabytes.
  *
  * @param limited true to limit V8 to what Cloudflare gives an isolate
+ * @param collects as `watchHeap` has it
  */
-export async function benchMemory(mb: number, limited: boolean): Promise<Row[]> {
+export async function benchMemory(mb: number, limited: boolean, collects: boolean): Promise<Row[]> {
   const names = [1, 2, 3, 4, 5, 6];
   const databases = async (url: string) =>
     Object.fromEntries([
@@ -33,7 +34,7 @@ export async function benchMemory(mb: number, limited: boolean): Promise<Row[]> 
     async ({ sqldUrl, client, inspectorPort, backup }) => {
       const rows: Row[] = [];
       await loadOrders(sqldUrl, mb);
-      const heap = await watchHeap(inspectorPort);
+      const heap = await watchHeap(inspectorPort, collects);
       const measure = async (what: string, work: () => Promise<unknown>) => {
         heap.takePeak();
         const began = performance.now();
