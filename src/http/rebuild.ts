@@ -3,8 +3,8 @@ import * as v from "valibot";
 import { rebuild as rebuildJob } from "../jobs/recovery/rebuild.ts";
 import { reconcile as reconcileJob } from "../jobs/recovery/reconcile.ts";
 import type { HttpEnv } from "./hono-env.ts";
+import { keyCursor } from "./fields.ts";
 import { input } from "./input.ts";
-import { keyCursor } from "./paging.ts";
 
 const schema = v.strictObject({
   cursor: keyCursor,

@@ -5,14 +5,17 @@ import { queryBackup } from "../../read/query.ts";
 import { refuseFormat } from "../../read/derive.ts";
 import { erasuresOfBackup, refuseFile } from "../../read/erasures.ts";
 import { pinBackup, unpinBackup } from "../../jobs/retention/pin.ts";
+import { asNightjarError } from "../../errors/errors.ts";
+import { proofsOf, prove } from "../../jobs/proof/prove.ts";
+import { copyBackup } from "../../jobs/second-copy/copy.ts";
 import { knownBad } from "../../model/proof.ts";
 import type { HttpEnv } from "../hono-env.ts";
 import { input } from "../input.ts";
 import { grantFor } from "../links/link-url.ts";
-import { expiresInField, formatField, makeLink } from "../links/make-link.ts";
-import { querySchema } from "./query-input.ts";
-import { text } from "../text.ts";
-import { backupView, manifestView } from "../views.ts";
+import { expiresInField, formatField, makeLink } from "../links/links.ts";
+import { querySchema, text } from "../fields.ts";
+import { backupView, copyView, manifestView } from "../views.ts";
+import { restoreBackup } from "./restore.ts";
 
 const newPinSchema = v.strictObject({
   reason: v.optional(text(200), "pinned by hand"),
@@ -20,7 +23,7 @@ const newPinSchema = v.strictObject({
 
 const newLinkSchema = v.strictObject({ format: formatField, expiresIn: expiresInField });
 
-/** `/v1/backups`: one backup by its id, links to it, queries, and pins. */
+/** `/v1/backups`: one backup by its id, and everything that is done with it. */
 export const backups = new Hono<HttpEnv>()
   .get("/:id", async (c) => {
     const backup = await existingBackup(c.env.catalog, c.req.param("id"));
@@ -56,4 +59,41 @@ export const backups = new Hono<HttpEnv>()
 
   .delete("/:id/pin", async (c) =>
     c.json(manifestView(await unpinBackup(c.env, c.req.param("id")))),
-  );
+  )
+
+  .post("/:id/verify", async (c) => c.json(await prove(c.env, c.req.param("id"), "verify")))
+  .post("/:id/drill", async (c) => c.json(await prove(c.env, c.req.param("id"), "drill")))
+  .get("/:id/proofs", async (c) => {
+    const { manifest } = await existingBackup(c.env.catalog, c.req.param("id"));
+    return c.json({ proofs: await proofsOf(c.env.bucket, manifest) });
+  })
+
+  // Copy to the second store now, or read back the copy that is there.
+  .post("/:id/copy", async (c) => {
+    const { id, database } = await existingBackup(c.env.catalog, c.req.param("id"));
+    try {
+      return c.json({ backup: id, database, ...copyView(await copyBackup(c.env, id)) });
+    } catch (thrown) {
+      const error = asNightjarError(thrown);
+      if (!FAILURES.has(error.code)) throw error;
+      // As with a proof, what was found is the answer.
+      const at = new Date(c.env.deps.now()).toISOString();
+      const to = c.env.secondStore!.to;
+      return c.json({
+        backup: id,
+        database,
+        state: "failed" as const,
+        at,
+        to,
+        error: error.report(),
+      });
+    }
+  })
+
+  .route("/", restoreBackup);
+
+/** Errors that mean the copy failed, as opposed to: could not be attempted. */
+const FAILURES: ReadonlySet<string> = new Set([
+  ...["COPY_UNREACHABLE", "COPY_REFUSED", "COPY_DIFFERS"],
+  ...["OBJECT_MISSING", "OBJECT_CORRUPT", "STORE_FAILED"],
+]);

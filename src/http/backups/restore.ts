@@ -11,7 +11,7 @@ import type { Subject } from "../../jobs/restore/subject.ts";
 import { log } from "../../core/log.ts";
 import { sendsTokenInClear } from "../../plan/transport.ts";
 import { isTable } from "../../errors/schema-issue.ts";
-import { atField } from "../databases/at-input.ts";
+import { atField } from "../fields.ts";
 import { knownDatabase } from "../configured.ts";
 import type { HttpEnv } from "../hono-env.ts";
 import { input } from "../input.ts";

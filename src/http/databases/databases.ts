@@ -20,12 +20,14 @@ import { stamp } from "../../plan/stamp.ts";
 import { REQUESTED_TIERS } from "../../plan/tier.ts";
 import { badWords, knownBad } from "../../model/proof.ts";
 import { isTable } from "../../errors/schema-issue.ts";
+import { restoreMoment } from "../backups/restore.ts";
 import { configured, type KnownDatabase, knownDatabase } from "../configured.ts";
 import type { HttpEnv } from "../hono-env.ts";
 import { input } from "../input.ts";
-import { CURSOR, limitField } from "../paging.ts";
-import { text } from "../text.ts";
+import { CURSOR, limitField, text } from "../fields.ts";
 import { backupSummary, backupView, databaseView, runView } from "../views.ts";
+import { erasures } from "./erasures.ts";
+import { moments } from "./moments.ts";
 
 const newBackupSchema = v.strictObject({
   name: v.optional(text(100)),
@@ -95,7 +97,7 @@ async function refuseKnownBad({ catalog }: Context, newest: Backup): Promise<voi
   });
 }
 
-/** `/v1/databases`: the databases, their backups, and starting one. */
+/** `/v1/databases`: the databases, their backups, starting one, and everything else about one database. */
 export const databases = new Hono<HttpEnv>()
   .get("/", async (c) => {
     const origin = new URL(c.req.url).origin;
@@ -153,4 +155,8 @@ export const databases = new Hono<HttpEnv>()
       throw new NightjarError("BACKUP_NOT_FOUND", missing(name, wanted));
     if (wanted === "latest") await refuseKnownBad(c.env, found);
     return c.json(backupView(found));
-  });
+  })
+
+  .route("/", moments)
+  .route("/", restoreMoment)
+  .route("/", erasures);

@@ -7,14 +7,12 @@ import { refuseFormat } from "../../read/derive.ts";
 import { erasuresAt, refuseFile } from "../../read/erasures.ts";
 import { earliestOf, momentAt, windowOf } from "../../read/moment.ts";
 import { verifyLog } from "../../jobs/proof/verify-log.ts";
-import { atField } from "./at-input.ts";
 import { configured, knownDatabase } from "../configured.ts";
 import type { HttpEnv } from "../hono-env.ts";
 import { input } from "../input.ts";
-import { CURSOR, keyCursor, limitField } from "../paging.ts";
+import { atField, CURSOR, keyCursor, limitField, querySchema } from "../fields.ts";
 import { grantForMoment } from "../links/link-url.ts";
-import { expiresInField, formatField, makeLink } from "../links/make-link.ts";
-import { querySchema } from "../backups/query-input.ts";
+import { expiresInField, formatField, makeLink } from "../links/links.ts";
 
 const newLinkSchema = v.strictObject({
   at: atField,
