@@ -169,6 +169,8 @@ export interface DatabaseConfig extends Readonly<ReturnType<typeof settle>> {
    * database with mistakes, and deletes nothing of it. A key with a mistake has its default.
    */
   readonly mistakes: readonly ConfigMistake[];
+  /** True if `retain` has a mistake: R2's lifecycle rules may still have been made of other ages. */
+  readonly agesUnknown: boolean;
 }
 
 export type Databases = ReadonlyMap<string, DatabaseConfig>;
@@ -229,7 +231,11 @@ export function readDatabase(name: string, written: unknown): DatabaseConfig {
   const { entry, mistakes } = readEntry(name, written);
   const contradicts = contradiction(name, entry);
   if (contradicts !== undefined) mistakes.push(contradicts);
-  return { name, ...settle(entry), mistakes };
+  const path = `DATABASES.${name}`;
+  const agesUnknown = mistakes.some(
+    (one) => one.path === path || one.path.startsWith(`${path}.retain`),
+  );
+  return { name, ...settle(entry), mistakes, agesUnknown };
 }
 
 /** Return true if the entry or a secret is wrong: then nothing is done for the database, and nothing deleted. */

@@ -25,7 +25,8 @@ export function pinMargin(age: number): number {
 /**
  * Return the backups that R2's lifecycle is about to delete although the policy keeps them past their
  * age: they must be copied to where no lifecycle rule deletes them. R2 counts from when an object was
- * stored, which is never before it was taken.
+ * stored, which is never before it was taken. If a database's ages are unknown, any of its backups may be
+ * about to be deleted.
  *
  * @param now ms
  */
@@ -67,7 +68,9 @@ function isEndangered<B extends Kept>(
   policies: ReadonlyMap<string, Policy>,
   now: number,
 ): boolean {
-  return verdict.outlives && isPastOrNear(verdict, policies, now);
+  if (!verdict.outlives || verdict.expiresAt === undefined) return false;
+  const agesUnknown = policies.get(verdict.backup.database)?.agesUnknown === true;
+  return agesUnknown || isPastOrNear(verdict, policies, now);
 }
 
 /** Return true if the lifecycle deletes a backup within the margin, or has deleted it already. */

@@ -8,6 +8,8 @@ export interface Policy {
   readonly keepLast: number;
   /** Mistakes in the database's configuration; while there are any, nothing is deleted. */
   readonly mistakes?: readonly unknown[];
+  /** True if `retention` may not be what R2's lifecycle rules were made of, because `retain` has a mistake. */
+  readonly agesUnknown?: boolean;
 }
 
 /** The facts of a backup that the policy needs. */

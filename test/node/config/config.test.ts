@@ -157,6 +157,20 @@ describe("the configuration", () => {
     expect(loadConfig(SECRETS).adminToken).toBe(SECRETS.ADMIN_TOKEN);
   });
 
+  it("knows no ages of a database whose retain has a mistake, or that is no table", () => {
+    const url = "libsql://shop-acme.turso.io";
+    const DATABASES = {
+      sound: { url, retain: { daily: "30d" } },
+      tokenless: { url, token: "NO_SUCH_SECRET", retain: { daily: "30d" } },
+      short: { url, retain: { monthly: "12m" } },
+      misspelt: { url, retain: { dialy: "30d" } },
+      absent: null,
+    };
+    const { databases } = loadConfig({ ...SECRETS, DATABASES });
+    const unknown = [...databases.values()].filter(({ agesUnknown }) => agesUnknown);
+    expect(unknown.map(({ name }) => name)).toEqual(["short", "misspelt", "absent"]);
+  });
+
   it("logs as much as LOG_LEVEL says, which has two values", () => {
     expect(loadConfig(SECRETS).logLevel).toBe("info");
     expect(loadConfig({ ...SECRETS, LOG_LEVEL: "debug" }).logLevel).toBe("debug");

@@ -299,6 +299,19 @@ describe("pins", () => {
     expect(due([taken(1, "daily", { pin: "policy" })], policies, 400)).toEqual([]);
   });
 
+  it("are due at once for what outlives an age that nobody knows", () => {
+    const backups = [taken(0, "daily"), taken(1, "daily"), taken(2, "weekly")];
+    const [[name, known]] = [...policy({ daily: 30 * DAY, weekly: 90 * DAY })] as [
+      [string, Policy],
+    ];
+    const unknown = new Map([[name, { ...known, agesUnknown: true }]]);
+    expect(due(backups, new Map([[name, known]]), 3)).toEqual([]);
+    expect(due(backups, unknown, 3)).toEqual(["daily-1", "weekly-2"]);
+    const corrupt = taken(3, "daily", { verification: "corrupt" });
+    const pinned = taken(4, "daily", { pin: "policy" });
+    expect(due([corrupt, pinned], unknown, 5)).toEqual([]);
+  });
+
   it("are never due for what is kept for ever or not at all", () => {
     const corrupt = taken(0, "daily", { verification: "corrupt" });
     expect(due([corrupt], policy({ daily: 30 * DAY }), 29)).toEqual([]);
