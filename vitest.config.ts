@@ -1,4 +1,5 @@
 import { availableParallelism } from "node:os";
+import { join } from "node:path";
 import { cloudflareTest, readD1Migrations } from "@cloudflare/vitest-plugin";
 import { defineConfig } from "vitest/config";
 
@@ -14,6 +15,8 @@ export default defineConfig({
         test: {
           name: "node",
           include: ["test/node/**/*.test.ts"],
+          // The command line and wrangler start many times: they keep what Node has compiled.
+          env: { NODE_COMPILE_CACHE: join(import.meta.dirname, "node_modules/.cache/node") },
           testTimeout: 120_000,
           hookTimeout: 120_000,
         },
