@@ -1,7 +1,11 @@
 import { createInterface } from "node:readline/promises";
 import { Writable } from "node:stream";
+import { setTimeout as sleep } from "node:timers/promises";
 import { CliError, EXIT } from "./exit.ts";
 import { printAside } from "./output.ts";
+
+/** Time within which a signal to the own process arrives, ms. */
+const SIGNAL_COMES = 5000;
 
 /** Ask for a line on the terminal without showing what is typed. */
 export async function askSecret(prompt: string): Promise<string> {
@@ -15,13 +19,17 @@ export async function askSecret(prompt: string): Promise<string> {
 /** Ask for a line. At the end of the input it is empty; Ctrl-C ends the command as it does everywhere else. */
 async function ask(prompt: string, output: NodeJS.WritableStream): Promise<string> {
   const terminal = createInterface({ input: process.stdin, output, terminal: true });
-  const interrupted = () => process.kill(process.pid, "SIGINT");
-  terminal.once("SIGINT", interrupted);
+  let interrupted = false;
+  terminal.once("SIGINT", () => {
+    interrupted = true;
+    process.kill(process.pid, "SIGINT");
+  });
   const ended = new Promise<string>((resolve) => void terminal.once("close", () => resolve("")));
   try {
     return await Promise.race([terminal.question(prompt), ended]);
   } finally {
     terminal.close();
+    if (interrupted) await sleep(SIGNAL_COMES); // the signal ends the command before this does
   }
 }
 

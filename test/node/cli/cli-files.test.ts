@@ -228,29 +228,33 @@ describe("a name", () => {
   });
 
   it.each([
-    ["no terminal", undefined, "there is no terminal to confirm it on"],
-    ["no", "no", "was not confirmed"],
-    ["an empty line", "", "was not confirmed"],
-    ["yes", "yes", undefined],
-  ])("is replaced by a restore only where somebody confirms it: %s", async (_, answer, refused) => {
-    writeFileSync(inDir("x.db"), "old");
-    const line = ["restore", "shop", "--to", "x.db", "--overwrite"];
-    const { code, err } =
-      answer === undefined
-        ? await runCli(line, dir, nightjar.env)
-        : await runOnTerminal(line, dir, nightjar.env, answer);
-    if (answer !== undefined) expect(err).toContain("The existing file would become");
-    if (refused === undefined) {
-      expect({ code, err }).toMatchObject({ code: 0 });
-      expect(readFileSync(inDir("x.db"))).toEqual(database);
-      expect(readdirSync(dir)).toHaveLength(2);
-    } else {
-      expect(code).toBe(2);
-      expect(err).toContain(refused);
-      expect(readFileSync(inDir("x.db"), "utf8")).toBe("old");
-      expect(readdirSync(dir)).toEqual(["x.db"]);
-    }
-  });
+    ["no terminal", undefined, "there is no terminal to confirm it on", 2],
+    ["no", "no", "was not confirmed", 2],
+    ["an empty line", "", "was not confirmed", 2],
+    ["Ctrl-C", "\u0003", "Stopped by SIGINT", 130],
+    ["yes", "yes", undefined, 0],
+  ])(
+    "is replaced by a restore only where somebody confirms it: %s",
+    async (_, answer, refused, exit) => {
+      writeFileSync(inDir("x.db"), "old");
+      const line = ["restore", "shop", "--to", "x.db", "--overwrite"];
+      const { code, err } =
+        answer === undefined
+          ? await runCli(line, dir, nightjar.env)
+          : await runOnTerminal(line, dir, nightjar.env, answer);
+      if (answer !== undefined) expect(err).toContain("The existing file would become");
+      if (refused === undefined) {
+        expect({ code, err }).toMatchObject({ code: exit });
+        expect(readFileSync(inDir("x.db"))).toEqual(database);
+        expect(readdirSync(dir)).toHaveLength(2);
+      } else {
+        expect(code).toBe(exit);
+        expect(err).toContain(refused);
+        expect(readFileSync(inDir("x.db"), "utf8")).toBe("old");
+        expect(readdirSync(dir)).toEqual(["x.db"]);
+      }
+    },
+  );
 
   it("that was given to another file meanwhile is not taken", async () => {
     const { send, finish } = halves(database);
