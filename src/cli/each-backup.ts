@@ -1,7 +1,7 @@
 import { backup, database, json } from "./args.ts";
 import type { Client } from "./client.ts";
 import { CliError, EXIT } from "./exit.ts";
-import { allBackups, findBackup, newestBackup } from "./link.ts";
+import { allBackups, findAnyBackup } from "./link.ts";
 import { Progress } from "./progress.ts";
 import { GOES_ON, ifStopped } from "./files/unfinished.ts";
 
@@ -35,11 +35,7 @@ export async function eachBackup<T>(
     throw new CliError(EXIT.usage, "--all and --backup exclude each other.");
   const found = args.all
     ? (await allBackups(client, args.database)).filter(wanted)
-    : [
-        args.backup === "latest"
-          ? await newestBackup(client, args.database)
-          : await findBackup(client, args.database, args.backup),
-      ];
+    : [await findAnyBackup(client, args.database, args.backup)];
   const progress = new Progress(args.json);
   const done: (T & { takenAt: string })[] = [];
   for (const { id, takenAt } of found) {

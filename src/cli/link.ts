@@ -27,13 +27,21 @@ export async function findBackup(client: Client, db: string, backup: string) {
 }
 
 /** The newest backup of a database, good or not. @throws CliError as `bodyOf`; `refused` where there is none */
-export async function newestBackup(client: Client, db: string) {
+async function newestBackup(client: Client, db: string) {
   const { backups } = await backupPage(client, db, { limit: "1" });
   if (backups[0] !== undefined) return backups[0];
   throw new CliError(EXIT.refused, `${db} has no backup yet.`, {
     hint: `Make one with: nightjar backup ${db}`,
     code: "BACKUP_NOT_FOUND",
   });
+}
+
+/**
+ * Find a backup by its id, or `latest`, which may be known to be bad: what a command does with it here gives
+ * nobody its content.
+ */
+export function findAnyBackup(client: Client, db: string, backup: string) {
+  return backup === "latest" ? newestBackup(client, db) : findBackup(client, db, backup);
 }
 
 /** A command line as a shell takes it, for the backup of this id in place of the one it named. */

@@ -20,8 +20,9 @@ function write(level: "debug" | "info" | "warn" | "error", event: string, fields
 export const log = {
   /** True if debug lines are written: `LOG_LEVEL` decides, for the whole isolate. */
   debugs: false,
-  debug(event: EventOf<"debug">, fields: Fields = {}): void {
-    if (this.debugs) write("debug", event, fields);
+  /** @param fields called only if debug lines are written */
+  debug(event: EventOf<"debug">, fields: () => Fields): void {
+    if (this.debugs) write("debug", event, fields());
   },
   info: (event: EventOf<"info">, fields: Fields = {}) => write("info", event, fields),
   warn: (event: EventOf<"warn">, fields: Fields = {}) => write("warn", event, fields),

@@ -36,7 +36,8 @@ export async function fetchFrom(
       redirect: "manual",
       encodeResponseBody: "manual",
     });
-    log.debug("server-answered", { path: new URL(url).pathname, status: response.status });
+    const { status } = response;
+    log.debug("server-answered", () => ({ path: new URL(url).pathname, status }));
     const pause = PAUSES[tries];
     if (pause === undefined) return response;
     const seen = await withoutNamespace(response);

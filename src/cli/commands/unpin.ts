@@ -1,7 +1,7 @@
 import { defineCommand } from "citty";
 import { backup, database, json } from "../args.ts";
 import { apiClient, bodyOf, connection } from "../client.ts";
-import { findBackup, newestBackup } from "../link.ts";
+import { findAnyBackup } from "../link.ts";
 import { print, printJson } from "../output.ts";
 
 export default defineCommand({
@@ -9,10 +9,7 @@ export default defineCommand({
   args: { database, backup, json },
   async run({ args }) {
     const client = apiClient(connection(process.env));
-    const { id } =
-      args.backup === "latest"
-        ? await newestBackup(client, args.database)
-        : await findBackup(client, args.database, args.backup);
+    const { id } = await findAnyBackup(client, args.database, args.backup);
     const unpinned = await bodyOf(client.v1.backups[":id"].pin.$delete({ param: { id } }));
     if (args.json) printJson(unpinned);
     else print(`Backup ${id} of ${unpinned.database} is left to the retention policy.`);

@@ -1,4 +1,5 @@
 import { allForPruning, type Prunable } from "../../catalog/backups.ts";
+import { isMisconfigured } from "../../config/database.ts";
 import type { Context } from "../../worker/context.ts";
 import { pinsDue, pinsOver } from "../../plan/pins.ts";
 import { judge, type Verdict } from "../../plan/retention.ts";
@@ -74,9 +75,10 @@ export async function planPrune(
         .filter((backup) => !due.includes(backup));
       // The age of a database with mistakes may be a default: a copy that looks unneeded may be the
       // last one.
-      const releases = [...pinsOver(backups, policies, now), ...strays].filter(
-        ({ database }) => (policies.get(database)?.mistakes ?? []).length === 0,
-      );
+      const releases = [...pinsOver(backups, policies, now), ...strays].filter(({ database }) => {
+        const policy = policies.get(database);
+        return policy === undefined || !isMisconfigured(policy);
+      });
       return { verdicts, pins: [...again, ...due], releases };
     }
     for (const backup of unseen) {

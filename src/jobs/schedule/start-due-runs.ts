@@ -36,10 +36,10 @@ export async function startDueRuns(context: Context, now: number): Promise<void>
       if (!isMisconfigured(database)) errors.push(error);
     }
   }
-  log.debug("schedule-checked", {
+  log.debug("schedule-checked", () => ({
     databases: context.config.databases.size,
     failed: errors.length,
-  });
+  }));
   if (errors.length > 0) throw errors[0];
 }
 
