@@ -11,9 +11,10 @@ export function decode(bytes: Uint8Array): string {
 /** Bytes of the smallest buffer that is worth freeing. */
 const WORTH_FREEING = 128 * 1024;
 
-export function startsWith(bytes: Uint8Array, prefix: Uint8Array): boolean {
-  if (bytes.length < prefix.length) return false;
-  for (let at = 0; at < prefix.length; at++) if (bytes[at] !== prefix[at]) return false;
+/** Return true if the bytes begin with `prefix`; with `from`, those at that index do. */
+export function startsWith(bytes: Uint8Array, prefix: Uint8Array, from = 0): boolean {
+  if (bytes.length - from < prefix.length) return false;
+  for (let at = 0; at < prefix.length; at++) if (bytes[from + at] !== prefix[at]) return false;
   return true;
 }
 

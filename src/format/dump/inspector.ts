@@ -114,7 +114,7 @@ export class DumpInspector {
   }
 
   #statement(statement: Statement): void {
-    const { bytes } = statement;
+    const { source, from, to } = statement;
     this.#statements++;
     if (this.#committed)
       throw new NightjarError("DUMP_INVALID", "The server sent more statements after the COMMIT.");
@@ -124,11 +124,13 @@ export class DumpInspector {
       !statement.ambiguous &&
       !statement.cut &&
       !statement.commented &&
-      startsWith(bytes, prefix)
+      startsWith(source, prefix, from)
     ) {
-      if (!readValues(bytes, prefix.length)) throw unsafeStatement(bytes, "it is no row");
+      if (!readValues(source, from + prefix.length, undefined, to))
+        throw unsafeStatement(statement.bytes, "it is no row");
       return this.#row(statement);
     }
+    const { bytes } = statement;
     if (startsWith(bytes, ROLLBACK))
       throw new NightjarError("DUMP_INCOMPLETE", "The server ended its dump with a ROLLBACK.");
     this.#current = undefined;
@@ -166,10 +168,12 @@ export class DumpInspector {
     this.#current = { prefix, count, migrations: this.#migration?.newest.table === count.name };
   }
 
-  #row({ bytes, bareInfinity, nul }: Statement): void {
+  #row(statement: Statement): void {
+    const { bareInfinity, nul } = statement;
     const { count, migrations } = this.#current!;
     count.rows = (count.rows ?? 0) + 1;
-    if (migrations) this.#migration!.newest.addInsert(this.#migration!.create, decode(bytes));
+    if (migrations)
+      this.#migration!.newest.addInsert(this.#migration!.create, decode(statement.bytes));
     if (bareInfinity) this.#warn("INFINITY", count.name);
     if (nul) this.#warn("NUL_IN_TEXT", count.name);
   }

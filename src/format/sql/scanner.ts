@@ -8,13 +8,9 @@
 
 import { concat, decode } from "../bytes/bytes.ts";
 
-export interface Statement {
-  /**
-   * From the first byte that is neither white space nor comment to the semicolon. If that is more than the
-   * scanner holds, the rest of quoted text is left out.
-   */
-  readonly bytes: Uint8Array;
-  /** Length in bytes of the whole statement; greater than `bytes.length` when that was shortened. */
+/** What the scanner found about a statement beside its bytes. */
+export interface Traits {
+  /** Length in bytes of the whole statement; greater than that of its `bytes` when those were shortened. */
   readonly length: number;
   /** The text outside of quotes was too long to be held, too: `bytes` lacks some of it. */
   readonly cut: boolean;
@@ -29,6 +25,41 @@ export interface Statement {
   readonly nul: boolean;
   /** There is a comment between it and the statement before it. */
   readonly commented: boolean;
+}
+
+/** One statement, which lies in `source` from `from` to `to`. */
+export class Statement implements Traits {
+  readonly source: Uint8Array;
+  readonly from: number;
+  readonly to: number;
+  readonly length: number;
+  readonly cut: boolean;
+  readonly ambiguous: boolean;
+  readonly bareInfinity: boolean;
+  readonly nul: boolean;
+  readonly commented: boolean;
+  #bytes: Uint8Array | undefined;
+
+  constructor(source: Uint8Array, from: number, to: number, traits: Traits) {
+    this.source = source;
+    this.from = from;
+    this.to = to;
+    this.length = traits.length;
+    this.cut = traits.cut;
+    this.ambiguous = traits.ambiguous;
+    this.bareInfinity = traits.bareInfinity;
+    this.nul = traits.nul;
+    this.commented = traits.commented;
+  }
+
+  /**
+   * From the first byte that is neither white space nor comment to the semicolon. If that is more than the
+   * scanner holds, the rest of quoted text is left out. This is a view, which is made when it is asked for:
+   * a dump has millions of rows, and the memory of a view for each is collected late.
+   */
+  get bytes(): Uint8Array {
+    return (this.#bytes ??= this.source.subarray(this.from, this.to));
+  }
 }
 
 /** Bytes of one statement that are held at most, unless the caller gives another number. */
@@ -395,23 +426,22 @@ export class SqlScanner {
   }
 
   #emit(chunk: Uint8Array, from: number, to: number, nul: boolean): void {
-    let bytes: Uint8Array;
     const length = this.#length + to - from;
-    if (this.#length === 0 && length <= this.#maxHeld) {
-      bytes = chunk.subarray(from, to);
-    } else {
+    let source = chunk;
+    if (this.#length > 0 || length > this.#maxHeld) {
       this.#hold(chunk.subarray(from, to), nul);
-      bytes = concat(this.#held, this.#heldLength);
+      source = concat(this.#held, this.#heldLength);
+      from = 0;
+      to = source.length;
     }
-    const statement: Statement = {
-      bytes,
+    const statement = new Statement(source, from, to, {
       length,
       cut: this.#cut,
       ambiguous: this.#ambiguous,
       bareInfinity: this.#bareInfinity,
       nul: nul || this.#nul,
       commented: this.#commented,
-    };
+    });
     this.#reset();
     this.#commented = false;
     this.#onStatement(statement);

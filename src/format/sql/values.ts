@@ -18,13 +18,18 @@ export type OnPiece = (kind: "text" | "infinity", start: number, end: number) =>
 /** Nested calls of `replace(` at most: one for each of CR and LF. */
 const MOST_REPLACES = 2;
 
-/** Return true if the bytes from `at` on are values up to a `);` that ends them. Reads forward only. */
-export function readValues(bytes: Uint8Array, at: number, onPiece?: OnPiece): boolean {
+/** Return true if the bytes from `at` on are values up to a `);` that ends at `to`. Reads forward only. */
+export function readValues(
+  bytes: Uint8Array,
+  at: number,
+  onPiece?: OnPiece,
+  to = bytes.length,
+): boolean {
   for (;;) {
     const end = endOfValue(bytes, at, onPiece);
     if (end === -1) return false;
     if (bytes[end] !== COMMA)
-      return bytes[end] === CLOSE && bytes[end + 1] === SEMICOLON && end + 2 === bytes.length;
+      return bytes[end] === CLOSE && bytes[end + 1] === SEMICOLON && end + 2 === to;
     at = end + 1;
   }
 }

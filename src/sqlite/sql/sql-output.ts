@@ -53,24 +53,28 @@ export class SqlOutput {
       case TYPE.REAL:
         this.ascii(realLiteral(row.real(at)));
         break;
-      case TYPE.TEXT:
-        this.#text(row.view(at));
+      case TYPE.TEXT: {
+        const from = row.place(at); // before `heap` is read, as this may move it
+        this.#text(row.heap, from, from + row.size(at));
         break;
-      case TYPE.BLOB:
-        this.#hex(row.view(at));
+      }
+      case TYPE.BLOB: {
+        const from = row.place(at);
+        this.#hex(row.heap, from, from + row.size(at));
         break;
+      }
       default:
         this.ascii("NULL");
     }
   }
 
   /**
-   * Write text in quotes. It is written as a blob if it has a NUL, at which SQLite stops reading a literal,
-   * or is not UTF-8. If it has a CR, which the sqlite3 shell drops before a line break, a mark takes its
-   * place.
+   * Write the text at `from` to `end` in quotes: no view is made for a value. It is written as a blob if it
+   * has a NUL, at which SQLite stops reading a literal, or is not UTF-8. If it has a CR, which the sqlite3
+   * shell drops before a line break, a mark takes its place.
    */
-  #text(view: Uint8Array): void {
-    this.#room(view.length * 2 + 2);
+  #text(heap: Uint8Array, from: number, end: number): void {
+    this.#room((end - from) * 2 + 2);
     const start = this.#length;
     const bytes = this.#bytes;
     let to = start;
@@ -78,8 +82,8 @@ export class SqlOutput {
     let returns = 0;
     let nul = false;
     bytes[to++] = QUOTE;
-    for (let at = 0; at < view.length; at++) {
-      const byte = view[at]!;
+    for (let at = from; at < end; at++) {
+      const byte = heap[at]!;
       seen |= byte;
       if (byte === QUOTE) bytes[to++] = QUOTE;
       else if (byte === CR) returns++;
@@ -87,11 +91,11 @@ export class SqlOutput {
       bytes[to++] = byte;
     }
     bytes[to++] = QUOTE;
-    if (nul || (seen >= 128 && !isUtf8(view))) {
+    if (nul || (seen >= 128 && !isUtf8(heap.subarray(from, end)))) {
       this.ascii("CAST(");
-      this.#hex(view);
+      this.#hex(heap, from, end);
       this.ascii(" AS TEXT)");
-    } else if (returns > 0) this.#marked(view, returns);
+    } else if (returns > 0) this.#marked(heap.subarray(from, end), returns);
     else this.#length = to;
   }
 
@@ -115,14 +119,14 @@ export class SqlOutput {
     this.ascii(`','${mark}',char(13))`);
   }
 
-  #hex(view: Uint8Array): void {
-    this.#room(view.length * 2 + 3);
+  #hex(heap: Uint8Array, from: number, end: number): void {
+    this.#room((end - from) * 2 + 3);
     const bytes = this.#bytes;
     let to = this.#length;
     bytes[to++] = 88; // X
     bytes[to++] = QUOTE;
-    for (let at = 0; at < view.length; at++) {
-      const byte = view[at]!;
+    for (let at = from; at < end; at++) {
+      const byte = heap[at]!;
       bytes[to++] = HEX[byte >> 4]!;
       bytes[to++] = HEX[byte & 15]!;
     }

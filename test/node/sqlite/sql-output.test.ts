@@ -6,9 +6,14 @@ import { type Statement, TYPE } from "../../../src/sqlite/engine/statement.ts";
 
 const RUNS = Number(process.env["TRIALS"] ?? 300);
 
-/** Build a row with one TEXT value. */
+/** Build a row with one TEXT value, which lies between other bytes of the heap. */
 const rowOf = (bytes: Uint8Array) =>
-  ({ type: () => TYPE.TEXT, view: () => bytes }) as unknown as Statement;
+  ({
+    type: () => TYPE.TEXT,
+    heap: Buffer.concat([Buffer.from("'\r\0(\\r0)"), bytes, Buffer.from("'\r\0\xff", "latin1")]),
+    place: () => 8,
+    size: () => bytes.length,
+  }) as unknown as Statement;
 
 function written(bytes: Uint8Array): string {
   const output = new SqlOutput();
