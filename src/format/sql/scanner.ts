@@ -8,9 +8,18 @@
 
 import { concat, decode } from "../bytes/bytes.ts";
 
-/** What the scanner found about a statement beside its bytes. */
-export interface Traits {
-  /** Length in bytes of the whole statement; greater than that of its `bytes` when those were shortened. */
+/** One statement, which lies in `source` from `from` to `to`. */
+export interface Statement {
+  readonly source: Uint8Array;
+  readonly from: number;
+  readonly to: number;
+  /**
+   * From the first byte that is neither white space nor comment to the semicolon. If that is more than the
+   * scanner holds, the rest of quoted text is left out. A view, which is made when it is asked for: a view
+   * for each of millions of rows would be much garbage.
+   */
+  readonly bytes: Uint8Array;
+  /** Length in bytes of the whole statement; greater than `bytes.length` when that was shortened. */
   readonly length: number;
   /** The text outside of quotes was too long to be held, too: `bytes` lacks some of it. */
   readonly cut: boolean;
@@ -27,40 +36,32 @@ export interface Traits {
   readonly commented: boolean;
 }
 
-/** One statement, which lies in `source` from `from` to `to`. */
-export class Statement implements Traits {
-  readonly source: Uint8Array;
-  readonly from: number;
-  readonly to: number;
-  readonly length: number;
-  readonly cut: boolean;
-  readonly ambiguous: boolean;
-  readonly bareInfinity: boolean;
-  readonly nul: boolean;
-  readonly commented: boolean;
+/** The statement that a scanner has found last. One object serves for all of them. */
+class Found implements Statement {
+  source: Uint8Array = NOTHING;
+  from = 0;
+  to = 0;
+  length = 0;
+  cut = false;
+  ambiguous = false;
+  bareInfinity = false;
+  nul = false;
+  commented = false;
+
   #bytes: Uint8Array | undefined;
 
-  constructor(source: Uint8Array, from: number, to: number, traits: Traits) {
-    this.source = source;
-    this.from = from;
-    this.to = to;
-    this.length = traits.length;
-    this.cut = traits.cut;
-    this.ambiguous = traits.ambiguous;
-    this.bareInfinity = traits.bareInfinity;
-    this.nul = traits.nul;
-    this.commented = traits.commented;
-  }
-
-  /**
-   * From the first byte that is neither white space nor comment to the semicolon. If that is more than the
-   * scanner holds, the rest of quoted text is left out. This is a view, which is made when it is asked for:
-   * a dump has millions of rows, and the memory of a view for each is collected late.
-   */
   get bytes(): Uint8Array {
     return (this.#bytes ??= this.source.subarray(this.from, this.to));
   }
+
+  moveTo(source: Uint8Array, from: number, to: number): void {
+    this.source = source;
+    this.from = from;
+    this.to = to;
+    this.#bytes = undefined;
+  }
 }
+const NOTHING = new Uint8Array();
 
 /** Bytes of one statement that are held at most, unless the caller gives another number. */
 const MAX_HELD = 1024 * 1024;
@@ -130,6 +131,7 @@ const isVariable = (mode: number): boolean => mode >= VARIABLE && mode <= PARENT
 
 export class SqlScanner {
   readonly #onStatement: (statement: Statement) => void;
+  readonly #found = new Found();
   readonly #maxHeld: number;
   readonly #onComment: ((comment: string) => void) | undefined;
   /** The line comment between two statements that is being read, if there is an `onComment`. */
@@ -151,7 +153,10 @@ export class SqlScanner {
   #ambiguous = false;
   #commented = false;
 
-  /** @param onComment is called with each line comment between two statements, without its dashes */
+  /**
+   * @param onStatement is called with each statement, which is valid until it returns
+   * @param onComment is called with each line comment between two statements, without its dashes
+   */
   constructor(
     onStatement: (statement: Statement) => void,
     maxHeld = MAX_HELD,
@@ -434,17 +439,17 @@ export class SqlScanner {
       from = 0;
       to = source.length;
     }
-    const statement = new Statement(source, from, to, {
-      length,
-      cut: this.#cut,
-      ambiguous: this.#ambiguous,
-      bareInfinity: this.#bareInfinity,
-      nul: nul || this.#nul,
-      commented: this.#commented,
-    });
+    const found = this.#found;
+    found.moveTo(source, from, to);
+    found.length = length;
+    found.cut = this.#cut;
+    found.ambiguous = this.#ambiguous;
+    found.bareInfinity = this.#bareInfinity;
+    found.nul = nul || this.#nul;
+    found.commented = this.#commented;
     this.#reset();
     this.#commented = false;
-    this.#onStatement(statement);
+    this.#onStatement(found);
   }
 
   #reset(): void {

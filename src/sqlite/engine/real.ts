@@ -18,9 +18,16 @@ export function realLiteral(value: number): string {
   if (size < 1e-200 || size > 1e200 || (size > 1e15 && Number.isInteger(value) && size < 1e22))
     return exactly(value);
   const short = String(value);
-  const digits = short.replace(/e.*$/, "").replaceAll(/[-.]/g, "");
-  if (digits.length <= 15 && size > 1e-7 && size < 1e21) return short;
+  if (size > 1e-7 && size < 1e21 && digitsOf(short) <= 15) return short;
   return value.toPrecision(19);
+}
+
+/** Count the digits before an exponent, without a string for it: a table may have millions of numbers. */
+function digitsOf(decimal: string): number {
+  let digits = 0;
+  for (let at = 0; at < decimal.length && decimal[at] !== "e"; at++)
+    if (decimal[at] !== "-" && decimal[at] !== ".") digits++;
+  return digits;
 }
 
 /** Write `m*1.0*(1<<a)*(1<<b)…` or `m*1.0/(1<<a)…` with an integer m. */

@@ -6,7 +6,7 @@ import { schemaFault } from "../../../src/format/sql/schema-statement.ts";
 import { SqlSelector } from "../../../src/format/sql/select-sql.ts";
 import { readSqlHead } from "../../../src/format/sql/head.ts";
 import { insertedRow } from "../../../src/format/sql/literal.ts";
-import { SqlScanner, Statement } from "../../../src/format/sql/scanner.ts";
+import { SqlScanner, type Statement } from "../../../src/format/sql/scanner.ts";
 import { moduleOf } from "../../../src/format/sql/virtual-module.ts";
 import { workOf } from "../../support/work.ts";
 
@@ -70,11 +70,10 @@ const ignoring = (action: () => void) => () => {
     // a refusal is an answer too
   }
 };
-const statementOf = (sql: string) =>
-  new Statement(encode(sql), 0, sql.length, {
-    ...{ length: sql.length, cut: false, ambiguous: false },
-    ...{ nul: true, commented: false, bareInfinity: true },
-  });
+const statementOf = (sql: string): Statement => ({
+  ...{ source: encode(sql), from: 0, to: sql.length, bytes: encode(sql), length: sql.length },
+  ...{ cut: false, ambiguous: false, nul: true, commented: false, bareInfinity: true },
+});
 const READERS: Record<string, (sql: string) => void> = {
   "the scanner": (sql) => {
     const scanner = new SqlScanner(

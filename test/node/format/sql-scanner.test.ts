@@ -1,13 +1,13 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { SqlScanner, type Traits } from "../../../src/format/sql/scanner.ts";
+import { SqlScanner, type Statement } from "../../../src/format/sql/scanner.ts";
 import { END, tokenReader } from "../../../src/format/sql/tokens.ts";
 import { completeBySqlite } from "../../support/sqlite-complete.ts";
 
 const encode = (text: string) => new TextEncoder().encode(text);
 
 function scan(chunks: Uint8Array[], maxHeld?: number) {
-  const statements: ({ text: string } & Traits)[] = [];
+  const statements: ({ text: string } & Omit<Statement, "source" | "from" | "to" | "bytes">)[] = [];
   const scanner = new SqlScanner(
     ({ bytes, length, cut, ambiguous, bareInfinity, nul, commented }) =>
       statements.push({
