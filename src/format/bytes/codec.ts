@@ -52,7 +52,10 @@ export async function* zstdCompress(source: Bytes, buffer = CHUNK): Bytes {
   }
 }
 
-/** Decompress zstd frames. Rejects, as every function here, when the source or the coding fails. */
+/**
+ * Decompress zstd frames. Rejects, as every function here, when the source or the coding fails. Do not free
+ * a chunk: zlib may still write to the rest of the buffer that it is in.
+ */
 export function zstdDecompress(source: Bytes): Bytes {
   return through(source, createZstdDecompress({ chunkSize: CHUNK }));
 }
