@@ -7,7 +7,7 @@ import {
 import { log } from "./core/log.ts";
 import { asNightjarError, NightjarError } from "./errors/errors.ts";
 import { app } from "./http/app.ts";
-import { bearerIs } from "./http/auth.ts";
+import { bearerIs } from "./http/access/secrets-equal.ts";
 import { problem } from "./http/problem.ts";
 import { runBackup } from "./jobs/backup/backup.ts";
 import { LogFollower } from "./jobs/log/follow.ts";
@@ -34,10 +34,10 @@ function refuse(request: Request, env: Env, thrown: unknown): Response {
 }
 
 export default {
-  async fetch(request, env): Promise<Response> {
+  async fetch(request, env, invocation): Promise<Response> {
     let context: Context;
     try {
-      context = openContext(env);
+      context = openContext(env, (work) => invocation.waitUntil(work));
     } catch (error) {
       return refuse(request, env, error);
     }

@@ -25,20 +25,21 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     may: ["catalog", "config", "core", "errors", "format", "plan", "store"],
     types: ["index.ts", "model"],
   },
+  audit: { may: ["catalog", "core", "errors", "model", "store", "worker"] },
   read: {
     may: ["catalog", "core", "errors", "format", "model", "plan", "sqlite", "store", "worker"],
   },
   jobs: {
     may: [
-      ...["catalog", "config", "core", "errors", "format", "libsql", "model", "plan", "read"],
-      ...["source", "sqlite", "store", "target", "worker"],
+      ...["audit", "catalog", "config", "core", "errors", "format", "libsql", "model", "plan"],
+      ...["read", "source", "sqlite", "store", "target", "worker"],
     ],
   },
   web: { may: ["core", "plan"] },
   http: {
     may: [
-      ...["catalog", "config", "core", "errors", "format", "jobs", "model", "plan", "read"],
-      ...["store", "web", "worker"],
+      ...["audit", "catalog", "config", "core", "errors", "format", "jobs", "model", "plan"],
+      ...["read", "store", "web", "worker"],
     ],
   },
   cli: { may: ["core", "erase", "errors", "format", "model", "plan"], types: ["http"] },

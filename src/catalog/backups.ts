@@ -48,7 +48,11 @@ export function manifestsOf(
 export async function existingBackup(catalog: Catalog, id: string): Promise<Backup> {
   const backup = await findBackup(catalog, id);
   if (backup !== undefined) return backup;
-  throw new NightjarError("BACKUP_NOT_FOUND", `There is no backup ${id}.`);
+  throw noSuchBackup(id);
+}
+
+export function noSuchBackup(id: string): NightjarError {
+  return new NightjarError("BACKUP_NOT_FOUND", `There is no backup ${id.slice(0, 100)}.`);
 }
 
 /** Return the backup that a run has made. */

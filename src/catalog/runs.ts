@@ -1,5 +1,5 @@
 import { and, desc, eq, inArray, lt } from "drizzle-orm";
-import type { ErrorReport } from "../errors/errors.ts";
+import { type ErrorReport, NightjarError } from "../errors/errors.ts";
 import { type Catalog, query } from "./open.ts";
 import { ACTIVE_STATES, runs } from "./schema.ts";
 
@@ -23,6 +23,17 @@ export function enterRun(catalog: Catalog, run: NewRun, now: number): Promise<bo
 
 export function findRun(catalog: Catalog, id: string): Promise<Run | undefined> {
   return query(`reading run ${id}`, () => catalog.select().from(runs).where(eq(runs.id, id)).get());
+}
+
+/** Return a run that must exist. @throws NightjarError `RUN_NOT_FOUND`, `CATALOG_FAILED` */
+export async function existingRun(catalog: Catalog, id: string): Promise<Run> {
+  const run = await findRun(catalog, id);
+  if (run !== undefined) return run;
+  throw noSuchRun(id);
+}
+
+export function noSuchRun(id: string): NightjarError {
+  return new NightjarError("RUN_NOT_FOUND", `There is no run ${id.slice(0, 100)}.`);
 }
 
 /** List the newest runs of a database, newest first. */

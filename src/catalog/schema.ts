@@ -1,7 +1,9 @@
 import { index, integer, sqliteTable, text } from "drizzle-orm/sqlite-core";
+import type { Action, Outcome } from "../model/audit.ts";
 import type { CopyState } from "../model/copy.ts";
 import type { ErrorReport } from "../errors/errors.ts";
 import type { Manifest, Method, PageCursor, Trigger } from "../model/manifest.ts";
+import type { Scope } from "../plan/access.ts";
 import type { Tier } from "../plan/tier.ts";
 import type { ProofSummary } from "../model/proof.ts";
 
@@ -197,4 +199,65 @@ export const links = sqliteTable("links", {
   createdAt: moment("created_at").notNull(),
   expiresAt: moment("expires_at").notNull(),
   revokedAt: moment("revoked_at"),
+});
+
+/** Tokens of the API, apart from ADMIN_TOKEN. */
+export const tokens = sqliteTable("tokens", {
+  id: text().primaryKey(),
+  name: text().notNull(),
+  /** SHA-256 of the whole token, hexadecimal. The token itself is shown once and stored nowhere. */
+  hash: text().notNull(),
+  scopes: text({ mode: "json" }).$type<Scope[]>().notNull(),
+  /** The databases that it reaches; null for all. */
+  databases: text({ mode: "json" }).$type<string[]>(),
+  createdAt: moment("created_at").notNull(),
+  /** The actor that made it, as in the audit. */
+  createdBy: text("created_by").notNull(),
+  expiresAt: moment("expires_at"),
+  /** Time of its last use, to the minute. */
+  lastUsedAt: moment("last_used_at"),
+  revokedAt: moment("revoked_at"),
+});
+
+/**
+ * Everything that was done: a chain of rows, each with the hash of the one before. Triggers of the
+ * migration refuse to change or to delete a row.
+ */
+export const audit = sqliteTable(
+  "audit",
+  {
+    /** 1, 2, 3, … without a gap. */
+    seq: integer().primaryKey(),
+    at: moment("at").notNull(),
+    /** `root`, `token:<id>`, `link:<id>`, `nightjar` or `anonymous`. */
+    actor: text().notNull(),
+    /** The actor's name for people. */
+    actorName: text("actor_name").notNull(),
+    action: text().$type<Action>().notNull(),
+    outcome: text().$type<Outcome>().notNull(),
+    database: text(),
+    /** The id of what it was done to. */
+    subject: text(),
+    /** Further facts: an object of JSON, as it was hashed. */
+    detail: text().notNull(),
+    /** Hash of the row before; of the first row the chain's id. */
+    previous: text().notNull(),
+    hash: text().notNull(),
+  },
+  (table) => [
+    index("audit_by_database").on(table.database, table.seq),
+    index("audit_by_action").on(table.action, table.seq),
+    index("audit_by_actor").on(table.actor, table.seq),
+  ],
+);
+
+/** The end of the audit, by which a removed last row is noticed. One row. */
+export const auditEnds = sqliteTable("audit_ends", {
+  id: integer().primaryKey(),
+  /** Random; each table that was begun anew has another one. */
+  chain: text().notNull(),
+  seq: integer().notNull(),
+  hash: text().notNull(),
+  /** HMAC over the three by the signing key. */
+  mac: text().notNull(),
 });

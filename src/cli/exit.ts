@@ -18,7 +18,13 @@ export const EXIT = {
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 
 /** Codes of errors that the command line itself finds; docs/errors.md tells of each. */
-export const CLI_CODES = ["FILE_EXISTS", "NOT_CONFIRMED", "RESTORE_UNHEARD", "STOPPED"] as const;
+export const CLI_CODES = [
+  "AUDIT_CHANGED",
+  "FILE_EXISTS",
+  "NOT_CONFIRMED",
+  "RESTORE_UNHEARD",
+  "STOPPED",
+] as const;
 
 /** An error that ends the command: what happened, what to do next, and the exit code. */
 export class CliError extends Error {

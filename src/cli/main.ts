@@ -33,6 +33,10 @@ const commands: Record<string, () => Promise<Command>> = {
   erase: () => import("./commands/erase.ts").then((module) => module.default),
   erasures: () => import("./commands/erasures.ts").then((module) => module.default),
   prune: () => import("./commands/prune.ts").then((module) => module.default),
+  "token create": () => import("./commands/token/create.ts").then((module) => module.default),
+  "token list": () => import("./commands/token/list.ts").then((module) => module.default),
+  "token revoke": () => import("./commands/token/revoke.ts").then((module) => module.default),
+  audit: () => import("./commands/audit.ts").then((module) => module.default),
   reconcile: () => import("./commands/reconcile.ts").then((module) => module.default),
   rebuild: () => import("./commands/rebuild.ts").then((module) => module.default),
 };

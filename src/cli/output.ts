@@ -31,6 +31,11 @@ export function printJson(value: unknown): void {
   console.log(printableJson(value, 2));
 }
 
+/** Print one of many results for programs: one line of JSON on standard output. */
+export function printJsonLine(value: unknown): void {
+  console.log(printableJson(value));
+}
+
 /** Print an error for programs: one line of JSON on standard error. */
 export function printJsonError(value: unknown): void {
   console.error(printableJson(value));

@@ -60,6 +60,8 @@ export const EVENTS = {
   "proof-not-rebuilt": "error",
   "error-not-recorded": "error",
   "progress-not-recorded": "error",
+  "act-not-recorded": "error",
+  "audit-head-failed": "error",
   "request-failed": "error",
   "download-broken": "error",
   "restore-stopped": "error",

@@ -17,7 +17,17 @@ export const TRAITS = {
   UNAUTHORIZED: {
     status: 401,
     retryable: false,
-    hint: "Send `Authorization: Bearer <ADMIN_TOKEN>`.",
+    hint: "Send `Authorization: Bearer <token>`: ADMIN_TOKEN, or a token of `nightjar token create`.",
+  },
+  FORBIDDEN: {
+    status: 403,
+    retryable: false,
+    hint: "Use a token that has this scope and reaches all that it concerns: `nightjar token create` makes one.",
+  },
+  TOO_MANY_ATTEMPTS: {
+    status: 429,
+    retryable: true,
+    hint: "Wait a minute, then send a valid token or open a valid link.",
   },
   REQUEST_INVALID: {
     status: 400,
@@ -54,6 +64,11 @@ export const TRAITS = {
     status: 404,
     retryable: false,
     hint: "`pin` of GET /v1/backups/:id tells who holds it; the policy's own pins end by themselves.",
+  },
+  TOKEN_NOT_FOUND: {
+    status: 404,
+    retryable: false,
+    hint: "`nightjar token list` lists the tokens with their ids and states.",
   },
   RUN_NOT_FOUND: {
     status: 404,

@@ -1,11 +1,13 @@
 import { Hono } from "hono";
 import { createMiddleware } from "hono/factory";
 import { countDatabases } from "../catalog/databases.ts";
-import type { Config } from "../config/load.ts";
-import { asNightjarError, NightjarError } from "../errors/errors.ts";
+import { NightjarError } from "../errors/errors.ts";
 import { log } from "../core/log.ts";
+import type { Caller } from "../model/actor.ts";
 import { VERSION } from "../core/version.ts";
-import { bearerIs, requireAdmin } from "./auth.ts";
+import { authenticate } from "./access/needs.ts";
+import { asHttpError } from "./as-http-error.ts";
+import { audit } from "./audit.ts";
 import { backups } from "./backups/backups.ts";
 import { badge } from "./databases/badge.ts";
 import { databases } from "./databases/databases.ts";
@@ -17,6 +19,7 @@ import { problem } from "./problem.ts";
 import { prune } from "./prune.ts";
 import { rebuild, reconcile } from "./rebuild.ts";
 import { runs } from "./runs.ts";
+import { tokens } from "./tokens.ts";
 
 /** Answers of the API are about one moment, hold names and secrets, and are no pages. */
 const unstored = createMiddleware<HttpEnv>(async (c, next) => {
@@ -36,14 +39,16 @@ const logged = createMiddleware<HttpEnv>(async (c, next) => {
 });
 
 const v1 = new Hono<HttpEnv>()
-  .use(requireAdmin)
+  .use(authenticate)
   .route("/databases", databases)
   .route("/backups", backups)
   .route("/runs", runs)
   .route("/links", links)
   .route("/prune", prune)
   .route("/rebuild", rebuild)
-  .route("/reconcile", reconcile);
+  .route("/reconcile", reconcile)
+  .route("/tokens", tokens)
+  .route("/audit", audit);
 
 /** Every route that Nightjar serves. */
 export const app = new Hono<HttpEnv>()
@@ -61,13 +66,11 @@ export const app = new Hono<HttpEnv>()
   .onError((thrown, c) => {
     const error = asHttpError(thrown);
     if (error.status >= 500) log.error("request-failed", error, { path: loggablePath(c.req.url) });
-    const told = isAdmin(c.req.raw, c.env.config) ? error : withoutDetail(error);
+    // Set where somebody has shown a valid token.
+    const caller = c.get("caller") as Caller | undefined;
+    const told = caller === undefined ? withoutDetail(error) : error;
     return problem(told, error.code === "UNAUTHORIZED" ? { "www-authenticate": "Bearer" } : {});
   });
-
-function isAdmin(request: Request, { adminToken }: Config): boolean {
-  return new URL(request.url).pathname.startsWith("/v1/") && bearerIs(request, adminToken);
-}
 
 /** A failure of Nightjar's own, without the words of D1, R2 or the runtime, which are not for outsiders. */
 function withoutDetail(error: NightjarError): NightjarError {
@@ -81,13 +84,6 @@ function withoutDetail(error: NightjarError): NightjarError {
 /** The path of a request; a download link is a secret, and stays out of the log. */
 function loggablePath(url: string): string {
   return new URL(url).pathname.replace(/^\/d\/.*/, "/d/…");
-}
-
-/** Hono's own exceptions are about the request, such as a body that is no JSON. */
-function asHttpError(thrown: unknown): NightjarError {
-  if (thrown instanceof Error && "getResponse" in thrown)
-    return new NightjarError("REQUEST_INVALID", thrown.message);
-  return asNightjarError(thrown);
 }
 
 /** The typed shape of the API, for `hono/client`. */

@@ -3,6 +3,7 @@ import { lineagesOf } from "../catalog/lineages.ts";
 import { type DatabaseConfig, refuseMistakes } from "../config/database.ts";
 import type { Context } from "../worker/context.ts";
 import { NightjarError } from "../errors/errors.ts";
+import { reaches, type Rights } from "../plan/access.ts";
 import { nearest } from "../plan/nearest.ts";
 
 /** A database by its name. */
@@ -17,15 +18,29 @@ export interface KnownDatabase {
  *
  * @throws NightjarError `DATABASE_NOT_FOUND` with the name that was likely meant
  */
-export async function knownDatabase(context: Context, name: string): Promise<KnownDatabase> {
+export async function knownDatabase(
+  context: Context,
+  name: string,
+  rights: Rights,
+): Promise<KnownDatabase> {
   const { catalog, config } = context;
   const database = config.databases.get(name);
   if (database !== undefined) return { name, config: database };
   if ((await countBackups(catalog, name)) > 0) return { name, config: undefined };
   if ((await lineagesOf(catalog, name)).length > 0) return { name, config: undefined };
-  const names = new Set([...config.databases.keys(), ...(await backupCounts(catalog)).keys()]);
+  throw await noSuchDatabase(context, name, rights);
+}
+
+/** Make the error for a name; it suggests only names that the caller may know. */
+export async function noSuchDatabase(
+  { catalog, config }: Context,
+  name: string,
+  rights: Rights,
+): Promise<NightjarError> {
+  const all = new Set([...config.databases.keys(), ...(await backupCounts(catalog)).keys()]);
+  const names = [...all].filter((one) => reaches(rights, one));
   const meant = nearest(name, names);
-  throw new NightjarError(
+  return new NightjarError(
     "DATABASE_NOT_FOUND",
     `No database ${name.slice(0, 100)} is configured, and none of this name has backups.${meant === undefined ? "" : ` Did you mean ${meant}?`}`,
   );
@@ -36,8 +51,12 @@ export async function knownDatabase(context: Context, name: string): Promise<Kno
  *
  * @throws NightjarError `DATABASE_NOT_FOUND`, `DATABASE_NOT_CONFIGURED`, `DATABASE_MISCONFIGURED`
  */
-export async function configured(context: Context, name: string): Promise<DatabaseConfig> {
-  const { config } = await knownDatabase(context, name);
+export async function configured(
+  context: Context,
+  name: string,
+  rights: Rights,
+): Promise<DatabaseConfig> {
+  const { config } = await knownDatabase(context, name, rights);
   if (config !== undefined) {
     refuseMistakes(config);
     return config;

@@ -6,7 +6,7 @@ import { healthOf } from "./views.ts";
 
 /** `/health/:db`: 200 while a fresh backup is known to be good, 503 otherwise, for uptime monitors. */
 export const health = new Hono<HttpEnv>().get("/:db", async (c) => {
-  const database = visibleDatabase(c.env.config, c.req.param("db"), c.req.raw);
+  const database = await visibleDatabase(c.env, c.req.param("db"), c.req.raw);
   if (database === undefined) throw new NightjarError("NOT_FOUND", "There is no such database.");
   const { state, newest, verified } = await healthOf(c.env, database);
   c.header("cache-control", "no-store");

@@ -1,6 +1,7 @@
 import { Hono } from "hono";
 import * as v from "valibot";
 import { prune as pruneJob, type PruneReport } from "../jobs/retention/prune.ts";
+import { needs, note } from "./access/needs.ts";
 import type { HttpEnv } from "./hono-env.ts";
 import { input } from "./input.ts";
 
@@ -9,11 +10,18 @@ const schema = v.strictObject({
 });
 
 /** `/v1/prune`: what the retention policy says of each backup, and doing it. */
-export const prune = new Hono<HttpEnv>().post("/", input("json", schema), async (c) => {
-  const { dryRun } = c.req.valid("json");
-  const report = await pruneJob(c.env, c.env.deps.now(), dryRun);
-  return c.json({ dryRun, ...reportView(report) });
-});
+export const prune = new Hono<HttpEnv>().post(
+  "/",
+  needs("admin", "all", "prune"),
+  input("json", schema),
+  async (c) => {
+    const { dryRun } = c.req.valid("json");
+    const report = await pruneJob(c.env, c.env.deps.now(), dryRun);
+    const kept = report.verdicts.filter(({ keep }) => keep).length;
+    note(c, { dryRun, removed: report.verdicts.length - kept, failures: report.failures.length });
+    return c.json({ dryRun, ...reportView(report) });
+  },
+);
 
 /** Every backup with what is said of it, and what could not be done. */
 function reportView({ verdicts, pins, releases, failures }: PruneReport) {

@@ -5,6 +5,7 @@ import type { MemoryBudget } from "../core/memory-budget.ts";
 import type { Act } from "../model/proof.ts";
 import type { SecondStore } from "../store/second/second-store.ts";
 import type { GuardedBucket } from "../store/guarded-bucket.ts";
+import type { Attempts } from "./attempts.ts";
 
 /** The Workflow that makes backups, as the jobs use it: one instance a run, named by the run's id. */
 export interface BackupWorkflows {
@@ -64,4 +65,7 @@ export interface Context {
   readonly deps: Deps;
   /** The memory that all work in the isolate shares. */
   readonly memory: MemoryBudget;
+  readonly attempts: Attempts;
+  /** Keep the invocation alive until the work is done, after its response too. The work never rejects. */
+  keepAlive(work: Promise<void>): void;
 }

@@ -23,6 +23,8 @@ export interface Env {
   PROOF: Workflow<ProofParams>;
   SECOND_COPY: Workflow<CopyParams>;
   FOLLOWER: DurableObjectNamespace<Follower>;
+  /** Counts wrong tokens and links by address. */
+  ATTEMPTS?: RateLimit;
   ADMIN_TOKEN?: string;
   SIGNING_KEY?: string;
   /** Signing keys of before, with white space between them. */

@@ -6,6 +6,7 @@ import { secondR2 } from "../store/second/r2.ts";
 import { S3Client } from "../store/second/s3-request.ts";
 import { secondS3 } from "../store/second/s3.ts";
 import type { SecondStore } from "../store/second/second-store.ts";
+import { attemptsOf } from "./attempts.ts";
 import type { Context } from "./context.ts";
 import type { Env } from "./env.ts";
 import { followersOf } from "./follower-rpc.ts";
@@ -16,9 +17,13 @@ import { copiesOf, proofsOf, workflowsOf } from "./workflows.ts";
 /**
  * Make the context of one invocation from the Worker's bindings.
  *
+ * @param keepAlive the invocation's `waitUntil`; without it, the work ends when the invocation does
  * @throws NightjarError `CONFIG_INVALID`
  */
-export function openContext(env: Env): Context {
+export function openContext(
+  env: Env,
+  keepAlive: (work: Promise<void>) => void = () => undefined,
+): Context {
   const config = loadConfig(env as unknown as Record<string, unknown>);
   log.debugs = config.logLevel === "debug";
   const catalog = openCatalog(env.DB);
@@ -33,6 +38,8 @@ export function openContext(env: Env): Context {
     followers: followersOf(env.FOLLOWER),
     deps: systemDeps,
     memory: isolateMemory,
+    attempts: attemptsOf(env.ATTEMPTS),
+    keepAlive,
   };
 }
 

@@ -8,6 +8,7 @@ import type { Context, Followers } from "../../src/worker/context.ts";
 import { systemDeps } from "../../src/core/deps.ts";
 import { runBackup } from "../../src/jobs/backup/backup.ts";
 import { LogFollower } from "../../src/jobs/log/follow.ts";
+import { type Attempts, attemptsOf } from "../../src/worker/attempts.ts";
 import { guardedBucket } from "../../src/worker/guarded-bucket.ts";
 import { ISOLATE_MEMORY } from "../../src/worker/memory.ts";
 import { MemoryBudget } from "../../src/core/memory-budget.ts";
@@ -24,6 +25,7 @@ interface Overrides {
   secondStore?: SecondStore;
   copy?: object;
   memory?: MemoryBudget;
+  attempts?: Attempts;
 }
 
 /** The work that a context's Workflows were asked to start. */
@@ -39,7 +41,7 @@ interface Started {
 /** Create a Context over the real local R2 and D1. Its Workflows only record what was started. */
 export function testContext(
   databases: Record<string, object>,
-  { bucket, db, now, secrets, secondStore, copy, memory }: Overrides = {},
+  { bucket, db, now, secrets, secondStore, copy, memory, attempts }: Overrides = {},
 ): Context & Started {
   const started: string[] = [];
   const proofsStarted: string[] = [];
@@ -79,6 +81,8 @@ export function testContext(
     secondStore,
     followers: followersOf(() => context),
     memory: memory ?? new MemoryBudget(ISOLATE_MEMORY),
+    attempts: attempts ?? attemptsOf(undefined),
+    keepAlive: () => undefined,
     deps: { ...systemDeps, ...(now === undefined ? {} : { now }) },
     started,
     proofsStarted,

@@ -5,12 +5,14 @@ import { queryBackup } from "../../read/query.ts";
 import { refuseFormat } from "../../read/derive.ts";
 import { erasuresOfBackup, refuseFile } from "../../read/erasures.ts";
 import { pinBackup, unpinBackup } from "../../jobs/retention/pin.ts";
+import { fingerprint } from "../../format/bytes/hash.ts";
 import { asNightjarError } from "../../errors/errors.ts";
 import { proofsOf, prove } from "../../jobs/proof/prove.ts";
 import { copyBackup } from "../../jobs/second-copy/copy.ts";
 import { knownBad } from "../../model/proof.ts";
 import type { HttpEnv } from "../hono-env.ts";
 import { input } from "../input.ts";
+import { needs, note } from "../access/needs.ts";
 import { grantFor } from "../links/link-url.ts";
 import { expiresInField, formatField, makeLink } from "../links/links.ts";
 import { querySchema, text } from "../fields.ts";
@@ -25,51 +27,74 @@ const newLinkSchema = v.strictObject({ format: formatField, expiresIn: expiresIn
 
 /** `/v1/backups`: one backup by its id, and everything that is done with it. */
 export const backups = new Hono<HttpEnv>()
-  .get("/:id", async (c) => {
+  .get("/:id", needs("read", "backup"), async (c) => {
     const backup = await existingBackup(c.env.catalog, c.req.param("id"));
     return c.json(backupView(backup));
   })
 
-  .post("/:id/links", input("json", newLinkSchema), async (c) => {
-    const backup = await existingBackup(c.env.catalog, c.req.param("id"));
-    const { format, expiresIn } = c.req.valid("json");
-    refuseFormat(backup.manifest, format);
-    const erasures = await erasuresOfBackup(c.env, backup.manifest);
-    refuseFile(erasures, format);
-    const link = await makeLink(
-      c.env,
-      new URL(c.req.url).origin,
-      backup.id,
-      format,
-      expiresIn,
-      (id, expires) => grantFor(backup, format, id, expires),
-    );
-    return c.json({ ...link, erasures: erasures.length, knownBad: knownBad(backup) }, 201);
-  })
+  .post(
+    "/:id/links",
+    needs("download", "backup", "link"),
+    input("json", newLinkSchema),
+    async (c) => {
+      const backup = await existingBackup(c.env.catalog, c.req.param("id"));
+      const { format, expiresIn } = c.req.valid("json");
+      refuseFormat(backup.manifest, format);
+      const erasures = await erasuresOfBackup(c.env, backup.manifest);
+      refuseFile(erasures, format);
+      const link = await makeLink(
+        c.env,
+        new URL(c.req.url).origin,
+        backup.id,
+        format,
+        expiresIn,
+        (id, expires) => grantFor(backup, format, id, expires),
+      );
+      note(c, { link: link.id, format, expiresAt: link.expiresAt });
+      return c.json({ ...link, erasures: erasures.length, knownBad: knownBad(backup) }, 201);
+    },
+  )
 
-  .post("/:id/query", input("json", querySchema), async (c) => {
-    const backup = await existingBackup(c.env.catalog, c.req.param("id"));
-    return c.json(await queryBackup(c.env, backup.manifest, c.req.valid("json")));
-  })
+  .post(
+    "/:id/query",
+    needs("download", "backup", "query"),
+    input("json", querySchema),
+    async (c) => {
+      const backup = await existingBackup(c.env.catalog, c.req.param("id"));
+      const query = c.req.valid("json");
+      const answer = await queryBackup(c.env, backup.manifest, query);
+      note(c, { sqlHash: fingerprint(query.sql), rows: answer.rows.length });
+      return c.json(answer);
+    },
+  )
 
-  .post("/:id/pin", input("json", newPinSchema), async (c) => {
+  .post("/:id/pin", needs("backup", "backup", "pin"), input("json", newPinSchema), async (c) => {
     const { reason } = c.req.valid("json");
+    note(c, { reason });
     return c.json(manifestView(await pinBackup(c.env, c.req.param("id"), "user", reason)));
   })
 
-  .delete("/:id/pin", async (c) =>
+  .delete("/:id/pin", needs("admin", "backup", "unpin"), async (c) =>
     c.json(manifestView(await unpinBackup(c.env, c.req.param("id")))),
   )
 
-  .post("/:id/verify", async (c) => c.json(await prove(c.env, c.req.param("id"), "verify")))
-  .post("/:id/drill", async (c) => c.json(await prove(c.env, c.req.param("id"), "drill")))
-  .get("/:id/proofs", async (c) => {
+  .post("/:id/verify", needs("backup", "backup", "verify"), async (c) => {
+    const proof = await prove(c.env, c.req.param("id"), "verify");
+    note(c, { outcome: proof.outcome });
+    return c.json(proof);
+  })
+  .post("/:id/drill", needs("backup", "backup", "drill"), async (c) => {
+    const proof = await prove(c.env, c.req.param("id"), "drill");
+    note(c, { outcome: proof.outcome });
+    return c.json(proof);
+  })
+  .get("/:id/proofs", needs("read", "backup"), async (c) => {
     const { manifest } = await existingBackup(c.env.catalog, c.req.param("id"));
     return c.json({ proofs: await proofsOf(c.env.bucket, manifest) });
   })
 
   // Copy to the second store now, or read back the copy that is there.
-  .post("/:id/copy", async (c) => {
+  .post("/:id/copy", needs("backup", "backup", "copy"), async (c) => {
     const { id, database } = await existingBackup(c.env.catalog, c.req.param("id"));
     try {
       return c.json({ backup: id, database, ...copyView(await copyBackup(c.env, id)) });

@@ -1,5 +1,6 @@
 import { type Context as HonoContext, Hono } from "hono";
 import * as v from "valibot";
+import { record, recordOrLog } from "../../audit/record.ts";
 import { existingBackup } from "../../catalog/backups.ts";
 import { namespaceName, serverUrl } from "../../config/fields.ts";
 import { asNightjarError } from "../../errors/errors.ts";
@@ -9,10 +10,12 @@ import { restore } from "../../jobs/restore/restore.ts";
 import { planRestore, type RestoreRequest } from "../../jobs/restore/plan.ts";
 import type { Subject } from "../../jobs/restore/subject.ts";
 import { log } from "../../core/log.ts";
+import { reaches } from "../../plan/access.ts";
 import { sendsTokenInClear } from "../../plan/transport.ts";
 import { isTable } from "../../errors/schema-issue.ts";
+import { needs, note, takeRecording } from "../access/needs.ts";
 import { atField } from "../fields.ts";
-import { knownDatabase } from "../configured.ts";
+import { knownDatabase, noSuchDatabase } from "../configured.ts";
 import type { HttpEnv } from "../hono-env.ts";
 import { input } from "../input.ts";
 import { setKnownBad } from "./known-bad.ts";
@@ -62,6 +65,7 @@ const ofMoment = v.strictObject({ at: atField, ...entries });
 /** `/v1/backups/:id/restore` */
 export const restoreBackup = new Hono<HttpEnv>().post(
   "/:id/restore",
+  needs("restore", "backup", "restore"),
   input("json", ofBackup),
   async (c) => {
     const backup = await existingBackup(c.env.catalog, c.req.param("id"));
@@ -75,9 +79,10 @@ export const restoreBackup = new Hono<HttpEnv>().post(
 /** `/v1/databases/:db/restore` */
 export const restoreMoment = new Hono<HttpEnv>().post(
   "/:db/restore",
+  needs("restore", "database", "restore"),
   input("json", ofMoment),
   async (c) => {
-    const { name } = await knownDatabase(c.env, c.req.param("db"));
+    const { name } = await knownDatabase(c.env, c.req.param("db"), c.get("caller").rights);
     const { at, dryRun, ...request } = c.req.valid("json");
     const moment = await momentAt(c.env, name, Date.parse(at));
     return answer(c, { moment }, request, dryRun);
@@ -90,13 +95,23 @@ export const restoreMoment = new Hono<HttpEnv>().post(
  * anything is done is a problem like any other. A client that disconnects before the last line stops the restore.
  */
 async function answer(
-  { env }: HonoContext<HttpEnv>,
+  c: HonoContext<HttpEnv>,
   subject: Subject,
   request: RestoreRequest,
   dryRun: boolean,
 ): Promise<Response> {
+  const { env } = c;
+  const { target, overwrite } = request;
+  const { rights } = c.get("caller");
+  if ("database" in target && !reaches(rights, target.database))
+    throw await noSuchDatabase(env, target.database, rights);
+  const facts = { target: "database" in target ? target.database : target.url, overwrite, dryRun };
+  note(c, facts);
   const planned = await planRestore(env, subject, request);
   if (dryRun) return Response.json({ plan: planned.plan });
+  const { by, database, subject: id } = takeRecording(c);
+  const act = { ...{ by, database, subject: id }, action: "restore" } as const;
+  await record(env, { ...act, outcome: "started", detail: facts });
   const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
   const writer = writable.getWriter();
   const encoder = new TextEncoder();
@@ -113,12 +128,23 @@ async function answer(
       toldState = progress.state;
       await line(progress);
     });
+    await recordOrLog(env, {
+      ...act,
+      outcome: "done",
+      detail: { ...facts, seconds: done.seconds },
+    });
     await line({ done });
   };
-  run()
-    .catch((thrown: unknown) => line({ error: asNightjarError(thrown).report() }))
+  const fail = async (thrown: unknown): Promise<void> => {
+    const error = asNightjarError(thrown);
+    await recordOrLog(env, { ...act, outcome: "failed", detail: { ...facts, code: error.code } });
+    await line({ error: error.report() });
+  };
+  const answered = run()
+    .catch(fail)
     .then(() => writer.close())
     .catch((thrown: unknown) => log.error("restore-answer-lost", thrown));
+  env.keepAlive(answered);
   return new Response(readable, {
     headers: { "content-type": "application/x-ndjson; charset=utf-8", "cache-control": "no-store" },
   });

@@ -1,6 +1,9 @@
 import type { DatabaseConfig } from "../../config/database.ts";
 import type { Config } from "../../config/load.ts";
-import { bearerIs } from "../auth.ts";
+import { hasScope, reaches } from "../../plan/access.ts";
+import type { Context } from "../../worker/context.ts";
+import { identify } from "../access/identify.ts";
+import { bearerOf } from "../access/secrets-equal.ts";
 import { sign, signatureHolds } from "../links/signature.ts";
 
 /** The path of a database's badge, with the key that a private one needs. */
@@ -11,16 +14,24 @@ export function badgePath(config: Config, { name, badge }: DatabaseConfig): stri
 
 /**
  * The database whose badge or health a request may see: a public one, a private one with its badge's
- * key, any with the admin token. Undefined for one that may not be seen as for one that is not there.
+ * key, any that its bearer token reaches. Undefined for one that may not be seen as for one that is not
+ * there.
+ *
+ * @throws NightjarError `UNAUTHORIZED`, `TOO_MANY_ATTEMPTS` for a wrong token; `CATALOG_FAILED`
  */
-export function visibleDatabase(
-  config: Config,
+export async function visibleDatabase(
+  context: Context,
   name: string,
   request: Request,
-): DatabaseConfig | undefined {
+): Promise<DatabaseConfig | undefined> {
+  const { config } = context;
   const database = config.databases.get(name);
+  if (database?.badge === "public") return database;
+  if (bearerOf(request) !== undefined) {
+    const { rights } = await identify(context, request);
+    return hasScope(rights, "read") && reaches(rights, name) ? database : undefined;
+  }
   if (database === undefined) return undefined;
-  if (database.badge === "public" || bearerIs(request, config.adminToken)) return database;
   const key = new URL(request.url).searchParams.get("key") ?? "";
   return signatureHolds(key, config.signingKey, "badge", [name]) ? database : undefined;
 }

@@ -12,7 +12,7 @@ import { healthOf } from "../views.ts";
  */
 export const badge = new Hono<HttpEnv>().get("/:file{[a-z0-9_-]+\\.(svg|json)}", async (c) => {
   const [name, kind] = c.req.param("file").split(".") as [string, "svg" | "json"];
-  const database = visibleDatabase(c.env.config, name, c.req.raw);
+  const database = await visibleDatabase(c.env, name, c.req.raw);
   if (database === undefined) throw new NightjarError("NOT_FOUND", "There is no such badge.");
   const { state, verified } = await healthOf(c.env, database);
   const face = badgeFace(state, verified?.takenAt, c.env.deps.now());

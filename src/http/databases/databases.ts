@@ -17,9 +17,11 @@ import { randomId } from "../../core/deps.ts";
 import { NightjarError } from "../../errors/errors.ts";
 import { startRunOnce } from "../../jobs/schedule/start-run.ts";
 import { stamp } from "../../plan/stamp.ts";
+import { reaches } from "../../plan/access.ts";
 import { REQUESTED_TIERS } from "../../plan/tier.ts";
 import { badWords, knownBad } from "../../model/proof.ts";
 import { isTable } from "../../errors/schema-issue.ts";
+import { needs, note } from "../access/needs.ts";
 import { restoreMoment } from "../backups/restore.ts";
 import { configured, type KnownDatabase, knownDatabase } from "../configured.ts";
 import type { HttpEnv } from "../hono-env.ts";
@@ -99,26 +101,27 @@ async function refuseKnownBad({ catalog }: Context, newest: Backup): Promise<voi
 
 /** `/v1/databases`: the databases, their backups, starting one, and everything else about one database. */
 export const databases = new Hono<HttpEnv>()
-  .get("/", async (c) => {
+  .get("/", needs("read", "own"), async (c) => {
+    const { rights } = c.get("caller");
     const origin = new URL(c.req.url).origin;
     const counts = await backupCounts(c.env.catalog);
     const { databases: known } = c.env.config;
     const all: KnownDatabase[] = [...known].map(([name, config]) => ({ name, config }));
     for (const name of counts.keys()) if (!known.has(name)) all.push({ name, config: undefined });
-    const views = all.map((database) =>
-      databaseView(c.env, database, counts.get(database.name) ?? 0, origin),
-    );
+    const views = all
+      .filter(({ name }) => reaches(rights, name))
+      .map((database) => databaseView(c.env, database, counts.get(database.name) ?? 0, origin));
     return c.json({ databases: await Promise.all(views) });
   })
 
-  .get("/:db", async (c) => {
-    const database = await knownDatabase(c.env, c.req.param("db"));
+  .get("/:db", needs("read", "database"), async (c) => {
+    const database = await knownDatabase(c.env, c.req.param("db"), c.get("caller").rights);
     const count = await countBackups(c.env.catalog, database.name);
     return c.json(await databaseView(c.env, database, count, new URL(c.req.url).origin));
   })
 
-  .get("/:db/backups", input("query", pageSchema), async (c) => {
-    const { name, config } = await knownDatabase(c.env, c.req.param("db"));
+  .get("/:db/backups", needs("read", "database"), input("query", pageSchema), async (c) => {
+    const { name, config } = await knownDatabase(c.env, c.req.param("db"), c.get("caller").rights);
     const { limit, cursor } = c.req.valid("query");
     // One more than the page shows tells whether there is another page.
     const found = await listBackups(c.env.catalog, name, limit + 1, parseCursor(cursor));
@@ -129,20 +132,26 @@ export const databases = new Hono<HttpEnv>()
     return c.json({ configured: isConfigured, backups: page.map(backupSummary), next });
   })
 
-  .post("/:db/backups", input("json", newBackupSchema), async (c) => {
-    const { name: database } = await configured(c.env, c.req.param("db"));
-    const { name = null, tier, labels, wait } = c.req.valid("json");
-    const trigger = tier === "deploy" ? "deploy" : "api";
-    const id = `${database}-${stamp(c.env.deps.now())}-${randomId(c.env.deps)}`;
-    const run: NewRun = { id, database, trigger, tier, name, labels, scheduledFor: null };
-    await startRunOnce(c.env, run);
-    const started = wait ? await awaitRun(c.env, id) : (await findRun(c.env.catalog, id))!;
-    c.header("location", `/v1/runs/${id}`);
-    return c.json(runView(started), started.finishedAt === null ? 202 : 200);
-  })
+  .post(
+    "/:db/backups",
+    needs("backup", "database", "backup"),
+    input("json", newBackupSchema),
+    async (c) => {
+      const { name: database } = await configured(c.env, c.req.param("db"), c.get("caller").rights);
+      const { name = null, tier, labels, wait } = c.req.valid("json");
+      const trigger = tier === "deploy" ? "deploy" : "api";
+      const id = `${database}-${stamp(c.env.deps.now())}-${randomId(c.env.deps)}`;
+      const run: NewRun = { id, database, trigger, tier, name, labels, scheduledFor: null };
+      await startRunOnce(c.env, run);
+      note(c, { run: id, tier });
+      const started = wait ? await awaitRun(c.env, id) : (await findRun(c.env.catalog, id))!;
+      c.header("location", `/v1/runs/${id}`);
+      return c.json(runView(started), started.finishedAt === null ? 202 : 200);
+    },
+  )
 
-  .get("/:db/backups/:backup", async (c) => {
-    const { name } = await knownDatabase(c.env, c.req.param("db"));
+  .get("/:db/backups/:backup", needs("read", "database"), async (c) => {
+    const { name } = await knownDatabase(c.env, c.req.param("db"), c.get("caller").rights);
     const wanted = c.req.param("backup");
     const { catalog } = c.env;
     const found: Backup | undefined =

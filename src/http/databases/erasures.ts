@@ -1,6 +1,7 @@
 import { Hono } from "hono";
 import * as v from "valibot";
 import { erase, erasuresOf, withdraw } from "../../read/erasures.ts";
+import { needs, note } from "../access/needs.ts";
 import { knownDatabase } from "../configured.ts";
 import type { HttpEnv } from "../hono-env.ts";
 import { input } from "../input.ts";
@@ -20,7 +21,7 @@ const schema = v.strictObject({
     v.minLength(1, "must not be empty"),
     v.maxLength(1000, "must have at most 1,000 characters"),
   ),
-  who: v.optional(name, "admin"),
+  who: v.optional(name),
   force: v.optional(v.boolean("must be true or false"), false),
 });
 
@@ -30,21 +31,43 @@ const withdrawal = v.strictObject({
     v.minLength(1, "must not be empty"),
     v.maxLength(1000, "must have at most 1,000 characters"),
   ),
-  who: v.optional(name, "admin"),
+  who: v.optional(name),
 });
 
 /** `/v1/databases/:db/erasures`: rows that no restore and no download may bring back. */
 export const erasures = new Hono<HttpEnv>()
-  .get("/:db/erasures", async (c) => {
-    const { name: database } = await knownDatabase(c.env, c.req.param("db"));
+  .get("/:db/erasures", needs("admin", "database"), async (c) => {
+    const { name: database } = await knownDatabase(
+      c.env,
+      c.req.param("db"),
+      c.get("caller").rights,
+    );
     return c.json({ erasures: await erasuresOf(c.env, database) });
   })
-  .post("/:db/erasures", input("json", schema), async (c) => {
-    const { name: database } = await knownDatabase(c.env, c.req.param("db"));
-    return c.json(await erase(c.env, { database, ...c.req.valid("json") }), 201);
+  .post("/:db/erasures", needs("admin", "database", "erase"), input("json", schema), async (c) => {
+    const { name: database } = await knownDatabase(
+      c.env,
+      c.req.param("db"),
+      c.get("caller").rights,
+    );
+    const { who = c.get("caller").name, ...asked } = c.req.valid("json");
+    const entry = await erase(c.env, { database, who, ...asked });
+    note(c, { entry: entry.id, table: asked.table, column: asked.column });
+    return c.json(entry, 201);
   })
-  .delete("/:db/erasures/:id", input("json", withdrawal), async (c) => {
-    const { name: database } = await knownDatabase(c.env, c.req.param("db"));
-    const id = c.req.param("id");
-    return c.json(await withdraw(c.env, { database, id, ...c.req.valid("json") }));
-  });
+  .delete(
+    "/:db/erasures/:id",
+    needs("admin", "database", "erasure-withdraw"),
+    input("json", withdrawal),
+    async (c) => {
+      const { name: database } = await knownDatabase(
+        c.env,
+        c.req.param("db"),
+        c.get("caller").rights,
+      );
+      const id = c.req.param("id");
+      const { who = c.get("caller").name, reason } = c.req.valid("json");
+      note(c, { entry: id, reason });
+      return c.json(await withdraw(c.env, { database, id, who, reason }));
+    },
+  );

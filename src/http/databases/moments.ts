@@ -7,6 +7,8 @@ import { refuseFormat } from "../../read/derive.ts";
 import { erasuresAt, refuseFile } from "../../read/erasures.ts";
 import { earliestOf, momentAt, windowOf } from "../../read/moment.ts";
 import { verifyLog } from "../../jobs/proof/verify-log.ts";
+import { fingerprint } from "../../format/bytes/hash.ts";
+import { needs, note } from "../access/needs.ts";
 import { configured, knownDatabase } from "../configured.ts";
 import type { HttpEnv } from "../hono-env.ts";
 import { input } from "../input.ts";
@@ -43,8 +45,8 @@ const iso = (moment: number) => new Date(moment).toISOString();
 
 /** `/v1/databases/:db/…`: what the page log gives: any moment, and what happened when. */
 export const moments = new Hono<HttpEnv>()
-  .get("/:db/timeline", input("query", timelineSchema), async (c) => {
-    const { name } = await knownDatabase(c.env, c.req.param("db"));
+  .get("/:db/timeline", needs("read", "database"), input("query", timelineSchema), async (c) => {
+    const { name } = await knownDatabase(c.env, c.req.param("db"), c.get("caller").rights);
     const { limit, cursor } = c.req.valid("query");
     const { from, to } = await windowOf(c.env, name);
     const place = placeAt(cursor);
@@ -67,46 +69,63 @@ export const moments = new Hono<HttpEnv>()
     return c.json({ database: name, window: { from: iso(from), to: iso(to) }, changes, next });
   })
 
-  .post("/:db/log", async (c) => {
-    const { name } = await configured(c.env, c.req.param("db"));
+  .post("/:db/log", needs("backup", "database", "log-pull"), async (c) => {
+    const { name } = await configured(c.env, c.req.param("db"), c.get("caller").rights);
     // Null where there is no log yet and the next backup begins one.
     return c.json({ database: name, log: await c.env.followers.pull(name) });
   })
 
   // Read the segments of the log back, a part of them at a time.
-  .post("/:db/log/verify", input("json", verifySchema), async (c) => {
-    const { name } = await knownDatabase(c.env, c.req.param("db"));
-    return c.json(await verifyLog(c.env, name, c.req.valid("json").cursor));
-  })
+  .post(
+    "/:db/log/verify",
+    needs("backup", "database", "log-verify"),
+    input("json", verifySchema),
+    async (c) => {
+      const { name } = await knownDatabase(c.env, c.req.param("db"), c.get("caller").rights);
+      return c.json(await verifyLog(c.env, name, c.req.valid("json").cursor));
+    },
+  )
 
-  .post("/:db/links", input("json", newLinkSchema), async (c) => {
-    const { name } = await knownDatabase(c.env, c.req.param("db"));
-    const { at: wanted, format, expiresIn } = c.req.valid("json");
-    refuseFormat({ kind: "snapshot" }, format);
-    const moment = await momentAt(c.env, name, Date.parse(wanted));
-    const { lineage, txid, committedAt, uncertaintyMs, pageCount, pageSize } = moment;
-    const erasures = await erasuresAt(c.env, name, earliestOf(moment));
-    refuseFile(erasures, format);
-    const link = await makeLink(
-      c.env,
-      new URL(c.req.url).origin,
-      `log/${name}/${lineage}/${txid}`,
-      format,
-      expiresIn,
-      (id, expires) => grantForMoment(moment, format, id, expires),
-    );
-    const bytes = pageCount * pageSize;
-    const about = { committedAt: iso(committedAt), uncertaintyMs, lineage, txid, bytes };
-    return c.json({ ...link, erasures: erasures.length, moment: about }, 201);
-  })
+  .post(
+    "/:db/links",
+    needs("download", "database", "link"),
+    input("json", newLinkSchema),
+    async (c) => {
+      const { name } = await knownDatabase(c.env, c.req.param("db"), c.get("caller").rights);
+      const { at: wanted, format, expiresIn } = c.req.valid("json");
+      refuseFormat({ kind: "snapshot" }, format);
+      const moment = await momentAt(c.env, name, Date.parse(wanted));
+      const { lineage, txid, committedAt, uncertaintyMs, pageCount, pageSize } = moment;
+      const erasures = await erasuresAt(c.env, name, earliestOf(moment));
+      refuseFile(erasures, format);
+      const link = await makeLink(
+        c.env,
+        new URL(c.req.url).origin,
+        `log/${name}/${lineage}/${txid}`,
+        format,
+        expiresIn,
+        (id, expires) => grantForMoment(moment, format, id, expires),
+      );
+      note(c, { link: link.id, format, expiresAt: link.expiresAt, at: wanted });
+      const bytes = pageCount * pageSize;
+      const about = { committedAt: iso(committedAt), uncertaintyMs, lineage, txid, bytes };
+      return c.json({ ...link, erasures: erasures.length, moment: about }, 201);
+    },
+  )
 
-  .post("/:db/query", input("json", momentQuerySchema), async (c) => {
-    const { name } = await knownDatabase(c.env, c.req.param("db"));
-    const { at: wanted, ...query } = c.req.valid("json");
-    const newest = async () => (await windowOf(c.env, name)).to;
-    const moment = await momentAt(c.env, name, wanted ? Date.parse(wanted) : await newest());
-    const answer = await queryMoment(c.env, moment, query);
-    const { lineage, txid, committedAt, uncertaintyMs } = moment;
-    const about = { committedAt: iso(committedAt), uncertaintyMs, lineage, txid };
-    return c.json({ ...answer, moment: about });
-  });
+  .post(
+    "/:db/query",
+    needs("download", "database", "query"),
+    input("json", momentQuerySchema),
+    async (c) => {
+      const { name } = await knownDatabase(c.env, c.req.param("db"), c.get("caller").rights);
+      const { at: wanted, ...query } = c.req.valid("json");
+      const newest = async () => (await windowOf(c.env, name)).to;
+      const moment = await momentAt(c.env, name, wanted ? Date.parse(wanted) : await newest());
+      const answer = await queryMoment(c.env, moment, query);
+      note(c, { sqlHash: fingerprint(query.sql), rows: answer.rows.length });
+      const { lineage, txid, committedAt, uncertaintyMs } = moment;
+      const about = { committedAt: iso(committedAt), uncertaintyMs, lineage, txid };
+      return c.json({ ...answer, moment: about });
+    },
+  );

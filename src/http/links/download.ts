@@ -1,22 +1,26 @@
 import { Hono } from "hono";
+import { record, recordOrLog } from "../../audit/record.ts";
 import { type Backup, findBackup } from "../../catalog/backups.ts";
 import { findLink } from "../../catalog/links.ts";
 import type { Context } from "../../worker/context.ts";
-import { NightjarError } from "../../errors/errors.ts";
+import { asNightjarError, NightjarError } from "../../errors/errors.ts";
 import type { Erasure } from "../../format/tables/erasure.ts";
 import { erasuresAt, erasuresOfBackup } from "../../read/erasures.ts";
 import { type Derived, deriveBackup, deriveMoment } from "../../read/derive.ts";
 import { earliestOf, type Moment, momentOf } from "../../read/moment.ts";
 import { downloadCost, DOWNLOADS } from "../../worker/memory.ts";
 import { log } from "../../core/log.ts";
+import type { Act, Detail } from "../../model/audit.ts";
 import { isWrittenAnew, type Manifest } from "../../model/manifest.ts";
 import { PATIENCE } from "../../core/memory-budget.ts";
 import { partsOf, storedFormat } from "../../plan/formats.ts";
 import { readObject } from "../../store/read.ts";
 import type { HttpEnv } from "../hono-env.ts";
 import { setKnownBad } from "../backups/known-bad.ts";
+import { addressOf, countFailed, refuseBlocked } from "../access/attempts.ts";
 import { type Grant, readLink } from "./link-url.ts";
 import { parseRange } from "./range.ts";
+import { piecesOf, send, type Sent } from "./send.ts";
 
 const CONTENT_TYPES = {
   db: "application/vnd.sqlite3",
@@ -26,17 +30,18 @@ const CONTENT_TYPES = {
   age: "application/octet-stream",
 };
 
-/** A reader that takes nothing for so long loses its download, ms. */
-const IDLE = 60_000;
-
 /** The target of a link. */
 type Target = { backup: Backup } | { moment: Moment };
 
 /** `/d/:link/:filename`: the download. The link is the only credential. */
 export const download = new Hono<HttpEnv>().get("/:link/:filename", async (c) => {
   const { link, filename } = c.req.param();
+  refuseBlocked(c.env, c.req.raw);
   const grant = readLink(link, filename, c.env.config.signingKey);
-  if (grant === undefined) throw new NightjarError("LINK_INVALID", "This link is not valid.");
+  if (grant === undefined) {
+    await countFailed(c.env, c.req.raw, { shown: "link" });
+    throw new NightjarError("LINK_INVALID", "This link is not valid.");
+  }
   const target = await granted(c.env, grant);
   const { format } = grant;
   const { content, coding, encrypted } = partsOf(format);
@@ -55,9 +60,11 @@ export const download = new Hono<HttpEnv>().get("/:link/:filename", async (c) =>
   if ("backup" in target) setKnownBad(headers, target.backup);
   if (["*", headers.get("etag")].includes(c.req.header("if-none-match") ?? null))
     return new Response(null, { status: 304, headers });
+  const act = actOf(c.req.raw, grant, target);
   if ("moment" in target)
     return sendDerived(
       c.env,
+      act,
       downloadCost("snapshot", format),
       () => deriveMoment(c.env, target.moment, format, erasures),
       c.req.raw,
@@ -66,9 +73,10 @@ export const download = new Hono<HttpEnv>().get("/:link/:filename", async (c) =>
   const { manifest } = target.backup;
   const stored = storedFormat(manifest.kind, manifest.encryption !== undefined);
   return format === stored && ((erasures.length === 0 && !anew) || encrypted === true)
-    ? sendStored(c.env, target.backup, c.req.raw, headers)
+    ? sendStored(c.env, act, target.backup, c.req.raw, headers)
     : sendDerived(
         c.env,
+        act,
         downloadCost(manifest.kind, format),
         () => deriveBackup(c.env, manifest, format, erasures),
         c.req.raw,
@@ -76,14 +84,37 @@ export const download = new Hono<HttpEnv>().get("/:link/:filename", async (c) =>
       );
 });
 
+/** A download as the audit has it; how it ended is added. */
+type Download = Omit<Act, "outcome"> & { readonly detail: Detail };
+
+function actOf(request: Request, grant: Grant, target: Target): Download {
+  const { id, database, format } = grant;
+  return {
+    by: { id: `link:${id}`, name: `link ${id}` },
+    ...{ action: "download", database, subject: subjectOf(target) },
+    detail: { format, address: addressOf(request) },
+  };
+}
+
+function subjectOf(target: Target): string {
+  if ("backup" in target) return target.backup.id;
+  return `${target.moment.lineage}-${target.moment.txid}`;
+}
+
 /** Find the target of a signed link, if it still opens one. */
 async function granted(context: Context, grant: Grant): Promise<Target> {
   const { catalog, deps } = context;
-  if (deps.now() >= grant.expires * 1000)
-    throw new NightjarError("LINK_INVALID", "This link has expired.");
+  const refuse = async (why: string): Promise<never> => {
+    const { id, database, format } = grant;
+    await record(context, {
+      by: { id: `link:${id}`, name: `link ${id}` },
+      ...{ action: "download", outcome: "denied", database, detail: { format, why } },
+    });
+    throw new NightjarError("LINK_INVALID", `This link ${why}.`);
+  };
+  if (deps.now() >= grant.expires * 1000) return refuse("has expired");
   const link = await findLink(catalog, grant.id);
-  if (link === undefined || link.revokedAt !== null)
-    throw new NightjarError("LINK_INVALID", "This link was revoked.");
+  if (link === undefined || link.revokedAt !== null) return refuse("was revoked");
   const [kind, database, lineage, txid] = link.subject.split("/");
   if (kind === "log") return { moment: await momentOf(context, database!, lineage!, Number(txid)) };
   const backup = await findBackup(catalog, link.subject);
@@ -121,7 +152,8 @@ function contentOf(target: Target): string {
 
 /** The stored bytes as they are, whole or a range of them. */
 async function sendStored(
-  { bucket }: Context,
+  context: Context,
+  act: Download,
   backup: Backup,
   request: Request,
   headers: Headers,
@@ -144,8 +176,15 @@ async function sendStored(
   headers.set("content-length", String(span.length));
   const status = range === "whole" ? 200 : 206;
   if (request.method === "HEAD") return new Response(null, { status, headers });
-  const body = await readObject(bucket, key, span, stored.bytes);
-  return new Response(body, { status, headers });
+  const asRange = headers.get("content-range");
+  const sending: Download =
+    asRange === null ? act : { ...act, detail: { ...act.detail, range: asRange } };
+  // A client that reads a database in place sends many requests: what each took is recorded at its end.
+  if (range === "whole") await record(context, { ...act, outcome: "started" });
+  const body = await readObject(context.bucket, key, span, stored.bytes);
+  const { readable, writable } = new FixedLengthStream(span.length);
+  context.keepAlive(sendRecorded(context, sending, piecesOf(body), writable));
+  return new Response(readable, { status, headers, encodeBody: "manual" });
 }
 
 /**
@@ -154,19 +193,22 @@ async function sendStored(
  * @throws NightjarError `BUSY`; as `derive`
  */
 async function sendDerived(
-  { memory }: Context,
+  context: Context,
+  act: Download,
   cost: number,
   derive: () => Promise<Derived>,
   request: Request,
   headers: Headers,
 ): Promise<Response> {
   headers.set("accept-ranges", "none");
-  const release = await memory.hold(cost, PATIENCE, DOWNLOADS);
-  let derived: Derived;
+  const release = await context.memory.hold(cost, PATIENCE, DOWNLOADS);
+  let derived: Derived | undefined;
   try {
     derived = await derive();
     if (request.method === "HEAD") await derived.bytes[Symbol.asyncIterator]().return?.();
+    else await record(context, { ...act, outcome: "started" });
   } catch (thrown) {
+    await derived?.bytes[Symbol.asyncIterator]().return?.();
     release();
     throw thrown;
   }
@@ -179,38 +221,25 @@ async function sendDerived(
   // An error in the middle breaks the connection, so that no client takes a part for the whole.
   const { readable, writable } =
     length === undefined ? new IdentityTransformStream() : new FixedLengthStream(length);
-  send(bytes, writable)
-    .catch((error: unknown) => log.error("download-broken", error, { etag: headers.get("etag") }))
-    .finally(release);
+  context.keepAlive(sendRecorded(context, act, bytes, writable).finally(release));
   return new Response(readable, { headers, encodeBody: "manual" });
 }
 
-/** Send bytes as fast as the reader takes them. One that takes nothing for a minute loses them. */
-async function send(
+/** Send a download, and record how it ended and how many bytes the reader took. Never rejects. */
+async function sendRecorded(
+  context: Context,
+  act: Download,
   bytes: AsyncIterable<Uint8Array>,
   writable: WritableStream<Uint8Array>,
 ): Promise<void> {
-  const writer = writable.getWriter();
-  let idle = false;
-  let waiting = false;
-  const watch = setInterval(() => {
-    // While nobody waits for the reader it cannot be late: the next bytes are being made.
-    if (waiting && idle)
-      void writer.abort(new Error(`the reader took nothing for ${IDLE / 1000} s`));
-    idle = waiting;
-  }, IDLE);
+  const sent: Sent = { bytes: 0 };
   try {
-    for await (const chunk of bytes) {
-      waiting = true;
-      await writer.write(chunk);
-      waiting = idle = false;
-    }
-    waiting = true;
-    await writer.close();
+    await send(bytes, writable, sent);
+    await recordOrLog(context, { ...act, outcome: "done", detail: { ...act.detail, ...sent } });
   } catch (thrown) {
-    await writer.abort(thrown).catch(() => undefined); // the reader may have left
-    throw thrown;
-  } finally {
-    clearInterval(watch);
+    const { code } = asNightjarError(thrown);
+    log.error("download-broken", thrown, { subject: act.subject });
+    const detail = { ...act.detail, ...sent, code };
+    await recordOrLog(context, { ...act, outcome: "failed", detail });
   }
 }

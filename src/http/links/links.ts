@@ -1,11 +1,11 @@
 import { Hono } from "hono";
 import * as v from "valibot";
-import { enterLink, revokeLink } from "../../catalog/links.ts";
+import { enterLink, noSuchLink, revokeLink } from "../../catalog/links.ts";
 import type { Context } from "../../worker/context.ts";
 import { randomId } from "../../core/deps.ts";
-import { NightjarError } from "../../errors/errors.ts";
 import { DAY, parseDuration } from "../../plan/duration.ts";
 import type { Format } from "../../plan/formats.ts";
+import { needs } from "../access/needs.ts";
 import type { HttpEnv } from "../hono-env.ts";
 import { type Grant, linkPath } from "./link-url.ts";
 
@@ -48,9 +48,12 @@ export async function makeLink(
 }
 
 /** `/v1/links`: taking a link back. */
-export const links = new Hono<HttpEnv>().delete("/:id", async (c) => {
-  const id = c.req.param("id");
-  if (!(await revokeLink(c.env.catalog, id, c.env.deps.now())))
-    throw new NightjarError("NOT_FOUND", `There is no link ${id}, or it has expired.`);
-  return c.body(null, 204);
-});
+export const links = new Hono<HttpEnv>().delete(
+  "/:id",
+  needs("download", "link", "link-revoke"),
+  async (c) => {
+    const id = c.req.param("id");
+    if (!(await revokeLink(c.env.catalog, id, c.env.deps.now()))) throw noSuchLink(id);
+    return c.body(null, 204);
+  },
+);

@@ -1,5 +1,5 @@
 import { createHmac } from "node:crypto";
-import { secretsEqual } from "../auth.ts";
+import { secretsEqual } from "../access/secrets-equal.ts";
 
 /** The purpose of a signature. No signature of one purpose holds for another. */
 type Purpose = "link" | "badge";

@@ -1,4 +1,5 @@
 import type { WorkflowStep } from "cloudflare:workers";
+import { recordOrLog } from "../../audit/record.ts";
 import { backupOfRun, enterBackup } from "../../catalog/backups.ts";
 import { endLineage } from "../../catalog/lineages.ts";
 import { failRun, findRun, finishRun, updateRun } from "../../catalog/runs.ts";
@@ -6,6 +7,7 @@ import { removeUpload } from "../../catalog/uploads.ts";
 import type { Context } from "../../worker/context.ts";
 import { asNightjarError, NightjarError } from "../../errors/errors.ts";
 import { log } from "../../core/log.ts";
+import { NIGHTJAR } from "../../model/actor.ts";
 import type { Manifest } from "../../model/manifest.ts";
 import { type Act, isBad } from "../../model/proof.ts";
 import { writeManifest } from "../../store/document.ts";
@@ -134,11 +136,13 @@ async function provenOrFail(context: Context, manifest: Manifest, act: Act): Pro
 
 /** Finish a run at the time of its last proof, so that the bucket alone shows when it ended. */
 async function finish(
-  { catalog }: Context,
-  { runId, id, key }: Manifest,
+  context: Context,
+  { runId, id, key, database, trigger }: Manifest,
   provenAt: string,
 ): Promise<void> {
-  await finishRun(catalog, runId, id, Date.parse(provenAt));
+  await finishRun(context.catalog, runId, id, Date.parse(provenAt));
+  const act = { by: NIGHTJAR, action: "run", database, subject: runId } as const;
+  await recordOrLog(context, { ...act, outcome: "done", detail: { trigger, backup: id } });
   log.info("backup-done", { run: runId, key });
 }
 
@@ -190,5 +194,7 @@ async function fail(context: Context, runId: string, thrown: unknown): Promise<v
   const run = await findRun(catalog, runId);
   const report = run?.error ?? asNightjarError(thrown).report();
   await failRun(catalog, runId, report, deps.now());
+  const act = { by: NIGHTJAR, action: "run", database: run?.database, subject: runId } as const;
+  await recordOrLog(context, { ...act, outcome: "failed", detail: { code: report.code } });
   log.error("run-failed", new NightjarError(report.code, report.message, report), { run: runId });
 }

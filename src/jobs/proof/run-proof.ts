@@ -1,8 +1,10 @@
 import type { WorkflowStep } from "cloudflare:workers";
+import { recordOrLog } from "../../audit/record.ts";
 import type { Context } from "../../worker/context.ts";
 import { asNightjarError } from "../../errors/errors.ts";
 import { log } from "../../core/log.ts";
-import type { Act, Outcome } from "../../model/proof.ts";
+import { NIGHTJAR } from "../../model/actor.ts";
+import { type Act, isBad, type Outcome } from "../../model/proof.ts";
 import { prove } from "./prove.ts";
 import { stepError } from "../step-error.ts";
 
@@ -19,10 +21,15 @@ export async function runProof(
   step: WorkflowStep,
 ): Promise<Outcome> {
   return step.do(act, OPTIONS, async () => {
+    const row = { by: NIGHTJAR, action: act, subject: backupId } as const;
     try {
-      return (await prove(context, backupId, act)).outcome;
+      const { outcome: found, database } = await prove(context, backupId, act);
+      const outcome = isBad(found) ? "failed" : "done";
+      await recordOrLog(context, { ...row, database, outcome, detail: { outcome: found } });
+      return found;
     } catch (thrown) {
       const error = asNightjarError(thrown);
+      await recordOrLog(context, { ...row, outcome: "failed", detail: { code: error.code } });
       log.error("proof-failed", error, { backup: backupId, act });
       throw stepError(error);
     }

@@ -5,6 +5,7 @@ import type { Context } from "../../worker/context.ts";
 import { log } from "../../core/log.ts";
 import { DAY, HOUR } from "../../plan/duration.ts";
 import { parseKey } from "../../store/keys.ts";
+import { AUDIT } from "../../store/audit-heads.ts";
 import { ERASURES } from "../../store/erasures.ts";
 import { listBackupObjects, listObjects } from "../../store/list.ts";
 import { parseSegmentKey } from "../../store/segment-keys.ts";
@@ -60,7 +61,8 @@ export async function reconcile(context: Context, now: number): Promise<Reconcil
     inBucket.add(key);
     const stem = stemOf(key);
     const name = parseKey(key);
-    if (name === undefined) result.foreign += key.startsWith(ERASURES) ? 0 : 1;
+    if (name === undefined)
+      result.foreign += key.startsWith(ERASURES) || key.startsWith(AUDIT) ? 0 : 1;
     else if (!ids.has(name.id) && now - uploaded.getTime() > SETTLED && !busy.has(key))
       strangers.set(stem, [...(strangers.get(stem) ?? []), key]);
   }

@@ -1,12 +1,16 @@
+import { recordOrLog } from "../../audit/record.ts";
+import { keepAuditHead } from "../../audit/verify.ts";
 import type { Context } from "../../worker/context.ts";
 import { log } from "../../core/log.ts";
+import { asNightjarError } from "../../errors/errors.ts";
+import { NIGHTJAR } from "../../model/actor.ts";
 import { syncCopies } from "../second-copy/sync-copies.ts";
 import { prune } from "../retention/prune.ts";
 import { reconcile } from "../recovery/reconcile.ts";
 
 /**
- * Do the night's work: apply the retention policy, compare bucket and catalog, then sync the second
- * copies. One that fails does not prevent the others.
+ * Do the night's work: apply the retention policy, compare bucket and catalog, store the end of the audit,
+ * then sync the second copies. One that fails does not prevent the others.
  *
  * @param now ms
  * @throws the first error
@@ -14,8 +18,9 @@ import { reconcile } from "../recovery/reconcile.ts";
 export async function runNightly(context: Context, now: number): Promise<void> {
   const errors: unknown[] = [];
   for (const [what, work] of [
-    ["prune-failed", () => prune(context, now, false)],
+    ["prune-failed", () => pruneAndRecord(context, now)],
     ["reconcile-failed", () => reconcile(context, now)],
+    ["audit-head-failed", () => keepAuditHead(context, now)],
     ["copies-failed", () => syncCopies(context, now)],
   ] as const)
     try {
@@ -25,4 +30,21 @@ export async function runNightly(context: Context, now: number): Promise<void> {
       errors.push(thrown);
     }
   if (errors.length > 0) throw errors[0];
+}
+
+/** Apply the retention policy. A night that deletes nothing, and fails at nothing, is not recorded. */
+async function pruneAndRecord(context: Context, now: number): Promise<void> {
+  const act = { by: NIGHTJAR, action: "prune" } as const;
+  try {
+    const { verdicts, failures } = await prune(context, now, false);
+    const removed = verdicts.filter(({ keep }) => !keep).length - failures.length;
+    if (removed <= 0 && failures.length === 0) return;
+    const outcome = failures.length === 0 ? "done" : "failed";
+    const detail = { removed, failures: failures.length };
+    await recordOrLog(context, { ...act, outcome, detail });
+  } catch (thrown) {
+    const { code } = asNightjarError(thrown);
+    await recordOrLog(context, { ...act, outcome: "failed", detail: { code } });
+    throw thrown;
+  }
 }

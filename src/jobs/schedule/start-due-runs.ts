@@ -1,16 +1,19 @@
+import { recordOrLog } from "../../audit/record.ts";
 import { lastDrill, newestScheduled, newestVerified } from "../../catalog/backups.ts";
 import { followOf } from "../../catalog/follows.ts";
 import { lastLook, recordLook } from "../../catalog/databases.ts";
-import { activeRuns, failRun, type NewRun } from "../../catalog/runs.ts";
+import { activeRuns, failRun, type NewRun, type Run } from "../../catalog/runs.ts";
 import { type DatabaseConfig, isMisconfigured, refuseMistakes } from "../../config/database.ts";
 import type { Context } from "../../worker/context.ts";
 import { NightjarError } from "../../errors/errors.ts";
 import { log } from "../../core/log.ts";
+import { NIGHTJAR } from "../../model/actor.ts";
 import { MINUTE } from "../../plan/duration.ts";
 import { followPause } from "../../plan/follow-pace.ts";
 import { dueMoment, startDelay } from "../../plan/schedule.ts";
 import { stamp } from "../../plan/stamp.ts";
 import { scheduledTier } from "../../plan/tier.ts";
+import { noteConfiguration } from "./note-configuration.ts";
 import { startRun } from "./start-run.ts";
 
 /** Delay after which a silent follower is woken, ms. */
@@ -25,6 +28,7 @@ const QUIET = 15 * MINUTE;
  * @throws the first error of a database without mistakes, after every database has had its turn
  */
 export async function startDueRuns(context: Context, now: number): Promise<void> {
+  await noteConfiguration(context);
   const errors: unknown[] = [];
   for (const database of context.config.databases.values()) {
     try {
@@ -56,7 +60,7 @@ async function startIfDue(context: Context, database: DatabaseConfig, now: numbe
   const id = `${name}-${stamp(moment)}`;
   const others = (await activeRuns(catalog, name)).filter((run) => run.id !== id);
   for (const run of others) {
-    const lost = now - run.updatedAt > QUIET && (await reapIfLost(context, run.id));
+    const lost = now - run.updatedAt > QUIET && (await reapIfLost(context, run));
     // One run at a time: the moment stays due, and is caught up when the other run has ended.
     if (!lost) return;
   }
@@ -115,11 +119,13 @@ function momentOf(backup: { takenAt: number; manifest: { scheduledFor: string | 
 }
 
 /** Mark a silent run as failed if its Workflow has ended without recording it; return true if it had. */
-async function reapIfLost(context: Context, runId: string): Promise<boolean> {
+async function reapIfLost(context: Context, { id: runId, database }: Run): Promise<boolean> {
   const status = await context.workflows.status(runId);
   if (["queued", "running", "paused", "waiting", "waitingForPause"].includes(status)) return false;
   const error = new NightjarError("RUN_LOST", `The run's Workflow is ${status}.`);
   log.error("run-lost", error, { run: runId });
   await failRun(context.catalog, runId, error.report(), context.deps.now());
+  const act = { by: NIGHTJAR, action: "run", database, subject: runId } as const;
+  await recordOrLog(context, { ...act, outcome: "failed", detail: { code: error.code } });
   return true;
 }

@@ -1,0 +1,52 @@
+import { record } from "../../audit/record.ts";
+import { NightjarError } from "../../errors/errors.ts";
+import { ANONYMOUS } from "../../model/actor.ts";
+import type { Detail } from "../../model/audit.ts";
+import type { Context } from "../../worker/context.ts";
+
+/**
+ * The address that a request comes from, as attempts are counted: whoever has one IPv6 address has all of
+ * its /64.
+ */
+export function addressOf(request: Request): string {
+  const address = request.headers.get("cf-connecting-ip") ?? "unknown";
+  return address.includes(":") ? `${firstHalf(address)}::/64` : address;
+}
+
+function firstHalf(address: string): string {
+  const [head = "", tail] = address.split("::");
+  const groups = head === "" ? [] : head.split(":");
+  const after = tail === undefined || tail === "" ? [] : tail.split(":");
+  const zeros = tail === undefined ? [] : Array<string>(8 - groups.length - after.length).fill("0");
+  return [...groups, ...zeros, ...after].slice(0, 4).join(":");
+}
+
+/**
+ * Refuse an address that has guessed too often, before anything is looked up for it.
+ *
+ * @throws NightjarError `TOO_MANY_ATTEMPTS`
+ */
+export function refuseBlocked({ attempts }: Context, request: Request): void {
+  if (attempts.isBlocked(addressOf(request))) throw tooMany();
+}
+
+/**
+ * Count a wrong token or link, and record it. Of an address that goes on guessing the first few are
+ * recorded only: the audit is no place to fill.
+ *
+ * @throws NightjarError `TOO_MANY_ATTEMPTS`; `CATALOG_FAILED`
+ */
+export async function countFailed(
+  context: Context,
+  request: Request,
+  detail: Detail,
+): Promise<void> {
+  const address = addressOf(request);
+  if (!(await context.attempts.fail(address))) throw tooMany();
+  const row = { by: ANONYMOUS, action: "authentication", outcome: "denied" } as const;
+  await record(context, { ...row, detail: { ...detail, address } });
+}
+
+function tooMany(): NightjarError {
+  return new NightjarError("TOO_MANY_ATTEMPTS", "Too many wrong tokens or links came from here.");
+}

@@ -1,0 +1,51 @@
+import { findToken, type Token, touchToken } from "../../catalog/tokens.ts";
+import { NightjarError } from "../../errors/errors.ts";
+import { type Caller, ROOT } from "../../model/actor.ts";
+import type { Context } from "../../worker/context.ts";
+import { countFailed, refuseBlocked } from "./attempts.ts";
+import { bearerOf, secretsEqual } from "./secrets-equal.ts";
+import { hashOfToken, tokenId } from "./token-text.ts";
+
+/** A token's last use is recorded once in this time, ms. */
+const USE = 60_000;
+
+/**
+ * Find out who sends a request, by its bearer token.
+ *
+ * @throws NightjarError `UNAUTHORIZED`, `TOO_MANY_ATTEMPTS`, `CATALOG_FAILED`
+ */
+export async function identify(context: Context, request: Request): Promise<Caller> {
+  const given = bearerOf(request);
+  if (given === undefined)
+    throw new NightjarError("UNAUTHORIZED", "This needs a valid bearer token.");
+  if (secretsEqual(given, context.config.adminToken)) return ROOT;
+  refuseBlocked(context, request);
+  const id = tokenId(given);
+  const token = id === undefined ? undefined : await findToken(context.catalog, id);
+  if (token === undefined || !secretsEqual(hashOfToken(given), token.hash)) {
+    await countFailed(context, request, { shown: "token" });
+    throw new NightjarError("UNAUTHORIZED", "This needs a valid bearer token.");
+  }
+  refuseEnded(token, context.deps.now());
+  const now = context.deps.now();
+  if (now - (token.lastUsedAt ?? 0) >= USE) await touchToken(context.catalog, token.id, now);
+  return {
+    id: `token:${token.id}`,
+    name: token.name,
+    rights: { scopes: token.scopes, databases: token.databases ?? undefined },
+  };
+}
+
+/** Who has the token may know why it is refused. @throws NightjarError `UNAUTHORIZED` */
+function refuseEnded({ id, name, expiresAt, revokedAt }: Token, now: number): void {
+  const ended =
+    revokedAt !== null
+      ? `was revoked at ${new Date(revokedAt).toISOString()}`
+      : expiresAt !== null && expiresAt <= now
+        ? `expired at ${new Date(expiresAt).toISOString()}`
+        : undefined;
+  if (ended === undefined) return;
+  throw new NightjarError("UNAUTHORIZED", `Token ${name} (${id}) ${ended}.`, {
+    hint: "Ask whoever made it for a new one: `nightjar token create`.",
+  });
+}

@@ -1,0 +1,97 @@
+import { Hono } from "hono";
+import * as v from "valibot";
+import { enterToken, listTokens, revokeToken, type Token } from "../catalog/tokens.ts";
+import { NightjarError } from "../errors/errors.ts";
+import { SCOPES } from "../plan/access.ts";
+import { DURATION_FORM, parseDuration } from "../plan/duration.ts";
+import { needs, note } from "./access/needs.ts";
+import { makeToken } from "./access/token-text.ts";
+import { knownDatabase } from "./configured.ts";
+import { CURSOR, limitField, text } from "./fields.ts";
+import type { HttpEnv } from "./hono-env.ts";
+import { input } from "./input.ts";
+
+const ONE_OF = `must be a list of ${SCOPES.join(", ")}`;
+const EXPIRES_IN = `must be ${DURATION_FORM}`;
+
+const newTokenSchema = v.strictObject({
+  name: text(100),
+  scopes: v.pipe(v.array(v.picklist(SCOPES, ONE_OF), ONE_OF), v.minLength(1, ONE_OF)),
+  databases: v.optional(
+    v.pipe(
+      v.array(text(50), "must be a list of databases"),
+      v.minLength(1, "must name a database; leave it out for all"),
+      v.maxLength(100, "must name 100 databases at the most"),
+    ),
+  ),
+  expiresIn: v.optional(
+    v.pipe(
+      v.string(EXPIRES_IN),
+      v.check((duration) => (parseDuration(duration) ?? 0) > 0, EXPIRES_IN),
+    ),
+  ),
+});
+
+const pageSchema = v.strictObject({
+  limit: limitField(200, 50),
+  cursor: v.optional(v.pipe(v.string(CURSOR), v.regex(/^\d{1,15}-[0-9a-z]{12}$/, CURSOR))),
+});
+
+const iso = (moment: number | null) => (moment === null ? null : new Date(moment).toISOString());
+
+type TokenState = "valid" | "expired" | "revoked";
+
+/** A token as the API shows it: never its hash, and itself only when it is made. */
+function tokenView(token: Token, now: number) {
+  const { id, name, scopes, databases, createdBy, expiresAt, revokedAt } = token;
+  const state: TokenState =
+    revokedAt !== null ? "revoked" : expiresAt !== null && expiresAt <= now ? "expired" : "valid";
+  return {
+    ...{ id, name, scopes, databases, state, createdBy },
+    createdAt: iso(token.createdAt)!,
+    expiresAt: iso(expiresAt),
+    lastUsedAt: iso(token.lastUsedAt),
+    revokedAt: iso(revokedAt),
+  };
+}
+
+/** `/v1/tokens`: making, listing and revoking tokens. */
+export const tokens = new Hono<HttpEnv>()
+  .post("/", needs("admin", "all", "token"), input("json", newTokenSchema), async (c) => {
+    const { catalog, deps } = c.env;
+    const caller = c.get("caller");
+    const { name, scopes, databases, expiresIn } = c.req.valid("json");
+    for (const database of databases ?? []) await knownDatabase(c.env, database, caller.rights);
+    const { id, token, hash } = makeToken(deps);
+    const createdAt = deps.now();
+    const expiresAt = expiresIn === undefined ? null : createdAt + parseDuration(expiresIn)!;
+    const entry = { id, name, hash, scopes: [...new Set(scopes)], databases: databases ?? null };
+    const row = { ...entry, createdAt, createdBy: caller.id, expiresAt };
+    await enterToken(catalog, row);
+    note(c, { token: id, name, scopes: entry.scopes, databases: entry.databases });
+    const view = tokenView({ ...row, lastUsedAt: null, revokedAt: null }, createdAt);
+    return c.json({ ...view, token }, 201);
+  })
+
+  .get("/", needs("admin", "all"), input("query", pageSchema), async (c) => {
+    const { limit, cursor } = c.req.valid("query");
+    const [createdAt, id] = cursor?.split("-") ?? [];
+    const after = id === undefined ? undefined : { createdAt: Number(createdAt), id };
+    const found = await listTokens(c.env.catalog, limit + 1, after);
+    const page = found.slice(0, limit);
+    const last = page.at(-1);
+    const next = found.length > limit ? `${last!.createdAt}-${last!.id}` : null;
+    const now = c.env.deps.now();
+    return c.json({ tokens: page.map((token) => tokenView(token, now)), next });
+  })
+
+  .delete("/:id", needs("admin", "all", "token-revoke"), async (c) => {
+    const id = c.req.param("id");
+    note(c, { token: id });
+    if (!(await revokeToken(c.env.catalog, id, c.env.deps.now())))
+      throw new NightjarError(
+        "TOKEN_NOT_FOUND",
+        `There is no token ${id.slice(0, 100)} that is valid.`,
+      );
+    return c.body(null, 204);
+  });

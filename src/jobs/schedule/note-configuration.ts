@@ -1,0 +1,46 @@
+import { record } from "../../audit/record.ts";
+import { listAudit } from "../../catalog/audit.ts";
+import { log } from "../../core/log.ts";
+import { fingerprint } from "../../format/bytes/hash.ts";
+import { NIGHTJAR } from "../../model/actor.ts";
+import type { Context } from "../../worker/context.ts";
+
+/** Characters of a setting's fingerprint that are kept. */
+const KEPT = 12;
+
+/**
+ * Record the configuration if it is another one than at the last look: which databases were added, removed
+ * or changed. Secrets are no part of it. A failure is logged, as the runs of the minute must start.
+ */
+export async function noteConfiguration(context: Context): Promise<void> {
+  try {
+    const { catalog, config } = context;
+    const now = new Map<string, string>([["COPY", short(config.copy)]]);
+    for (const [name, database] of config.databases) now.set(name, short(database));
+    const [last] = await listAudit(catalog, { action: "configuration" }, 1);
+    const before = new Map(last === undefined ? [] : settingsIn(last.detail));
+    const added = [...now.keys()].filter((name) => !before.has(name));
+    const removed = [...before.keys()].filter((name) => !now.has(name));
+    const changed = [...now].filter(([name, value]) => (before.get(name) ?? value) !== value);
+    if (added.length + removed.length + changed.length === 0) return;
+    await record(context, {
+      ...{ by: NIGHTJAR, action: "configuration", outcome: "done" },
+      detail: {
+        ...{ added, removed, changed: changed.map(([name]) => name) },
+        settings: [...now].map((setting) => setting.join("=")),
+      },
+    });
+  } catch (thrown) {
+    log.error("act-not-recorded", thrown, { action: "configuration" });
+  }
+}
+
+function short(setting: unknown): string {
+  return fingerprint(JSON.stringify(setting ?? null)).slice(0, KEPT);
+}
+
+/** Read the settings of a row that this Nightjar has written. */
+function settingsIn(detail: string): [string, string][] {
+  const { settings = [] } = JSON.parse(detail) as { settings?: readonly string[] };
+  return settings.map((setting) => setting.split("=") as [string, string]);
+}

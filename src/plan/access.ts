@@ -1,0 +1,22 @@
+/** What a token may do. Each scope includes `read`, and `admin` includes all others. */
+export const SCOPES = ["read", "backup", "download", "restore", "admin"] as const;
+export type Scope = (typeof SCOPES)[number];
+
+/** What somebody may do, and with which databases. */
+export interface Rights {
+  readonly scopes: readonly Scope[];
+  /** Undefined for all databases, those of the future too. */
+  readonly databases: readonly string[] | undefined;
+}
+
+/** Return true if the rights include a scope, whatever the database. */
+export function hasScope({ scopes }: Rights, scope: Scope): boolean {
+  return (
+    scopes.includes("admin") || scopes.includes(scope) || (scope === "read" && scopes.length > 0)
+  );
+}
+
+/** Return true if the rights reach a database, whatever the scope. */
+export function reaches({ databases }: Rights, database: string): boolean {
+  return databases === undefined || databases.includes(database);
+}
