@@ -71,3 +71,8 @@ export function inTurn<T>({ memory }: Context, bytes: number, work: () => Promis
 export function atOnce<T>({ memory }: Context, bytes: number, work: () => Promise<T>): Promise<T> {
   return memory.use(bytes, PATIENCE, work);
 }
+
+/** Memory that a small range of a database file holds while it is read where it lies, bytes. */
+export function rangeCost(length: number): number {
+  return MIB + length;
+}
