@@ -1,4 +1,4 @@
-import { eq, lt } from "drizzle-orm";
+import { and, desc, eq, inArray, isNull, lt, or, sql } from "drizzle-orm";
 import { NightjarError } from "../errors/errors.ts";
 import { findBackup } from "./backups.ts";
 import { type Catalog, query } from "./open.ts";
@@ -6,7 +6,10 @@ import { links } from "./schema.ts";
 
 export type Link = typeof links.$inferSelect;
 
-export function enterLink(catalog: Catalog, link: Omit<Link, "revokedAt">): Promise<unknown> {
+export function enterLink(
+  catalog: Catalog,
+  link: Omit<Link, "revokedAt" | "uses">,
+): Promise<unknown> {
   return query(`entering link ${link.id}`, () => catalog.insert(links).values(link).run());
 }
 
@@ -16,11 +19,56 @@ export function findLink(catalog: Catalog, id: string): Promise<Link | undefined
   );
 }
 
+/**
+ * Count a use of a link. Return false if it gives no more, or was revoked meanwhile: two readers at once
+ * never share the last use.
+ */
+export function useLink(catalog: Catalog, id: string): Promise<boolean> {
+  return query(`counting a use of link ${id}`, async () => {
+    const used = await catalog
+      .update(links)
+      .set({ uses: sql`${links.uses} + 1` })
+      .where(
+        and(
+          eq(links.id, id),
+          isNull(links.revokedAt),
+          or(isNull(links.maxUses), lt(links.uses, links.maxUses)),
+        ),
+      )
+      .returning({ id: links.id });
+    return used.length === 1;
+  });
+}
+
+/** List links, newest first. @param databases only links to these; undefined for all */
+export function listLinks(
+  catalog: Catalog,
+  databases: readonly string[] | undefined,
+  limit: number,
+  after?: { readonly createdAt: number; readonly id: string },
+): Promise<Link[]> {
+  const older =
+    after &&
+    or(
+      lt(links.createdAt, after.createdAt),
+      and(eq(links.createdAt, after.createdAt), lt(links.id, after.id)),
+    );
+  return query("listing the links", () =>
+    catalog
+      .select()
+      .from(links)
+      .where(and(databases && inArray(links.database, [...databases]), older))
+      .orderBy(desc(links.createdAt), desc(links.id))
+      .limit(limit),
+  );
+}
+
 /** Return the database that a link opens something of; undefined if there is no link, or no backup of it. */
 export async function databaseOf(
   catalog: Catalog,
   link: Link | undefined,
 ): Promise<string | undefined> {
+  if (link?.database != null) return link.database;
   const [kind, database] = link?.subject.split("/") ?? [];
   if (kind === "log") return database;
   return link && (await findBackup(catalog, link.subject))?.database;

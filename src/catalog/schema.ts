@@ -195,10 +195,19 @@ export const links = sqliteTable("links", {
    * opens.
    */
   subject: text("backup_id").notNull(),
+  /** Null for links of Nightjar 0.1. */
+  database: text(),
   format: text().notNull(),
   createdAt: moment("created_at").notNull(),
+  /** The actor that made it, as in the audit; null for links of Nightjar 0.1. */
+  createdBy: text("created_by"),
   expiresAt: moment("expires_at").notNull(),
   revokedAt: moment("revoked_at"),
+  /** Number of downloads that it gives, and that it has given; null for any number. */
+  maxUses: integer("max_uses"),
+  uses: integer().notNull().default(0),
+  /** The only address that may use it, as attempts are counted; null for any. */
+  address: text(),
 });
 
 /** Tokens of the API, apart from ADMIN_TOKEN. */

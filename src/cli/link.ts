@@ -55,23 +55,23 @@ export function commandFor(argv: readonly string[], id: string): string {
   return ["nightjar", ...quoted, "--backup", id].join(" ");
 }
 
+/** What a link is to allow. */
+export interface Terms {
+  format: string;
+  expiresIn: string;
+  maxUses?: number;
+  address?: string;
+}
+
 /** Make a download link to a database as it was at a moment. */
-export function makeMomentLink(
-  client: Client,
-  db: string,
-  at: string,
-  format: string,
-  expiresIn: string,
-) {
-  const json = { at, format, expiresIn };
+export function makeMomentLink(client: Client, db: string, at: string, terms: Terms) {
+  const json = { at, ...terms };
   return bodyOf(client.v1.databases[":db"].links.$post({ param: { db }, json }));
 }
 
 /** Make a download link for a backup. */
-export function makeLink(client: Client, id: string, format: string, expiresIn: string) {
-  return bodyOf(
-    client.v1.backups[":id"].links.$post({ param: { id }, json: { format, expiresIn } }),
-  );
+export function makeLink(client: Client, id: string, terms: Terms) {
+  return bodyOf(client.v1.backups[":id"].links.$post({ param: { id }, json: terms }));
 }
 
 function backupPage(client: Client, db: string, query: { limit: string; cursor?: string }) {

@@ -19,6 +19,7 @@ const commands: Record<string, () => Promise<Command>> = {
   list: () => import("./commands/list.ts").then((module) => module.default),
   pull: () => import("./commands/pull.ts").then((module) => module.default),
   url: () => import("./commands/url.ts").then((module) => module.default),
+  "link list": () => import("./commands/link/list.ts").then((module) => module.default),
   "link revoke": () => import("./commands/link/revoke.ts").then((module) => module.default),
   restore: () => import("./commands/restore.ts").then((module) => module.default),
   query: () => import("./commands/query.ts").then((module) => module.default),

@@ -12,6 +12,8 @@ export interface Config {
   readonly databases: Databases;
   readonly adminToken: string;
   readonly signingKey: string;
+  /** The signing key of before, whose links and badges still work; undefined if there is none. */
+  readonly previousSigningKey: string | undefined;
   /** Signing keys of before, under which entries of the erasure list may have been made. */
   readonly formerSigningKeys: readonly string[];
   /** The second store; undefined if none is configured. */
@@ -108,6 +110,8 @@ export function loadConfig(env: Readonly<Record<string, unknown>>): Config {
   };
   const adminToken = own("ADMIN_TOKEN");
   const signingKey = own("SIGNING_KEY");
+  const previousSigningKey =
+    env["SIGNING_KEY_PREVIOUS"] === undefined ? undefined : own("SIGNING_KEY_PREVIOUS");
   const tokens = new Map<string, string>();
   const identities = new Map<string, string>();
   const databases = new Map<string, DatabaseConfig>();
@@ -136,7 +140,11 @@ export function loadConfig(env: Readonly<Record<string, unknown>>): Config {
     databases,
     adminToken,
     signingKey,
-    formerSigningKeys: wordsOf(env["FORMER_SIGNING_KEYS"]),
+    previousSigningKey,
+    formerSigningKeys: [
+      ...(previousSigningKey === undefined ? [] : [previousSigningKey]),
+      ...wordsOf(env["FORMER_SIGNING_KEYS"]),
+    ],
     copy,
     token(database) {
       refuseMistakes(database);

@@ -1,4 +1,5 @@
 import { Hono } from "hono";
+import { cors } from "hono/cors";
 import { createMiddleware } from "hono/factory";
 import { countDatabases } from "../catalog/databases.ts";
 import { NightjarError } from "../errors/errors.ts";
@@ -38,6 +39,21 @@ const logged = createMiddleware<HttpEnv>(async (c, next) => {
   log.debug("request-answered", () => ({ method, path: loggablePath(url), status, ms }));
 });
 
+/**
+ * A link is the whole of its credential, so a page of any origin may read it: that is how a database is
+ * opened in place in a browser.
+ */
+const anyOrigin = cors({
+  origin: "*",
+  allowMethods: ["GET", "HEAD"],
+  allowHeaders: ["range", "if-range", "if-none-match"],
+  exposeHeaders: [
+    ...["accept-ranges", "content-length", "content-range", "etag"],
+    ...["x-nightjar-erasures", "x-nightjar-known-bad", "x-nightjar-warnings"],
+  ],
+  maxAge: 86_400,
+});
+
 const v1 = new Hono<HttpEnv>()
   .use(authenticate)
   .route("/databases", databases)
@@ -59,6 +75,7 @@ export const app = new Hono<HttpEnv>()
   })
   .use("/v1/*", unstored)
   .route("/v1", v1)
+  .use("/d/*", anyOrigin)
   .route("/d", download)
   .route("/badge", badge)
   .route("/health", health)

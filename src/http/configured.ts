@@ -14,7 +14,8 @@ export interface KnownDatabase {
 }
 
 /**
- * The database of this name: one that is configured, or one that was and has backups or a page log.
+ * The database of this name that a caller reaches: one that is configured, or one that was and has backups
+ * or a page log.
  *
  * @throws NightjarError `DATABASE_NOT_FOUND` with the name that was likely meant
  */
@@ -24,6 +25,7 @@ export async function knownDatabase(
   rights: Rights,
 ): Promise<KnownDatabase> {
   const { catalog, config } = context;
+  if (!reaches(rights, name)) throw await noSuchDatabase(context, name, rights);
   const database = config.databases.get(name);
   if (database !== undefined) return { name, config: database };
   if ((await countBackups(catalog, name)) > 0) return { name, config: undefined };

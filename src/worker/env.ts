@@ -27,6 +27,8 @@ export interface Env {
   ATTEMPTS?: RateLimit;
   ADMIN_TOKEN?: string;
   SIGNING_KEY?: string;
+  /** The signing key of before: links and badges that it signed still work. */
+  SIGNING_KEY_PREVIOUS?: string;
   /** Signing keys of before, with white space between them. */
   FORMER_SIGNING_KEYS?: string;
   DATABASES?: unknown;

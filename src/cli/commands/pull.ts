@@ -113,14 +113,17 @@ async function ofBackup(client: Client, found: Backup, format: string): Promise<
       holdsErased: false,
       how: "decrypted and checked against the backup's hash",
     };
-  const { url, erasures } = await makeLink(client, id, format, "1h");
+  const { url, erasures } = await makeLink(client, id, { format, expiresIn: "1h" });
   const digest = erasures === 0 ? digestIn(found, format) : undefined;
   const holdsErased = encryption !== undefined;
   return { ...dated, url, digest, erasures, holdsErased, how: checked(found, format) };
 }
 
 async function ofMoment(client: Client, db: string, at: string, format: string): Promise<Wanted> {
-  const { url, erasures, moment } = await makeMomentLink(client, db, at, format, "1h");
+  const { url, erasures, moment } = await makeMomentLink(client, db, at, {
+    format,
+    expiresIn: "1h",
+  });
   const dated = { asOf: moment.committedAt, takenAt: null, uncertaintyMs: moment.uncertaintyMs };
   const how = "made from checked pages";
   return { ...dated, url, digest: undefined, erasures, holdsErased: false, how };

@@ -1,7 +1,8 @@
 import { defineCommand } from "citty";
 import { backup, database, json, momentArg, refuseBoth } from "../args.ts";
 import { apiClient, connection } from "../client.ts";
-import { findBackup, makeLink, makeMomentLink } from "../link.ts";
+import { CliError, EXIT } from "../exit.ts";
+import { findBackup, makeLink, makeMomentLink, type Terms } from "../link.ts";
 import { uncertainty } from "../moment.ts";
 import { print, printAside, printJson } from "../output.ts";
 import { printWarnings } from "../warnings.ts";
@@ -27,20 +28,45 @@ export default defineCommand({
       default: "1h",
       valueHint: "duration",
     },
+    "max-uses": {
+      type: "string",
+      description: "How often it may be downloaded; such a link gives no ranges",
+      valueHint: "number",
+    },
+    address: {
+      type: "string",
+      description:
+        "The only address of IPv4, or network (/64) of an address of IPv6, that may use it",
+      valueHint: "address",
+    },
     json,
   },
   async run({ args }) {
     refuseBoth(args);
     const client = apiClient(connection(process.env));
-    const { database: db, at, format, "expires-in": expiresIn } = args;
+    const {
+      database: db,
+      at,
+      format,
+      "expires-in": expiresIn,
+      "max-uses": maxUses,
+      address,
+    } = args;
+    if (maxUses !== undefined && !/^[1-9]\d{0,6}$/.test(maxUses))
+      throw new CliError(EXIT.usage, "--max-uses takes a whole number from 1 to 1000000.");
+    const terms: Terms = {
+      ...{ format, expiresIn },
+      ...(maxUses !== undefined && { maxUses: Number(maxUses) }),
+      ...(address !== undefined && { address }),
+    };
     if (at !== undefined) {
-      const link = await makeMomentLink(client, db, at, format, expiresIn);
+      const link = await makeMomentLink(client, db, at, terms);
       if (args.json) return printJson(link);
       print(link.url);
       return printAside(`As of ${link.moment.committedAt}${uncertainty(link.moment)}.`);
     }
     const found = await findBackup(client, db, args.backup);
-    const link = await makeLink(client, found.id, format, expiresIn);
+    const link = await makeLink(client, found.id, terms);
     if (args.json) printJson(link);
     else print(link.url);
     printWarnings(found);

@@ -77,7 +77,7 @@ export async function saveDecrypted(
       `Rows were erased since this backup was made, and ${format} cannot be made without them.`,
       { hint: `Ask for ${plain}.`, code: "ERASURE_APPLIES" },
     );
-  const { url } = await makeLink(client, backup.id, stored, "6h");
+  const { url } = await makeLink(client, backup.id, { format: stored, expiresIn: "6h" });
   const sealed = `${file}.${process.pid}.age`;
   const part = `${file}.${process.pid}.opened`;
   return withUnfinished([sealed, part], async () => {

@@ -61,7 +61,7 @@ export async function findSubject(
   const { erasures } = await bodyOf(client.v1.databases[":db"].erasures.$get({ param: { db } }));
   const loss = (asOf: string) => lossWindow(db, asOf, known, Date.now());
   if (at !== undefined) {
-    const linkTo = (format: string) => makeMomentLink(client, db, at, format, "6h");
+    const linkTo = (format: string) => makeMomentLink(client, db, at, { format, expiresIn: "6h" });
     const { moment } = await linkTo("sql");
     return {
       what: `${db} as of ${moment.committedAt}${uncertainty(moment)}`,
@@ -97,7 +97,7 @@ export async function findSubject(
       ((format, file) =>
         saveDecrypted(client, { ...found, encryption }, format, identity, file, json)),
     link: async (format) => ({
-      url: (await makeLink(client, found.id, format, "6h")).url,
+      url: (await makeLink(client, found.id, { format, expiresIn: "6h" })).url,
       digest: erased.length === 0 ? digestIn(found, format) : undefined,
     }),
   };

@@ -4,13 +4,14 @@ import { ANONYMOUS } from "../../model/actor.ts";
 import type { Detail } from "../../model/audit.ts";
 import type { Context } from "../../worker/context.ts";
 
-/**
- * The address that a request comes from, as attempts are counted: whoever has one IPv6 address has all of
- * its /64.
- */
+/** The network that a request comes from: whoever has one IPv6 address has all of its /64. */
 export function addressOf(request: Request): string {
-  const address = request.headers.get("cf-connecting-ip") ?? "unknown";
-  return address.includes(":") ? `${firstHalf(address)}::/64` : address;
+  return networkOf(request.headers.get("cf-connecting-ip") ?? "unknown");
+}
+
+/** Return an address of IPv4 as it is, and the /64 of one of IPv6. */
+export function networkOf(address: string): string {
+  return address.includes(":") ? `${firstHalf(address.toLowerCase())}::/64` : address;
 }
 
 function firstHalf(address: string): string {
@@ -18,7 +19,8 @@ function firstHalf(address: string): string {
   const groups = head === "" ? [] : head.split(":");
   const after = tail === undefined || tail === "" ? [] : tail.split(":");
   const zeros = tail === undefined ? [] : Array<string>(8 - groups.length - after.length).fill("0");
-  return [...groups, ...zeros, ...after].slice(0, 4).join(":");
+  const all = [...groups, ...zeros, ...after].slice(0, 4);
+  return all.map((group) => group.replace(/^0+(?=.)/, "")).join(":");
 }
 
 /**

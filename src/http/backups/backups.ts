@@ -14,7 +14,7 @@ import type { HttpEnv } from "../hono-env.ts";
 import { input } from "../input.ts";
 import { needs, note } from "../access/needs.ts";
 import { grantFor } from "../links/link-url.ts";
-import { expiresInField, formatField, makeLink } from "../links/links.ts";
+import { linkFields, makeLink } from "../links/links.ts";
 import { querySchema, text } from "../fields.ts";
 import { backupView, copyView, manifestView } from "../views.ts";
 import { restoreBackup } from "./restore.ts";
@@ -23,7 +23,7 @@ const newPinSchema = v.strictObject({
   reason: v.optional(text(200), "pinned by hand"),
 });
 
-const newLinkSchema = v.strictObject({ format: formatField, expiresIn: expiresInField });
+const newLinkSchema = v.strictObject(linkFields);
 
 /** `/v1/backups`: one backup by its id, and everything that is done with it. */
 export const backups = new Hono<HttpEnv>()
@@ -38,19 +38,14 @@ export const backups = new Hono<HttpEnv>()
     input("json", newLinkSchema),
     async (c) => {
       const backup = await existingBackup(c.env.catalog, c.req.param("id"));
-      const { format, expiresIn } = c.req.valid("json");
+      const { format, ...terms } = c.req.valid("json");
       refuseFormat(backup.manifest, format);
       const erasures = await erasuresOfBackup(c.env, backup.manifest);
       refuseFile(erasures, format);
-      const link = await makeLink(
-        c.env,
-        new URL(c.req.url).origin,
-        backup.id,
-        format,
-        expiresIn,
-        (id, expires) => grantFor(backup, format, id, expires),
+      const opened = { database: backup.database, subject: backup.id };
+      const link = await makeLink(c, opened, { format, ...terms }, (id, expires) =>
+        grantFor(backup, format, id, expires),
       );
-      note(c, { link: link.id, format, expiresAt: link.expiresAt });
       return c.json({ ...link, erasures: erasures.length, knownBad: knownBad(backup) }, 201);
     },
   )

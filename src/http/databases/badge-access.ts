@@ -4,7 +4,7 @@ import { hasScope, reaches } from "../../plan/access.ts";
 import type { Context } from "../../worker/context.ts";
 import { identify } from "../access/identify.ts";
 import { bearerOf } from "../access/secrets-equal.ts";
-import { sign, signatureHolds } from "../links/signature.ts";
+import { sign, signatureHolds, signingKeys } from "../links/signature.ts";
 
 /** The path of a database's badge, with the key that a private one needs. */
 export function badgePath(config: Config, { name, badge }: DatabaseConfig): string {
@@ -33,5 +33,5 @@ export async function visibleDatabase(
   }
   if (database === undefined) return undefined;
   const key = new URL(request.url).searchParams.get("key") ?? "";
-  return signatureHolds(key, config.signingKey, "badge", [name]) ? database : undefined;
+  return signatureHolds(key, signingKeys(config), "badge", [name]) ? database : undefined;
 }

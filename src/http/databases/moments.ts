@@ -14,13 +14,9 @@ import type { HttpEnv } from "../hono-env.ts";
 import { input } from "../input.ts";
 import { atField, CURSOR, keyCursor, limitField, querySchema } from "../fields.ts";
 import { grantForMoment } from "../links/link-url.ts";
-import { expiresInField, formatField, makeLink } from "../links/links.ts";
+import { linkFields, makeLink } from "../links/links.ts";
 
-const newLinkSchema = v.strictObject({
-  at: atField,
-  format: formatField,
-  expiresIn: expiresInField,
-});
+const newLinkSchema = v.strictObject({ at: atField, ...linkFields });
 const momentQuerySchema = v.strictObject({ at: v.optional(atField), ...querySchema.entries });
 const verifySchema = v.strictObject({ cursor: keyCursor });
 const timelineSchema = v.strictObject({
@@ -92,21 +88,17 @@ export const moments = new Hono<HttpEnv>()
     input("json", newLinkSchema),
     async (c) => {
       const { name } = await knownDatabase(c.env, c.req.param("db"), c.get("caller").rights);
-      const { at: wanted, format, expiresIn } = c.req.valid("json");
+      const { at: wanted, format, ...terms } = c.req.valid("json");
       refuseFormat({ kind: "snapshot" }, format);
       const moment = await momentAt(c.env, name, Date.parse(wanted));
       const { lineage, txid, committedAt, uncertaintyMs, pageCount, pageSize } = moment;
       const erasures = await erasuresAt(c.env, name, earliestOf(moment));
       refuseFile(erasures, format);
-      const link = await makeLink(
-        c.env,
-        new URL(c.req.url).origin,
-        `log/${name}/${lineage}/${txid}`,
-        format,
-        expiresIn,
-        (id, expires) => grantForMoment(moment, format, id, expires),
+      const opened = { database: name, subject: `log/${name}/${lineage}/${txid}` };
+      const link = await makeLink(c, opened, { format, ...terms }, (id, expires) =>
+        grantForMoment(moment, format, id, expires),
       );
-      note(c, { link: link.id, format, expiresAt: link.expiresAt, at: wanted });
+      note(c, { at: wanted });
       const bytes = pageCount * pageSize;
       const about = { committedAt: iso(committedAt), uncertaintyMs, lineage, txid, bytes };
       return c.json({ ...link, erasures: erasures.length, moment: about }, 201);

@@ -1,7 +1,7 @@
 import { Hono } from "hono";
 import { record } from "../../audit/record.ts";
 import { type Backup, findBackup } from "../../catalog/backups.ts";
-import { findLink } from "../../catalog/links.ts";
+import { findLink, useLink } from "../../catalog/links.ts";
 import type { Context } from "../../worker/context.ts";
 import { NightjarError } from "../../errors/errors.ts";
 import type { Erasure } from "../../format/tables/erasure.ts";
@@ -15,6 +15,7 @@ import type { HttpEnv } from "../hono-env.ts";
 import { setKnownBad } from "../backups/known-bad.ts";
 import { addressOf, countFailed, refuseBlocked } from "../access/attempts.ts";
 import { type Grant, readLink } from "./link-url.ts";
+import { signingKeys } from "./signature.ts";
 import { type Download, respondDerived, respondFile, respondStored } from "./respond.ts";
 
 const CONTENT_TYPES = {
@@ -32,12 +33,12 @@ type Target = { backup: Backup } | { moment: Moment };
 export const download = new Hono<HttpEnv>().get("/:link/:filename", async (c) => {
   const { link, filename } = c.req.param();
   refuseBlocked(c.env, c.req.raw);
-  const grant = readLink(link, filename, c.env.config.signingKey);
+  const grant = readLink(link, filename, signingKeys(c.env.config));
   if (grant === undefined) {
     await countFailed(c.env, c.req.raw, { shown: "link" });
     throw new NightjarError("LINK_INVALID", "This link is not valid.");
   }
-  const target = await granted(c.env, grant);
+  const { target, counted } = await granted(c.env, grant, c.req.raw);
   const { format } = grant;
   const { content, coding, encrypted } = partsOf(format);
   const erasures = await erasuresOf(c.env, target);
@@ -58,6 +59,8 @@ export const download = new Hono<HttpEnv>().get("/:link/:filename", async (c) =>
   const asked = {
     ...{ context: c.env, request: c.req.raw, headers },
     act: actOf(c.req.raw, grant, target),
+    use: () => countUse(c.env, grant),
+    counted,
   };
   const isFile = content === "db" && coding === undefined && encrypted !== true;
   if ("moment" in target) {
@@ -80,6 +83,12 @@ export const download = new Hono<HttpEnv>().get("/:link/:filename", async (c) =>
   return respondFile(asked, { manifest }, manifest.raw.bytes, cost, derive);
 });
 
+/** @throws NightjarError `LINK_INVALID` if another reader had the last use; `CATALOG_FAILED` */
+async function countUse({ catalog }: Context, { id }: Grant): Promise<void> {
+  if (await useLink(catalog, id)) return;
+  throw new NightjarError("LINK_INVALID", "This link was used up.");
+}
+
 function actOf(request: Request, grant: Grant, target: Target): Download {
   const { id, database, format } = grant;
   return {
@@ -95,7 +104,11 @@ function subjectOf(target: Target): string {
 }
 
 /** Find the target of a signed link, if it still opens one. */
-async function granted(context: Context, grant: Grant): Promise<Target> {
+async function granted(
+  context: Context,
+  grant: Grant,
+  request: Request,
+): Promise<{ target: Target; counted: boolean }> {
   const { catalog, deps } = context;
   const refuse = async (why: string): Promise<never> => {
     const { id, database, format } = grant;
@@ -108,12 +121,19 @@ async function granted(context: Context, grant: Grant): Promise<Target> {
   if (deps.now() >= grant.expires * 1000) return refuse("has expired");
   const link = await findLink(catalog, grant.id);
   if (link === undefined || link.revokedAt !== null) return refuse("was revoked");
+  if (link.address !== null && link.address !== addressOf(request))
+    return refuse("is for another address");
+  if (link.maxUses !== null && link.uses >= link.maxUses) return refuse("was used up");
   const [kind, database, lineage, txid] = link.subject.split("/");
-  if (kind === "log") return { moment: await momentOf(context, database!, lineage!, Number(txid)) };
+  const counted = link.maxUses !== null;
+  if (kind === "log") {
+    const moment = await momentOf(context, database!, lineage!, Number(txid));
+    return { target: { moment }, counted };
+  }
   const backup = await findBackup(catalog, link.subject);
   if (backup === undefined)
     throw new NightjarError("BACKUP_NOT_FOUND", "The backup of this link is no longer kept.");
-  return { backup };
+  return { target: { backup }, counted };
 }
 
 /** Find the erasures since then, whose rows are left out. */

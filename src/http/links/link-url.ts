@@ -37,8 +37,8 @@ export function linkPath(grant: Grant, key: string): string {
   return `/d/${grant.id}.${grant.expires.toString(36)}.${signature}/${filename(grant)}`;
 }
 
-/** Read a link's two path parts; undefined if Nightjar never signed such a link. */
-export function readLink(link: string, file: string, key: string): Grant | undefined {
+/** Read a link's two path parts; undefined if none of the keys has signed such a link. */
+export function readLink(link: string, file: string, keys: readonly string[]): Grant | undefined {
   const [, id, expires, signature] = LINK.exec(link) ?? [];
   const [, database, taken, subject, format] = FILENAME.exec(file) ?? [];
   if (id === undefined || database === undefined || expires!.startsWith("0")) return undefined;
@@ -51,7 +51,7 @@ export function readLink(link: string, file: string, key: string): Grant | undef
     subject: subject!,
     format: format as Format,
   };
-  return signatureHolds(signature!, key, "link", fields(grant)) ? grant : undefined;
+  return signatureHolds(signature!, keys, "link", fields(grant)) ? grant : undefined;
 }
 
 /** Make the content of a link to a backup. */

@@ -1,59 +1,138 @@
-import { Hono } from "hono";
+import { type Context as HonoContext, Hono } from "hono";
 import * as v from "valibot";
-import { enterLink, noSuchLink, revokeLink } from "../../catalog/links.ts";
-import type { Context } from "../../worker/context.ts";
+import { enterLink, type Link, listLinks, noSuchLink, revokeLink } from "../../catalog/links.ts";
 import { randomId } from "../../core/deps.ts";
 import { DAY, parseDuration } from "../../plan/duration.ts";
 import type { Format } from "../../plan/formats.ts";
-import { needs } from "../access/needs.ts";
+import { networkOf } from "../access/attempts.ts";
+import { needs, note } from "../access/needs.ts";
+import { knownDatabase } from "../configured.ts";
+import { CURSOR, limitField, text } from "../fields.ts";
+import { input } from "../input.ts";
 import type { HttpEnv } from "../hono-env.ts";
 import { type Grant, linkPath } from "./link-url.ts";
 
 const LONGEST = 7 * DAY;
 const EXPIRES_IN = "must be a duration of at most 7 days, like 90s, 1h or 7d";
 
+const MAX_USES = "must be a whole number from 1 to 1000000";
+const ADDRESS = "must be an address of IPv4 or IPv6";
+
 /** Fields of a request for a link. */
-export const formatField = v.optional(v.string("must be text"), "sql.gz");
-export const expiresInField = v.optional(
-  v.pipe(
-    v.string(EXPIRES_IN),
-    v.check((text) => (parseDuration(text) ?? Infinity) <= LONGEST, EXPIRES_IN),
+export const linkFields = {
+  format: v.optional(v.string("must be text"), "sql.gz"),
+  expiresIn: v.optional(
+    v.pipe(
+      v.string(EXPIRES_IN),
+      v.check((duration) => (parseDuration(duration) ?? Infinity) <= LONGEST, EXPIRES_IN),
+    ),
+    "1h",
   ),
-  "1h",
-);
+  maxUses: v.optional(
+    v.pipe(
+      v.number(MAX_USES),
+      v.integer(MAX_USES),
+      v.minValue(1, MAX_USES),
+      v.maxValue(1_000_000, MAX_USES),
+    ),
+  ),
+  address: v.optional(v.pipe(v.string(ADDRESS), v.ip(ADDRESS))),
+};
+
+/** What a link is to allow. */
+interface Terms {
+  readonly format: Format;
+  readonly expiresIn: string;
+  readonly maxUses?: number | undefined;
+  readonly address?: string | undefined;
+}
+
+/** What a link opens: its database, and the subject as the catalog's schema says. */
+interface Opened {
+  readonly database: string;
+  readonly subject: string;
+}
 
 /**
  * Make and record a download link.
  *
- * @param origin Nightjar's own address
- * @param subject what it opens, as the catalog's schema says
  * @param grant what it grants, by its id and its expiry in seconds since the epoch
  * @throws NightjarError `CATALOG_FAILED`
  */
 export async function makeLink(
-  { catalog, config, deps }: Context,
-  origin: string,
-  subject: string,
-  format: Format,
-  expiresIn: string,
+  c: HonoContext<HttpEnv>,
+  opened: Opened,
+  { format, expiresIn, maxUses, address }: Terms,
   grant: (id: string, expires: number) => Grant,
 ) {
+  const { catalog, config, deps } = c.env;
   const createdAt = deps.now();
   const expires = Math.floor((createdAt + parseDuration(expiresIn)!) / 1000);
   const expiresAt = expires * 1000;
   const id = randomId(deps);
-  await enterLink(catalog, { id, subject, format, createdAt, expiresAt });
-  const url = origin + linkPath(grant(id, expires), config.signingKey);
-  return { id, url, format, expiresAt: new Date(expiresAt).toISOString() };
+  await enterLink(catalog, {
+    ...{ id, ...opened, format, createdAt, createdBy: c.get("caller").id, expiresAt },
+    maxUses: maxUses ?? null,
+    address: address === undefined ? null : networkOf(address),
+  });
+  const url = new URL(c.req.url).origin + linkPath(grant(id, expires), config.signingKey);
+  const made = { id, url, format, expiresAt: new Date(expiresAt).toISOString() };
+  note(c, {
+    ...{ link: id, format, expiresAt: made.expiresAt },
+    ...(maxUses !== undefined && { maxUses }),
+    ...(address !== undefined && { address }),
+  });
+  return made;
 }
 
-/** `/v1/links`: taking a link back. */
-export const links = new Hono<HttpEnv>().delete(
-  "/:id",
-  needs("download", "link", "link-revoke"),
-  async (c) => {
+const listSchema = v.strictObject({
+  database: v.optional(text(100)),
+  limit: limitField(200, 50),
+  cursor: v.optional(v.pipe(v.string(CURSOR), v.regex(/^\d{1,15}-[0-9a-z]{12}$/, CURSOR))),
+});
+
+type LinkState = "valid" | "expired" | "revoked" | "used up";
+
+/** A link as the API shows it; the URL itself is shown only when it is made. */
+function linkView(link: Link, now: number) {
+  const { id, database, subject, format, createdBy, expiresAt, revokedAt, maxUses, uses, address } =
+    link;
+  const state: LinkState =
+    revokedAt !== null
+      ? "revoked"
+      : expiresAt <= now
+        ? "expired"
+        : maxUses !== null && uses >= maxUses
+          ? "used up"
+          : "valid";
+  const iso = (moment: number) => new Date(moment).toISOString();
+  return {
+    ...{ id, database, subject, format, state, createdBy, maxUses, uses, address },
+    createdAt: iso(link.createdAt),
+    expiresAt: iso(expiresAt),
+    revokedAt: revokedAt === null ? null : iso(revokedAt),
+  };
+}
+
+/** `/v1/links`: listing links, and revoking one. */
+export const links = new Hono<HttpEnv>()
+  .get("/", needs("download", "own"), input("query", listSchema), async (c) => {
+    const { rights } = c.get("caller");
+    const { database, limit, cursor } = c.req.valid("query");
+    if (database !== undefined) await knownDatabase(c.env, database, rights);
+    const [createdAt, id] = cursor?.split("-") ?? [];
+    const after = id === undefined ? undefined : { createdAt: Number(createdAt), id };
+    const databases = database === undefined ? rights.databases : [database];
+    const found = await listLinks(c.env.catalog, databases, limit + 1, after);
+    const page = found.slice(0, limit);
+    const last = page.at(-1);
+    const next = found.length > limit ? `${last!.createdAt}-${last!.id}` : null;
+    const now = c.env.deps.now();
+    return c.json({ links: page.map((link) => linkView(link, now)), next });
+  })
+
+  .delete("/:id", needs("download", "link", "link-revoke"), async (c) => {
     const id = c.req.param("id");
     if (!(await revokeLink(c.env.catalog, id, c.env.deps.now()))) throw noSuchLink(id);
     return c.body(null, 204);
-  },
-);
+  });

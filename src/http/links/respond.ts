@@ -23,6 +23,10 @@ interface Asked {
   readonly request: Request;
   /** Of the answer; its ETag is set. */
   readonly headers: Headers;
+  /** Count a use of the link. */
+  readonly use: () => Promise<void>;
+  /** True if its uses are limited: then it gives the whole only, as a range is a part of a use. */
+  readonly counted: boolean;
 }
 
 /** A part of a file, and the answer's status. */
@@ -45,7 +49,7 @@ export async function respondStored(
   if (part === undefined) return new Response(null, { status: 416, headers });
   const { span, status } = part;
   if (request.method === "HEAD") return new Response(null, { status, headers });
-  await recordStart(asked, part);
+  await start(asked, part);
   const body = await readObject(context.bucket, key, span, stored.bytes);
   const { readable, writable } = new FixedLengthStream(span.length);
   context.keepAlive(sendRecorded(context, withRange(act, headers), piecesOf(body), writable));
@@ -100,7 +104,7 @@ export async function respondDerived(
   try {
     derived = await derive();
     if (request.method === "HEAD") await derived.bytes[Symbol.asyncIterator]().return?.();
-    else await record(context, { ...act, outcome: "started" });
+    else await startWhole(asked);
   } catch (thrown) {
     await derived?.bytes[Symbol.asyncIterator]().return?.();
     release();
@@ -120,11 +124,12 @@ export async function respondDerived(
 }
 
 /** Find the part that is asked for, and set the headers of the answer; undefined where it is beyond the end. */
-function partOf({ request, headers }: Asked, bytes: number): Part | undefined {
-  headers.set("accept-ranges", "bytes");
+function partOf({ request, headers, counted }: Asked, bytes: number): Part | undefined {
+  headers.set("accept-ranges", counted ? "none" : "bytes");
   const condition = request.headers.get("if-range");
   const applies = condition === null || condition === headers.get("etag");
-  const wanted = applies && request.method === "GET" ? request.headers.get("range") : null;
+  const isRange = applies && !counted && request.method === "GET";
+  const wanted = isRange ? request.headers.get("range") : null;
   const range = parseRange(wanted, bytes);
   if (range === "unsatisfiable") {
     headers.set("content-range", `bytes */${bytes}`);
@@ -138,8 +143,14 @@ function partOf({ request, headers }: Asked, bytes: number): Part | undefined {
 }
 
 /** A client that reads a database in place sends many requests: what each took is recorded at its end. */
-async function recordStart({ context, act }: Asked, { status }: Part): Promise<void> {
-  if (status === 200) await record(context, { ...act, outcome: "started" });
+async function start(asked: Asked, { status }: Part): Promise<void> {
+  if (status === 200) await startWhole(asked);
+}
+
+/** Count a download and record that it begins. A use is spent even if the reader leaves. */
+async function startWhole({ context, act, use }: Asked): Promise<void> {
+  await use();
+  await record(context, { ...act, outcome: "started" });
 }
 
 function withRange(act: Download, headers: Headers): Download {

@@ -1,4 +1,5 @@
 import { createHmac } from "node:crypto";
+import type { Config } from "../../config/load.ts";
 import { secretsEqual } from "../access/secrets-equal.ts";
 
 /** The purpose of a signature. No signature of one purpose holds for another. */
@@ -10,12 +11,17 @@ export function sign(key: string, purpose: Purpose, fields: readonly string[]): 
   return createHmac("sha256", key).update(message).digest("base64url");
 }
 
-/** Return true if a signature holds, compared in constant time. */
+/** Return true if one of the keys has made the signature, compared in constant time. */
 export function signatureHolds(
   signature: string,
-  key: string,
+  keys: readonly string[],
   purpose: Purpose,
   fields: readonly string[],
 ): boolean {
-  return secretsEqual(signature, sign(key, purpose, fields));
+  return keys.some((key) => secretsEqual(signature, sign(key, purpose, fields)));
+}
+
+/** The keys whose signatures hold: today's, and the one before while it is configured. */
+export function signingKeys({ signingKey, previousSigningKey }: Config): readonly string[] {
+  return previousSigningKey === undefined ? [signingKey] : [signingKey, previousSigningKey];
 }
