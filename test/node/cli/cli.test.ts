@@ -33,7 +33,7 @@ it.each([
   ["erasures shop --withdraw x", "--withdraw and --reason go together"],
   ["erase shop --table t --column c --key -", "There is no key on standard input"],
   ["erase shop --table t --column c", "There is no key on standard input"],
-  ["link", "Did you mean link revoke?"],
+  ["link", "Did you mean link list or link revoke?"],
   ["log shop", "Did you mean log pull?"],
   ["link revoke https://example.com/x", "neither a download URL"],
   ["link revoke", "Missing required positional argument"],

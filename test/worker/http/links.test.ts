@@ -41,7 +41,8 @@ describe("a link with a number of uses", () => {
   it("is used up by that many downloads, also by readers that come at once", async () => {
     const { url } = await linkTo({ maxUses: 3 });
     const all = await Promise.all(Array.from({ length: 8 }, () => statusOf(url as string)));
-    expect(all.toSorted()).toEqual([200, 200, 200, 403, 403, 403, 403, 403]);
+    expect(all.filter((status) => status === 200)).toHaveLength(3);
+    expect(all.filter((status) => status === 403)).toHaveLength(5);
     const refused = await get(url as string);
     expect(await refused.json()).toMatchObject({
       code: "LINK_INVALID",
