@@ -270,3 +270,29 @@ export const auditEnds = sqliteTable("audit_ends", {
   /** HMAC over the three by the signing key. */
   mac: text().notNull(),
 });
+
+/** Acts on protected databases that wait for a second person, and those that did. */
+export const approvals = sqliteTable(
+  "approvals",
+  {
+    id: text().primaryKey(),
+    action: text().$type<Action>().notNull(),
+    /** The protected databases that it concerns. */
+    databases: text({ mode: "json" }).$type<string[]>().notNull(),
+    /** What is asked for, for people. */
+    summary: text().notNull(),
+    /** HMAC over the request by the signing key: the approval is for this request and no other. */
+    digest: text().notNull(),
+    requestedBy: text("requested_by").notNull(),
+    requestedByName: text("requested_by_name").notNull(),
+    requestedAt: moment("requested_at").notNull(),
+    expiresAt: moment("expires_at").notNull(),
+    decidedBy: text("decided_by"),
+    decidedByName: text("decided_by_name"),
+    decidedAt: moment("decided_at"),
+    /** Null until somebody decides. */
+    granted: integer({ mode: "boolean" }),
+    usedAt: moment("used_at"),
+  },
+  (table) => [index("approvals_by_time").on(table.requestedAt, table.id)],
+);

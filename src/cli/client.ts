@@ -96,7 +96,10 @@ export async function reach<R>(sent: Promise<R>): Promise<R> {
 }
 
 /** A problem as Nightjar writes it (http/problem.ts). */
-const problemSchema = v.object({ detail: v.string(), hint: v.string(), code: v.string() });
+const problemSchema = v.object({
+  ...{ detail: v.string(), hint: v.string(), code: v.string() },
+  approval: v.optional(v.string()),
+});
 
 /** Make the error that the Worker answered with. */
 export async function refusal(response: {
@@ -106,8 +109,8 @@ export async function refusal(response: {
   const exit = response.status < 500 ? EXIT.refused : EXIT.unavailable;
   const text = await readText(response, LONGEST_PROBLEM).catch(() => "");
   try {
-    const { detail, hint, code } = v.parse(problemSchema, JSON.parse(text));
-    return new CliError(exit, detail, { hint, code });
+    const { detail, hint, code, approval } = v.parse(problemSchema, JSON.parse(text));
+    return new CliError(exit, detail, { hint, code, approval });
   } catch {
     // Not ours: a proxy's page, or another server altogether.
   }

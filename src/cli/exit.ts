@@ -32,11 +32,18 @@ export class CliError extends Error {
   readonly hint: string | undefined;
   /** The code of the Worker's error, or one of `CLI_CODES`. */
   readonly code: string | undefined;
+  /** The approval that the Worker waits for. */
+  readonly approval: string | undefined;
 
-  constructor(exit: ExitCode, message: string, options: { hint?: string; code?: string } = {}) {
+  constructor(
+    exit: ExitCode,
+    message: string,
+    options: { hint?: string; code?: string; approval?: string | undefined } = {},
+  ) {
     super(message);
     this.exit = exit;
     this.hint = options.hint;
     this.code = options.code;
+    this.approval = options.approval;
   }
 }

@@ -106,6 +106,10 @@ const ENTRIES = {
   ),
   copy: v.optional(v.boolean("must be false to leave the database out of the second copy"), true),
   ...ENCRYPTION_ENTRIES,
+  protected: v.optional(
+    v.boolean("must be true if a second person must approve what destroys something of it"),
+    false,
+  ),
   badge: v.optional(v.picklist(["public", "private"], 'must be "public" or "private"'), "private"),
   stall: v.optional(duration(), "60s"),
   attempts: v.optional(
@@ -138,6 +142,8 @@ function settle(entry: Entry) {
     /** Time for which R2 itself refuses to delete a backup, ms; undefined if it does not. */
     lockMs: entry.lock,
     badge: entry.badge,
+    /** True if a second person must approve an overwrite, an erase, an unpin, and a prune of its pins. */
+    protected: entry.protected,
     /** Time for which the source may send (almost) nothing before the run fails, ms. */
     stallMs: entry.stall,
     /** Attempts of a run before it fails. */

@@ -65,6 +65,21 @@ export const TRAITS = {
     retryable: false,
     hint: "`pin` of GET /v1/backups/:id tells who holds it; the policy's own pins end by themselves.",
   },
+  APPROVAL_REQUIRED: {
+    status: 409,
+    retryable: false,
+    hint: "Somebody else grants it with `nightjar approval grant <id>`. Then send the same request again; the command line waits, and does so by itself.",
+  },
+  APPROVAL_INVALID: {
+    status: 409,
+    retryable: false,
+    hint: "`nightjar approval list` shows what waits and what was decided.",
+  },
+  APPROVAL_NOT_FOUND: {
+    status: 404,
+    retryable: false,
+    hint: "`nightjar approval list` shows the approvals with their ids.",
+  },
   TOKEN_NOT_FOUND: {
     status: 404,
     retryable: false,

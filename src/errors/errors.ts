@@ -16,15 +16,23 @@ export class NightjarError extends Error {
   readonly hint: string;
   /** The HTTP status that a server refused a request with, where that is what went wrong. */
   readonly answered: number | undefined;
+  /** Further members of the problem that the API answers with. */
+  readonly facts: Readonly<Record<string, string>>;
 
   constructor(
     code: ErrorCode,
     message: string,
-    options: { hint?: string; cause?: unknown; answered?: number | undefined } = {},
+    options: {
+      hint?: string;
+      cause?: unknown;
+      answered?: number | undefined;
+      facts?: Readonly<Record<string, string>>;
+    } = {},
   ) {
     super(message, "cause" in options ? { cause: options.cause } : undefined);
     this.code = code;
     this.answered = options.answered;
+    this.facts = options.facts ?? {};
     this.hint = options.hint ?? TRAITS[code].hint;
   }
 

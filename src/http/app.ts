@@ -7,6 +7,7 @@ import { log } from "../core/log.ts";
 import type { Caller } from "../model/actor.ts";
 import { VERSION } from "../core/version.ts";
 import { authenticate } from "./access/needs.ts";
+import { approvals } from "./approvals.ts";
 import { asHttpError } from "./as-http-error.ts";
 import { audit } from "./audit.ts";
 import { backups } from "./backups/backups.ts";
@@ -64,7 +65,8 @@ const v1 = new Hono<HttpEnv>()
   .route("/rebuild", rebuild)
   .route("/reconcile", reconcile)
   .route("/tokens", tokens)
-  .route("/audit", audit);
+  .route("/audit", audit)
+  .route("/approvals", approvals);
 
 /** Every route that Nightjar serves. */
 export const app = new Hono<HttpEnv>()

@@ -1,6 +1,7 @@
-import { Hono } from "hono";
+import { type Context as HonoContext, Hono } from "hono";
 import * as v from "valibot";
 import { prune as pruneJob, type PruneReport } from "../jobs/retention/prune.ts";
+import { requireApproval } from "./access/approval.ts";
 import { needs, note } from "./access/needs.ts";
 import type { HttpEnv } from "./hono-env.ts";
 import { input } from "./input.ts";
@@ -16,12 +17,30 @@ export const prune = new Hono<HttpEnv>().post(
   input("json", schema),
   async (c) => {
     const { dryRun } = c.req.valid("json");
-    const report = await pruneJob(c.env, c.env.deps.now(), dryRun);
+    const now = c.env.deps.now();
+    if (!dryRun) await approvePins(c, now);
+    const report = await pruneJob(c.env, now, dryRun);
     const kept = report.verdicts.filter(({ keep }) => keep).length;
     note(c, { dryRun, removed: report.verdicts.length - kept, failures: report.failures.length });
     return c.json({ dryRun, ...reportView(report) });
   },
 );
+
+/** A prune that would take pins of protected databases away needs the approval of a second person. */
+async function approvePins(c: HonoContext<HttpEnv>, now: number): Promise<void> {
+  const { verdicts, releases } = await pruneJob(c.env, now, true);
+  const doomed = verdicts.filter(({ keep, backup }) => !keep && backup.pin !== null);
+  const pins = [...releases, ...doomed.map(({ backup }) => backup)];
+  const { databases } = c.env.config;
+  const guarded = pins.filter(({ database }) => databases.get(database)?.protected === true);
+  const ids = [...new Set(guarded.map(({ id }) => id))].toSorted();
+  await requireApproval(c, {
+    action: "prune",
+    databases: [...new Set(guarded.map(({ database }) => database))],
+    summary: `prune, which takes the pins of ${ids.length} backups away: ${ids.slice(0, 10).join(", ")}`,
+    request: ids,
+  });
+}
 
 /** Every backup with what is said of it, and what could not be done. */
 function reportView({ verdicts, pins, releases, failures }: PruneReport) {

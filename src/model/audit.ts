@@ -24,6 +24,7 @@ export const ACTIONS = [
   "rebuild",
   "token",
   "token-revoke",
+  "approval",
   "configuration",
 ] as const;
 export type Action = (typeof ACTIONS)[number];

@@ -1,6 +1,7 @@
 import { userInfo } from "node:os";
 import { text } from "node:stream/consumers";
 import { defineCommand } from "citty";
+import { whenApproved } from "../approval.ts";
 import { database, json } from "../args.ts";
 import { apiClient, bodyOf, connection } from "../client.ts";
 import { CliError, EXIT } from "../exit.ts";
@@ -35,11 +36,13 @@ export default defineCommand({
     const { table, column, force } = args;
     const key = args.key === "-" ? await keyFromInput() : args.key;
     const who = args.who ?? userInfo().username;
-    const entry = await bodyOf(
-      client.v1.databases[":db"].erasures.$post({
-        param: { db: args.database },
-        json: { table, column, key, who, force },
-      }),
+    const entry = await whenApproved(client, () =>
+      bodyOf(
+        client.v1.databases[":db"].erasures.$post({
+          param: { db: args.database },
+          json: { table, column, key, who, force },
+        }),
+      ),
     );
     if (args.json) return printJson(entry);
     print(

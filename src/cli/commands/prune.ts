@@ -1,4 +1,5 @@
 import { defineCommand } from "citty";
+import { whenApproved } from "../approval.ts";
 import { json } from "../args.ts";
 import { apiClient, bodyOf, connection } from "../client.ts";
 import { CliError, EXIT } from "../exit.ts";
@@ -13,8 +14,10 @@ export default defineCommand({
   },
   async run({ args }) {
     const client = apiClient(connection(process.env));
-    const report = await ifStopped(GOES_ON, () =>
-      bodyOf(client.v1.prune.$post({ json: { dryRun: args["dry-run"] } })),
+    const report = await whenApproved(client, () =>
+      ifStopped(GOES_ON, () =>
+        bodyOf(client.v1.prune.$post({ json: { dryRun: args["dry-run"] } })),
+      ),
     );
     const { verdicts, failures, dryRun } = report;
     if (args.json) printJson(report);

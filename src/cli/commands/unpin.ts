@@ -1,4 +1,5 @@
 import { defineCommand } from "citty";
+import { whenApproved } from "../approval.ts";
 import { backup, database, json } from "../args.ts";
 import { apiClient, bodyOf, connection } from "../client.ts";
 import { findAnyBackup } from "../link.ts";
@@ -10,7 +11,9 @@ export default defineCommand({
   async run({ args }) {
     const client = apiClient(connection(process.env));
     const { id } = await findAnyBackup(client, args.database, args.backup);
-    const unpinned = await bodyOf(client.v1.backups[":id"].pin.$delete({ param: { id } }));
+    const unpinned = await whenApproved(client, () =>
+      bodyOf(client.v1.backups[":id"].pin.$delete({ param: { id } })),
+    );
     if (args.json) printJson(unpinned);
     else print(`Backup ${id} of ${unpinned.database} is left to the retention policy.`);
   },

@@ -2,6 +2,7 @@ import { readJson } from "../../core/read-body.ts";
 import { parseRestoreLine, type RestoreLine } from "../../model/restore-line.ts";
 import type { Plan, RestoreProgress as Step, Restored } from "../../model/restore-report.ts";
 import { messageOf } from "../../errors/errors.ts";
+import { whenApproved } from "../approval.ts";
 import { asOfWords } from "../as-of.ts";
 import { type Client, reach, refusal } from "../client.ts";
 import { CliError, EXIT } from "../exit.ts";
@@ -63,8 +64,10 @@ export async function restoreToServer(
     const replacing = { what: placeOf(found), lines: planLines(found) };
     if (found.drops.length > 0) await confirm(replacing, options.yes);
   }
-  const done = await ifStopped(`This stops the restore. ${INCOMPLETE}`, async () =>
-    follow((await send(false)).body, options.json),
+  const done = await whenApproved(client, () =>
+    ifStopped(`This stops the restore. ${INCOMPLETE}`, async () =>
+      follow((await send(false)).body, options.json),
+    ),
   );
   if (options.json) printJson(done);
   else for (const line of doneLines(done)) print(line);

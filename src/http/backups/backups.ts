@@ -12,6 +12,7 @@ import { copyBackup } from "../../jobs/second-copy/copy.ts";
 import { knownBad } from "../../model/proof.ts";
 import type { HttpEnv } from "../hono-env.ts";
 import { input } from "../input.ts";
+import { requireApproval } from "../access/approval.ts";
 import { needs, note } from "../access/needs.ts";
 import { grantFor } from "../links/link-url.ts";
 import { linkFields, makeLink } from "../links/links.ts";
@@ -69,9 +70,14 @@ export const backups = new Hono<HttpEnv>()
     return c.json(manifestView(await pinBackup(c.env, c.req.param("id"), "user", reason)));
   })
 
-  .delete("/:id/pin", needs("admin", "backup", "unpin"), async (c) =>
-    c.json(manifestView(await unpinBackup(c.env, c.req.param("id")))),
-  )
+  .delete("/:id/pin", needs("admin", "backup", "unpin"), async (c) => {
+    const { id, database } = await existingBackup(c.env.catalog, c.req.param("id"));
+    await requireApproval(c, {
+      ...{ action: "unpin", databases: [database], request: id },
+      summary: `unpin backup ${id} of ${database}`,
+    });
+    return c.json(manifestView(await unpinBackup(c.env, id)));
+  })
 
   .post("/:id/verify", needs("backup", "backup", "verify"), async (c) => {
     const proof = await prove(c.env, c.req.param("id"), "verify");

@@ -13,6 +13,7 @@ import { log } from "../../core/log.ts";
 import { reaches } from "../../plan/access.ts";
 import { sendsTokenInClear } from "../../plan/transport.ts";
 import { isTable } from "../../errors/schema-issue.ts";
+import { requireApproval } from "../access/approval.ts";
 import { needs, note, takeRecording } from "../access/needs.ts";
 import { atField } from "../fields.ts";
 import { knownDatabase, noSuchDatabase } from "../configured.ts";
@@ -109,9 +110,15 @@ async function answer(
   note(c, facts);
   const planned = await planRestore(env, subject, request);
   if (dryRun) return Response.json({ plan: planned.plan });
-  const { by, database, subject: id } = takeRecording(c);
+  if ("database" in target && overwrite)
+    await requireApproval(c, {
+      ...{ action: "restore", databases: [target.database] },
+      summary: `overwrite ${target.database} with ${wordsOf(subject)}`,
+      request: [nameOf(subject), request],
+    });
+  const { by, database, subject: id, detail } = takeRecording(c);
   const act = { ...{ by, database, subject: id }, action: "restore" } as const;
-  await record(env, { ...act, outcome: "started", detail: facts });
+  await record(env, { ...act, outcome: "started", detail: { ...detail } });
   const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
   const writer = writable.getWriter();
   const encoder = new TextEncoder();
@@ -148,4 +155,17 @@ async function answer(
   return new Response(readable, {
     headers: { "content-type": "application/x-ndjson; charset=utf-8", "cache-control": "no-store" },
   });
+}
+
+/** The subject of a restore, for people. */
+function wordsOf(subject: Subject): string {
+  if ("manifest" in subject) return `backup ${subject.manifest.id} of ${subject.manifest.database}`;
+  const { database, committedAt } = subject.moment;
+  return `${database} as of ${new Date(committedAt).toISOString()}`;
+}
+
+/** What identifies the content of a subject. */
+function nameOf(subject: Subject): string {
+  if ("manifest" in subject) return subject.manifest.id;
+  return `${subject.moment.lineage}-${subject.moment.txid}`;
 }

@@ -1,6 +1,7 @@
 import { Hono } from "hono";
 import * as v from "valibot";
 import { erase, erasuresOf, withdraw } from "../../read/erasures.ts";
+import { requireApproval } from "../access/approval.ts";
 import { needs, note } from "../access/needs.ts";
 import { knownDatabase } from "../configured.ts";
 import type { HttpEnv } from "../hono-env.ts";
@@ -51,6 +52,10 @@ export const erasures = new Hono<HttpEnv>()
       c.get("caller").rights,
     );
     const { who = c.get("caller").name, ...asked } = c.req.valid("json");
+    await requireApproval(c, {
+      ...{ action: "erase", databases: [database], request: [database, who, asked] },
+      summary: `leave rows of ${asked.table} with a certain ${asked.column} out of all restores of ${database}`,
+    });
     const entry = await erase(c.env, { database, who, ...asked });
     note(c, { entry: entry.id, table: asked.table, column: asked.column });
     return c.json(entry, 201);
