@@ -60,7 +60,7 @@ export function needs(scope: Scope, names: Names, action?: Action) {
     const caller = c.get("caller");
     const parameters: Record<string, string> = c.req.param();
     const [given = ""] = Object.values(parameters);
-    const subject = names === "all" || names === "own" ? undefined : given;
+    const subject = ["backup", "run", "link"].includes(names) ? given : undefined;
     c.set("recording", { by: caller, action, subject, database: undefined, recorded: false });
     try {
       refuseScope(caller, scope);

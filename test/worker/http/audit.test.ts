@@ -247,7 +247,7 @@ describe("what is recorded", () => {
           action: "backup",
           outcome: "failed",
           database: "nowhere",
-          subject: "nowhere",
+          subject: null,
         },
         detail: { code: "DATABASE_NOT_FOUND" },
       },
