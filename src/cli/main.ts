@@ -15,6 +15,7 @@ type Command = CommandDef<any>;
 const commands: Record<string, () => Promise<Command>> = {
   status: () => import("./commands/status.ts").then((module) => module.default),
   backup: () => import("./commands/backup.ts").then((module) => module.default),
+  badge: () => import("./commands/badge.ts").then((module) => module.default),
   run: () => import("./commands/run.ts").then((module) => module.default),
   list: () => import("./commands/list.ts").then((module) => module.default),
   pull: () => import("./commands/pull.ts").then((module) => module.default),

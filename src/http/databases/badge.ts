@@ -1,26 +1,63 @@
 import { Hono } from "hono";
-import { NightjarError } from "../../errors/errors.ts";
-import { badgeSvg } from "../../web/badge.ts";
-import { badgeFace } from "../../web/badge-face.ts";
-import { visibleDatabase } from "./badge-access.ts";
+import { cors } from "hono/cors";
+import * as v from "valibot";
+import { newestDrilled } from "../../catalog/backups.ts";
+import { openLineage } from "../../catalog/lineages.ts";
+import type { DatabaseConfig } from "../../config/database.ts";
+import { BADGE_STYLES, badgeSvg } from "../../web/badge.ts";
+import { BADGE_SHOWS, badgeFace, type BadgeFacts, UNKNOWN } from "../../web/badge-face.ts";
+import type { Context } from "../../worker/context.ts";
+import { text } from "../fields.ts";
 import type { HttpEnv } from "../hono-env.ts";
+import { input } from "../input.ts";
 import { healthOf } from "../views.ts";
+import { visibleDatabase } from "./badge-access.ts";
+
+const schema = v.strictObject({
+  show: v.optional(v.picklist(BADGE_SHOWS, `must be one of ${BADGE_SHOWS.join(", ")}`), "backup"),
+  label: v.optional(text(60)),
+  style: v.optional(v.picklist(BADGE_STYLES, `must be one of ${BADGE_STYLES.join(", ")}`), "flat"),
+  key: v.optional(v.string()),
+});
 
 /**
  * `/badge/:db.svg` and `.json` (the endpoint format of shields.io). GitHub's image proxy keeps a
- * picture for as long as it is told: five minutes are fresh enough and spare the Worker.
+ * picture for as long as it is told: five minutes are fresh enough and spare the Worker. What is not there
+ * and what may not be seen have the same grey badge, so that no page shows a broken image.
  */
-export const badge = new Hono<HttpEnv>().get("/:file{[a-z0-9_-]+\\.(svg|json)}", async (c) => {
-  const [name, kind] = c.req.param("file").split(".") as [string, "svg" | "json"];
-  const database = await visibleDatabase(c.env, name, c.req.raw);
-  if (database === undefined) throw new NightjarError("NOT_FOUND", "There is no such badge.");
-  const { state, verified } = await healthOf(c.env, database);
-  const face = badgeFace(state, verified?.takenAt, c.env.deps.now());
-  const shared =
-    database.badge === "public" ? "public, max-age=300, s-maxage=300" : "private, max-age=300";
-  c.header("cache-control", shared);
-  if (kind === "json") return c.json({ schemaVersion: 1, cacheSeconds: 300, ...face });
-  c.header("content-type", "image/svg+xml; charset=utf-8");
-  c.header("x-content-type-options", "nosniff");
-  return c.body(badgeSvg(face));
-});
+export const badge = new Hono<HttpEnv>()
+  .use(cors({ origin: "*", allowMethods: ["GET"] }))
+  .get("/:file{[a-z0-9_-]+\\.(svg|json)}", input("query", schema), async (c) => {
+    const [name, kind] = c.req.param("file").split(".") as [string, "svg" | "json"];
+    const { show, label, style } = c.req.valid("query");
+    const database = await visibleDatabase(c.env, name, c.req.raw);
+    const face =
+      database === undefined
+        ? { ...UNKNOWN, ...(label !== undefined && { label }) }
+        : badgeFace(await factsOf(c.env, database), c.env.deps.now(), show, label);
+    // Whether there is such a database must not show in what a cache does.
+    const isPublic = database?.badge === "public";
+    const cache = isPublic ? "public, max-age=300, s-maxage=300" : "private, max-age=300";
+    c.header("cache-control", cache);
+    if (kind === "json") return c.json({ schemaVersion: 1, cacheSeconds: 300, ...face });
+    c.header("content-type", "image/svg+xml; charset=utf-8");
+    c.header("x-content-type-options", "nosniff");
+    return c.body(badgeSvg(face, style));
+  });
+
+async function factsOf(context: Context, database: DatabaseConfig): Promise<BadgeFacts> {
+  const { catalog } = context;
+  const [{ state, newest, verified }, drilled, log] = await Promise.all([
+    healthOf(context, database),
+    newestDrilled(catalog, database.name),
+    openLineage(catalog, database.name),
+  ]);
+  const moments = [verified?.takenAt, log?.checkedAt].filter((at) => at !== undefined);
+  return {
+    state,
+    verifiedAt: verified?.takenAt,
+    drilledAt: drilled?.takenAt,
+    restorableAt: moments.length === 0 ? undefined : Math.max(...moments),
+    bytes: newest?.manifest.raw.bytes,
+  };
+}

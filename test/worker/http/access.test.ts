@@ -264,8 +264,10 @@ describe("a token", () => {
     const limited = await tokenFor(["read"], ["shop"]);
     expect((await ask("/badge/shop.json", "GET", limited)).status).toBe(200);
     expect((await ask("/health/shop", "GET", limited)).status).not.toBe(404);
-    for (const path of ["/badge/other.json", "/health/other", "/badge/nowhere.json"])
-      expect((await ask(path, "GET", limited)).status).toBe(404);
+    for (const name of ["other", "nowhere"]) {
+      expect((await ask(`/badge/${name}.json`, "GET", limited)).text).toContain("unknown");
+      expect((await ask(`/health/${name}`, "GET", limited)).status).toBe(404);
+    }
   });
 });
 

@@ -88,21 +88,29 @@ describe("who may ask", () => {
       }
   });
 
-  it("answers alike for a private badge and for none", async () => {
-    const texts = [];
-    for (const path of ["/badge/hidden.svg", "/badge/nothing.svg", "/badge/hidden.svg?key=x"]) {
-      const answer = await call(path, { token: null });
-      expect(answer.status).toBe(404);
-      texts.push(await answer.text());
+  it("answers alike for a private badge and for none: with a grey one, in every style", async () => {
+    for (const query of ["", "style=for-the-badge", "show=size&label=shop"]) {
+      const answers = [];
+      for (const path of ["hidden.svg?", "nothing.svg?", "hidden.svg?key=x&"]) {
+        const answer = await call(`/badge/${path}${query}`, { token: null });
+        expect(answer.status).toBe(200);
+        answers.push(JSON.stringify([[...answer.headers], await answer.text()]));
+      }
+      expect(new Set(answers).size).toBe(1);
+      expect(answers[0]).toMatch(/unknown/i);
+      expect(answers[0]).toContain("#939393");
     }
-    expect(new Set(texts).size).toBe(1);
+    expect(await json("/badge/hidden.json", { token: null })).toMatchObject({
+      ...{ message: "unknown", color: "lightgrey" },
+    });
     expect((await call("/health/hidden", { token: null })).status).toBe(404);
     const { badgeUrl } = await json("/v1/databases/hidden");
     const shown = await call(badgeUrl, { token: null });
     expect(shown.status).toBe(200);
     expect(shown.headers.get("cache-control")).toBe("private, max-age=300");
     const key = new URL(badgeUrl).search;
-    expect((await call(`/badge/shop2.svg${key}`, { token: null })).status).toBe(404);
+    const other = await call(`/badge/shop2.svg${key}`, { token: null });
+    expect(await other.text()).toContain("unknown");
   });
 });
 
@@ -326,6 +334,22 @@ describe("badges and health", () => {
     const svg = await call("/badge/shop.svg", { token: null });
     expect(svg.headers.get("content-type")).toContain("image/svg+xml");
     expect(await svg.text()).toContain("backup: just now");
+  });
+
+  it("say what they are asked for, in a style and with a label, to pages of any origin", async () => {
+    const shown = async (query: string) =>
+      (await json(`/badge/shop.json?${query}`, { token: null })) as Record<string, string>;
+    expect(await shown("show=restorable")).toMatchObject({
+      ...{ label: "restorable", message: "just now", color: "brightgreen" },
+    });
+    expect((await shown("show=recovery-point"))["message"]).toBe("just now");
+    expect((await shown("show=size&label=the+shop"))["label"]).toBe("the shop");
+    expect((await shown("show=size"))["message"]).toMatch(/^\d\.\d MB$/);
+    const large = await call("/badge/shop.svg?style=for-the-badge", { token: null });
+    expect(await large.text()).toContain('height="28"');
+    expect(large.headers.get("access-control-allow-origin")).toBe("*");
+    for (const query of ["show=all", "style=round", "label=", "labell=x"])
+      expect((await call(`/badge/shop.svg?${query}`, { token: null })).status).toBe(400);
   });
 
   it("turn to failed with the last run, and back with the next good one", async () => {
