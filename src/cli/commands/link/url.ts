@@ -1,11 +1,11 @@
 import { defineCommand } from "citty";
-import { backup, database, json, momentArg, refuseBoth } from "../args.ts";
-import { apiClient, connection } from "../client.ts";
-import { CliError, EXIT } from "../exit.ts";
-import { findBackup, makeLink, makeMomentLink, type Terms } from "../link.ts";
-import { uncertainty } from "../moment.ts";
-import { print, printAside, printJson } from "../output.ts";
-import { printWarnings } from "../warnings.ts";
+import { backup, database, json, momentArg, refuseBoth } from "../../args.ts";
+import { apiClient, connection } from "../../client.ts";
+import { CliError, EXIT } from "../../exit.ts";
+import { findBackup, makeLink, makeMomentLink, type Terms } from "../../link.ts";
+import { uncertainty } from "../../moment.ts";
+import { print, printAside, printJson } from "../../output.ts";
+import { printWarnings } from "../../warnings.ts";
 
 export default defineCommand({
   meta: {

@@ -1,12 +1,12 @@
 import { userInfo } from "node:os";
 import { text } from "node:stream/consumers";
 import { defineCommand } from "citty";
-import { whenApproved } from "../approval.ts";
-import { database, json } from "../args.ts";
-import { apiClient, bodyOf, connection } from "../client.ts";
-import { CliError, EXIT } from "../exit.ts";
-import { print, printJson } from "../output.ts";
-import { askSecret } from "../terminal.ts";
+import { whenApproved } from "../../approval.ts";
+import { database, json } from "../../args.ts";
+import { apiClient, bodyOf, connection } from "../../client.ts";
+import { CliError, EXIT } from "../../exit.ts";
+import { print, printJson } from "../../output.ts";
+import { askSecret } from "../../terminal.ts";
 
 export default defineCommand({
   meta: {

@@ -1,9 +1,9 @@
 import { defineCommand } from "citty";
-import { whenApproved } from "../approval.ts";
-import { backup, database, json } from "../args.ts";
-import { apiClient, bodyOf, connection } from "../client.ts";
-import { findAnyBackup } from "../link.ts";
-import { print, printJson } from "../output.ts";
+import { whenApproved } from "../../approval.ts";
+import { backup, database, json } from "../../args.ts";
+import { apiClient, bodyOf, connection } from "../../client.ts";
+import { findAnyBackup } from "../../link.ts";
+import { print, printJson } from "../../output.ts";
 
 export default defineCommand({
   meta: { name: "unpin", description: "Leave a pinned backup to the retention policy again" },

@@ -1,9 +1,9 @@
 import { userInfo } from "node:os";
 import { defineCommand } from "citty";
-import { database, json } from "../args.ts";
-import { apiClient, bodyOf, connection } from "../client.ts";
-import { CliError, EXIT } from "../exit.ts";
-import { moment, print, printJson, printTable } from "../output.ts";
+import { database, json } from "../../args.ts";
+import { apiClient, bodyOf, connection } from "../../client.ts";
+import { CliError, EXIT } from "../../exit.ts";
+import { moment, print, printJson, printTable } from "../../output.ts";
 
 export default defineCommand({
   meta: { name: "erasures", description: "List a database's erasure list, or withdraw an entry" },

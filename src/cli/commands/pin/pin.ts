@@ -1,9 +1,9 @@
 import { defineCommand } from "citty";
-import { backup, database, json } from "../args.ts";
-import { apiClient, bodyOf, connection } from "../client.ts";
-import { findBackup } from "../link.ts";
-import { print, printJson } from "../output.ts";
-import { GOES_ON, ifStopped } from "../files/unfinished.ts";
+import { backup, database, json } from "../../args.ts";
+import { apiClient, bodyOf, connection } from "../../client.ts";
+import { findBackup } from "../../link.ts";
+import { print, printJson } from "../../output.ts";
+import { GOES_ON, ifStopped } from "../../files/unfinished.ts";
 
 export default defineCommand({
   meta: { name: "pin", description: "Keep a backup until it is unpinned, whatever its age" },
