@@ -7,7 +7,7 @@ import {
 import { log } from "./core/log.ts";
 import { asNightjarError, NightjarError } from "./errors/errors.ts";
 import { app } from "./http/app.ts";
-import { bearerIs } from "./http/access/secrets-equal.ts";
+import { bearerIs } from "./http/access/bearer.ts";
 import { problem } from "./http/problem.ts";
 import { runBackup } from "./jobs/backup/backup.ts";
 import { LogFollower } from "./jobs/log/follow.ts";

@@ -1,5 +1,6 @@
-import { createHash, createHmac, timingSafeEqual } from "node:crypto";
+import { createHash, createHmac } from "node:crypto";
 import type { AuditEnd } from "../catalog/audit.ts";
+import { secretsEqual } from "../core/secrets-equal.ts";
 import type { AuditRow } from "../model/audit.ts";
 
 /**
@@ -20,9 +21,5 @@ export function macOfEnd({ chain, seq, hash }: Omit<AuditEnd, "mac">, key: strin
 
 /** Return true if one of the keys has signed the end. */
 export function endHolds(end: AuditEnd, keys: readonly string[]): boolean {
-  const given = Buffer.from(end.mac);
-  return keys.some((key) => {
-    const made = Buffer.from(macOfEnd(end, key));
-    return made.length === given.length && timingSafeEqual(made, given);
-  });
+  return keys.some((key) => secretsEqual(end.mac, macOfEnd(end, key)));
 }

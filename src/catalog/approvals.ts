@@ -1,4 +1,5 @@
-import { and, desc, eq, gt, isNull, lt, or } from "drizzle-orm";
+import { and, desc, eq, gt, isNull, or } from "drizzle-orm";
+import { comesAfter, type Place } from "./newest-first.ts";
 import { type Catalog, query } from "./open.ts";
 import { approvals } from "./schema.ts";
 
@@ -46,17 +47,8 @@ export function openApproval(
 }
 
 /** List approvals, newest first. */
-export function listApprovals(
-  catalog: Catalog,
-  limit: number,
-  after?: { readonly requestedAt: number; readonly id: string },
-): Promise<Approval[]> {
-  const older =
-    after &&
-    or(
-      lt(approvals.requestedAt, after.requestedAt),
-      and(eq(approvals.requestedAt, after.requestedAt), lt(approvals.id, after.id)),
-    );
+export function listApprovals(catalog: Catalog, limit: number, after?: Place): Promise<Approval[]> {
+  const older = comesAfter(approvals.requestedAt, approvals.id, after);
   return query("listing the approvals", () =>
     catalog
       .select()

@@ -1,8 +1,9 @@
-import { and, asc, count, desc, eq, inArray, lt, or, type SQL, sql } from "drizzle-orm";
+import { and, asc, count, desc, eq, inArray, type SQL, sql } from "drizzle-orm";
 import { NightjarError } from "../errors/errors.ts";
 import type { Manifest, Pin } from "../model/manifest.ts";
 import { isScheduledTier, TIERS } from "../plan/tier.ts";
 import type { Act, Outcome, ProofSummary } from "../model/proof.ts";
+import { comesAfter, type Place } from "./newest-first.ts";
 import { type Catalog, query } from "./open.ts";
 import { backups, runs } from "./schema.ts";
 
@@ -164,25 +165,14 @@ export function newestDrilled(catalog: Catalog, database: string): Promise<Backu
   );
 }
 
-/** A place in the list of a database's backups: the last backup that a page showed. */
-export interface Cursor {
-  takenAt: number;
-  id: string;
-}
-
 /** Return a page of a database's backups after `cursor`, newest first. */
 export function listBackups(
   catalog: Catalog,
   database: string,
   limit: number,
-  cursor?: Cursor,
+  cursor?: Place,
 ): Promise<Backup[]> {
-  const after =
-    cursor &&
-    or(
-      lt(backups.takenAt, cursor.takenAt),
-      and(eq(backups.takenAt, cursor.takenAt), lt(backups.id, cursor.id)),
-    );
+  const after = comesAfter(backups.takenAt, backups.id, cursor);
   return query(`listing the backups of ${database}`, () =>
     catalog
       .select()

@@ -1,6 +1,7 @@
 import { and, desc, eq, inArray, isNull, lt, or, sql } from "drizzle-orm";
 import { NightjarError } from "../errors/errors.ts";
 import { findBackup } from "./backups.ts";
+import { comesAfter, type Place } from "./newest-first.ts";
 import { type Catalog, query } from "./open.ts";
 import { links } from "./schema.ts";
 
@@ -45,14 +46,9 @@ export function listLinks(
   catalog: Catalog,
   databases: readonly string[] | undefined,
   limit: number,
-  after?: { readonly createdAt: number; readonly id: string },
+  after?: Place,
 ): Promise<Link[]> {
-  const older =
-    after &&
-    or(
-      lt(links.createdAt, after.createdAt),
-      and(eq(links.createdAt, after.createdAt), lt(links.id, after.id)),
-    );
+  const older = comesAfter(links.createdAt, links.id, after);
   return query("listing the links", () =>
     catalog
       .select()

@@ -1,4 +1,5 @@
-import { and, desc, eq, isNull, lt, or } from "drizzle-orm";
+import { and, desc, eq, isNull } from "drizzle-orm";
+import { comesAfter, type Place } from "./newest-first.ts";
 import { type Catalog, query } from "./open.ts";
 import { tokens } from "./schema.ts";
 
@@ -18,17 +19,8 @@ export function findToken(catalog: Catalog, id: string): Promise<Token | undefin
 }
 
 /** List tokens, newest first, the revoked and the expired too. @param after the last of the page before */
-export function listTokens(
-  catalog: Catalog,
-  limit: number,
-  after?: { readonly createdAt: number; readonly id: string },
-): Promise<Token[]> {
-  const older =
-    after &&
-    or(
-      lt(tokens.createdAt, after.createdAt),
-      and(eq(tokens.createdAt, after.createdAt), lt(tokens.id, after.id)),
-    );
+export function listTokens(catalog: Catalog, limit: number, after?: Place): Promise<Token[]> {
+  const older = comesAfter(tokens.createdAt, tokens.id, after);
   return query("listing the tokens", () =>
     catalog
       .select()

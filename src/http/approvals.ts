@@ -10,14 +10,11 @@ import { NightjarError } from "../errors/errors.ts";
 import { hasScope, reaches, type Rights, type Scope } from "../plan/access.ts";
 import { refuseSamePerson, stateOf } from "./access/approval.ts";
 import { needs, note } from "./access/needs.ts";
-import { CURSOR, limitField } from "./fields.ts";
+import { newestFirst, pageOf, placeOf } from "./paging.ts";
 import type { HttpEnv } from "./hono-env.ts";
 import { input } from "./input.ts";
 
-const pageSchema = v.strictObject({
-  limit: limitField(200, 50),
-  cursor: v.optional(v.pipe(v.string(CURSOR), v.regex(/^\d{1,15}-[0-9a-z]{12}$/, CURSOR))),
-});
+const pageSchema = v.strictObject(newestFirst);
 
 const iso = (moment: number | null) => (moment === null ? null : new Date(moment).toISOString());
 
@@ -71,12 +68,8 @@ export const approvals = new Hono<HttpEnv>()
   .get("/", needs("read", "own"), input("query", pageSchema), async (c) => {
     const { rights } = c.get("caller");
     const { limit, cursor } = c.req.valid("query");
-    const [requestedAt, id] = cursor?.split("-") ?? [];
-    const after = id === undefined ? undefined : { requestedAt: Number(requestedAt), id };
-    const found = await listApprovals(c.env.catalog, limit + 1, after);
-    const page = found.slice(0, limit);
-    const last = page.at(-1);
-    const next = found.length > limit ? `${last!.requestedAt}-${last!.id}` : null;
+    const found = await listApprovals(c.env.catalog, limit + 1, placeOf(cursor));
+    const { page, next } = pageOf(found, limit, ({ requestedAt }) => requestedAt);
     const now = c.env.deps.now();
     const own = page.filter((approval) => isOwn(approval, rights));
     return c.json({ approvals: own.map((approval) => approvalView(approval, now)), next });

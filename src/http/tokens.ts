@@ -7,7 +7,8 @@ import { DURATION_FORM, parseDuration } from "../plan/duration.ts";
 import { needs, note } from "./access/needs.ts";
 import { makeToken } from "./access/token-text.ts";
 import { knownDatabase } from "./configured.ts";
-import { CURSOR, limitField, text } from "./fields.ts";
+import { text } from "./fields.ts";
+import { newestFirst, pageOf, placeOf } from "./paging.ts";
 import type { HttpEnv } from "./hono-env.ts";
 import { input } from "./input.ts";
 
@@ -32,10 +33,7 @@ const newTokenSchema = v.strictObject({
   ),
 });
 
-const pageSchema = v.strictObject({
-  limit: limitField(200, 50),
-  cursor: v.optional(v.pipe(v.string(CURSOR), v.regex(/^\d{1,15}-[0-9a-z]{12}$/, CURSOR))),
-});
+const pageSchema = v.strictObject(newestFirst);
 
 const iso = (moment: number | null) => (moment === null ? null : new Date(moment).toISOString());
 
@@ -75,12 +73,8 @@ export const tokens = new Hono<HttpEnv>()
 
   .get("/", needs("admin", "all"), input("query", pageSchema), async (c) => {
     const { limit, cursor } = c.req.valid("query");
-    const [createdAt, id] = cursor?.split("-") ?? [];
-    const after = id === undefined ? undefined : { createdAt: Number(createdAt), id };
-    const found = await listTokens(c.env.catalog, limit + 1, after);
-    const page = found.slice(0, limit);
-    const last = page.at(-1);
-    const next = found.length > limit ? `${last!.createdAt}-${last!.id}` : null;
+    const found = await listTokens(c.env.catalog, limit + 1, placeOf(cursor));
+    const { page, next } = pageOf(found, limit, ({ createdAt }) => createdAt);
     const now = c.env.deps.now();
     return c.json({ tokens: page.map((token) => tokenView(token, now)), next });
   })

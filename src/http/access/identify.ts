@@ -1,9 +1,10 @@
 import { findToken, type Token, touchToken } from "../../catalog/tokens.ts";
+import { secretsEqual } from "../../core/secrets-equal.ts";
 import { NightjarError } from "../../errors/errors.ts";
 import { type Caller, ROOT } from "../../model/actor.ts";
 import type { Context } from "../../worker/context.ts";
 import { countFailed, refuseBlocked } from "./attempts.ts";
-import { bearerOf, secretsEqual } from "./secrets-equal.ts";
+import { bearerOf } from "./bearer.ts";
 import { hashOfToken, tokenId } from "./token-text.ts";
 
 /** A token's last use is recorded once in this time, ms. */

@@ -3,7 +3,7 @@ import type { Config } from "../../config/load.ts";
 import { hasScope, reaches } from "../../plan/access.ts";
 import type { Context } from "../../worker/context.ts";
 import { identify } from "../access/identify.ts";
-import { bearerOf } from "../access/secrets-equal.ts";
+import { bearerOf } from "../access/bearer.ts";
 import { sign, signatureHolds, signingKeys } from "../links/signature.ts";
 
 /** The path of a database's badge, with the key that a private one needs. */

@@ -4,7 +4,6 @@ import {
   type Backup,
   backupCounts,
   countBackups,
-  type Cursor,
   findBackup,
   listBackups,
   newestBackup,
@@ -26,7 +25,8 @@ import { restoreMoment } from "../backups/restore.ts";
 import { configured, type KnownDatabase, knownDatabase } from "../configured.ts";
 import type { HttpEnv } from "../hono-env.ts";
 import { input } from "../input.ts";
-import { CURSOR, limitField, text } from "../fields.ts";
+import { text } from "../fields.ts";
+import { newestFirst, pageOf, placeOf } from "../paging.ts";
 import { backupSummary, backupView, databaseView, runView } from "../views.ts";
 import { erasures } from "./erasures.ts";
 import { moments } from "./moments.ts";
@@ -48,16 +48,7 @@ const newBackupSchema = v.strictObject({
   wait: v.optional(v.boolean("must be true or false"), false),
 });
 
-const pageSchema = v.strictObject({
-  limit: limitField(200, 50),
-  cursor: v.optional(v.pipe(v.string(CURSOR), v.regex(/^\d{1,15}-[0-9a-z]{12}$/, CURSOR))),
-});
-
-function parseCursor(cursor: string | undefined): Cursor | undefined {
-  if (cursor === undefined) return undefined;
-  const [takenAt, id] = cursor.split("-") as [string, string];
-  return { takenAt: Number(takenAt), id };
-}
+const pageSchema = v.strictObject(newestFirst);
 
 /** Longest time that a request with `wait` is held, ms, and the interval at which it looks, ms. */
 const WAIT_AT_MOST = 10 * 60_000;
@@ -123,11 +114,8 @@ export const databases = new Hono<HttpEnv>()
   .get("/:db/backups", needs("read", "database"), input("query", pageSchema), async (c) => {
     const { name, config } = await knownDatabase(c.env, c.req.param("db"), c.get("caller").rights);
     const { limit, cursor } = c.req.valid("query");
-    // One more than the page shows tells whether there is another page.
-    const found = await listBackups(c.env.catalog, name, limit + 1, parseCursor(cursor));
-    const page = found.slice(0, limit);
-    const last = page.at(-1);
-    const next = found.length > limit ? `${last!.takenAt}-${last!.id}` : null;
+    const found = await listBackups(c.env.catalog, name, limit + 1, placeOf(cursor));
+    const { page, next } = pageOf(found, limit, ({ takenAt }) => takenAt);
     const isConfigured = config !== undefined;
     return c.json({ configured: isConfigured, backups: page.map(backupSummary), next });
   })

@@ -9,6 +9,7 @@ import { erasuresAt, erasuresOfBackup, refuseFile } from "../../read/erasures.ts
 import { deriveBackup, deriveMoment, refuseFormat } from "../../read/derive.ts";
 import { earliestOf, type Moment, momentOf } from "../../read/moment.ts";
 import { downloadCost } from "../../worker/memory.ts";
+import type { Actor } from "../../model/actor.ts";
 import { isWrittenAnew, type Manifest } from "../../model/manifest.ts";
 import { partsOf, storedFormat } from "../../plan/formats.ts";
 import type { HttpEnv } from "../hono-env.ts";
@@ -90,12 +91,17 @@ async function countUse({ catalog }: Context, { id }: Grant): Promise<void> {
 }
 
 function actOf(request: Request, grant: Grant, target: Target): Download {
-  const { id, database, format } = grant;
+  const { database, format } = grant;
   return {
-    by: { id: `link:${id}`, name: `link ${id}` },
+    by: holderOf(grant),
     ...{ action: "download", database, subject: subjectOf(target) },
     detail: { format, address: addressOf(request) },
   };
+}
+
+/** Whoever has a link, as the audit names them. */
+function holderOf({ id }: Grant): Actor {
+  return { id: `link:${id}`, name: `link ${id}` };
 }
 
 function subjectOf(target: Target): string {
@@ -111,9 +117,9 @@ async function granted(
 ): Promise<{ target: Target; counted: boolean }> {
   const { catalog, deps } = context;
   const refuse = async (why: string): Promise<never> => {
-    const { id, database, format } = grant;
+    const { database, format } = grant;
     await record(context, {
-      by: { id: `link:${id}`, name: `link ${id}` },
+      by: holderOf(grant),
       ...{ action: "download", outcome: "denied", database, detail: { format, why } },
     });
     throw new NightjarError("LINK_INVALID", `This link ${why}.`);

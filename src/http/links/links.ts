@@ -7,8 +7,9 @@ import type { Format } from "../../plan/formats.ts";
 import { networkOf } from "../access/attempts.ts";
 import { needs, note } from "../access/needs.ts";
 import { knownDatabase } from "../configured.ts";
-import { CURSOR, limitField, text } from "../fields.ts";
+import { text } from "../fields.ts";
 import { input } from "../input.ts";
+import { newestFirst, pageOf, placeOf } from "../paging.ts";
 import type { HttpEnv } from "../hono-env.ts";
 import { type Grant, linkPath } from "./link-url.ts";
 
@@ -87,8 +88,7 @@ export async function makeLink(
 
 const listSchema = v.strictObject({
   database: v.optional(text(100)),
-  limit: limitField(200, 50),
-  cursor: v.optional(v.pipe(v.string(CURSOR), v.regex(/^\d{1,15}-[0-9a-z]{12}$/, CURSOR))),
+  ...newestFirst,
 });
 
 type LinkState = "valid" | "expired" | "revoked" | "used up";
@@ -120,13 +120,9 @@ export const links = new Hono<HttpEnv>()
     const { rights } = c.get("caller");
     const { database, limit, cursor } = c.req.valid("query");
     if (database !== undefined) await knownDatabase(c.env, database, rights);
-    const [createdAt, id] = cursor?.split("-") ?? [];
-    const after = id === undefined ? undefined : { createdAt: Number(createdAt), id };
     const databases = database === undefined ? rights.databases : [database];
-    const found = await listLinks(c.env.catalog, databases, limit + 1, after);
-    const page = found.slice(0, limit);
-    const last = page.at(-1);
-    const next = found.length > limit ? `${last!.createdAt}-${last!.id}` : null;
+    const found = await listLinks(c.env.catalog, databases, limit + 1, placeOf(cursor));
+    const { page, next } = pageOf(found, limit, ({ createdAt }) => createdAt);
     const now = c.env.deps.now();
     return c.json({ links: page.map((link) => linkView(link, now)), next });
   })

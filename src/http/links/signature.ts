@@ -1,6 +1,6 @@
 import { createHmac } from "node:crypto";
 import type { Config } from "../../config/load.ts";
-import { secretsEqual } from "../access/secrets-equal.ts";
+import { secretsEqual } from "../../core/secrets-equal.ts";
 
 /** The purpose of a signature. No signature of one purpose holds for another. */
 type Purpose = "link" | "badge";

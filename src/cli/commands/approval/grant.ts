@@ -1,24 +1,7 @@
-import { defineCommand } from "citty";
-import { json } from "../../args.ts";
-import { apiClient, bodyOf, connection } from "../../client.ts";
-import { print, printJson } from "../../output.ts";
+import { decide } from "./decide.ts";
 
-export default defineCommand({
-  meta: {
-    name: "approval grant",
-    description: "Approve what another person has asked for within the last hour",
-  },
-  args: {
-    approval: { type: "positional", description: "The approval's id", required: true },
-    json,
-  },
-  async run({ args }) {
-    const client = apiClient(connection(process.env));
-    const decided = await bodyOf(
-      client.v1.approvals[":id"].grant.$post({ param: { id: args.approval } }),
-    );
-    if (args.json) printJson(decided);
-    else
-      print(`Approval ${decided.id} is granted, and whoever asked may go on: ${decided.summary}.`);
-  },
-});
+export default decide(
+  "grant",
+  "Approve what another person has asked for within the last hour",
+  "is granted, and whoever asked may go on",
+);

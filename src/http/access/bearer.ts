@@ -1,10 +1,4 @@
-import { createHash, timingSafeEqual } from "node:crypto";
-
-/** Compare two secrets in a time that shows neither their bytes nor their lengths. */
-export function secretsEqual(a: string, b: string): boolean {
-  const digest = (text: string) => createHash("sha256").update(text).digest();
-  return timingSafeEqual(digest(a), digest(b));
-}
+import { secretsEqual } from "../../core/secrets-equal.ts";
 
 /** Return the bearer token of a request; undefined if it has none. */
 export function bearerOf(request: Request): string | undefined {

@@ -1,0 +1,28 @@
+import * as v from "valibot";
+import type { Place } from "../catalog/newest-first.ts";
+import { CURSOR, limitField } from "./fields.ts";
+
+/** Fields of the query of a list that is newest first: its page's size and cursor. */
+export const newestFirst = {
+  limit: limitField(200, 50),
+  cursor: v.optional(v.pipe(v.string(CURSOR), v.regex(/^\d{1,15}-[0-9a-z]{12}$/, CURSOR))),
+};
+
+/** Read the cursor of such a list. */
+export function placeOf(cursor: string | undefined): Place | undefined {
+  if (cursor === undefined) return undefined;
+  const [at, id] = cursor.split("-") as [string, string];
+  return { at: Number(at), id };
+}
+
+/** Split what a list has found, one row more than its page has, into the page and the next one's cursor. */
+export function pageOf<T extends { readonly id: string }>(
+  found: readonly T[],
+  limit: number,
+  timeOf: (row: T) => number,
+): { page: readonly T[]; next: string | null } {
+  const page = found.slice(0, limit);
+  const last = page.at(-1);
+  const next = found.length > limit ? `${timeOf(last!)}-${last!.id}` : null;
+  return { page, next };
+}
