@@ -13,14 +13,14 @@ import { runBackup } from "./jobs/backup/backup.ts";
 import { LogFollower } from "./jobs/log/follow.ts";
 import { runProof } from "./jobs/proof/run-proof.ts";
 import { runNightly } from "./jobs/schedule/nightly.ts";
-import { startDueRuns } from "./jobs/schedule/start-due-runs.ts";
+import { runMinute } from "./jobs/schedule/minute.ts";
 import { runCopy } from "./jobs/second-copy/run-copy.ts";
 import type { Context, LogPosition } from "./worker/context.ts";
 import type { CopyParams, Env, ProofParams } from "./worker/env.ts";
 import { type Outcome, outcomeOf } from "./worker/follower-rpc.ts";
 import { openContext } from "./worker/open-context.ts";
 
-/** The cron of wrangler.toml that starts the runs that are due. Every other one prunes and reconciles. */
+/** The cron of wrangler.toml that starts what is due and watches. Every other one is the night's. */
 const EVERY_MINUTE = "* * * * *";
 
 /** A refused configuration answers everything; only the admin reads what is wrong with it. */
@@ -47,7 +47,7 @@ export default {
   async scheduled(controller, env): Promise<void> {
     try {
       const context = openContext(env);
-      if (controller.cron === EVERY_MINUTE) await startDueRuns(context, controller.scheduledTime);
+      if (controller.cron === EVERY_MINUTE) await runMinute(context, controller.scheduledTime);
       else await runNightly(context, controller.scheduledTime);
     } catch (error) {
       log.error("cron-failed", error, { cron: controller.cron });

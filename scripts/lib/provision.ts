@@ -1,4 +1,6 @@
 import { parse } from "smol-toml";
+import { type Channel, channelSecrets, readChannels } from "../../src/config/channels.ts";
+import { configError } from "../../src/config/mistakes.ts";
 import { type CopyConfig, copySecrets, parseCopy } from "../../src/config/second-copy.ts";
 import type { Databases } from "../../src/config/database.ts";
 import { parseDatabases } from "../../src/config/load.ts";
@@ -12,6 +14,7 @@ export interface Project {
   databases: Databases;
   bucket: string;
   copy: CopyConfig | undefined;
+  channels: readonly Channel[];
 }
 
 /** A function that writes a file for wrangler and returns its path. */
@@ -20,18 +23,20 @@ export type WriteRules = (name: "lifecycle" | "lock", text: string) => Promise<s
 /**
  * Read wrangler.toml, and refuse mistakes before anything is deployed.
  *
- * @throws NightjarError `CONFIG_INVALID` for a mistake in DATABASES or COPY, or outside of [vars]
+ * @throws NightjarError `CONFIG_INVALID` for a mistake in DATABASES, COPY or ALERTS, or outside of [vars]
  */
 export function readProject(toml: string): Project {
   const file = parse(toml) as {
     DATABASES?: unknown;
     COPY?: unknown;
-    vars?: { DATABASES?: unknown; COPY?: unknown };
+    ALERTS?: unknown;
+    vars?: { DATABASES?: unknown; COPY?: unknown; ALERTS?: unknown };
+    send_email?: { name: string }[];
     r2_buckets?: { binding: string; bucket_name: string }[];
     triggers?: { crons?: string[] };
   };
   refuseCrons(file.triggers?.crons ?? []);
-  for (const name of ["DATABASES", "COPY"] as const)
+  for (const name of ["DATABASES", "COPY", "ALERTS"] as const)
     if (file[name] !== undefined)
       throw new NightjarError(
         "CONFIG_INVALID",
@@ -43,7 +48,12 @@ export function readProject(toml: string): Project {
   const copy = parseCopy(file.vars?.COPY);
   if (copy !== undefined && "bucket" in copy)
     refuseUnboundCopy(file.r2_buckets!, bucket.bucket_name);
-  return { databases: parseDatabases(file.vars?.DATABASES), bucket: bucket.bucket_name, copy };
+  const hasEmail = file.send_email?.some(({ name }) => name === "EMAIL") ?? false;
+  const channels = readChannels(file.vars?.ALERTS, undefined, hasEmail);
+  const mistakes = channels.flatMap((channel) => channel.mistakes);
+  if (mistakes.length > 0) throw configError(mistakes);
+  const databases = parseDatabases(file.vars?.DATABASES);
+  return { databases, bucket: bucket.bucket_name, copy, channels };
 }
 
 /** The Worker takes the cron of every minute as the schedule's, and any other as the night's. */
@@ -121,7 +131,7 @@ function json(rules: object): string {
 /** List the secrets that the configuration needs and the deployed Worker does not have. */
 export async function missingSecrets(
   wrangler: Wrangler,
-  { databases, copy }: Project,
+  { databases, copy, channels }: Project,
 ): Promise<string[]> {
   const { ok, output } = await wrangler.ask(["secret", "list", "--format", "json"]);
   if (!ok) throw new Error(`wrangler secret list failed:\n${output}`);
@@ -130,8 +140,10 @@ export async function missingSecrets(
   const there = (JSON.parse(secrets) as { name: string }[]).map(({ name }) => name);
   const tokens = [...databases.values()].flatMap(({ tokenSecret }) => tokenSecret ?? []);
   const identities = [...databases.values()].flatMap(({ identitySecret }) => identitySecret ?? []);
-  const keys = copySecrets(copy).map(({ name }) => name);
-  return [...new Set(["ADMIN_TOKEN", "SIGNING_KEY", ...tokens, ...identities, ...keys])].filter(
-    (name) => !there.includes(name),
+  const heartbeats = [...databases.values()].flatMap(
+    ({ heartbeatSecret }) => heartbeatSecret ?? [],
   );
+  const keys = [copySecrets(copy), ...channels.map(channelSecrets)].flat().map(({ name }) => name);
+  const needed = ["ADMIN_TOKEN", "SIGNING_KEY", ...tokens, ...identities, ...heartbeats, ...keys];
+  return [...new Set(needed)].filter((name) => !there.includes(name));
 }

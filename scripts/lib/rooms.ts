@@ -27,19 +27,25 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   },
   audit: { may: ["catalog", "core", "errors", "model", "store", "worker"] },
   read: {
-    may: ["catalog", "core", "errors", "format", "model", "plan", "sqlite", "store", "worker"],
+    may: [
+      ...["catalog", "config", "core", "errors", "format", "model", "plan", "sqlite", "store"],
+      "worker",
+    ],
+  },
+  notify: {
+    may: ["catalog", "config", "core", "errors", "format", "model", "plan", "read", "worker"],
   },
   jobs: {
     may: [
-      ...["audit", "catalog", "config", "core", "errors", "format", "libsql", "model", "plan"],
-      ...["read", "source", "sqlite", "store", "target", "worker"],
+      ...["audit", "catalog", "config", "core", "errors", "format", "libsql", "model", "notify"],
+      ...["plan", "read", "source", "sqlite", "store", "target", "worker"],
     ],
   },
   web: { may: ["core", "plan"] },
   http: {
     may: [
-      ...["audit", "catalog", "config", "core", "errors", "format", "jobs", "model", "plan"],
-      ...["read", "store", "web", "worker"],
+      ...["audit", "catalog", "config", "core", "errors", "format", "jobs", "model", "notify"],
+      ...["plan", "read", "store", "web", "worker"],
     ],
   },
   cli: { may: ["core", "erase", "errors", "format", "model", "plan"], types: ["http"] },

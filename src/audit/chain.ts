@@ -1,5 +1,5 @@
 import { createHash, createHmac } from "node:crypto";
-import type { AuditEnd } from "../catalog/audit.ts";
+import type { AuditEnd } from "../catalog/access/audit.ts";
 import { secretsEqual } from "../core/secrets-equal.ts";
 import type { AuditRow } from "../model/audit.ts";
 

@@ -1,4 +1,4 @@
-import { appendAudit, auditEnd } from "../catalog/audit.ts";
+import { appendAudit, auditEnd } from "../catalog/access/audit.ts";
 import { randomId } from "../core/deps.ts";
 import { log } from "../core/log.ts";
 import { asNightjarError, NightjarError } from "../errors/errors.ts";

@@ -1,4 +1,4 @@
-import { auditEnd, auditRowsAfter } from "../catalog/audit.ts";
+import { auditEnd, auditRowsAfter } from "../catalog/access/audit.ts";
 import type { AuditHead } from "../model/audit.ts";
 import { readAuditHeads, writeAuditHead } from "../store/audit-heads.ts";
 import type { Context } from "../worker/context.ts";

@@ -1,8 +1,11 @@
-import { index, integer, sqliteTable, text } from "drizzle-orm/sqlite-core";
+import { sql } from "drizzle-orm";
+import { index, integer, sqliteTable, text, uniqueIndex } from "drizzle-orm/sqlite-core";
 import type { Action, Outcome } from "../model/audit.ts";
 import type { CopyState } from "../model/copy.ts";
 import type { ErrorReport } from "../errors/errors.ts";
 import type { Manifest, Method, PageCursor, Trigger } from "../model/manifest.ts";
+import type { Message, MessageKind, Rule, Severity } from "../plan/alerts/alert.ts";
+import type { Comparison } from "../plan/alerts/problems.ts";
 import type { Scope } from "../plan/access.ts";
 import type { Tier } from "../plan/tier.ts";
 import type { ProofSummary } from "../model/proof.ts";
@@ -132,8 +135,15 @@ export const runs = sqliteTable(
     updatedAt: moment("updated_at").notNull(),
     finishedAt: moment("finished_at"),
   },
-  (table) => [index("runs_by_database").on(table.database, table.createdAt)],
+  (table) => [
+    index("runs_by_database").on(table.database, table.createdAt),
+    index("runs_by_end").on(table.database, table.finishedAt),
+  ],
 );
+
+/** Conditions of partial indexes: a query with the same words uses the index. */
+export const IS_KNOWN_BAD = sql`json_extract(verification, '$.outcome') = 'corrupt' OR json_extract(drill, '$.outcome') = 'failed'`;
+export const IS_KEPT_PAST_AGE = sql`json_extract(manifest, '$.pin.by') = 'policy'`;
 
 /** Complete backups: one row for each manifest in the bucket, and its text in `manifest`. */
 export const backups = sqliteTable(
@@ -151,7 +161,11 @@ export const backups = sqliteTable(
     /** The state of its second copy; null before the first attempt. */
     copy: text({ mode: "json" }).$type<CopyState>(),
   },
-  (table) => [index("backups_by_database").on(table.database, table.takenAt, table.id)],
+  (table) => [
+    index("backups_by_database").on(table.database, table.takenAt, table.id),
+    index("backups_known_bad").on(table.database, table.takenAt).where(IS_KNOWN_BAD),
+    index("backups_kept_past_age").on(table.database).where(IS_KEPT_PAST_AGE),
+  ],
 );
 
 /**
@@ -295,4 +309,86 @@ export const approvals = sqliteTable(
     usedAt: moment("used_at"),
   },
   (table) => [index("approvals_by_time").on(table.requestedAt, table.id)],
+);
+
+/** What was found out once about each watched database, so that it is not found out every minute. */
+export const watches = sqliteTable("watches", {
+  database: text().primaryKey(),
+  /** Time at which it was first watched. */
+  firstSeenAt: moment("first_seen_at").notNull(),
+  /** The backup that was last compared with the one before it, and what was found. */
+  comparedBackup: text("compared_backup"),
+  comparison: text({ mode: "json" }).$type<Comparison>(),
+  /** Bytes of its page log, and the time at which they were added up. */
+  logBytes: integer("log_bytes").notNull().default(0),
+  logMeasuredAt: moment("log_measured_at").notNull().default(0),
+});
+
+/** Work that is done again and again: when it last ended, and how. */
+export const beats = sqliteTable("beats", {
+  /** `minute` or `night`. */
+  name: text().primaryKey(),
+  at: moment("at").notNull(),
+  /** The error of the last time, if it failed. */
+  error: text({ mode: "json" }).$type<ErrorReport>(),
+});
+
+/** Problems that were told of. */
+export const incidents = sqliteTable(
+  "incidents",
+  {
+    id: text().primaryKey(),
+    rule: text().$type<Rule>().notNull(),
+    /** Empty where it concerns all databases: SQLite takes two NULLs as different. */
+    database: text().notNull(),
+    subject: text().notNull(),
+    severity: text().$type<Severity>().notNull(),
+    summary: text().notNull(),
+    hint: text().notNull(),
+    openedAt: moment("opened_at").notNull(),
+    /** Null while it is open. */
+    closedAt: moment("closed_at"),
+    remindedAt: moment("reminded_at").notNull(),
+    /** The channels that were told of it. */
+    told: text({ mode: "json" }).$type<string[]>().notNull(),
+  },
+  (table) => [
+    // Two that watch at once open one incident.
+    uniqueIndex("incidents_open")
+      .on(table.rule, table.database, table.subject)
+      .where(sql`closed_at IS NULL`),
+    index("incidents_by_time").on(table.openedAt, table.id),
+  ],
+);
+
+/** Messages to channels: entered with the incident that they tell of, and sent until they have arrived. */
+export const deliveries = sqliteTable(
+  "deliveries",
+  {
+    /** `<incident>.<channel>.<kind>`, so that the same message is entered once. */
+    id: text().primaryKey(),
+    incident: text().notNull(),
+    channel: text().notNull(),
+    kind: text().$type<MessageKind>().notNull(),
+    message: text({ mode: "json" }).$type<Message>().notNull(),
+    createdAt: moment("created_at").notNull(),
+    /** Tries begun, and the time before which there is no other one. */
+    attempts: integer().notNull().default(0),
+    nextTryAt: moment("next_try_at").notNull(),
+    /** Somebody is sending it until then. */
+    takenUntil: moment("taken_until").notNull().default(0),
+    /** The error of the last try that failed. */
+    error: text({ mode: "json" }).$type<ErrorReport>(),
+    /** Time at which the channel took it. */
+    deliveredAt: moment("delivered_at"),
+    /** Time at which it was given up. */
+    abandonedAt: moment("abandoned_at"),
+  },
+  (table) => [
+    index("deliveries_pending")
+      .on(table.channel, table.createdAt)
+      .where(sql`delivered_at IS NULL AND abandoned_at IS NULL`),
+    index("deliveries_by_incident").on(table.incident),
+    index("deliveries_by_channel").on(table.channel, table.deliveredAt),
+  ],
 );

@@ -22,6 +22,7 @@ export const CLI_CODES = [
   "AUDIT_CHANGED",
   "FILE_EXISTS",
   "NOT_CONFIRMED",
+  "NOT_HEALTHY",
   "RESTORE_UNHEARD",
   "STOPPED",
 ] as const;

@@ -14,6 +14,7 @@ type Command = CommandDef<any>;
 /** The commands by their names, which may have two words. */
 const commands: Record<string, () => Promise<Command>> = {
   status: () => import("./commands/status.ts").then((module) => module.default),
+  health: () => import("./commands/health.ts").then((module) => module.default),
   backup: () => import("./commands/backup.ts").then((module) => module.default),
   badge: () => import("./commands/badge.ts").then((module) => module.default),
   run: () => import("./commands/run.ts").then((module) => module.default),
@@ -41,6 +42,10 @@ const commands: Record<string, () => Promise<Command>> = {
   "approval list": () => import("./commands/approval/list.ts").then((module) => module.default),
   "approval grant": () => import("./commands/approval/grant.ts").then((module) => module.default),
   "approval deny": () => import("./commands/approval/deny.ts").then((module) => module.default),
+  "alert list": () => import("./commands/alert/list.ts").then((module) => module.default),
+  "alert show": () => import("./commands/alert/show.ts").then((module) => module.default),
+  "alert channels": () => import("./commands/alert/channels.ts").then((module) => module.default),
+  "alert test": () => import("./commands/alert/test.ts").then((module) => module.default),
   audit: () => import("./commands/audit.ts").then((module) => module.default),
   reconcile: () => import("./commands/reconcile.ts").then((module) => module.default),
   rebuild: () => import("./commands/rebuild.ts").then((module) => module.default),

@@ -5,6 +5,7 @@ import { DAY, DURATION_FORM, parseDuration } from "../plan/duration.ts";
 import { scheduleMistake } from "../plan/schedule.ts";
 import { DEFAULT_RETENTION, FOREVER, type Retention, TIERS } from "../plan/tier.ts";
 import { sendsTokenInClear } from "../plan/transport.ts";
+import { ALERT_KEYS, alertsSchema, settleAlerts } from "./alert-limits.ts";
 import { ENCRYPTION_ENTRIES, encryptionMistake } from "./encryption.ts";
 import { duration, namespaceName, secretName, serverUrl } from "./fields.ts";
 import { type ConfigMistake, wordsOfMistakes } from "./mistakes.ts";
@@ -46,6 +47,12 @@ function refuseShort({ input }: { readonly input: string }): string {
 
 const KEEP_LAST = "must be a whole number from 1 to 1000";
 const RETAIN_KEYS = [...TIERS, "keep-last", "log"];
+
+/** The keys of the tables in an entry. */
+const TABLE_KEYS: Readonly<Record<string, readonly string[]>> = {
+  retain: RETAIN_KEYS,
+  alerts: ALERT_KEYS,
+};
 
 const ATTEMPTS = "must be a whole number from 1 to 12";
 
@@ -110,6 +117,10 @@ const ENTRIES = {
     v.boolean("must be true if a second person must approve what destroys something of it"),
     false,
   ),
+  rpo: v.optional(duration()),
+  rto: v.optional(duration()),
+  alerts: v.optional(alertsSchema, {}),
+  heartbeat: v.optional(secretName("SHOP_HEARTBEAT", "the service that watches it")),
   badge: v.optional(v.picklist(["public", "private"], 'must be "public" or "private"'), "private"),
   stall: v.optional(duration(), "60s"),
   attempts: v.optional(
@@ -142,6 +153,12 @@ function settle(entry: Entry) {
     /** Time for which R2 itself refuses to delete a backup, ms; undefined if it does not. */
     lockMs: entry.lock,
     badge: entry.badge,
+    /** Recovery point and time that are asked for, ms; undefined where nothing is. */
+    rpoMs: entry.rpo,
+    rtoMs: entry.rto,
+    alerts: settleAlerts(entry.alerts),
+    /** The NAME of the secret that holds the address of its heartbeat. */
+    heartbeatSecret: entry.heartbeat,
     /** True if a second person must approve an overwrite, an erase, an unpin, and a prune of its pins. */
     protected: entry.protected,
     /** Time for which the source may send (almost) nothing before the run fails, ms. */
@@ -200,7 +217,7 @@ function clearTextMistake(
 function describe(name: string, issue: v.BaseIssue<unknown>): ConfigMistake {
   const keys = issueKeys(issue);
   const path = ["DATABASES", name, ...keys].join(".");
-  const known = keys.length > 1 ? RETAIN_KEYS : Object.keys(ENTRIES);
+  const known = (keys.length > 1 && TABLE_KEYS[keys[0]!]) || Object.keys(ENTRIES);
   return { path, fix: issueMessage(issue, known) };
 }
 

@@ -2,6 +2,11 @@ import * as v from "valibot";
 import { DURATION_FORM, parseDuration } from "../plan/duration.ts";
 import type { ConfigMistake } from "./mistakes.ts";
 
+/** Nightjar's own secrets. */
+const OWN: readonly string[] = [
+  ...["ADMIN_TOKEN", "SIGNING_KEY", "SIGNING_KEY_PREVIOUS", "FORMER_SIGNING_KEYS", "HEARTBEAT"],
+];
+
 /**
  * The name of a secret, never the secret.
  *
@@ -16,7 +21,7 @@ export const secretName = (example: string, reader: string) =>
       `must be the NAME of a secret in capitals, like ${example}, never the secret itself: run \`npx wrangler secret put ${example}\` and name it here`,
     ),
     v.check(
-      (name) => !["ADMIN_TOKEN", "SIGNING_KEY", "FORMER_SIGNING_KEYS"].includes(name),
+      (name) => !OWN.includes(name),
       `must not be Nightjar's own secret: ${reader} would be sent it`,
     ),
   );
@@ -64,3 +69,12 @@ export const namespaceName = v.pipe(
   v.string("must be the namespace's name"),
   v.regex(/^[A-Za-z0-9._-]{1,255}$/, "must be a namespace's name: letters, digits, . _ -"),
 );
+
+/** The variables and secrets of the Worker. */
+export type Secrets = Readonly<Record<string, unknown>>;
+
+/** Return a secret's value; undefined if there is none. */
+export function textIn(env: Secrets, name: string): string | undefined {
+  const value = env[name];
+  return typeof value === "string" && value !== "" ? value : undefined;
+}

@@ -3,8 +3,9 @@ import { isTable } from "../errors/schema-issue.ts";
 import { encode } from "../format/bytes/bytes.ts";
 import { lifecycleRules, MAX_LIFECYCLE_RULES } from "../plan/lifecycle.ts";
 import { type DatabaseConfig, type Databases, readDatabase, refuseMistakes } from "./database.ts";
+import { addressMistakes, type Channel, readChannels } from "./channels.ts";
 import { identitySecretMistake } from "./encryption.ts";
-import { tableOrJson } from "./fields.ts";
+import { type Secrets, tableOrJson, textIn } from "./fields.ts";
 import { configError, type ConfigMistake } from "./mistakes.ts";
 import { type CopyConfig, copySecrets, readCopy } from "./second-copy.ts";
 
@@ -24,6 +25,12 @@ export interface Config {
    * @throws NightjarError `DATABASE_MISCONFIGURED`
    */
   token(database: DatabaseConfig): string | undefined;
+  /** Where alerts are sent to. */
+  readonly channels: readonly Channel[];
+  /** Mistakes in channels and heartbeats. They stop no backup. */
+  readonly watchMistakes: readonly ConfigMistake[];
+  /** Return the value of a secret of a channel or of a heartbeat; undefined if there is none. */
+  secret(name: string): string | undefined;
   /** Return the identity that opens the database's backups in drills; undefined if there is none. */
   identity(database: DatabaseConfig): string | undefined;
   /** `debug`: log every request too. */
@@ -86,7 +93,7 @@ const SHORTEST_SECRET = 24;
  *
  * @throws NightjarError `CONFIG_INVALID` that names every mistake by its path and how to fix it
  */
-export function loadConfig(env: Readonly<Record<string, unknown>>): Config {
+export function loadConfig(env: Secrets): Config {
   const { databases: entries, mistakes } = readDatabases(env["DATABASES"]);
   const { copy, mistakes: copyMistakes } = readCopy(env["COPY"], env["COPY_BUCKET"]);
   mistakes.push(...copyMistakes);
@@ -112,15 +119,18 @@ export function loadConfig(env: Readonly<Record<string, unknown>>): Config {
   const signingKey = own("SIGNING_KEY");
   const previousSigningKey =
     env["SIGNING_KEY_PREVIOUS"] === undefined ? undefined : own("SIGNING_KEY_PREVIOUS");
+  const watchMistakes: ConfigMistake[] = [];
   const tokens = new Map<string, string>();
   const identities = new Map<string, string>();
   const databases = new Map<string, DatabaseConfig>();
   for (const [name, database] of entries) {
-    const { tokenSecret, identitySecret } = database;
+    const { tokenSecret, identitySecret, heartbeatSecret } = database;
     const wrong = [...database.mistakes];
     databases.set(name, { ...database, mistakes: wrong });
     if (tokenSecret !== undefined)
       tokens.set(name, secret(tokenSecret, `DATABASES.${name}.token`, wrong));
+    if (heartbeatSecret !== undefined)
+      watchMistakes.push(...addressMistakes(`DATABASES.${name}.heartbeat`, heartbeatSecret, env));
     if (identitySecret === undefined) continue;
     const path = `DATABASES.${name}.identity`;
     const identity = secret(identitySecret, path, wrong).trim();
@@ -131,6 +141,9 @@ export function loadConfig(env: Readonly<Record<string, unknown>>): Config {
   const [accessKeyId, secretAccessKey] = copySecrets(copy).map(({ name, path }) =>
     secret(name, path),
   );
+  const channels = readChannels(env["ALERTS"], env, typeof env["EMAIL"] === "object");
+  if (textIn(env, "HEARTBEAT") !== undefined)
+    watchMistakes.push(...addressMistakes("HEARTBEAT", "HEARTBEAT", env));
   const logLevel = env["LOG_LEVEL"] ?? "info";
   if (logLevel !== "info" && logLevel !== "debug")
     mistakes.push({ path: "LOG_LEVEL", fix: 'must be "info" or "debug"' });
@@ -150,6 +163,9 @@ export function loadConfig(env: Readonly<Record<string, unknown>>): Config {
       refuseMistakes(database);
       return tokens.get(database.name);
     },
+    channels,
+    watchMistakes: [...watchMistakes, ...channels.flatMap((channel) => channel.mistakes)],
+    secret: (name) => textIn(env, name),
     identity: ({ name }) => identities.get(name),
     copyKeys:
       accessKeyId === undefined || secretAccessKey === undefined

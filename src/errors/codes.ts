@@ -395,6 +395,26 @@ export const TRAITS = {
     retryable: false,
     hint: "The catalog has another row with the same id, or cannot hold this one: compare the two with `nightjar list`.",
   },
+  CHANNEL_NOT_FOUND: {
+    status: 404,
+    retryable: false,
+    hint: "`nightjar alert channels` lists the channels.",
+  },
+  INCIDENT_NOT_FOUND: {
+    status: 404,
+    retryable: false,
+    hint: "`nightjar alert list` lists the incidents.",
+  },
+  ALERT_UNREACHABLE: {
+    status: 502,
+    retryable: true,
+    hint: "The message is tried again for three days. Check the address in the channel's secret, then `nightjar alert test`.",
+  },
+  ALERT_REFUSED: {
+    status: 502,
+    retryable: true,
+    hint: "The message is tried again for three days. Check the channel's secrets, then `nightjar alert test`.",
+  },
   RUN_LOST: {
     status: 500,
     retryable: true,

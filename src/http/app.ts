@@ -7,6 +7,7 @@ import { log } from "../core/log.ts";
 import type { Caller } from "../model/actor.ts";
 import { VERSION } from "../core/version.ts";
 import { authenticate } from "./access/needs.ts";
+import { alerts } from "./alerts.ts";
 import { approvals } from "./approvals.ts";
 import { asHttpError } from "./as-http-error.ts";
 import { audit } from "./audit.ts";
@@ -66,7 +67,8 @@ const v1 = new Hono<HttpEnv>()
   .route("/reconcile", reconcile)
   .route("/tokens", tokens)
   .route("/audit", audit)
-  .route("/approvals", approvals);
+  .route("/approvals", approvals)
+  .route("/alerts", alerts);
 
 /** Every route that Nightjar serves. */
 export const app = new Hono<HttpEnv>()

@@ -5,7 +5,7 @@ import {
   decideApproval,
   findApproval,
   listApprovals,
-} from "../catalog/approvals.ts";
+} from "../catalog/access/approvals.ts";
 import { NightjarError } from "../errors/errors.ts";
 import { hasScope, reaches, type Rights, type Scope } from "../plan/access.ts";
 import { refuseSamePerson, stateOf } from "./access/approval.ts";
@@ -13,18 +13,17 @@ import { needs, note } from "./access/needs.ts";
 import { newestFirst, pageOf, placeOf } from "./paging.ts";
 import type { HttpEnv } from "./hono-env.ts";
 import { input } from "./input.ts";
+import { iso } from "../core/iso.ts";
 
 const pageSchema = v.strictObject(newestFirst);
-
-const iso = (moment: number | null) => (moment === null ? null : new Date(moment).toISOString());
 
 function approvalView(approval: Approval, now: number) {
   const { id, action, databases, summary, requestedBy, requestedByName } = approval;
   return {
     ...{ id, action, databases, summary, state: stateOf(approval, now) },
     ...{ requestedBy, requestedByName },
-    requestedAt: iso(approval.requestedAt)!,
-    expiresAt: iso(approval.expiresAt)!,
+    requestedAt: iso(approval.requestedAt),
+    expiresAt: iso(approval.expiresAt),
     decidedBy: approval.decidedBy,
     decidedByName: approval.decidedByName,
     decidedAt: iso(approval.decidedAt),

@@ -1,7 +1,7 @@
 import { Hono } from "hono";
 import * as v from "valibot";
 import { verifyAudit } from "../audit/verify.ts";
-import { type AuditFilter, listAudit } from "../catalog/audit.ts";
+import { type AuditFilter, listAudit } from "../catalog/access/audit.ts";
 import { ACTIONS, type AuditRow, type Detail, OUTCOMES } from "../model/audit.ts";
 import { needs } from "./access/needs.ts";
 import { atField, CURSOR, limitField, text } from "./fields.ts";

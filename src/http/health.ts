@@ -1,20 +1,80 @@
-import { Hono } from "hono";
+import { type Context as HonoContext, Hono } from "hono";
+import { readBeats } from "../catalog/watch/beats.ts";
+import type { DatabaseConfig } from "../config/database.ts";
+import type { Config } from "../config/load.ts";
+import { iso } from "../core/iso.ts";
 import { NightjarError } from "../errors/errors.ts";
+import { hasScope, reaches } from "../plan/access.ts";
+import { MINUTE } from "../plan/duration.ts";
+import type { Freshness } from "../plan/freshness.ts";
+import { fleetHealth, healthOf } from "../read/health.ts";
+import { bearerOf } from "./access/bearer.ts";
+import { identify } from "./access/identify.ts";
 import { visibleDatabase } from "./databases/badge-access.ts";
 import type { HttpEnv } from "./hono-env.ts";
-import { healthOf } from "./views.ts";
+import { sign, signatureHolds, signingKeys } from "./links/signature.ts";
 
-/** `/health/:db`: 200 while a fresh backup is known to be good, 503 otherwise, for uptime monitors. */
-export const health = new Hono<HttpEnv>().get("/:db", async (c) => {
-  const database = await visibleDatabase(c.env, c.req.param("db"), c.req.raw);
-  if (database === undefined) throw new NightjarError("NOT_FOUND", "There is no such database.");
-  const { state, newest, verified } = await healthOf(c.env, database);
-  c.header("cache-control", "no-store");
-  const answer = {
-    database: database.name,
-    state,
-    takenAt: newest?.manifest.takenAt ?? null,
-    verifiedTakenAt: verified?.manifest.takenAt ?? null,
-  };
-  return c.json(answer, state === "fresh" ? 200 : 503);
-});
+/** Time without a cron after which nothing is watched any more, ms. */
+const ASLEEP = 5 * MINUTE;
+
+/** The path of the health of all databases, with the key that opens it. */
+export function healthPath({ signingKey }: Config): string {
+  return `/health?key=${sign(signingKey, "health", [])}`;
+}
+
+/**
+ * The databases whose health a request may see: all with the key of `/health`, those that its bearer token
+ * reaches, else the public ones.
+ *
+ * @throws NightjarError `UNAUTHORIZED`, `TOO_MANY_ATTEMPTS` for a wrong token; `CATALOG_FAILED`
+ */
+async function visible(c: HonoContext<HttpEnv>): Promise<DatabaseConfig[]> {
+  const { config } = c.env;
+  const all = [...config.databases.values()];
+  if (bearerOf(c.req.raw) !== undefined) {
+    const { rights } = await identify(c.env, c.req.raw);
+    return all.filter(({ name }) => hasScope(rights, "read") && reaches(rights, name));
+  }
+  const key = c.req.query("key") ?? "";
+  if (signatureHolds(key, signingKeys(config), "health", [])) return all;
+  return all.filter(({ badge }) => badge === "public");
+}
+
+/**
+ * `/health` and `/health/:db`, for uptime monitors: 200 while a fresh backup is known to be good, 503
+ * otherwise. `/health` says so of all databases that may be seen, and that the cron is awake.
+ */
+export const health = new Hono<HttpEnv>()
+  .get("/", async (c) => {
+    const databases = await visible(c);
+    const { minute } = await readBeats(c.env.catalog);
+    const healths = [...(await fleetHealth(c.env, databases)).values()];
+    const states: Partial<Record<Freshness, number>> = {};
+    for (const { state } of healths) states[state] = (states[state] ?? 0) + 1;
+    const failing = healths
+      .filter(({ state }) => state !== "fresh")
+      .map(({ database, state }) => ({ database: database.name, state }));
+    const awake = minute !== undefined && c.env.deps.now() - minute.at <= ASLEEP;
+    const ok = awake && failing.length === 0;
+    c.header("cache-control", "no-store");
+    const answer = {
+      status: ok ? "ok" : awake ? "failing" : "asleep",
+      cron: { at: iso(minute?.at), error: minute?.error?.code ?? null },
+      ...{ databases: healths.length, states, failing },
+    };
+    return c.json(answer, ok ? 200 : 503);
+  })
+
+  .get("/:db", async (c) => {
+    const database = await visibleDatabase(c.env, c.req.param("db"), c.req.raw);
+    if (database === undefined) throw new NightjarError("NOT_FOUND", "There is no such database.");
+    const { state, standing } = await healthOf(c.env, database);
+    c.header("cache-control", "no-store");
+    const answer = {
+      database: database.name,
+      state,
+      takenAt: iso(standing.newest?.takenAt),
+      verifiedTakenAt: iso(standing.verified?.takenAt),
+    };
+    return c.json(answer, state === "fresh" ? 200 : 503);
+  });

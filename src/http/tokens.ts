@@ -1,6 +1,6 @@
 import { Hono } from "hono";
 import * as v from "valibot";
-import { enterToken, listTokens, revokeToken, type Token } from "../catalog/tokens.ts";
+import { enterToken, listTokens, revokeToken, type Token } from "../catalog/access/tokens.ts";
 import { NightjarError } from "../errors/errors.ts";
 import { SCOPES } from "../plan/access.ts";
 import { DURATION_FORM, parseDuration } from "../plan/duration.ts";
@@ -11,6 +11,7 @@ import { text } from "./fields.ts";
 import { newestFirst, pageOf, placeOf } from "./paging.ts";
 import type { HttpEnv } from "./hono-env.ts";
 import { input } from "./input.ts";
+import { iso } from "../core/iso.ts";
 
 const ONE_OF = `must be a list of ${SCOPES.join(", ")}`;
 const EXPIRES_IN = `must be ${DURATION_FORM}`;
@@ -35,8 +36,6 @@ const newTokenSchema = v.strictObject({
 
 const pageSchema = v.strictObject(newestFirst);
 
-const iso = (moment: number | null) => (moment === null ? null : new Date(moment).toISOString());
-
 type TokenState = "valid" | "expired" | "revoked";
 
 /** A token as the API shows it: never its hash, and itself only when it is made. */
@@ -46,7 +45,7 @@ function tokenView(token: Token, now: number) {
     revokedAt !== null ? "revoked" : expiresAt !== null && expiresAt <= now ? "expired" : "valid";
   return {
     ...{ id, name, scopes, databases, state, createdBy },
-    createdAt: iso(token.createdAt)!,
+    createdAt: iso(token.createdAt),
     expiresAt: iso(expiresAt),
     lastUsedAt: iso(token.lastUsedAt),
     revokedAt: iso(revokedAt),

@@ -1,38 +1,39 @@
 import type { Backup } from "../catalog/backups.ts";
-import { newestBackup, newestDrilled, newestVerified } from "../catalog/backups.ts";
-import { followOf } from "../catalog/follows.ts";
-import { openLineage } from "../catalog/lineages.ts";
-import { lastFinishedRun, newestRuns, type Run } from "../catalog/runs.ts";
-import { type DatabaseConfig, isMisconfigured } from "../config/database.ts";
+import { manifestsOf } from "../catalog/backups.ts";
+import type { Follow } from "../catalog/follows.ts";
+import type { Lineage } from "../catalog/lineages.ts";
+import type { Run } from "../catalog/runs.ts";
+import { type BackupFacts, standingsOf } from "../catalog/standings.ts";
+import type { DatabaseConfig } from "../config/database.ts";
 import type { Context } from "../worker/context.ts";
 import type { CopyState } from "../model/copy.ts";
 import { countRows } from "../format/tables/rows.ts";
 import type { Manifest } from "../model/manifest.ts";
 import { formatsOf, storedForm } from "../plan/formats.ts";
-import { type Freshness, freshness } from "../plan/freshness.ts";
-import { nextMoment, startDelay } from "../plan/schedule.ts";
-import { isKnownBad, knownBad } from "../model/proof.ts";
+import type { Objective } from "../plan/objectives.ts";
+import { fleetHealth } from "../read/health.ts";
+import { knownBad } from "../model/proof.ts";
 import { badgePath } from "./databases/badge-access.ts";
 import type { KnownDatabase } from "./configured.ts";
+import { iso } from "../core/iso.ts";
 
 /** The catalog's rows as the API shows them: moments in ISO 8601, sizes in bytes. */
-
-const iso = (moment: number | null | undefined): string | null =>
-  moment == null ? null : new Date(moment).toISOString();
 
 export function runView(run: Run) {
   const { scheduledFor, createdAt, startedAt, updatedAt, finishedAt, ...rest } = run;
   return {
     ...rest,
     scheduledFor: iso(scheduledFor),
-    createdAt: iso(createdAt)!,
+    createdAt: iso(createdAt),
     startedAt: iso(startedAt),
-    updatedAt: iso(updatedAt)!,
+    updatedAt: iso(updatedAt),
     finishedAt: iso(finishedAt),
   };
 }
 
-export function backupView(backup: Backup) {
+type Shown = Pick<Backup, "manifest" | "verification" | "drill" | "copy">;
+
+export function backupView(backup: Shown) {
   const { manifest, verification, drill, copy } = backup;
   return {
     ...manifestView(manifest),
@@ -57,54 +58,19 @@ export function manifestView(manifest: Manifest) {
 }
 
 /** A backup without its list of tables, for lists. */
-export function backupSummary(backup: Backup) {
+export function backupSummary(backup: Shown) {
   const { tables, ...rest } = backupView(backup);
   return { ...rest, tableCount: tables.length };
 }
 
 /** A backup that was proven, in short. */
-function provenView({ id, manifest, drill }: Backup) {
-  return { id, takenAt: manifest.takenAt, recoveryMs: drill?.recoveryMs ?? null };
-}
-
-/** Find out the state of a database. */
-export async function healthOf(
-  context: Context,
-  database: DatabaseConfig,
-): Promise<{ state: Freshness; newest: Backup | undefined; verified: Backup | undefined }> {
-  const { catalog, deps } = context;
-  const [newest, verified, finished] = await Promise.all([
-    newestBackup(catalog, database.name),
-    newestVerified(catalog, database.name),
-    lastFinishedRun(catalog, database.name),
-  ]);
-  const known = {
-    newest: newest && { takenAt: newest.takenAt, bad: isKnownBad(newest) },
-    verified: verified?.takenAt,
-    lastRunFailed: finished?.state === "failed",
-    misconfigured: isMisconfigured(database),
-  };
-  // Its runs start so much later than scheduled.
-  const now = deps.now() - delayOf(context, database);
-  return { state: freshness(database.schedule, known, now), newest, verified };
-}
-
-function delayOf({ config }: Context, { name, schedule }: DatabaseConfig): number {
-  const schedules = [...config.databases.values()].map((database) => database.schedule);
-  return startDelay(name, schedule, schedules);
-}
-
-/** Compute when the next run of a database starts, ms. */
-function nextStart(context: Context, database: DatabaseConfig): number | undefined {
-  const delay = delayOf(context, database);
-  const moment = nextMoment(database.schedule, context.deps.now() - delay);
-  return moment === undefined ? undefined : moment + delay;
+function provenView({ id, takenAt, drill }: BackupFacts) {
+  return { id, takenAt: iso(takenAt), recoveryMs: drill?.recoveryMs ?? null };
 }
 
 /** Show how a database is followed; null if only its backups pull. */
-async function followView({ catalog }: Context, { name, followMs }: DatabaseConfig) {
+function followView({ followMs }: DatabaseConfig, follow: Follow | undefined) {
   if (followMs === undefined) return null;
-  const follow = await followOf(catalog, name);
   return {
     seconds: followMs / 1000,
     triedAt: iso(follow?.triedAt),
@@ -113,65 +79,67 @@ async function followView({ catalog }: Context, { name, followMs }: DatabaseConf
   };
 }
 
-/** The position of a database's page log; null if it has none. */
-async function logView({ catalog }: Context, name: string) {
-  const lineage = await openLineage(catalog, name);
-  if (lineage === undefined) return null;
-  const { id, txid, committedAt, checkedAt } = lineage;
-  return { lineage: id, txid, committedAt: iso(committedAt)!, checkedAt: iso(checkedAt)! };
+/** Show the position of a database's page log. */
+function logView({ id, txid, committedAt, checkedAt }: Lineage) {
+  return { lineage: id, txid, committedAt: iso(committedAt), checkedAt: iso(checkedAt) };
 }
 
-/** A database and what is stored of it. What only the configuration tells is null where there is none. */
-export async function databaseView(
-  context: Context,
-  { name, config }: KnownDatabase,
-  backups: number,
-  origin: string,
-) {
-  const { catalog } = context;
-  const [{ state, newest, verified }, drilled, [lastRun], follow, log] = await Promise.all([
-    standingOf(context, name, config),
-    newestDrilled(catalog, name),
-    newestRuns(catalog, name, 1),
-    config === undefined ? null : followView(context, config),
-    logView(context, name),
-  ]);
+/** Show a recovery point or time, in whole seconds. */
+function objectiveView({ objective, measured, predicted, state }: Objective) {
+  const seconds = (ms: number | undefined) => (ms === undefined ? null : Math.ceil(ms / 1000));
   return {
-    name,
-    url: config?.url ?? null,
-    namespace: config?.namespace ?? null,
-    schedule: config?.schedule ?? null,
-    badge: config?.badge ?? null,
-    capture: config?.capture ?? null,
     state,
-    mistakes: config?.mistakes ?? [],
-    nextScheduledAt:
-      config === undefined || isMisconfigured(config) ? null : iso(nextStart(context, config)),
-    follow,
-    log,
-    lastRun: lastRun === undefined ? null : runView(lastRun),
-    backups,
-    newestBackup: newest === undefined ? null : backupSummary(newest),
-    newestVerified: verified === undefined ? null : provenView(verified),
-    newestDrilled: drilled === undefined ? null : provenView(drilled),
-    badgeUrl: config === undefined ? null : origin + badgePath(context.config, config),
+    objectiveSeconds: seconds(objective),
+    measuredSeconds: seconds(measured),
+    predictedSeconds: seconds(predicted),
   };
 }
 
-/** Find out the state of a database, if it is configured, and its newest backups. */
-async function standingOf(
+/**
+ * Show databases and what is stored of them. What only the configuration tells is null where there is none.
+ *
+ * @throws NightjarError `CATALOG_FAILED`
+ */
+export async function databaseViews(
   context: Context,
-  name: string,
-  config: DatabaseConfig | undefined,
-): Promise<{
-  state: Freshness | "not configured";
-  newest: Backup | undefined;
-  verified: Backup | undefined;
-}> {
-  if (config !== undefined) return healthOf(context, config);
-  const [newest, verified] = await Promise.all([
-    newestBackup(context.catalog, name),
-    newestVerified(context.catalog, name),
+  databases: readonly KnownDatabase[],
+  origin: string,
+) {
+  const { catalog } = context;
+  const configs = databases.flatMap(({ config }) => config ?? []);
+  const others = databases.filter(({ config }) => config === undefined).map(({ name }) => name);
+  const [healths, standings] = await Promise.all([
+    fleetHealth(context, configs),
+    standingsOf(catalog, others),
   ]);
-  return { state: "not configured", newest, verified };
+  const standingOf = (name: string) => healths.get(name)?.standing ?? standings.get(name)!;
+  const newestIds = databases.flatMap(({ name }) => standingOf(name).newest?.id ?? []);
+  const manifests = await manifestsOf(catalog, newestIds);
+  return databases.map(({ name, config }) => {
+    const health = healths.get(name);
+    const { backups, newest, verified, drilled, lastRun, follow, lineage } = standingOf(name);
+    const manifest = newest && manifests.get(newest.id);
+    return {
+      name,
+      url: config?.url ?? null,
+      namespace: config?.namespace ?? null,
+      schedule: config?.schedule ?? null,
+      badge: config?.badge ?? null,
+      capture: config?.capture ?? null,
+      state: health?.state ?? ("not configured" as const),
+      mistakes: config?.mistakes ?? [],
+      nextScheduledAt: iso(health?.nextRunAt),
+      recoveryPoint: health === undefined ? null : objectiveView(health.recoveryPoint),
+      recoveryTime: health === undefined ? null : objectiveView(health.recoveryTime),
+      follow: config === undefined ? null : followView(config, follow),
+      log: lineage === undefined ? null : logView(lineage),
+      lastRun: lastRun === undefined ? null : runView(lastRun),
+      backups,
+      // A backup that was pruned meanwhile has no manifest any more.
+      newestBackup: newest && manifest ? backupSummary({ ...newest, manifest }) : null,
+      newestVerified: verified === undefined ? null : provenView(verified),
+      newestDrilled: drilled === undefined ? null : provenView(drilled),
+      badgeUrl: config === undefined ? null : origin + badgePath(context.config, config),
+    };
+  });
 }

@@ -25,6 +25,7 @@ export const ACTIONS = [
   "token",
   "token-revoke",
   "approval",
+  "alert-test",
   "configuration",
 ] as const;
 export type Action = (typeof ACTIONS)[number];

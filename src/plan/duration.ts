@@ -32,3 +32,26 @@ export function parseDuration(text: string): number | undefined {
   const ms = match ? Number(match[1]) * UNITS[match[2]!]! : Infinity;
   return ms <= LONGEST ? ms : undefined;
 }
+
+const SPANS = [
+  [86_400, "d"],
+  [3600, "h"],
+  [60, "min"],
+  [1, "s"],
+] as const;
+
+/** Format a length of time for people, in its two largest units: `3 h 12 min`. */
+export function span(ms: number): string {
+  let rest = Math.max(0, Math.round(ms / 1000));
+  const first = SPANS.findIndex(([unit]) => rest >= unit);
+  if (first === -1) return "0 s";
+  const parts = SPANS.slice(first, first + 2).map(([unit, name]) => {
+    const count = Math.floor(rest / unit);
+    rest -= count * unit;
+    return { count, name };
+  });
+  return parts
+    .filter(({ count }) => count > 0)
+    .map(({ count, name }) => `${count} ${name}`)
+    .join(" ");
+}

@@ -1,3 +1,5 @@
+import { span } from "./duration.ts";
+
 /** The loss when a database returns to an earlier state. Moments are ISO 8601. */
 export interface LossWindow {
   readonly asOf: string;
@@ -30,27 +32,4 @@ export function lossWindow(
     now: new Date(now).toISOString(),
     words: `What was written to ${database} after ${asOf} is not in it: ${span(now - from)} until now. ${later}.`,
   };
-}
-
-const UNITS = [
-  [86_400, "d"],
-  [3600, "h"],
-  [60, "min"],
-  [1, "s"],
-] as const;
-
-/** Format a length of time for people, in its two largest units: `3 h 12 min`. */
-export function span(ms: number): string {
-  let rest = Math.max(0, Math.round(ms / 1000));
-  const first = UNITS.findIndex(([unit]) => rest >= unit);
-  if (first === -1) return "0 s";
-  const parts = UNITS.slice(first, first + 2).map(([unit, name]) => {
-    const count = Math.floor(rest / unit);
-    rest -= count * unit;
-    return { count, name };
-  });
-  return parts
-    .filter(({ count }) => count > 0)
-    .map(({ count, name }) => `${count} ${name}`)
-    .join(" ");
 }

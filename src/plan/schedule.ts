@@ -30,8 +30,15 @@ function hashOf(text: string): number {
   return (hash ^ (hash >>> 16)) >>> 0;
 }
 
+/** Schedules that were parsed: every request asks for the moments of all of them. */
+const parsed = new Map<string, Cron>();
+
 function cron(schedule: string): Cron {
-  return new Cron(schedule, { timezone: "UTC", mode: "5-part", paused: true });
+  const known = parsed.get(schedule);
+  if (known !== undefined) return known;
+  const made = new Cron(schedule, { timezone: "UTC", mode: "5-part", paused: true });
+  parsed.set(schedule, made);
+  return made;
 }
 
 const FIELDS = ["minute", "hour", "day of the month", "month", "day of the week"];

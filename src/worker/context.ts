@@ -51,6 +51,14 @@ export interface Followers {
   follow(database: string): Promise<void>;
 }
 
+/** An email in plain text. */
+export interface Email {
+  readonly from: string;
+  readonly to: string[];
+  readonly subject: string;
+  readonly text: string;
+}
+
 /** Everything that a job or a route works with. Made once per request from the Worker's bindings. */
 export interface Context {
   readonly config: Config;
@@ -66,6 +74,8 @@ export interface Context {
   /** The memory that all work in the isolate shares. */
   readonly memory: MemoryBudget;
   readonly attempts: Attempts;
+  /** Sends email; undefined if there is no binding EMAIL. */
+  readonly email: { send(email: Email): Promise<unknown> } | undefined;
   /** Keep the invocation alive until the work is done, after its response too. The work never rejects. */
   keepAlive(work: Promise<void>): void;
 }

@@ -25,6 +25,8 @@ export interface Env {
   FOLLOWER: DurableObjectNamespace<Follower>;
   /** Counts wrong tokens and links by address. */
   ATTEMPTS?: RateLimit;
+  /** Sends alerts by email, where a channel does. */
+  EMAIL?: SendEmail;
   ADMIN_TOKEN?: string;
   SIGNING_KEY?: string;
   /** The signing key of before: links and badges that it signed still work. */
@@ -33,6 +35,10 @@ export interface Env {
   FORMER_SIGNING_KEYS?: string;
   DATABASES?: unknown;
   COPY?: unknown;
+  /** Where alerts are sent to. */
+  ALERTS?: unknown;
+  /** The address that is told every minute that Nightjar is alive. */
+  HEARTBEAT?: string;
   /** The second bucket, where `COPY` says so. */
   COPY_BUCKET?: R2Bucket;
 }

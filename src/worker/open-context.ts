@@ -39,6 +39,7 @@ export function openContext(
     deps: systemDeps,
     memory: isolateMemory,
     attempts: attemptsOf(env.ATTEMPTS),
+    email: env.EMAIL,
     keepAlive,
   };
 }

@@ -26,6 +26,10 @@ interface Overrides {
   copy?: object;
   memory?: MemoryBudget;
   attempts?: Attempts;
+  fetch?: Context["deps"]["fetch"];
+  email?: Context["email"];
+  /** The channels of alerts. */
+  alerts?: object;
 }
 
 /** The work that a context's Workflows were asked to start. */
@@ -41,7 +45,19 @@ interface Started {
 /** Create a Context over the real local R2 and D1. Its Workflows only record what was started. */
 export function testContext(
   databases: Record<string, object>,
-  { bucket, db, now, secrets, secondStore, copy, memory, attempts }: Overrides = {},
+  {
+    bucket,
+    db,
+    now,
+    secrets,
+    secondStore,
+    copy,
+    memory,
+    attempts,
+    fetch,
+    email,
+    alerts,
+  }: Overrides = {},
 ): Context & Started {
   const started: string[] = [];
   const proofsStarted: string[] = [];
@@ -50,6 +66,8 @@ export function testContext(
     ...env,
     ...secrets,
     DATABASES: databases,
+    ...(alerts !== undefined && { ALERTS: alerts }),
+    ...(email !== undefined && { EMAIL: email }),
     ...(secondStore !== undefined && { COPY: { bucket: "binding", ...copy } }),
   });
   const catalog = openCatalog(db ?? bindings.DB);
@@ -82,8 +100,9 @@ export function testContext(
     followers: followersOf(() => context),
     memory: memory ?? new MemoryBudget(ISOLATE_MEMORY),
     attempts: attempts ?? attemptsOf(undefined),
+    email,
     keepAlive: () => undefined,
-    deps: { ...systemDeps, ...(now === undefined ? {} : { now }) },
+    deps: { ...systemDeps, ...(now && { now }), ...(fetch && { fetch }) },
     started,
     proofsStarted,
     copiesStarted,

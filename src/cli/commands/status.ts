@@ -77,6 +77,18 @@ export default defineCommand({
         );
         for (const { path, fix } of mistakes) print(`  ${path}: ${fix}`);
       }
+    const query = {
+      limit: "50",
+      open: "true" as const,
+      ...(args.database && { database: args.database }),
+    };
+    const { incidents } = await bodyOf(client.v1.alerts.$get({ query }));
+    if (incidents.length > 0) {
+      print();
+      print("Wrong now (`nightjar alert list`):");
+      for (const { severity, title } of incidents)
+        print("  ", paint(severity === "critical" ? "red" : "yellow", title));
+    }
     for (const { name, lastRun, follow, newestBackup } of databases) {
       if (lastRun !== null && lastRun.error !== null) printError(name, lastRun.error);
       if (follow !== null && follow.error !== null)

@@ -6,12 +6,13 @@ import {
   enterApproval,
   openApproval,
   useApproval,
-} from "../../catalog/approvals.ts";
-import { findToken } from "../../catalog/tokens.ts";
+} from "../../catalog/access/approvals.ts";
+import { findToken } from "../../catalog/access/tokens.ts";
 import { randomId } from "../../core/deps.ts";
 import { NightjarError } from "../../errors/errors.ts";
 import type { Action } from "../../model/audit.ts";
 import { HOUR } from "../../plan/duration.ts";
+import { giveNotice } from "../../notify/notice.ts";
 import type { Context } from "../../worker/context.ts";
 import type { HttpEnv } from "../hono-env.ts";
 import { note } from "./needs.ts";
@@ -73,6 +74,12 @@ async function enter(
     ...{ by, action: "approval", outcome: "started", subject: made.id },
     ...(databases.length === 1 && { database: databases[0] }),
     detail: { act: action, databases: [...databases], summary },
+  });
+  await giveNotice(c.env, {
+    ...{ rule: "approval-requested", severity: "warning", subject: made.id },
+    database: databases.length === 1 ? databases[0]! : null,
+    summary: `${by.name} asks to ${summary}, and a second person must grant it before ${new Date(made.expiresAt).toISOString()}.`,
+    hint: `Grant it with \`nightjar approval grant ${made.id}\`, or deny it with \`nightjar approval deny ${made.id}\`.`,
   });
   return made;
 }

@@ -1,4 +1,4 @@
-import { findToken, type Token, touchToken } from "../../catalog/tokens.ts";
+import { findToken, type Token, touchToken } from "../../catalog/access/tokens.ts";
 import { secretsEqual } from "../../core/secrets-equal.ts";
 import { NightjarError } from "../../errors/errors.ts";
 import { type Caller, ROOT } from "../../model/actor.ts";

@@ -3,7 +3,7 @@ import { createMiddleware } from "hono/factory";
 import { matchedRoutes } from "hono/route";
 import { record } from "../../audit/record.ts";
 import { findBackup, noSuchBackup } from "../../catalog/backups.ts";
-import { databaseOf, findLink, noSuchLink } from "../../catalog/links.ts";
+import { databaseOf, findLink, noSuchLink } from "../../catalog/access/links.ts";
 import { findRun, noSuchRun } from "../../catalog/runs.ts";
 import { NightjarError } from "../../errors/errors.ts";
 import type { Caller } from "../../model/actor.ts";

@@ -13,6 +13,7 @@ import { log } from "../../core/log.ts";
 import { reaches } from "../../plan/access.ts";
 import { sendsTokenInClear } from "../../plan/transport.ts";
 import { isTable } from "../../errors/schema-issue.ts";
+import { giveNotice } from "../../notify/notice.ts";
 import { requireApproval } from "../access/approval.ts";
 import { needs, note, takeRecording } from "../access/needs.ts";
 import { atField } from "../fields.ts";
@@ -119,6 +120,12 @@ async function answer(
   const { by, database, subject: id, detail } = takeRecording(c);
   const act = { ...{ by, database, subject: id }, action: "restore" } as const;
   await record(env, { ...act, outcome: "started", detail: { ...detail } });
+  await giveNotice(env, {
+    ...{ rule: "restore-requested", severity: "warning", subject: nameOf(subject) },
+    database: database ?? null,
+    summary: `${by.name} restores ${wordsOf(subject)} to ${facts.target}${overwrite ? ", and overwrites what is there" : ""}.`,
+    hint: "Who did what is in `nightjar audit`.",
+  });
   const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
   const writer = writable.getWriter();
   const encoder = new TextEncoder();

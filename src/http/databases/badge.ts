@@ -1,16 +1,14 @@
 import { Hono } from "hono";
 import { cors } from "hono/cors";
 import * as v from "valibot";
-import { newestDrilled } from "../../catalog/backups.ts";
-import { openLineage } from "../../catalog/lineages.ts";
 import type { DatabaseConfig } from "../../config/database.ts";
 import { BADGE_STYLES, badgeSvg } from "../../web/badge.ts";
 import { BADGE_SHOWS, badgeFace, type BadgeFacts, UNKNOWN } from "../../web/badge-face.ts";
+import { healthOf } from "../../read/health.ts";
 import type { Context } from "../../worker/context.ts";
 import { text } from "../fields.ts";
 import type { HttpEnv } from "../hono-env.ts";
 import { input } from "../input.ts";
-import { healthOf } from "../views.ts";
 import { visibleDatabase } from "./badge-access.ts";
 
 const schema = v.strictObject({
@@ -46,18 +44,13 @@ export const badge = new Hono<HttpEnv>()
   });
 
 async function factsOf(context: Context, database: DatabaseConfig): Promise<BadgeFacts> {
-  const { catalog } = context;
-  const [{ state, newest, verified }, drilled, log] = await Promise.all([
-    healthOf(context, database),
-    newestDrilled(catalog, database.name),
-    openLineage(catalog, database.name),
-  ]);
-  const moments = [verified?.takenAt, log?.checkedAt].filter((at) => at !== undefined);
+  const { state, standing, restorableAt } = await healthOf(context, database);
+  const { newest, verified, drilled } = standing;
   return {
     state,
     verifiedAt: verified?.takenAt,
     drilledAt: drilled?.takenAt,
-    restorableAt: moments.length === 0 ? undefined : Math.max(...moments),
-    bytes: newest?.manifest.raw.bytes,
+    restorableAt,
+    bytes: newest?.rawBytes,
   };
 }

@@ -3,7 +3,6 @@ import * as v from "valibot";
 import {
   type Backup,
   backupCounts,
-  countBackups,
   findBackup,
   listBackups,
   newestBackup,
@@ -23,11 +22,12 @@ import { isTable } from "../../errors/schema-issue.ts";
 import { needs, note } from "../access/needs.ts";
 import { restoreMoment } from "../backups/restore.ts";
 import { configured, type KnownDatabase, knownDatabase } from "../configured.ts";
+import { healthPath } from "../health.ts";
 import type { HttpEnv } from "../hono-env.ts";
 import { input } from "../input.ts";
 import { text } from "../fields.ts";
 import { newestFirst, pageOf, placeOf } from "../paging.ts";
-import { backupSummary, backupView, databaseView, runView } from "../views.ts";
+import { backupSummary, backupView, databaseViews, runView } from "../views.ts";
 import { erasures } from "./erasures.ts";
 import { moments } from "./moments.ts";
 
@@ -99,16 +99,16 @@ export const databases = new Hono<HttpEnv>()
     const { databases: known } = c.env.config;
     const all: KnownDatabase[] = [...known].map(([name, config]) => ({ name, config }));
     for (const name of counts.keys()) if (!known.has(name)) all.push({ name, config: undefined });
-    const views = all
-      .filter(({ name }) => reaches(rights, name))
-      .map((database) => databaseView(c.env, database, counts.get(database.name) ?? 0, origin));
-    return c.json({ databases: await Promise.all(views) });
+    const own = all.filter(({ name }) => reaches(rights, name));
+    // Its key opens the health of all databases.
+    const healthUrl = rights.databases === undefined ? origin + healthPath(c.env.config) : null;
+    return c.json({ databases: await databaseViews(c.env, own, origin), healthUrl });
   })
 
   .get("/:db", needs("read", "database"), async (c) => {
     const database = await knownDatabase(c.env, c.req.param("db"), c.get("caller").rights);
-    const count = await countBackups(c.env.catalog, database.name);
-    return c.json(await databaseView(c.env, database, count, new URL(c.req.url).origin));
+    const [view] = await databaseViews(c.env, [database], new URL(c.req.url).origin);
+    return c.json(view!);
   })
 
   .get("/:db/backups", needs("read", "database"), input("query", pageSchema), async (c) => {

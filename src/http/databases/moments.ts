@@ -15,6 +15,7 @@ import { input } from "../input.ts";
 import { atField, CURSOR, keyCursor, limitField, querySchema } from "../fields.ts";
 import { grantForMoment } from "../links/link-url.ts";
 import { linkFields, makeLink } from "../links/links.ts";
+import { iso } from "../../core/iso.ts";
 
 const newLinkSchema = v.strictObject({ at: atField, ...linkFields });
 const momentQuerySchema = v.strictObject({ at: v.optional(atField), ...querySchema.entries });
@@ -36,8 +37,6 @@ function cursorAfter(page: readonly Segment[], from: Place | undefined): string 
   const shown = page.filter((segment) => segment.at === at).length;
   return `${at}-${shown + (from?.at === at ? from.after : 0)}`;
 }
-
-const iso = (moment: number) => new Date(moment).toISOString();
 
 /** `/v1/databases/:db/…`: what the page log gives: any moment, and what happened when. */
 export const moments = new Hono<HttpEnv>()

@@ -1,7 +1,7 @@
 import { Hono } from "hono";
 import { record } from "../../audit/record.ts";
 import { type Backup, findBackup } from "../../catalog/backups.ts";
-import { findLink, useLink } from "../../catalog/links.ts";
+import { findLink, useLink } from "../../catalog/access/links.ts";
 import type { Context } from "../../worker/context.ts";
 import { NightjarError } from "../../errors/errors.ts";
 import type { Erasure } from "../../format/tables/erasure.ts";

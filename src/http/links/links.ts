@@ -1,6 +1,12 @@
 import { type Context as HonoContext, Hono } from "hono";
 import * as v from "valibot";
-import { enterLink, type Link, listLinks, noSuchLink, revokeLink } from "../../catalog/links.ts";
+import {
+  enterLink,
+  type Link,
+  listLinks,
+  noSuchLink,
+  revokeLink,
+} from "../../catalog/access/links.ts";
 import { randomId } from "../../core/deps.ts";
 import { DAY, parseDuration } from "../../plan/duration.ts";
 import type { Format } from "../../plan/formats.ts";
@@ -12,6 +18,7 @@ import { input } from "../input.ts";
 import { newestFirst, pageOf, placeOf } from "../paging.ts";
 import type { HttpEnv } from "../hono-env.ts";
 import { type Grant, linkPath } from "./link-url.ts";
+import { iso } from "../../core/iso.ts";
 
 const LONGEST = 7 * DAY;
 const EXPIRES_IN = "must be a duration of at most 7 days, like 90s, 1h or 7d";
@@ -105,7 +112,6 @@ function linkView(link: Link, now: number) {
         : maxUses !== null && uses >= maxUses
           ? "used up"
           : "valid";
-  const iso = (moment: number) => new Date(moment).toISOString();
   return {
     ...{ id, database, subject, format, state, createdBy, maxUses, uses, address },
     createdAt: iso(link.createdAt),

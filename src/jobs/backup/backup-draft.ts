@@ -16,11 +16,10 @@ import { type BackupName, bytesKey, manifestKey } from "../../store/keys.ts";
 import { writeMultipart } from "../../store/multipart.ts";
 import { removeObjects } from "../../store/remove.ts";
 import { VERSION } from "../../core/version.ts";
+import { iso } from "../../core/iso.ts";
 
 /** Most bytes of a manifest: it is the result of a Workflow's step, which may have 1 MiB, and a row of D1. */
 const MOST_MANIFEST = 900_000;
-
-const iso = (moment: number) => new Date(moment).toISOString();
 
 /**
  * Return the interval at which a run's progress is written to the catalog, ms: 2 s, and longer the

@@ -9,6 +9,7 @@ import { asNightjarError, NightjarError } from "../../errors/errors.ts";
 import { log } from "../../core/log.ts";
 import { NIGHTJAR } from "../../model/actor.ts";
 import type { Manifest } from "../../model/manifest.ts";
+import { type Beat, beatRun } from "../../notify/heartbeat.ts";
 import { type Act, isBad } from "../../model/proof.ts";
 import { writeManifest } from "../../store/document.ts";
 import { capture } from "./capture.ts";
@@ -38,6 +39,7 @@ export async function runBackup(
 ): Promise<void> {
   try {
     const attempts = await step.do("plan", () => attemptsOf(context, runId));
+    await beat(context, runId, step, "start", "");
     const retries = { limit: attempts - 1, delay: "5 seconds", backoff: "exponential" } as const;
     const options = { retries, timeout: CAPTURE_TIMEOUT } as const;
     const manifest = await step.do("capture", options, () =>
@@ -55,11 +57,16 @@ export async function runBackup(
     await step.do("finish", { retries: PUBLISH_RETRIES }, () =>
       recorded(context, runId, () => finish(context, manifest, provenAt)),
     );
+    const words = `${manifest.id}: ${manifest.raw.bytes} bytes, ${manifest.stored.bytes} stored`;
+    await beat(context, runId, step, "success", words);
     if (manifest.snapshot?.cursor != null && manifest.snapshot.method.protocol === "replica")
       await step.do("seed", () => seed(context, manifest));
     if (isCopied(context, manifest)) await copy(context, manifest, step);
   } catch (thrown) {
-    await step.do("fail", { retries: PUBLISH_RETRIES }, () => fail(context, runId, thrown));
+    const code = await step.do("fail", { retries: PUBLISH_RETRIES }, () =>
+      fail(context, runId, thrown),
+    );
+    await beat(context, runId, step, "fail", code);
     throw thrown;
   }
 }
@@ -67,6 +74,22 @@ export async function runBackup(
 async function attemptsOf(context: Context, runId: string): Promise<number> {
   const run = await findRun(context.catalog, runId);
   return context.config.databases.get(run?.database ?? "")?.attempts ?? 1;
+}
+
+/** Tell the database's heartbeat, if it has one, how the run is doing. */
+async function beat(
+  context: Context,
+  runId: string,
+  step: WorkflowStep,
+  kind: Beat,
+  words: string,
+): Promise<void> {
+  const { catalog, config } = context;
+  if (![...config.databases.values()].some((one) => one.heartbeatSecret !== undefined)) return;
+  await step.do(`heartbeat-${kind}`, async () => {
+    const run = await findRun(catalog, runId);
+    await beatRun(context, config.databases.get(run?.database ?? ""), kind, runId, words);
+  });
 }
 
 async function attempt(context: Context, runId: string): Promise<Manifest> {
@@ -189,7 +212,8 @@ async function recorded<T>(context: Context, runId: string, action: () => Promis
   }
 }
 
-async function fail(context: Context, runId: string, thrown: unknown): Promise<void> {
+/** Mark the run as failed. @returns the error's code */
+async function fail(context: Context, runId: string, thrown: unknown): Promise<string> {
   const { catalog, deps } = context;
   const run = await findRun(catalog, runId);
   const report = run?.error ?? asNightjarError(thrown).report();
@@ -197,4 +221,5 @@ async function fail(context: Context, runId: string, thrown: unknown): Promise<v
   const act = { by: NIGHTJAR, action: "run", database: run?.database, subject: runId } as const;
   await recordOrLog(context, { ...act, outcome: "failed", detail: { code: report.code } });
   log.error("run-failed", new NightjarError(report.code, report.message, report), { run: runId });
+  return report.code;
 }

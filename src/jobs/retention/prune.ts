@@ -1,5 +1,5 @@
 import type { Prunable } from "../../catalog/backups.ts";
-import { forgetExpiredLinks } from "../../catalog/links.ts";
+import { forgetExpiredLinks } from "../../catalog/access/links.ts";
 import { forgetFailedRuns } from "../../catalog/runs.ts";
 import { isMisconfigured } from "../../config/database.ts";
 import type { Context } from "../../worker/context.ts";

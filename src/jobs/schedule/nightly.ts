@@ -1,16 +1,22 @@
 import { recordOrLog } from "../../audit/record.ts";
+import { recordBeat } from "../../catalog/watch/beats.ts";
+import { forgetIncidents } from "../../catalog/watch/deliveries.ts";
 import { keepAuditHead } from "../../audit/verify.ts";
 import type { Context } from "../../worker/context.ts";
 import { log } from "../../core/log.ts";
 import { asNightjarError } from "../../errors/errors.ts";
+import { DAY } from "../../plan/duration.ts";
 import { NIGHTJAR } from "../../model/actor.ts";
 import { syncCopies } from "../second-copy/sync-copies.ts";
 import { prune } from "../retention/prune.ts";
 import { reconcile } from "../recovery/reconcile.ts";
 
+/** Time for which incidents are kept after they were closed, ms. */
+const KEPT = 400 * DAY;
+
 /**
  * Do the night's work: apply the retention policy, compare bucket and catalog, store the end of the audit,
- * then sync the second copies. One that fails does not prevent the others.
+ * sync the second copies, and forget old incidents. One that fails does not prevent the others.
  *
  * @param now ms
  * @throws the first error
@@ -22,6 +28,7 @@ export async function runNightly(context: Context, now: number): Promise<void> {
     ["reconcile-failed", () => reconcile(context, now)],
     ["audit-head-failed", () => keepAuditHead(context, now)],
     ["copies-failed", () => syncCopies(context, now)],
+    ["alerts-not-sent", () => forgetIncidents(context.catalog, now - KEPT)],
   ] as const)
     try {
       await work();
@@ -29,6 +36,8 @@ export async function runNightly(context: Context, now: number): Promise<void> {
       log.error(what, thrown);
       errors.push(thrown);
     }
+  const error = errors.length === 0 ? null : asNightjarError(errors[0]).report();
+  await recordBeat(context.catalog, "night", { at: now, error });
   if (errors.length > 0) throw errors[0];
 }
 

@@ -1,5 +1,5 @@
 import { record } from "../../audit/record.ts";
-import { listAudit } from "../../catalog/audit.ts";
+import { listAudit } from "../../catalog/access/audit.ts";
 import { log } from "../../core/log.ts";
 import { fingerprint } from "../../format/bytes/hash.ts";
 import { NIGHTJAR } from "../../model/actor.ts";

@@ -8,6 +8,7 @@ import type { Context } from "../../worker/context.ts";
 import { NightjarError } from "../../errors/errors.ts";
 import { log } from "../../core/log.ts";
 import { NIGHTJAR } from "../../model/actor.ts";
+import { beatRun } from "../../notify/heartbeat.ts";
 import { MINUTE } from "../../plan/duration.ts";
 import { followPause } from "../../plan/follow-pace.ts";
 import { dueMoment, startDelay } from "../../plan/schedule.ts";
@@ -127,5 +128,7 @@ async function reapIfLost(context: Context, { id: runId, database }: Run): Promi
   await failRun(context.catalog, runId, error.report(), context.deps.now());
   const act = { by: NIGHTJAR, action: "run", database, subject: runId } as const;
   await recordOrLog(context, { ...act, outcome: "failed", detail: { code: error.code } });
+  const { databases } = context.config;
+  await beatRun(context, databases.get(database), "fail", runId, error.code);
   return true;
 }

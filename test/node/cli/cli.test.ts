@@ -132,7 +132,7 @@ it("takes SQL as it is", async () => {
 
 it("shows its help", async () => {
   expect((await nightjar(["--help"])).out).toContain(
-    "status|backup|badge|run|list|pull|url|link list|link revoke|restore|query|timeline|log pull|verify|drill|proofs|pin|unpin|copy|erase|erasures|prune|token create|token list|token revoke|approval list|approval grant|approval deny|audit|reconcile|rebuild",
+    "status|health|backup|badge|run|list|pull|url|link list|link revoke|restore|query|timeline|log pull|verify|drill|proofs|pin|unpin|copy|erase|erasures|prune|token create|token list|token revoke|approval list|approval grant|approval deny|alert list|alert show|alert channels|alert test|audit|reconcile|rebuild",
   );
   expect((await nightjar(["url", "--help"])).out).toContain("--expires-in");
 });

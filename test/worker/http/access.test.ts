@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { beforeAll, describe, expect, inject, it } from "vitest";
 import { newestBackup } from "../../../src/catalog/backups.ts";
-import { listAudit } from "../../../src/catalog/audit.ts";
+import { listAudit } from "../../../src/catalog/access/audit.ts";
 import { app } from "../../../src/http/app.ts";
 import { type Need, needOf } from "../../../src/http/access/needs.ts";
 import { addressOf } from "../../../src/http/access/attempts.ts";

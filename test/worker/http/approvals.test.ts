@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, inject, it } from "vitest";
 import { newestBackup } from "../../../src/catalog/backups.ts";
-import { listAudit } from "../../../src/catalog/audit.ts";
+import { listAudit } from "../../../src/catalog/access/audit.ts";
 import { app } from "../../../src/http/app.ts";
 import { DAY, HOUR } from "../../../src/plan/duration.ts";
 import type { Scope } from "../../../src/plan/access.ts";

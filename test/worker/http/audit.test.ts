@@ -3,7 +3,7 @@ import { beforeEach, describe, expect, inject, it } from "vitest";
 import { hashOf, macOfEnd } from "../../../src/audit/chain.ts";
 import { record } from "../../../src/audit/record.ts";
 import { keepAuditHead, verifyAudit } from "../../../src/audit/verify.ts";
-import { auditRowsAfter, listAudit } from "../../../src/catalog/audit.ts";
+import { auditRowsAfter, listAudit } from "../../../src/catalog/access/audit.ts";
 import { newestBackup } from "../../../src/catalog/backups.ts";
 import { NIGHTJAR } from "../../../src/model/actor.ts";
 import type { Act, AuditRow } from "../../../src/model/audit.ts";

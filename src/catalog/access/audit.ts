@@ -1,7 +1,7 @@
 import { and, asc, desc, eq, gt, gte, lt, type SQL } from "drizzle-orm";
-import type { Action, AuditRow, Outcome } from "../model/audit.ts";
-import { type Catalog, query } from "./open.ts";
-import { audit, auditEnds } from "./schema.ts";
+import type { Action, AuditRow, Outcome } from "../../model/audit.ts";
+import { type Catalog, query } from "../open.ts";
+import { audit, auditEnds } from "../schema.ts";
 
 /** The end of the audit as the catalog keeps it. */
 export type AuditEnd = Omit<typeof auditEnds.$inferSelect, "id">;

@@ -1,9 +1,9 @@
 import { and, desc, eq, inArray, isNull, lt, or, sql } from "drizzle-orm";
-import { NightjarError } from "../errors/errors.ts";
-import { findBackup } from "./backups.ts";
-import { comesAfter, type Place } from "./newest-first.ts";
-import { type Catalog, query } from "./open.ts";
-import { links } from "./schema.ts";
+import { NightjarError } from "../../errors/errors.ts";
+import { findBackup } from "../backups.ts";
+import { comesAfter, type Place } from "../newest-first.ts";
+import { type Catalog, query } from "../open.ts";
+import { links } from "../schema.ts";
 
 export type Link = typeof links.$inferSelect;
 

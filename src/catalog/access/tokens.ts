@@ -1,7 +1,7 @@
 import { and, desc, eq, isNull } from "drizzle-orm";
-import { comesAfter, type Place } from "./newest-first.ts";
-import { type Catalog, query } from "./open.ts";
-import { tokens } from "./schema.ts";
+import { comesAfter, type Place } from "../newest-first.ts";
+import { type Catalog, query } from "../open.ts";
+import { tokens } from "../schema.ts";
 
 export type Token = typeof tokens.$inferSelect;
 

@@ -1,7 +1,7 @@
 import { and, desc, eq, gt, isNull, or } from "drizzle-orm";
-import { comesAfter, type Place } from "./newest-first.ts";
-import { type Catalog, query } from "./open.ts";
-import { approvals } from "./schema.ts";
+import { comesAfter, type Place } from "../newest-first.ts";
+import { type Catalog, query } from "../open.ts";
+import { approvals } from "../schema.ts";
 
 export type Approval = typeof approvals.$inferSelect;
 type NewApproval = Omit<

@@ -1,0 +1,142 @@
+import { isNull, sql, type SQL } from "drizzle-orm";
+import type { CopyState } from "../model/copy.ts";
+import type { ProofSummary } from "../model/proof.ts";
+import type { Follow } from "./follows.ts";
+import type { Lineage } from "./lineages.ts";
+import { type Catalog, query } from "./open.ts";
+import type { Run } from "./runs.ts";
+import { backups, follows, lineages, runs } from "./schema.ts";
+
+/** A backup without its manifest. */
+export interface BackupFacts {
+  readonly id: string;
+  readonly database: string;
+  /** ms */
+  readonly takenAt: number;
+  /** Bytes as a database or as SQL, and as they are stored. */
+  readonly rawBytes: number;
+  readonly storedBytes: number;
+  readonly kind: "dump" | "snapshot";
+  readonly verification: ProofSummary | null;
+  readonly drill: ProofSummary | null;
+  readonly copy: CopyState | null;
+}
+
+/** What the catalog knows of a database's present: everything that its state depends on. */
+export interface Standing {
+  /** Its backups in number. */
+  readonly backups: number;
+  readonly newest: BackupFacts | undefined;
+  /** The newest whose bytes were read back and found good, and that no drill found bad. */
+  readonly verified: BackupFacts | undefined;
+  /** The newest whose drill passed, and that no later verify found corrupt. */
+  readonly drilled: BackupFacts | undefined;
+  /** The run that was asked for last, and the one that ended last. */
+  readonly lastRun: Run | undefined;
+  readonly lastFinished: Run | undefined;
+  readonly follow: Follow | undefined;
+  /** The open lineage of its page log. */
+  readonly lineage: Lineage | undefined;
+}
+
+const EMPTY: Standing = {
+  backups: 0,
+  newest: undefined,
+  verified: undefined,
+  drilled: undefined,
+  lastRun: undefined,
+  lastFinished: undefined,
+  follow: undefined,
+  lineage: undefined,
+};
+
+/** The columns of `BackupFacts`. */
+export const backupFacts = {
+  id: backups.id,
+  database: backups.database,
+  takenAt: backups.takenAt,
+  rawBytes: sql<number>`json_extract(${backups.manifest}, '$.raw.bytes')`,
+  storedBytes: sql<number>`json_extract(${backups.manifest}, '$.stored.bytes')`,
+  kind: sql<"dump" | "snapshot">`json_extract(${backups.manifest}, '$.kind')`,
+  verification: backups.verification,
+  drill: backups.drill,
+  copy: backups.copy,
+};
+
+const ANY = sql`1`;
+const VERIFIED = sql`json_extract(b.verification, '$.outcome') = 'verified' AND json_extract(b.drill, '$.outcome') IS NOT 'failed'`;
+const DRILLED = sql`json_extract(b.drill, '$.outcome') = 'passed' AND json_extract(b.verification, '$.outcome') IS NOT 'corrupt'`;
+
+/** Selects, for each name of a JSON list, the id of one row of its database, by an index and not by a scan. */
+function newestBackups(names: string, condition: SQL): SQL {
+  return sql`${backups.id} IN (SELECT (SELECT b.id FROM backups b WHERE b.database = n.value AND ${condition} ORDER BY b.taken_at DESC, b.id DESC LIMIT 1) FROM json_each(${names}) n)`;
+}
+function newestRun(names: string, condition: SQL, order: SQL): SQL {
+  return sql`${runs.id} IN (SELECT (SELECT r.id FROM runs r WHERE r.database = n.value AND ${condition} ORDER BY ${order} LIMIT 1) FROM json_each(${names}) n)`;
+}
+
+/**
+ * Read how databases stand, in one round trip however many they are.
+ *
+ * @returns a standing for each name, also for those of which the catalog knows nothing
+ * @throws NightjarError `CATALOG_FAILED`
+ */
+export async function standingsOf(
+  catalog: Catalog,
+  names: readonly string[],
+): Promise<Map<string, Standing>> {
+  const list = JSON.stringify(names);
+  const among = (column: typeof backups.database | typeof follows.database) =>
+    sql`${column} IN (SELECT value FROM json_each(${list}))`;
+  const backupsBy = (condition: SQL) =>
+    catalog.select(backupFacts).from(backups).where(newestBackups(list, condition));
+  const [counts, newest, verified, drilled, lastRuns, lastFinished, followed, open] = await query(
+    `reading how ${names.length === 1 ? names[0] : `${names.length} databases`} stand`,
+    () =>
+      catalog.batch([
+        catalog
+          .select({ database: backups.database, backups: sql<number>`count(*)` })
+          .from(backups)
+          .where(among(backups.database))
+          .groupBy(backups.database),
+        backupsBy(ANY),
+        backupsBy(VERIFIED),
+        backupsBy(DRILLED),
+        catalog
+          .select()
+          .from(runs)
+          .where(newestRun(list, ANY, sql`r.created_at DESC, r.id DESC`)),
+        catalog
+          .select()
+          .from(runs)
+          .where(
+            newestRun(
+              list,
+              sql`r.finished_at IS NOT NULL`,
+              sql`r.finished_at DESC, r.created_at DESC`,
+            ),
+          ),
+        catalog.select().from(follows).where(among(follows.database)),
+        catalog.select().from(lineages).where(isNull(lineages.endedAt)).orderBy(lineages.beganAt),
+      ]),
+  );
+  const found = new Map<string, Standing>(names.map((name) => [name, EMPTY]));
+  const add = (
+    rows: readonly { database: string }[],
+    change: (row: never) => Partial<Standing>,
+  ) => {
+    for (const row of rows) {
+      const standing = found.get(row.database);
+      if (standing !== undefined) found.set(row.database, { ...standing, ...change(row as never) });
+    }
+  };
+  add(counts, ({ backups: number }: { backups: number }) => ({ backups: number }));
+  add(newest, (row: BackupFacts) => ({ newest: row }));
+  add(verified, (row: BackupFacts) => ({ verified: row }));
+  add(drilled, (row: BackupFacts) => ({ drilled: row }));
+  add(lastRuns, (row: Run) => ({ lastRun: row }));
+  add(lastFinished, (row: Run) => ({ lastFinished: row }));
+  add(followed, (row: Follow) => ({ follow: row }));
+  add(open, (row: Lineage) => ({ lineage: row }));
+  return found;
+}

@@ -1,0 +1,87 @@
+import { desc, eq, sql } from "drizzle-orm";
+import type { Comparison } from "../../plan/alerts/problems.ts";
+import { type Catalog, query } from "../open.ts";
+import { backups, IS_KEPT_PAST_AGE, IS_KNOWN_BAD, watches } from "../schema.ts";
+
+export type Watch = typeof watches.$inferSelect;
+
+/** What is watched of the backups of all databases. */
+export interface WatchedBackups {
+  readonly watches: Map<string, Watch>;
+  /** Ids of backups that a proof found bad, by database, the newest first. */
+  readonly bad: Map<string, string[]>;
+  /** Number of backups that the policy keeps past their age, by database. */
+  readonly pinned: Map<string, number>;
+}
+
+/** Read what is watched, in one round trip. @throws NightjarError `CATALOG_FAILED` */
+export async function readWatched(catalog: Catalog): Promise<WatchedBackups> {
+  const [known, bad, pinned] = await query("reading what is watched", () =>
+    catalog.batch([
+      catalog.select().from(watches),
+      catalog
+        .select({ id: backups.id, database: backups.database })
+        .from(backups)
+        .where(IS_KNOWN_BAD)
+        .orderBy(desc(backups.takenAt)),
+      catalog
+        .select({ database: backups.database, pinned: sql<number>`count(*)` })
+        .from(backups)
+        .where(IS_KEPT_PAST_AGE)
+        .groupBy(backups.database),
+    ]),
+  );
+  const badOf = new Map<string, string[]>();
+  for (const { database, id } of bad) badOf.set(database, [...(badOf.get(database) ?? []), id]);
+  return {
+    watches: new Map(known.map((watch) => [watch.database, watch])),
+    bad: badOf,
+    pinned: new Map(pinned.map((row) => [row.database, row.pinned])),
+  };
+}
+
+/** Enter databases as watched, unless they are. */
+export function enterWatches(
+  catalog: Catalog,
+  names: readonly string[],
+  now: number,
+): Promise<unknown> {
+  return query("watching databases", () =>
+    catalog.run(
+      sql`INSERT INTO watches (database, first_seen_at) SELECT value, ${now} FROM json_each(${JSON.stringify(names)}) WHERE true ON CONFLICT DO NOTHING`,
+    ),
+  );
+}
+
+/** Record how a backup differs from the one before it; undefined if there is none to compare with. */
+export function recordComparison(
+  catalog: Catalog,
+  database: string,
+  comparedBackup: string,
+  comparison: Comparison | undefined,
+): Promise<unknown> {
+  return query(`recording how ${database} changed`, () =>
+    catalog
+      .update(watches)
+      .set({ comparedBackup, comparison: comparison ?? null })
+      .where(eq(watches.database, database))
+      .run(),
+  );
+}
+
+/** Add up the bytes of the page logs of databases, and record them. @returns bytes by database */
+export function measureLogs(
+  catalog: Catalog,
+  names: readonly string[],
+  now: number,
+): Promise<Map<string, number>> {
+  const sum = sql<number>`(SELECT coalesce(sum(s.bytes), 0) FROM segments s WHERE s.database = ${watches.database})`;
+  return query("adding up the page logs", async () => {
+    const rows = await catalog
+      .update(watches)
+      .set({ logBytes: sum, logMeasuredAt: now })
+      .where(sql`${watches.database} IN (SELECT value FROM json_each(${JSON.stringify(names)}))`)
+      .returning({ database: watches.database, bytes: watches.logBytes });
+    return new Map(rows.map(({ database, bytes }) => [database, bytes]));
+  });
+}

@@ -1,0 +1,106 @@
+import {
+  enterWatches,
+  measureLogs,
+  readWatched,
+  recordComparison,
+  type Watch,
+  type WatchedBackups,
+} from "../catalog/watch/watches.ts";
+import { isMisconfigured } from "../config/database.ts";
+import { log } from "../core/log.ts";
+import type { Comparison, WatchFacts } from "../plan/alerts/problems.ts";
+import { HOUR } from "../plan/duration.ts";
+import { fleetHealth, type Health } from "../read/health.ts";
+import type { Context } from "../worker/context.ts";
+import { compareNewest } from "./compare.ts";
+import { tokenExpiry } from "./token-expiry.ts";
+
+/** Interval at which the bytes of a page log are added up, ms. */
+const MEASURE = HOUR;
+
+/**
+ * Read what is known of every configured database.
+ *
+ * @returns the facts, and the names of the databases of which nothing could be read
+ * @throws NightjarError `CATALOG_FAILED` if nothing can be read of any
+ */
+export async function readFacts(
+  context: Context,
+  now: number,
+): Promise<{ facts: WatchFacts[]; unknown: Set<string> }> {
+  const databases = [...context.config.databases.values()];
+  const [healths, watched] = await Promise.all([
+    fleetHealth(context, databases),
+    readWatched(context.catalog),
+  ]);
+  const names = databases.map(({ name }) => name);
+  const { watches } = watched;
+  const unseen = names.filter((name) => !watches.has(name));
+  if (unseen.length > 0) await enterWatches(context.catalog, unseen, now);
+  const unmeasured = names.filter(
+    (name) =>
+      healths.get(name)!.standing.lineage !== undefined &&
+      now - (watches.get(name)?.logMeasuredAt ?? 0) >= MEASURE,
+  );
+  const measured =
+    unmeasured.length === 0 ? undefined : await measureLogs(context.catalog, unmeasured, now);
+  const facts: WatchFacts[] = [];
+  const unknown = new Set<string>();
+  for (const name of names)
+    try {
+      const logBytes = measured?.get(name) ?? watches.get(name)?.logBytes ?? 0;
+      facts.push(await factsOf(context, healths.get(name)!, watched, logBytes, now));
+    } catch (thrown) {
+      log.error("not-watched", thrown, { database: name });
+      unknown.add(name);
+    }
+  return { facts, unknown };
+}
+
+async function factsOf(
+  context: Context,
+  { database, standing, delay, recoveryPoint, recoveryTime }: Health,
+  { watches, bad, pinned }: WatchedBackups,
+  logBytes: number,
+  now: number,
+): Promise<WatchFacts> {
+  const { name, schedule, alerts, mistakes, keepLast, followMs } = database;
+  const { newest, verified, lastFinished, follow, lineage } = standing;
+  const watch = watches.get(name);
+  return {
+    ...{ name, schedule, delay, limits: alerts, mistakes, keepLast, recoveryPoint, recoveryTime },
+    firstSeenAt: watch?.firstSeenAt ?? now,
+    newest: newest && { id: newest.id, takenAt: newest.takenAt },
+    verifiedAt: verified?.takenAt,
+    lastFinished: lastFinished && {
+      id: lastFinished.id,
+      failed: lastFinished.state === "failed",
+      error: lastFinished.error,
+    },
+    bad: bad.get(name) ?? [],
+    comparison: newest && (await comparisonOf(context, name, newest.id, watch)),
+    copyError: newest?.copy?.state === "failed" ? (newest.copy.error?.message ?? "") : undefined,
+    pinned: pinned.get(name) ?? 0,
+    follow:
+      followMs === undefined
+        ? undefined
+        : { pace: followMs, checkedAt: lineage?.checkedAt, error: follow?.error?.message },
+    logBytes,
+    tokenExpiresAt: isMisconfigured(database)
+      ? undefined
+      : tokenExpiry(context.config.token(database)),
+  };
+}
+
+/** The comparison of the newest backup, made once. */
+async function comparisonOf(
+  context: Context,
+  name: string,
+  newest: string,
+  watch: Watch | undefined,
+): Promise<Comparison | undefined> {
+  if (watch?.comparedBackup === newest) return watch.comparison ?? undefined;
+  const comparison = await compareNewest(context, name);
+  await recordComparison(context.catalog, name, newest, comparison);
+  return comparison;
+}

@@ -1,0 +1,127 @@
+import { type Beat, readBeats } from "../catalog/watch/beats.ts";
+import { channelStates } from "../catalog/watch/deliveries.ts";
+import { changeIncident, enterIncident, openIncidents } from "../catalog/watch/incidents.ts";
+import { randomId } from "../core/deps.ts";
+import { log } from "../core/log.ts";
+import { asNightjarError } from "../errors/errors.ts";
+import type { Problem } from "../plan/alerts/alert.ts";
+import { type Change, changesOf, type Incident } from "../plan/alerts/incidents.ts";
+import { problemsOf } from "../plan/alerts/problems.ts";
+import { DAY, HOUR, span } from "../plan/duration.ts";
+import type { Context } from "../worker/context.ts";
+import { readFacts } from "./facts.ts";
+import { messageFor, shortened } from "./message.ts";
+import { routesOf } from "./routes.ts";
+
+/** Time for which a channel may take no message before the others are told, ms. */
+const DOWN = HOUR;
+/** Time without a night's work after which it is missed, ms. */
+const NIGHT_MISSED = DAY + 2 * HOUR;
+
+/**
+ * Look for what is wrong with the databases and with Nightjar itself, and enter what is to be told of it.
+ *
+ * @param now ms
+ * @throws the first error, after everything had its turn
+ */
+export async function watchFleet(context: Context, now: number): Promise<void> {
+  const { catalog, config } = context;
+  const [{ facts, unknown }, open, own] = await Promise.all([
+    readFacts(context, now),
+    openIncidents(catalog),
+    ownProblems(context, now),
+  ]);
+  const problems = [...facts.flatMap((known) => problemsOf(known, now)), ...own].map(shortened);
+  const errors: unknown[] = [];
+  for (const change of changesOf(open, problems, routesOf(config.channels), unknown, now))
+    try {
+      await apply(context, change, now);
+    } catch (thrown) {
+      log.error("incident-not-entered", thrown, {
+        rule: change.problem.rule,
+        database: change.problem.database,
+      });
+      errors.push(thrown);
+    }
+  if (errors.length > 0) throw errors[0];
+}
+
+/** Problems that concern all databases. */
+async function ownProblems({ catalog, config }: Context, now: number): Promise<Problem[]> {
+  const [beats, states] = await Promise.all([readBeats(catalog), channelStates(catalog)]);
+  const problems: Problem[] = [];
+  const add = (problem: Omit<Problem, "database">) => problems.push({ ...problem, database: null });
+  for (const { path, fix } of config.watchMistakes)
+    add({
+      ...{ rule: "misconfigured", severity: "critical", subject: path },
+      summary: `${path}: ${fix}. Until then it tells nobody.`,
+      hint: "Fix wrangler.toml or the secret, and deploy again.",
+    });
+  for (const { channel, failingSince, pending, lastError } of states)
+    if (failingSince !== null && now - failingSince > DOWN)
+      add({
+        ...{ rule: "channel-down", severity: "warning", subject: channel },
+        summary: `Channel ${channel} has taken no message for ${span(now - failingSince)}; ${pending} wait. ${lastError?.message ?? ""}`,
+        hint: `Try it with \`nightjar alert test ${channel}\`.`,
+      });
+  const night = nightProblem(beats.night, now);
+  if (night !== undefined)
+    add({ ...night, rule: "night-failed", severity: "critical", subject: "" });
+  return problems;
+}
+
+function nightProblem(
+  night: Beat | undefined,
+  now: number,
+): Pick<Problem, "summary" | "hint"> | undefined {
+  if (night?.error != null) {
+    const { message, code, hint } = night.error;
+    return { summary: `The night's work failed: ${message} [${code}]`, hint };
+  }
+  if (night === undefined || now - night.at <= NIGHT_MISSED) return undefined;
+  return {
+    summary: `The night's work was last done ${span(now - night.at)} ago: retention, reconciling and second copies wait.`,
+    hint: "Are there two crons in wrangler.toml? Look at the Worker's log for its second one.",
+  };
+}
+
+/** Enter what has changed. Whoever watches at the same time enters the same. */
+async function apply(context: Context, change: Change, now: number): Promise<void> {
+  const { catalog, deps } = context;
+  const { problem, tell } = change;
+  const told = tell.map(({ channel }) => channel);
+  const messages = (incident: { id: string; openedAt: number }) =>
+    tell.map((telling) => messageFor(incident, problem, telling, now));
+  if (change.does === "open") {
+    const id = randomId(deps);
+    const times = { openedAt: now, closedAt: null, remindedAt: now };
+    const incident: Incident = { ...problem, id, ...times, told };
+    try {
+      await enterIncident(catalog, incident, messages(incident));
+    } catch (thrown) {
+      if (asNightjarError(thrown).code !== "CATALOG_CONFLICT") throw thrown;
+      return; // another look has opened it
+    }
+    log.warn("incident-opened", { incident: id, rule: problem.rule, database: problem.database });
+    return;
+  }
+  const { incident } = change;
+  if (change.does === "close") {
+    await changeIncident(catalog, { ...incident, closedAt: now }, messages(incident));
+    log.info("incident-closed", {
+      incident: incident.id,
+      rule: problem.rule,
+      database: problem.database,
+    });
+    return;
+  }
+  const { severity, summary, hint } = problem;
+  await changeIncident(
+    catalog,
+    {
+      ...{ ...incident, severity, summary, hint, remindedAt: now },
+      told: [...new Set([...incident.told, ...told])],
+    },
+    messages(incident),
+  );
+}
