@@ -24,6 +24,9 @@ const SHORTEST_PAUSE = MINUTE;
 const LONGEST_PAUSE = HOUR;
 /** Time for which a message is tried, ms. */
 const PATIENCE = 3 * DAY;
+/** Tries to record that a message was sent, and the pause between two, ms. */
+const RECORD_TRIES = 4;
+const RECORD_PAUSE = 250;
 /** Time for which nobody else may send a message that is being sent, ms. */
 const TAKEN = 5 * MINUTE;
 
@@ -37,7 +40,9 @@ const TAKEN = 5 * MINUTE;
  */
 export async function deliverMessages(context: Context, now: number): Promise<void> {
   const names = await pendingChannels(context.catalog);
-  await Promise.all(names.map((name) => deliverTo(context, name, now)));
+  const ended = await Promise.allSettled(names.map((name) => deliverTo(context, name, now)));
+  const failed = ended.find((one) => one.status === "rejected");
+  if (failed !== undefined) throw failed.reason;
 }
 
 async function deliverTo(context: Context, name: string, now: number): Promise<void> {
@@ -82,7 +87,7 @@ async function deliver(
   delivery: Delivery,
   now: number,
 ): Promise<"sent" | "kept" | "down"> {
-  const { catalog, deps } = context;
+  const { catalog } = context;
   const { id, attempts, createdAt } = delivery;
   if (!(await takeDelivery(catalog, delivery, now, now + TAKEN))) return "kept";
   try {
@@ -99,9 +104,21 @@ async function deliver(
     await recordUndelivered(catalog, id, error.report(), then);
     return error.facts["refused"] === "message" ? "kept" : "down";
   }
-  await recordDelivered(catalog, id, deps.now());
+  await recordSent(context, id);
   log.info("alert-delivered", { message: id, channel: channel.name });
   return "sent";
+}
+
+/** Record that a message was sent. It is worth some tries: whoever finds no record sends it again. */
+async function recordSent({ catalog, deps }: Context, id: string): Promise<void> {
+  for (let tries = 1; ; tries++)
+    try {
+      await recordDelivered(catalog, id, deps.now());
+      return;
+    } catch (thrown) {
+      if (tries === RECORD_TRIES) throw thrown;
+      await deps.sleep(RECORD_PAUSE * tries);
+    }
 }
 
 /** Give up what a channel that is gone, or whose entry is wrong, was not sent for days. */

@@ -42,7 +42,8 @@ async function beatAt(
     if (beat !== "success") url.pathname = `${url.pathname.replace(/\/$/, "")}/${beat}`;
     for (const [key, value] of Object.entries(query)) url.searchParams.set(key, value);
     const headers = { "content-type": "text/plain; charset=utf-8" };
-    await post(context, `The heartbeat ${secret}`, { url: url.href, body: words, headers });
+    const request = { url: url.href, body: words, headers };
+    await post(context, `The heartbeat ${secret}`, request, [address]);
   } catch (thrown) {
     log.error("heartbeat-failed", asNightjarError(thrown), { heartbeat: secret, beat });
   }

@@ -1,4 +1,4 @@
-import type { Channel } from "../config/channels.ts";
+import { type Channel, channelSecrets } from "../config/channels.ts";
 import { readText } from "../core/read-body.ts";
 import { messageOf, NightjarError } from "../errors/errors.ts";
 import type { Message } from "../plan/alerts/alert.ts";
@@ -55,7 +55,8 @@ export async function sendMessage(
         return pagerdutyRequest(secret(settings.key), settings.region, message);
     }
   };
-  await post(context, `Channel ${name}`, requestFor());
+  const secrets = channelSecrets(channel).map((one) => secret(one.name));
+  await post(context, `Channel ${name}`, requestFor(), secrets);
 }
 
 /**
@@ -63,13 +64,17 @@ export async function sendMessage(
  * which is a secret, or the message to somebody else.
  *
  * @param what the receiver, for people
+ * @param secrets what an error must not repeat
  * @throws NightjarError `ALERT_REFUSED`, `ALERT_UNREACHABLE`
  */
 export async function post(
   { deps }: Pick<Context, "deps">,
   what: string,
   { url, body, headers }: ChannelRequest,
+  secrets: readonly string[],
 ): Promise<void> {
+  const shown = (text: string) =>
+    [url, ...secrets].reduce((rest, secret) => rest.replaceAll(secret, "…"), text);
   let response: Response;
   try {
     response = await deps.fetch(url, {
@@ -78,16 +83,15 @@ export async function post(
       signal: AbortSignal.timeout(PATIENCE),
     });
   } catch (thrown) {
-    const why = messageOf(thrown).replaceAll(url, "its address");
+    const why = shown(messageOf(thrown));
     throw new NightjarError("ALERT_UNREACHABLE", `${what} cannot be reached: ${why}`);
   }
-  // What a receiver says may repeat what it was sent, and with it the address: only a refusal is read.
   if (response.status >= 200 && response.status < 300) {
     await response.body?.cancel().catch(() => undefined);
     return;
   }
   const said = await readText(response, QUOTED * 4).catch(() => "");
-  const words = said.replaceAll(url, "…").replaceAll(/\s+/g, " ").trim().slice(0, QUOTED);
+  const words = shown(said).replaceAll(/\s+/g, " ").trim().slice(0, QUOTED);
   const wait = Number(response.headers.get("retry-after"));
   throw new NightjarError(
     "ALERT_REFUSED",
