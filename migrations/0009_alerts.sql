@@ -44,7 +44,8 @@ CREATE TABLE `watches` (
 	`compared_backup` text,
 	`comparison` text,
 	`log_bytes` integer DEFAULT 0 NOT NULL,
-	`log_measured_at` integer DEFAULT 0 NOT NULL
+	`log_measured_at` integer DEFAULT 0 NOT NULL,
+	`log_from` integer
 );
 --> statement-breakpoint
 CREATE INDEX `backups_known_bad` ON `backups` (`database`,`taken_at`) WHERE json_extract(verification, '$.outcome') = 'corrupt' OR json_extract(drill, '$.outcome') = 'failed';--> statement-breakpoint

@@ -322,6 +322,8 @@ export const watches = sqliteTable("watches", {
   /** Bytes of its page log, and the time at which they were added up. */
   logBytes: integer("log_bytes").notNull().default(0),
   logMeasuredAt: moment("log_measured_at").notNull().default(0),
+  /** The oldest moment that the page log can restore; null if there is none. */
+  logFrom: moment("log_from"),
 });
 
 /** Work that is done again and again: when it last ended, and how. */

@@ -5,6 +5,7 @@ import type { ConfigMistake } from "./mistakes.ts";
 /** Nightjar's own secrets. */
 const OWN: readonly string[] = [
   ...["ADMIN_TOKEN", "SIGNING_KEY", "SIGNING_KEY_PREVIOUS", "FORMER_SIGNING_KEYS", "HEARTBEAT"],
+  "METRICS_TOKEN",
 ];
 
 /**

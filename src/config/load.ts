@@ -119,6 +119,7 @@ export function loadConfig(env: Secrets): Config {
   const signingKey = own("SIGNING_KEY");
   const previousSigningKey =
     env["SIGNING_KEY_PREVIOUS"] === undefined ? undefined : own("SIGNING_KEY_PREVIOUS");
+  if (env["METRICS_TOKEN"] !== undefined) own("METRICS_TOKEN");
   const watchMistakes: ConfigMistake[] = [];
   const tokens = new Map<string, string>();
   const identities = new Map<string, string>();

@@ -13,11 +13,13 @@ import { asHttpError } from "./as-http-error.ts";
 import { audit } from "./audit.ts";
 import { backups } from "./backups/backups.ts";
 import { badge } from "./databases/badge.ts";
+import { cost } from "./cost.ts";
 import { databases } from "./databases/databases.ts";
 import { download } from "./links/download.ts";
 import type { HttpEnv } from "./hono-env.ts";
 import { health } from "./health.ts";
 import { links } from "./links/links.ts";
+import { metrics } from "./metrics.ts";
 import { problem } from "./problem.ts";
 import { prune } from "./prune.ts";
 import { rebuild, reconcile } from "./rebuild.ts";
@@ -68,7 +70,8 @@ const v1 = new Hono<HttpEnv>()
   .route("/tokens", tokens)
   .route("/audit", audit)
   .route("/approvals", approvals)
-  .route("/alerts", alerts);
+  .route("/alerts", alerts)
+  .route("/cost", cost);
 
 /** Every route that Nightjar serves. */
 export const app = new Hono<HttpEnv>()
@@ -83,6 +86,7 @@ export const app = new Hono<HttpEnv>()
   .route("/d", download)
   .route("/badge", badge)
   .route("/health", health)
+  .route("/metrics", metrics)
   .notFound(() => problem(new NightjarError("NOT_FOUND", "There is nothing at this address.")))
   .onError((thrown, c) => {
     const error = asHttpError(thrown);

@@ -11,8 +11,16 @@ import { isLate } from "./schedule.ts";
  * - `unverified`: the newest backup was not read back yet, and the last one that was is overdue
  * - `fresh`: a backup that is known to be good is as new as it should be
  */
-export type Freshness =
-  "misconfigured" | "none" | "corrupt" | "failed" | "late" | "unverified" | "fresh";
+export const STATES = [
+  "misconfigured",
+  "none",
+  "corrupt",
+  "failed",
+  "late",
+  "unverified",
+  "fresh",
+] as const;
+export type Freshness = (typeof STATES)[number];
 
 /** The known facts of a database's backups. */
 export interface Known {

@@ -6,6 +6,7 @@ import {
   segmentsOf,
 } from "../catalog/lineages.ts";
 import type { Context } from "../worker/context.ts";
+import { iso } from "../core/iso.ts";
 import { NightjarError } from "../errors/errors.ts";
 import { mergePages } from "../format/pages/merge-pages.ts";
 import type { Page } from "../format/pages/page.ts";
@@ -130,8 +131,4 @@ export function pagesOf(
 function spanFor(bytes: number, total: number): number {
   const share = Math.floor((READ_BYTES * bytes) / total / 2);
   return Math.max(SMALLEST_SPAN, Math.min(LARGEST_SPAN, share));
-}
-
-function iso(moment: number): string {
-  return new Date(moment).toISOString();
 }

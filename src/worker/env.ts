@@ -39,6 +39,8 @@ export interface Env {
   ALERTS?: unknown;
   /** The address that is told every minute that Nightjar is alive. */
   HEARTBEAT?: string;
+  /** Opens `/metrics` and nothing else. */
+  METRICS_TOKEN?: string;
   /** The second bucket, where `COPY` says so. */
   COPY_BUCKET?: R2Bucket;
 }

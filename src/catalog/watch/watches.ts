@@ -69,17 +69,18 @@ export function recordComparison(
   );
 }
 
-/** Add up the bytes of the page logs of databases, and record them. @returns bytes by database */
+/** Add up the bytes of the page logs of databases, and record them and how far the logs reach back. @returns bytes by database */
 export function measureLogs(
   catalog: Catalog,
   names: readonly string[],
   now: number,
 ): Promise<Map<string, number>> {
   const sum = sql<number>`(SELECT coalesce(sum(s.bytes), 0) FROM segments s WHERE s.database = ${watches.database})`;
+  const from = sql<number>`(SELECT min(s.at) FROM segments s WHERE s.database = ${watches.database} AND s.min_txid = 1)`;
   return query("adding up the page logs", async () => {
     const rows = await catalog
       .update(watches)
-      .set({ logBytes: sum, logMeasuredAt: now })
+      .set({ logBytes: sum, logFrom: from, logMeasuredAt: now })
       .where(sql`${watches.database} IN (SELECT value FROM json_each(${JSON.stringify(names)}))`)
       .returning({ database: watches.database, bytes: watches.logBytes });
     return new Map(rows.map(({ database, bytes }) => [database, bytes]));

@@ -1,6 +1,7 @@
 import { defineCommand } from "citty";
 import { json } from "../args.ts";
 import { apiClient, bodyOf, connection } from "../client.ts";
+import { showCost } from "../show-cost.ts";
 import { copyWord, moment, paint, print, printJson, printTable, size } from "../output.ts";
 import { printWarnings } from "../warnings.ts";
 
@@ -19,10 +20,12 @@ export default defineCommand({
   meta: { name: "status", description: "Show the state of every database" },
   args: {
     database: { type: "positional", description: "Only this database", required: false },
+    cost: { type: "boolean", description: "Show what each costs in a month", default: false },
     json,
   },
   async run({ args }) {
     const client = apiClient(connection(process.env));
+    if (args.cost) return showCost(client, args.database, args.json);
     const databases =
       args.database === undefined
         ? (await bodyOf(client.v1.databases.$get())).databases

@@ -1,16 +1,33 @@
+import { once } from "node:events";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { text } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
+import { Webhook } from "standardwebhooks";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { loadShop } from "../../../scripts/lib/sample-shop.ts";
 import type { ServerProcess } from "../../../scripts/lib/server-process.ts";
 import { Product, SIGNING_KEY, TOKEN } from "../../support/product.ts";
 import { type Outcome, runCli } from "../../support/run-cli.ts";
 
-/** Tokens, approvals and the audit on the real Worker, by the command line, as several people use it. */
+/** Tokens, approvals, the audit and alerts on the real Worker, by the command line, as several people use it. */
 let product: Product;
 let shop: ServerProcess;
 /** Everything that was printed or answered. */
 const told: string[] = [];
-const secrets = [TOKEN, SIGNING_KEY];
+const OPS_SECRET = `whsec_${btoa("0123456789abcdef0123456789abcdef")}`;
+const secrets = [TOKEN, SIGNING_KEY, OPS_SECRET, "path-of-ops", "path-of-shop", "path-of-nightjar"];
+
+/** A service outside: it takes alerts and heartbeats. */
+let outside: Server;
+const heard: { path: string; headers: Record<string, string>; body: string }[] = [];
+const heardAt = (path: string) => heard.filter((one) => one.path.startsWith(path));
+/** The alerts that arrived, with their signatures checked. */
+const alerts = () =>
+  heardAt("/path-of-ops").map(
+    ({ headers, body }) =>
+      new Webhook(OPS_SECRET).verify(body, headers) as { type: string; data: { title: string } },
+  );
 
 async function as(token: string, args: string[], input = ""): Promise<Outcome> {
   const env = { NIGHTJAR_URL: product.worker.url, NIGHTJAR_TOKEN: token };
@@ -33,13 +50,32 @@ beforeAll(async () => {
   product = await Product.create();
   shop = await product.sqld("shop");
   await loadShop(shop.url);
-  await product.start({
-    shop: { url: shop.url, protected: true },
-    other: { url: shop.url },
-  });
+  const hear = async (request: IncomingMessage, response: ServerResponse) => {
+    const headers = request.headers as Record<string, string>;
+    heard.push({ path: request.url!, headers, body: await text(request) });
+    response.end("OK");
+  };
+  outside = createServer((request, response) => void hear(request, response));
+  await once(outside.listen(0, "127.0.0.1"), "listening");
+  const address = `http://127.0.0.1:${(outside.address() as AddressInfo).port}`;
+  await product.start(
+    {
+      shop: { url: shop.url, protected: true, heartbeat: "SHOP_HEARTBEAT" },
+      other: { url: shop.url },
+      broken: { url: "http://127.0.0.1:1", attempts: 1 },
+    },
+    {
+      ALERTS: JSON.stringify({ ops: { type: "webhook", url: "OPS_URL", secret: "OPS_SECRET" } }),
+      ...{ OPS_URL: `${address}/path-of-ops`, OPS_SECRET },
+      ...{ SHOP_HEARTBEAT: `${address}/path-of-shop`, HEARTBEAT: `${address}/path-of-nightjar` },
+    },
+  );
 });
 
-afterAll(() => product.stop());
+afterAll(async () => {
+  await product.stop();
+  outside.close();
+});
 
 it("each token does what it may, and is told what it may not", async () => {
   const ci = await tokenFor("ci", "--scope", "backup", "--database", "shop", "--expires-in", "90d");
@@ -87,6 +123,39 @@ it("what destroys something waits for another person, and goes on by itself then
   expect(done.out).toContain("Rows of customers with this id are left out");
 });
 
+it("people are told what is wrong, and an outside service that Nightjar is alive", async () => {
+  await product.fireCron();
+  await product.ended("broken");
+  await product.fireCron();
+  const beats = heardAt("/path-of-nightjar").map(({ path }) => path);
+  expect(new Set(beats)).toEqual(new Set(["/path-of-nightjar"]));
+  const opened = alerts().filter(({ type }) => type === "alert.opened");
+  expect(opened.map(({ data }) => data.title)).toEqual(["broken: backup failed"]);
+  const notices = alerts().filter(({ type }) => type === "alert.notice");
+  expect(notices.map(({ data }) => data.title)).toContain("shop: approval wanted");
+  // The run of shop that ended first: its start and its end have the same rid.
+  const [start, end] = heardAt("/path-of-shop").map(({ path }) => path);
+  expect(start).toMatch(/^\/path-of-shop\/start\?rid=[0-9a-f-]{36}$/);
+  expect(end).toBe(start!.replace("/start", ""));
+
+  const list = await as(TOKEN, ["alert", "list"]);
+  expect(list.out).toMatch(/critical +broken: backup failed/);
+  expect((await as(TOKEN, ["status"])).out).toContain("broken: backup failed");
+  const health = await as(TOKEN, ["health"]);
+  expect(health).toMatchObject({ code: 1, out: expect.stringContaining("broken: failed") });
+  const url = /http\S+\/health\?key=\S+/.exec(health.err)![0];
+  const answer = await fetch(url);
+  expect([answer.status, await answer.json()]).toMatchObject([503, { databases: 3 }]);
+
+  const test = await as(TOKEN, ["alert", "test", "ops"]);
+  expect(test).toMatchObject({ code: 0, out: "ops: the message was taken\n" });
+  expect(alerts().at(-1)!.data.title).toBe("Nightjar: test");
+  const id = (JSON.parse((await as(TOKEN, ["alert", "list", "--json"])).out) as any).incidents[0]
+    .id;
+  expect((await as(TOKEN, ["alert", "show", id])).out).toMatch(/ops +opened +.* UTC +1/);
+  expect((await as(TOKEN, ["alert", "channels"])).out).toMatch(/ops +webhook +all +warning/);
+});
+
 it("the audit has all of it, and holds", async () => {
   const { out } = await as(TOKEN, ["audit", "--limit", "all", "--json"]);
   const rows = out
@@ -116,6 +185,7 @@ it("no secret is in what was printed, logged or answered", async () => {
     fetch(product.worker.url + path, { headers: { authorization: `Bearer ${token}` } });
   for (const path of [
     ...["/v1/databases", "/v1/tokens", "/v1/audit", "/v1/links", "/v1/approvals", "/v1/nothing"],
+    ...["/v1/alerts", "/v1/alerts/channels", "/health"],
     ...["/healthz", "/badge/shop.json", "/d/x/y"],
   ])
     told.push(await (await call(path)).text());
