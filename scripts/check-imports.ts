@@ -8,7 +8,7 @@ import { forbiddenImports } from "./lib/imports.ts";
 import { ROOT } from "./lib/paths.ts";
 
 const root = resolve(process.argv[2] ?? ROOT);
-const files = globSync("src/**/*.ts", { cwd: root }).toSorted();
+const files = globSync("src/**/*.{ts,tsx}", { cwd: root }).toSorted();
 const found = files.flatMap((file) =>
   forbiddenImports(file, readFileSync(join(root, file), "utf8")),
 );

@@ -41,7 +41,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       ...["plan", "read", "source", "sqlite", "store", "target", "worker"],
     ],
   },
-  web: { may: ["core", "plan"] },
+  web: { may: ["core", "plan"], types: ["http"] },
   http: {
     may: [
       ...["audit", "catalog", "config", "core", "errors", "format", "jobs", "model", "notify"],

@@ -1,7 +1,7 @@
-import { and, asc, count, desc, eq, inArray, type SQL, sql } from "drizzle-orm";
+import { and, asc, count, desc, eq, gte, inArray, lt, type SQL, sql } from "drizzle-orm";
 import { NightjarError } from "../errors/errors.ts";
 import type { Manifest, Pin } from "../model/manifest.ts";
-import { isScheduledTier, TIERS } from "../plan/tier.ts";
+import { isScheduledTier, type Tier, TIERS } from "../plan/tier.ts";
 import type { Act, Outcome, ProofSummary } from "../model/proof.ts";
 import { comesAfter, type Place } from "./newest-first.ts";
 import { type Catalog, query } from "./open.ts";
@@ -165,14 +165,49 @@ export function newestDrilled(catalog: Catalog, database: string): Promise<Backu
   );
 }
 
+/** Which backups are wanted. */
+export interface BackupFilter {
+  readonly tier?: Tier | undefined;
+  /** A part of the name, or of the newest migration's. */
+  readonly name?: string | undefined;
+  readonly migration?: string | undefined;
+  /** A label's name, or its name and value as `name=value`. */
+  readonly label?: string | undefined;
+  /** Taken from this moment on, and before that one; ms. */
+  readonly since?: number | undefined;
+  readonly until?: number | undefined;
+}
+
+function conditionsOf({ tier, name, migration, label, since, until }: BackupFilter) {
+  const holds = (path: string, part: string | undefined) =>
+    part === undefined
+      ? undefined
+      : sql`instr(lower(json_extract(${backups.manifest}, ${path})), lower(${part})) > 0`;
+  const [key = "", ...value] = label?.split("=") ?? [];
+  const labels = sql`SELECT 1 FROM json_each(${backups.manifest}, '$.labels') l WHERE l.key = ${key}`;
+  const labelled =
+    value.length === 0
+      ? sql`EXISTS (${labels})`
+      : sql`EXISTS (${labels} AND l.value = ${value.join("=")})`;
+  return and(
+    tier && eq(backups.tier, tier),
+    holds("$.name", name),
+    holds("$.schema.migration.name", migration),
+    label === undefined ? undefined : labelled,
+    since === undefined ? undefined : gte(backups.takenAt, since),
+    until === undefined ? undefined : lt(backups.takenAt, until),
+  );
+}
+
 /** Return a page of a database's backups after `cursor`, newest first. */
 export function listBackups(
   catalog: Catalog,
   database: string,
   limit: number,
   cursor?: Place,
+  filter: BackupFilter = {},
 ): Promise<Backup[]> {
-  const after = comesAfter(backups.takenAt, backups.id, cursor);
+  const after = and(comesAfter(backups.takenAt, backups.id, cursor), conditionsOf(filter));
   return query(`listing the backups of ${database}`, () =>
     catalog
       .select()

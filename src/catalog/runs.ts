@@ -1,7 +1,8 @@
 import { and, desc, eq, inArray, lt } from "drizzle-orm";
 import { type ErrorReport, NightjarError } from "../errors/errors.ts";
+import { comesAfter, type Place } from "./newest-first.ts";
 import { type Catalog, query } from "./open.ts";
-import { ACTIVE_STATES, runs } from "./schema.ts";
+import { ACTIVE_STATES, runs, type RunState } from "./schema.ts";
 
 export type Run = typeof runs.$inferSelect;
 export type NewRun = Pick<
@@ -36,13 +37,30 @@ export function noSuchRun(id: string): NightjarError {
   return new NightjarError("RUN_NOT_FOUND", `There is no run ${id.slice(0, 100)}.`);
 }
 
-/** List the newest runs of a database, newest first. */
-export function newestRuns(catalog: Catalog, database: string, limit: number): Promise<Run[]> {
-  return query(`listing the runs of ${database}`, () =>
+/** Which runs are wanted. */
+export interface RunFilter {
+  /** Undefined for all. */
+  readonly databases?: readonly string[] | undefined;
+  readonly state?: RunState | undefined;
+}
+
+/** List runs, newest first. */
+export function listRuns(
+  catalog: Catalog,
+  { databases, state }: RunFilter,
+  limit: number,
+  after?: Place,
+): Promise<Run[]> {
+  const wanted = and(
+    databases && inArray(runs.database, [...databases]),
+    state && eq(runs.state, state),
+    comesAfter(runs.createdAt, runs.id, after),
+  );
+  return query("listing the runs", () =>
     catalog
       .select()
       .from(runs)
-      .where(eq(runs.database, database))
+      .where(wanted)
       .orderBy(desc(runs.createdAt), desc(runs.id))
       .limit(limit),
   );

@@ -10,15 +10,19 @@ import type { Scope } from "../plan/access.ts";
 import type { Tier } from "../plan/tier.ts";
 import type { ProofSummary } from "../model/proof.ts";
 
-export type RunState =
-  "queued" | "capturing" | "storing" | "verifying" | "drilling" | "done" | "failed";
-export const ACTIVE_STATES: readonly RunState[] = [
+export const RUN_STATES = [
   "queued",
   "capturing",
   "storing",
   "verifying",
   "drilling",
-];
+  "done",
+  "failed",
+] as const;
+export type RunState = (typeof RUN_STATES)[number];
+export const ACTIVE_STATES: readonly RunState[] = RUN_STATES.filter(
+  (state) => state !== "done" && state !== "failed",
+);
 
 const moment = (name: string) => integer(name); // ms since the epoch
 

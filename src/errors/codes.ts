@@ -103,7 +103,7 @@ export const TRAITS = {
   LINK_INVALID: {
     status: 403,
     retryable: false,
-    hint: "Make a new link with POST /v1/backups/:id/links or `nightjar url`.",
+    hint: "Ask whoever gave you the link for a new one: `nightjar url` makes it.",
   },
   SOURCE_UNREACHABLE: {
     status: 502,

@@ -5,14 +5,14 @@ import { CURSOR, limitField } from "./fields.ts";
 /** Fields of the query of a list that is newest first: its page's size and cursor. */
 export const newestFirst = {
   limit: limitField(200, 50),
-  cursor: v.optional(v.pipe(v.string(CURSOR), v.regex(/^\d{1,15}-[0-9a-z]{12}$/, CURSOR))),
+  cursor: v.optional(v.pipe(v.string(CURSOR), v.regex(/^\d{1,15}-[\w-]{1,100}$/, CURSOR))),
 };
 
 /** Read the cursor of such a list. */
 export function placeOf(cursor: string | undefined): Place | undefined {
   if (cursor === undefined) return undefined;
-  const [at, id] = cursor.split("-") as [string, string];
-  return { at: Number(at), id };
+  const [at, ...id] = cursor.split("-");
+  return { at: Number(at), id: id.join("-") };
 }
 
 /** Split what a list has found, one row more than its page has, into the page and the next one's cursor. */

@@ -1,10 +1,34 @@
 import { Hono } from "hono";
-import { existingRun } from "../catalog/runs.ts";
+import * as v from "valibot";
+import { existingRun, listRuns } from "../catalog/runs.ts";
+import { RUN_STATES } from "../catalog/schema.ts";
+import { reaches } from "../plan/access.ts";
 import { needs } from "./access/needs.ts";
+import { text } from "./fields.ts";
 import type { HttpEnv } from "./hono-env.ts";
+import { input } from "./input.ts";
+import { newestFirst, pageOf, placeOf } from "./paging.ts";
 import { runView } from "./views.ts";
 
-/** `/v1/runs`: how a run is getting on. */
-export const runs = new Hono<HttpEnv>().get("/:id", needs("read", "run"), async (c) =>
-  c.json(runView(await existingRun(c.env.catalog, c.req.param("id")))),
-);
+const listSchema = v.strictObject({
+  ...newestFirst,
+  database: v.optional(text(100)),
+  state: v.optional(v.picklist(RUN_STATES, `must be one of ${RUN_STATES.join(", ")}`)),
+});
+
+/** `/v1/runs`: how runs went, and how one is getting on. */
+export const runs = new Hono<HttpEnv>()
+  .get("/", needs("read", "own"), input("query", listSchema), async (c) => {
+    const { rights } = c.get("caller");
+    const { limit, cursor, database, state } = c.req.valid("query");
+    const own = (name: string) => reaches(rights, name);
+    const databases = database === undefined ? rights.databases : [database].filter(own);
+    const filter = { databases, state };
+    const found = await listRuns(c.env.catalog, filter, limit + 1, placeOf(cursor));
+    const { page, next } = pageOf(found, limit, ({ createdAt }) => createdAt);
+    return c.json({ runs: page.map(runView), next });
+  })
+
+  .get("/:id", needs("read", "run"), async (c) =>
+    c.json(runView(await existingRun(c.env.catalog, c.req.param("id")))),
+  );

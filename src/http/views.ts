@@ -85,7 +85,7 @@ function logView({ id, txid, committedAt, checkedAt }: Lineage) {
 }
 
 /** Show a recovery point or time, in whole seconds. */
-function objectiveView({ objective, measured, predicted, state }: Objective) {
+export function objectiveView({ objective, measured, predicted, state }: Objective) {
   const seconds = (ms: number | undefined) => (ms === undefined ? null : Math.ceil(ms / 1000));
   return {
     state,
@@ -143,3 +143,12 @@ export async function databaseViews(
     };
   });
 }
+
+/** Answers of the API, as the pages show them. */
+export type BackupAnswer = Omit<ReturnType<typeof backupSummary>, "encryption" | "snapshot">;
+export type DatabaseAnswer = Omit<
+  Awaited<ReturnType<typeof databaseViews>>[number],
+  "newestBackup"
+> & { readonly newestBackup: BackupAnswer | null };
+export type ObjectiveAnswer = ReturnType<typeof objectiveView>;
+export type RunAnswer = ReturnType<typeof runView>;

@@ -36,7 +36,8 @@ const parsed = new Map<string, Cron>();
 function cron(schedule: string): Cron {
   const known = parsed.get(schedule);
   if (known !== undefined) return known;
-  const made = new Cron(schedule, { timezone: "UTC", mode: "5-part", paused: true });
+  // An offset, as croner converts every date of a named zone through Intl, which is a hundred times slower.
+  const made = new Cron(schedule, { utcOffset: 0, mode: "5-part", paused: true });
   parsed.set(schedule, made);
   return made;
 }

@@ -1,5 +1,6 @@
 import type { Freshness } from "../plan/freshness.ts";
 import { age } from "./age.ts";
+import { sizeOf } from "./size.ts";
 
 /** The content of a badge; the member names are those of shields.io's endpoint format. */
 export interface BadgeFace {
@@ -76,12 +77,4 @@ function messageOf(facts: BadgeFacts, now: number, show: BadgeShow): string {
     case "size":
       return bytes === undefined ? "none yet" : sizeOf(bytes);
   }
-}
-
-function sizeOf(bytes: number): string {
-  const units = ["B", "kB", "MB", "GB", "TB"];
-  let step = 0;
-  let value = bytes;
-  for (; Math.round(value) >= 1000 && step < units.length - 1; step++) value /= 1000;
-  return `${step === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${units[step]}`;
 }

@@ -2,6 +2,7 @@ import type { Catalog } from "../catalog/open.ts";
 import type { Config } from "../config/load.ts";
 import type { Deps } from "../core/deps.ts";
 import type { MemoryBudget } from "../core/memory-budget.ts";
+import type { Caller } from "../model/actor.ts";
 import type { Act } from "../model/proof.ts";
 import type { SecondStore } from "../store/second/second-store.ts";
 import type { GuardedBucket } from "../store/guarded-bucket.ts";
@@ -74,6 +75,8 @@ export interface Context {
   /** The memory that all work in the isolate shares. */
   readonly memory: MemoryBudget;
   readonly attempts: Attempts;
+  /** Who has signed in on the page, where a page asks the API on their behalf; undefined otherwise. */
+  readonly signedIn?: Caller;
   /** Sends email; undefined if there is no binding EMAIL. */
   readonly email: { send(email: Email): Promise<unknown> } | undefined;
   /** Keep the invocation alive until the work is done, after its response too. The work never rejects. */

@@ -25,7 +25,8 @@ export default defineCommand({
             ? "The cron has never run: nothing is backed up."
             : `The cron last ran ${moment(cron.at)}: nothing is backed up.`,
         );
-      else if (failing.length === 0) print(`All ${databases} databases are fresh.`);
+      else if (failing.length === 0)
+        print(databases === 1 ? "The database is fresh." : `All ${databases} databases are fresh.`);
       const { healthUrl } = await bodyOf(client.v1.databases.$get());
       if (healthUrl !== null) printAside(`For an uptime monitor: ${healthUrl}`);
     }

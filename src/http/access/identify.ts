@@ -16,6 +16,7 @@ const USE = 60_000;
  * @throws NightjarError `UNAUTHORIZED`, `TOO_MANY_ATTEMPTS`, `CATALOG_FAILED`
  */
 export async function identify(context: Context, request: Request): Promise<Caller> {
+  if (context.signedIn !== undefined) return context.signedIn;
   const given = bearerOf(request);
   if (given === undefined)
     throw new NightjarError("UNAUTHORIZED", "This needs a valid bearer token.");
@@ -27,9 +28,18 @@ export async function identify(context: Context, request: Request): Promise<Call
     await countFailed(context, request, { shown: "token" });
     throw new NightjarError("UNAUTHORIZED", "This needs a valid bearer token.");
   }
-  refuseEnded(token, context.deps.now());
-  const now = context.deps.now();
-  if (now - (token.lastUsedAt ?? 0) >= USE) await touchToken(context.catalog, token.id, now);
+  return callerOf(context, token);
+}
+
+/**
+ * Return who a token stands for, and record that it was used.
+ *
+ * @throws NightjarError `UNAUTHORIZED` if it has ended; `CATALOG_FAILED`
+ */
+export async function callerOf({ catalog, deps }: Context, token: Token): Promise<Caller> {
+  const now = deps.now();
+  refuseEnded(token, now);
+  if (now - (token.lastUsedAt ?? 0) >= USE) await touchToken(catalog, token.id, now);
   return {
     id: `token:${token.id}`,
     name: token.name,

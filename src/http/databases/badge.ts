@@ -1,11 +1,9 @@
 import { Hono } from "hono";
 import { cors } from "hono/cors";
 import * as v from "valibot";
-import type { DatabaseConfig } from "../../config/database.ts";
 import { BADGE_STYLES, badgeSvg } from "../../web/badge.ts";
 import { BADGE_SHOWS, badgeFace, type BadgeFacts, UNKNOWN } from "../../web/badge-face.ts";
-import { healthOf } from "../../read/health.ts";
-import type { Context } from "../../worker/context.ts";
+import { type Health, healthOf } from "../../read/health.ts";
 import { text } from "../fields.ts";
 import type { HttpEnv } from "../hono-env.ts";
 import { input } from "../input.ts";
@@ -32,7 +30,7 @@ export const badge = new Hono<HttpEnv>()
     const face =
       database === undefined
         ? { ...UNKNOWN, ...(label !== undefined && { label }) }
-        : badgeFace(await factsOf(c.env, database), c.env.deps.now(), show, label);
+        : badgeFace(factsOf(await healthOf(c.env, database)), c.env.deps.now(), show, label);
     // Whether there is such a database must not show in what a cache does.
     const isPublic = database?.badge === "public";
     const cache = isPublic ? "public, max-age=300, s-maxage=300" : "private, max-age=300";
@@ -43,8 +41,8 @@ export const badge = new Hono<HttpEnv>()
     return c.body(badgeSvg(face, style));
   });
 
-async function factsOf(context: Context, database: DatabaseConfig): Promise<BadgeFacts> {
-  const { state, standing, restorableAt } = await healthOf(context, database);
+/** What a badge may tell of a database. */
+export function factsOf({ state, standing, restorableAt }: Health): BadgeFacts {
   const { newest, verified, drilled } = standing;
   return {
     state,

@@ -16,16 +16,16 @@ import { NightjarError } from "../../errors/errors.ts";
 import { startRunOnce } from "../../jobs/schedule/start-run.ts";
 import { stamp } from "../../plan/stamp.ts";
 import { reaches } from "../../plan/access.ts";
-import { REQUESTED_TIERS } from "../../plan/tier.ts";
+import { REQUESTED_TIERS, TIERS } from "../../plan/tier.ts";
 import { badWords, knownBad } from "../../model/proof.ts";
 import { isTable } from "../../errors/schema-issue.ts";
 import { needs, note } from "../access/needs.ts";
 import { restoreMoment } from "../backups/restore.ts";
 import { configured, type KnownDatabase, knownDatabase } from "../configured.ts";
-import { healthPath } from "../health.ts";
+import { healthPath } from "../watch/health.ts";
 import type { HttpEnv } from "../hono-env.ts";
 import { input } from "../input.ts";
-import { text } from "../fields.ts";
+import { atField, text } from "../fields.ts";
 import { newestFirst, pageOf, placeOf } from "../paging.ts";
 import { backupSummary, backupView, databaseViews, runView } from "../views.ts";
 import { erasures } from "./erasures.ts";
@@ -48,7 +48,15 @@ const newBackupSchema = v.strictObject({
   wait: v.optional(v.boolean("must be true or false"), false),
 });
 
-const pageSchema = v.strictObject(newestFirst);
+const listSchema = v.strictObject({
+  ...newestFirst,
+  tier: v.optional(v.picklist(TIERS, `must be one of ${TIERS.join(", ")}`)),
+  name: v.optional(text(100)),
+  migration: v.optional(text(200)),
+  label: v.optional(text(251)),
+  since: v.optional(atField),
+  until: v.optional(atField),
+});
 
 /** Longest time that a request with `wait` is held, ms, and the interval at which it looks, ms. */
 const WAIT_AT_MOST = 10 * 60_000;
@@ -111,10 +119,12 @@ export const databases = new Hono<HttpEnv>()
     return c.json(view!);
   })
 
-  .get("/:db/backups", needs("read", "database"), input("query", pageSchema), async (c) => {
+  .get("/:db/backups", needs("read", "database"), input("query", listSchema), async (c) => {
     const { name, config } = await knownDatabase(c.env, c.req.param("db"), c.get("caller").rights);
-    const { limit, cursor } = c.req.valid("query");
-    const found = await listBackups(c.env.catalog, name, limit + 1, placeOf(cursor));
+    const { limit, cursor, since, until, ...rest } = c.req.valid("query");
+    const ms = (at: string | undefined) => (at === undefined ? undefined : Date.parse(at));
+    const filter = { ...rest, since: ms(since), until: ms(until) };
+    const found = await listBackups(c.env.catalog, name, limit + 1, placeOf(cursor), filter);
     const { page, next } = pageOf(found, limit, ({ takenAt }) => takenAt);
     const isConfigured = config !== undefined;
     return c.json({ configured: isConfigured, backups: page.map(backupSummary), next });

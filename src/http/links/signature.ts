@@ -3,7 +3,7 @@ import type { Config } from "../../config/load.ts";
 import { secretsEqual } from "../../core/secrets-equal.ts";
 
 /** The purpose of a signature. No signature of one purpose holds for another. */
-type Purpose = "link" | "badge" | "health";
+type Purpose = "link" | "badge" | "health" | "session";
 
 /** HMAC-SHA-256 over a purpose and its fields, in base64url. Fields must not hold line breaks. */
 export function sign(key: string, purpose: Purpose, fields: readonly string[]): string {

@@ -368,7 +368,7 @@ describe("badges and health", () => {
 });
 
 it("has nothing anywhere else", async () => {
-  for (const path of ["/", "/v2", "/d/x", "/badge/", "/health/"])
+  for (const path of ["/v2", "/d/x", "/badge/", "/health/"])
     expect((await call(path, { token: null })).status, path).toBe(404);
   expect(await json("/healthz", { token: null })).toMatchObject({ status: "ok", databases: 2 });
 });

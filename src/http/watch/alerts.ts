@@ -1,19 +1,19 @@
 import { Hono } from "hono";
 import * as v from "valibot";
-import { channelStates, type Delivery } from "../catalog/watch/deliveries.ts";
-import { findIncident, listIncidents } from "../catalog/watch/incidents.ts";
-import type { Channel } from "../config/channels.ts";
-import { iso } from "../core/iso.ts";
-import { NightjarError } from "../errors/errors.ts";
-import { testChannel } from "../notify/test.ts";
-import { RULE_NAMES } from "../plan/alerts/alert.ts";
-import { headline, type Incident } from "../plan/alerts/incidents.ts";
-import { type Rights, reaches } from "../plan/access.ts";
-import { needs, note } from "./access/needs.ts";
-import { text } from "./fields.ts";
-import type { HttpEnv } from "./hono-env.ts";
-import { input } from "./input.ts";
-import { newestFirst, pageOf, placeOf } from "./paging.ts";
+import { channelStates, type Delivery } from "../../catalog/watch/deliveries.ts";
+import { findIncident, listIncidents } from "../../catalog/watch/incidents.ts";
+import type { Channel } from "../../config/channels.ts";
+import { iso } from "../../core/iso.ts";
+import { NightjarError } from "../../errors/errors.ts";
+import { testChannel } from "../../notify/test.ts";
+import { RULE_NAMES } from "../../plan/alerts/alert.ts";
+import { headline, type Incident } from "../../plan/alerts/incidents.ts";
+import { type Rights, reaches } from "../../plan/access.ts";
+import { needs, note } from "../access/needs.ts";
+import { text } from "../fields.ts";
+import type { HttpEnv } from "../hono-env.ts";
+import { input } from "../input.ts";
+import { newestFirst, pageOf, placeOf } from "../paging.ts";
 
 const listSchema = v.strictObject({
   ...newestFirst,

@@ -1,20 +1,20 @@
 import { type Context as HonoContext, Hono } from "hono";
-import { readBeats } from "../catalog/watch/beats.ts";
-import { channelStates } from "../catalog/watch/deliveries.ts";
-import { openIncidents } from "../catalog/watch/incidents.ts";
-import { readWatched } from "../catalog/watch/watches.ts";
-import { readUsage } from "../catalog/usage.ts";
-import { secretsEqual } from "../core/secrets-equal.ts";
-import { VERSION } from "../core/version.ts";
-import { NightjarError } from "../errors/errors.ts";
-import { hasScope, reaches } from "../plan/access.ts";
-import { SEVERITIES } from "../plan/alerts/alert.ts";
-import { STATES } from "../plan/freshness.ts";
-import { fleetHealth, type Health } from "../read/health.ts";
-import { type Family, OPEN_METRICS, openMetrics, type Sample } from "../web/open-metrics.ts";
-import { bearerOf } from "./access/bearer.ts";
-import { identify } from "./access/identify.ts";
-import type { HttpEnv } from "./hono-env.ts";
+import { readBeats } from "../../catalog/watch/beats.ts";
+import { channelStates } from "../../catalog/watch/deliveries.ts";
+import { openIncidents } from "../../catalog/watch/incidents.ts";
+import { readWatched } from "../../catalog/watch/watches.ts";
+import { readUsage } from "../../catalog/usage.ts";
+import { secretsEqual } from "../../core/secrets-equal.ts";
+import { VERSION } from "../../core/version.ts";
+import { NightjarError } from "../../errors/errors.ts";
+import { hasScope, reaches } from "../../plan/access.ts";
+import { SEVERITIES } from "../../plan/alerts/alert.ts";
+import { STATES } from "../../plan/freshness.ts";
+import { fleetHealth, type Health } from "../../read/health.ts";
+import { type Family, OPEN_METRICS, openMetrics, type Sample } from "../../web/open-metrics.ts";
+import { bearerOf } from "../access/bearer.ts";
+import { identify } from "../access/identify.ts";
+import type { HttpEnv } from "../hono-env.ts";
 
 /**
  * Find the databases whose metrics a request may read: all with the secret METRICS_TOKEN, else those that its

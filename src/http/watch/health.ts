@@ -1,18 +1,18 @@
 import { type Context as HonoContext, Hono } from "hono";
-import { readBeats } from "../catalog/watch/beats.ts";
-import type { DatabaseConfig } from "../config/database.ts";
-import type { Config } from "../config/load.ts";
-import { iso } from "../core/iso.ts";
-import { NightjarError } from "../errors/errors.ts";
-import { hasScope, reaches } from "../plan/access.ts";
-import { MINUTE } from "../plan/duration.ts";
-import type { Freshness } from "../plan/freshness.ts";
-import { fleetHealth, healthOf } from "../read/health.ts";
-import { bearerOf } from "./access/bearer.ts";
-import { identify } from "./access/identify.ts";
-import { visibleDatabase } from "./databases/badge-access.ts";
-import type { HttpEnv } from "./hono-env.ts";
-import { sign, signatureHolds, signingKeys } from "./links/signature.ts";
+import { readBeats } from "../../catalog/watch/beats.ts";
+import type { DatabaseConfig } from "../../config/database.ts";
+import type { Config } from "../../config/load.ts";
+import { iso } from "../../core/iso.ts";
+import { NightjarError } from "../../errors/errors.ts";
+import { hasScope, reaches } from "../../plan/access.ts";
+import { MINUTE } from "../../plan/duration.ts";
+import type { Freshness } from "../../plan/freshness.ts";
+import { fleetHealth, healthOf } from "../../read/health.ts";
+import { bearerOf } from "../access/bearer.ts";
+import { identify } from "../access/identify.ts";
+import { visibleDatabase } from "../databases/badge-access.ts";
+import type { HttpEnv } from "../hono-env.ts";
+import { sign, signatureHolds, signingKeys } from "../links/signature.ts";
 
 /** Time without a cron after which nothing is watched any more, ms. */
 const ASLEEP = 5 * MINUTE;

@@ -1,0 +1,142 @@
+import type { DayState } from "../../plan/calendar.ts";
+import type { ObjectiveAnswer } from "../../http/views.ts";
+import type { Freshness } from "../../plan/freshness.ts";
+import { Layout } from "../layout.tsx";
+import { Legend, Strip } from "../parts/calendar.tsx";
+import { seconds, State, When, Word } from "../parts/words.tsx";
+
+/** A database as the fleet shows it. Moments are ISO 8601. */
+export interface FleetRow {
+  readonly name: string;
+  readonly state: Freshness | "not configured";
+  readonly days: readonly DayState[];
+  readonly takenAt: string | null;
+  readonly drilledAt: string | null;
+  readonly nextRunAt: string | null;
+  readonly recoveryPoint: ObjectiveAnswer | null;
+  readonly recoveryTime: ObjectiveAnswer | null;
+}
+
+interface Fleet {
+  readonly who: string;
+  readonly databases: readonly FleetRow[];
+  /** How many databases of all that are shown here are in each state. */
+  readonly counts: ReadonlyMap<string, number>;
+  readonly page: number;
+  readonly pages: number;
+  /** Titles of open incidents, those that are critical first. */
+  readonly incidents: readonly { id: string; title: string; severity: "warning" | "critical" }[];
+  readonly now: number;
+}
+
+/** All databases at a glance. */
+export function FleetPage(fleet: Fleet) {
+  const { who, databases, counts, page, pages, incidents, now } = fleet;
+  const total = [...counts.values()].reduce((sum, count) => sum + count, 0);
+  const fresh = counts.get("fresh") ?? 0;
+  return (
+    <Layout title="Databases" who={who} place="Databases">
+      <h1>{total === 1 ? "One database" : `${total} databases`}</h1>
+      {total === 0 ? (
+        <p>No database is configured yet: add one to wrangler.toml, and deploy again.</p>
+      ) : (
+        <p>
+          {fresh === total ? (
+            <Word tone="good">All are fresh</Word>
+          ) : (
+            <Word tone="bad">{`${total - fresh} of ${total} are not fresh`}</Word>
+          )}{" "}
+          <span class="soft">
+            {[...counts].map(([state, count]) => `${count} ${state}`).join(", ")}
+          </span>
+        </p>
+      )}
+      {incidents.length > 0 && (
+        <div class="note bad">
+          <strong>Wrong now</strong>
+          <ul>
+            {incidents.map(({ id, title, severity }) => (
+              <li>
+                <a href={`/alerts/${id}`}>{title}</a> ({severity})
+              </li>
+            ))}
+          </ul>
+        </div>
+      )}
+      {databases.length > 0 && (
+        <>
+          <table class="wide">
+            <thead>
+              <tr>
+                <th scope="col">Database</th>
+                <th scope="col">State</th>
+                <th scope="col">Last 90 days</th>
+                <th scope="col">Last backup</th>
+                <th scope="col">Last drill</th>
+                <th scope="col">Next run</th>
+                <th scope="col">Recovery point</th>
+                <th scope="col">Recovery time</th>
+              </tr>
+            </thead>
+            <tbody>
+              {databases.map((database) => (
+                <Row database={database} now={now} />
+              ))}
+            </tbody>
+          </table>
+          <Legend />
+        </>
+      )}
+      {pages > 1 && (
+        <nav aria-label="Pages of databases">
+          {page > 1 && <a href={`/?page=${page - 1}`}>Previous</a>}
+          <span>{`Page ${page} of ${pages}`}</span>
+          {page < pages && <a href={`/?page=${page + 1}`}>Next</a>}
+        </nav>
+      )}
+    </Layout>
+  );
+}
+
+function Row({ database, now }: { readonly database: FleetRow; readonly now: number }) {
+  const { name, state, days } = database;
+  return (
+    <tr>
+      <td>
+        <a href={`/databases/${name}`}>{name}</a>
+      </td>
+      <td>
+        <State state={state} />
+      </td>
+      <td>
+        <Strip days={days} />
+      </td>
+      <td data-of="Last backup">
+        <When at={database.takenAt} now={now} />
+      </td>
+      <td data-of="Last drill">
+        <When at={database.drilledAt} now={now} />
+      </td>
+      <td data-of="Next run">
+        <When at={database.nextRunAt} now={now} />
+      </td>
+      <td data-of="Recovery point">
+        <Objective objective={database.recoveryPoint} />
+      </td>
+      <td data-of="Recovery time">
+        <Objective objective={database.recoveryTime} />
+      </td>
+    </tr>
+  );
+}
+
+/** What was measured, and whether it meets the objective. */
+export function Objective({ objective }: { readonly objective: ObjectiveAnswer | null }) {
+  if (objective === null || objective.measuredSeconds === null)
+    return <span class="soft">not known</span>;
+  const { state, measuredSeconds, objectiveSeconds } = objective;
+  const measured = seconds(measuredSeconds);
+  if (objectiveSeconds === null) return <span>{measured}</span>;
+  const tone = state === "missed" ? "bad" : state === "at-risk" ? "warn" : "good";
+  return <Word tone={tone}>{`${measured} of ${seconds(objectiveSeconds)}`}</Word>;
+}

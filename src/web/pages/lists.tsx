@@ -1,0 +1,47 @@
+import { Layout, type Place } from "../layout.tsx";
+import type { Child } from "hono/jsx";
+
+interface ListOf {
+  readonly who: string;
+  readonly place: Place;
+  readonly title: string;
+  readonly head: readonly string[];
+  readonly rows: readonly (readonly Child[])[];
+  readonly empty: string;
+  /** The path of the next page; undefined if there is none. */
+  readonly next?: string | undefined;
+  readonly children?: Child;
+}
+
+/** A page that is a table. What `children` has comes before it. */
+export function ListPage({ who, place, title, head, rows, empty, next, children }: ListOf) {
+  return (
+    <Layout title={title} who={who} place={place}>
+      <h1>{title}</h1>
+      {children}
+      {rows.length === 0 ? (
+        <p class="soft">{empty}</p>
+      ) : (
+        <table class="wide">
+          <thead>
+            <tr>
+              {head.map((name) => (
+                <th scope="col">{name}</th>
+              ))}
+            </tr>
+          </thead>
+          <tbody>
+            {rows.map((row) => (
+              <tr>
+                {row.map((cell, at) => (
+                  <td data-of={head[at]}>{cell}</td>
+                ))}
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      )}
+      {next !== undefined && <a href={next}>Older</a>}
+    </Layout>
+  );
+}
