@@ -1,4 +1,5 @@
 import { parse } from "smol-toml";
+import { readAccess } from "../../src/config/access.ts";
 import { type Channel, channelSecrets, readChannels } from "../../src/config/channels.ts";
 import { configError } from "../../src/config/mistakes.ts";
 import { type CopyConfig, copySecrets, parseCopy } from "../../src/config/second-copy.ts";
@@ -23,20 +24,21 @@ export type WriteRules = (name: "lifecycle" | "lock", text: string) => Promise<s
 /**
  * Read wrangler.toml, and refuse mistakes before anything is deployed.
  *
- * @throws NightjarError `CONFIG_INVALID` for a mistake in DATABASES, COPY or ALERTS, or outside of [vars]
+ * @throws NightjarError `CONFIG_INVALID` for a mistake in DATABASES, COPY, ALERTS or ACCESS, or outside of [vars]
  */
 export function readProject(toml: string): Project {
   const file = parse(toml) as {
     DATABASES?: unknown;
     COPY?: unknown;
     ALERTS?: unknown;
-    vars?: { DATABASES?: unknown; COPY?: unknown; ALERTS?: unknown };
+    ACCESS?: unknown;
+    vars?: { DATABASES?: unknown; COPY?: unknown; ALERTS?: unknown; ACCESS?: unknown };
     send_email?: { name: string }[];
     r2_buckets?: { binding: string; bucket_name: string }[];
     triggers?: { crons?: string[] };
   };
   refuseCrons(file.triggers?.crons ?? []);
-  for (const name of ["DATABASES", "COPY", "ALERTS"] as const)
+  for (const name of ["DATABASES", "COPY", "ALERTS", "ACCESS"] as const)
     if (file[name] !== undefined)
       throw new NightjarError(
         "CONFIG_INVALID",
@@ -50,7 +52,8 @@ export function readProject(toml: string): Project {
     refuseUnboundCopy(file.r2_buckets!, bucket.bucket_name);
   const hasEmail = file.send_email?.some(({ name }) => name === "EMAIL") ?? false;
   const channels = readChannels(file.vars?.ALERTS, undefined, hasEmail);
-  const mistakes = channels.flatMap((channel) => channel.mistakes);
+  const { mistakes } = readAccess(file.vars?.ACCESS);
+  mistakes.push(...channels.flatMap((channel) => channel.mistakes));
   if (mistakes.length > 0) throw configError(mistakes);
   const databases = parseDatabases(file.vars?.DATABASES);
   return { databases, bucket: bucket.bucket_name, copy, channels };

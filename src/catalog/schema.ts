@@ -256,7 +256,7 @@ export const audit = sqliteTable(
     /** 1, 2, 3, … without a gap. */
     seq: integer().primaryKey(),
     at: moment("at").notNull(),
-    /** `root`, `token:<id>`, `link:<id>`, `nightjar` or `anonymous`. */
+    /** `root`, `token:<id>`, `access:<address>`, `link:<id>`, `nightjar` or `anonymous`. */
     actor: text().notNull(),
     /** The actor's name for people. */
     actorName: text("actor_name").notNull(),

@@ -3,6 +3,7 @@ import { isTable } from "../errors/schema-issue.ts";
 import { encode } from "../format/bytes/bytes.ts";
 import { lifecycleRules, MAX_LIFECYCLE_RULES } from "../plan/lifecycle.ts";
 import { type DatabaseConfig, type Databases, readDatabase, refuseMistakes } from "./database.ts";
+import { type AccessConfig, readAccess } from "./access.ts";
 import { addressMistakes, type Channel, readChannels } from "./channels.ts";
 import { identitySecretMistake } from "./encryption.ts";
 import { type Secrets, tableOrJson, textIn } from "./fields.ts";
@@ -25,9 +26,11 @@ export interface Config {
    * @throws NightjarError `DATABASE_MISCONFIGURED`
    */
   token(database: DatabaseConfig): string | undefined;
+  /** Who may sign in on the page by Cloudflare Access; undefined if nobody. */
+  readonly access: AccessConfig | undefined;
   /** Where alerts are sent to. */
   readonly channels: readonly Channel[];
-  /** Mistakes in channels and heartbeats. They stop no backup. */
+  /** Mistakes in ACCESS, channels and heartbeats. They stop no backup. */
   readonly watchMistakes: readonly ConfigMistake[];
   /** Return the value of a secret of a channel or of a heartbeat; undefined if there is none. */
   secret(name: string): string | undefined;
@@ -142,6 +145,8 @@ export function loadConfig(env: Secrets): Config {
   const [accessKeyId, secretAccessKey] = copySecrets(copy).map(({ name, path }) =>
     secret(name, path),
   );
+  const { access, mistakes: accessMistakes } = readAccess(env["ACCESS"]);
+  watchMistakes.push(...accessMistakes);
   const channels = readChannels(env["ALERTS"], env, typeof env["EMAIL"] === "object");
   if (textIn(env, "HEARTBEAT") !== undefined)
     watchMistakes.push(...addressMistakes("HEARTBEAT", "HEARTBEAT", env));
@@ -164,6 +169,7 @@ export function loadConfig(env: Secrets): Config {
       refuseMistakes(database);
       return tokens.get(database.name);
     },
+    access,
     channels,
     watchMistakes: [...watchMistakes, ...channels.flatMap((channel) => channel.mistakes)],
     secret: (name) => textIn(env, name),

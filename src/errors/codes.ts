@@ -19,6 +19,11 @@ export const TRAITS = {
     retryable: false,
     hint: "Send `Authorization: Bearer <token>`: ADMIN_TOKEN, or a token of `nightjar token create`.",
   },
+  ACCESS_UNREACHABLE: {
+    status: 502,
+    retryable: true,
+    hint: "Try again in a minute. Is `team` of ACCESS the name of your Zero Trust team? Meanwhile the API takes tokens.",
+  },
   FORBIDDEN: {
     status: 403,
     retryable: false,

@@ -2,7 +2,7 @@ import type { Rights } from "../plan/access.ts";
 
 /** Who does something. */
 export interface Actor {
-  /** `root`, `token:<id>`, `link:<id>`, `nightjar` or `anonymous`. */
+  /** `root`, `token:<id>`, `access:<address>`, `link:<id>`, `nightjar` or `anonymous`. */
   readonly id: string;
   /** For people. */
   readonly name: string;

@@ -54,7 +54,7 @@ async function ownProblems({ catalog, config }: Context, now: number): Promise<P
   for (const { path, fix } of config.watchMistakes)
     add({
       ...{ rule: "misconfigured", severity: "critical", subject: path },
-      summary: `${path}: ${fix}. Until then it tells nobody.`,
+      summary: `${path}: ${fix}. Until then it is not used.`,
       hint: "Fix wrangler.toml or the secret, and deploy again.",
     });
   for (const { channel, failingSince, pending, lastError } of states)

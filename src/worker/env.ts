@@ -35,6 +35,8 @@ export interface Env {
   FORMER_SIGNING_KEYS?: string;
   DATABASES?: unknown;
   COPY?: unknown;
+  /** Who may sign in on the page by Cloudflare Access. */
+  ACCESS?: unknown;
   /** Where alerts are sent to. */
   ALERTS?: unknown;
   /** The address that is told every minute that Nightjar is alive. */

@@ -28,8 +28,9 @@ interface Overrides {
   attempts?: Attempts;
   fetch?: Context["deps"]["fetch"];
   email?: Context["email"];
-  /** The channels of alerts. */
+  /** The channels of alerts, and who signs in by Cloudflare Access. */
   alerts?: object;
+  access?: object;
 }
 
 /** The work that a context's Workflows were asked to start. */
@@ -57,6 +58,7 @@ export function testContext(
     fetch,
     email,
     alerts,
+    access,
   }: Overrides = {},
 ): Context & Started {
   const started: string[] = [];
@@ -67,6 +69,7 @@ export function testContext(
     ...secrets,
     DATABASES: databases,
     ...(alerts !== undefined && { ALERTS: alerts }),
+    ...(access !== undefined && { ACCESS: access }),
     ...(email !== undefined && { EMAIL: email }),
     ...(secondStore !== undefined && { COPY: { bucket: "binding", ...copy } }),
   });

@@ -8,6 +8,7 @@ import {
   useApproval,
 } from "../../catalog/access/approvals.ts";
 import { findToken } from "../../catalog/access/tokens.ts";
+import type { Catalog } from "../../catalog/open.ts";
 import { randomId } from "../../core/deps.ts";
 import { NightjarError } from "../../errors/errors.ts";
 import type { Action } from "../../model/audit.ts";
@@ -104,7 +105,7 @@ export function stateOf({ granted, usedAt, expiresAt }: Approval, now: number) {
 
 /**
  * Refuse whoever is no second person: the one who asked, a token that this one has made, also by another
- * token, and a token that is younger than the request.
+ * token, who made the token that asked, and a token that is younger than the request.
  *
  * @throws NightjarError `APPROVAL_INVALID`, `CATALOG_FAILED`
  */
@@ -117,6 +118,8 @@ export async function refuseSamePerson(
     `Approval ${id} needs a second person: not who asked, nor a token that they made.`,
   );
   if (by === requestedBy) throw same;
+  // Nor who made the token that asked: both are in one hand. Who holds ADMIN_TOKEN makes everybody's token.
+  if (by !== "root" && (await makersOf(catalog, requestedBy)).includes(by)) throw same;
   for (let actor = by; actor.startsWith("token:");) {
     const maker = await findToken(catalog, actor.slice("token:".length));
     if (maker === undefined) return;
@@ -125,4 +128,16 @@ export async function refuseSamePerson(
     if (maker.createdBy === requestedBy && requestedBy !== "root") throw same;
     actor = maker.createdBy;
   }
+}
+
+/** Return who made a token, who made the maker's, and so on; none for anybody else. */
+async function makersOf(catalog: Catalog, who: string): Promise<string[]> {
+  const makers: string[] = [];
+  for (let actor = who; actor.startsWith("token:");) {
+    const token = await findToken(catalog, actor.slice("token:".length));
+    if (token === undefined) break;
+    actor = token.createdBy;
+    makers.push(actor);
+  }
+  return makers;
 }

@@ -8,6 +8,7 @@ import type { Context } from "../../worker/context.ts";
 import { sign, signatureHolds, signingKeys } from "../links/signature.ts";
 import type { HttpEnv } from "../hono-env.ts";
 import { callerOf } from "./identify.ts";
+import { personOf } from "./person.ts";
 
 const COOKIE = "nightjar";
 /** Time for which somebody stays signed in, ms. */
@@ -36,11 +37,14 @@ function cookieOptions(c: HonoContext<HttpEnv>) {
 }
 
 /**
- * Return who is signed in; undefined for nobody, and for a session that has ended.
+ * Return who is signed in, by Cloudflare Access or by a token; undefined for nobody, and for a session that has
+ * ended.
  *
- * @throws NightjarError `UNAUTHORIZED` if its token has ended; `CATALOG_FAILED`
+ * @throws NightjarError `UNAUTHORIZED` if its token has ended; `CATALOG_FAILED`; as `personOf`
  */
 export async function signedIn(c: HonoContext<HttpEnv>): Promise<Caller | undefined> {
+  const person = await personOf(c.env, c.req.raw);
+  if (person !== undefined) return person;
   const [who = "", until = "", signature = ""] = (getCookie(c, COOKIE) ?? "").split(".");
   if (!(Number(until) > c.env.deps.now())) return undefined;
   const fields = fieldsOf(c.env, who, until);

@@ -189,6 +189,11 @@ describe("the second person", () => {
     for (const token of [child, grandchild, later])
       expect((await decide(id, token)).json["code"]).toBe("APPROVAL_INVALID");
     expect((await decide(id, tokens["bob"]!)).status).toBe(200);
+    // Nor who has made the token that asks: both are in one hand.
+    const asked = await ask("23", grandchild);
+    for (const token of [child, tokens["ann"]!])
+      expect((await decide(asked, token)).json["code"]).toBe("APPROVAL_INVALID");
+    expect((await decide(asked, tokens["bob"]!)).status).toBe(200);
     // ADMIN_TOKEN has made everybody's token: with it, its own requests need another.
     const own = await ask("21", ROOT);
     expect((await decide(own, ROOT)).json["code"]).toBe("APPROVAL_INVALID");
