@@ -6,6 +6,7 @@ const PLACES = {
   Alerts: "/alerts",
   Audit: "/audit",
   Tokens: "/tokens",
+  Cost: "/cost",
 } as const;
 export type Place = keyof typeof PLACES;
 

@@ -3,6 +3,7 @@ import { ACTIONS, OUTCOMES } from "../../model/audit.ts";
 import { type Scope, SCOPES } from "../../plan/access.ts";
 import { AlertsPage, IncidentPage } from "../../web/pages/alerts.tsx";
 import { AuditPage } from "../../web/pages/audit.tsx";
+import { CostPage } from "../../web/pages/cost.tsx";
 import { TokensPage } from "../../web/pages/tokens.tsx";
 import type { HttpEnv } from "../hono-env.ts";
 import { answerOf, apiOf, show } from "./page.ts";
@@ -33,7 +34,7 @@ async function showTokens(c: HonoContext<HttpEnv>, made: string | undefined): Pr
   return show(c, page);
 }
 
-/** Pages of alerts, the audit and tokens. */
+/** Pages of alerts, the audit, the cost and tokens. */
 export const listPages = new Hono<HttpEnv>()
   .get("/alerts", async (c) => {
     const api = apiOf(c);
@@ -78,6 +79,11 @@ export const listPages = new Hono<HttpEnv>()
       ...{ actions: ACTIONS, outcomes: OUTCOMES, next: nextPath(c, next) },
     });
     return show(c, page);
+  })
+
+  .get("/cost", async (c) => {
+    const { databases, total, pricesAsOf } = await answerOf(apiOf(c).v1.cost.$get());
+    return show(c, CostPage({ who: c.get("caller").name, databases, total, pricesAsOf }));
   })
 
   .get("/tokens", (c) => showTokens(c, undefined))

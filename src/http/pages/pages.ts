@@ -14,7 +14,7 @@ import { needsSignIn, showError } from "./page.ts";
 import { showSignIn, signIn } from "./sign-in.ts";
 
 /** Where only who is signed in comes. */
-const INSIDE = ["databases", "backups", "runs", "alerts", "approvals", "audit", "tokens"];
+const INSIDE = ["databases", "backups", "runs", "alerts", "approvals", "audit", "tokens", "cost"];
 
 /** A form counts from Nightjar's own pages only. */
 const ownForms = csrf();

@@ -76,7 +76,7 @@ const pathsOf = (db: string) => [
   `/backups/${backups[db]}`,
   `/runs/${runs[db]}`,
 ];
-const PLACES = ["/", "/alerts", "/audit", "/tokens"];
+const PLACES = ["/", "/alerts", "/audit", "/tokens", "/cost"];
 
 describe("signing in", () => {
   it("takes a valid token, and keeps it nowhere in the browser", async () => {
@@ -130,7 +130,7 @@ describe("signing in", () => {
     expect(text).toContain("<td>shop</td>");
     expect(text).toContain("just now");
     expect(text).not.toContain("other");
-    for (const path of [...pathsOf("shop"), "/alerts", "/audit", "/tokens"])
+    for (const path of [...pathsOf("shop"), ...PLACES.slice(1)])
       expect((await ask(path)).status, path).toBe(401);
   });
 });
