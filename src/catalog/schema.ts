@@ -289,6 +289,24 @@ export const auditEnds = sqliteTable("audit_ends", {
   mac: text().notNull(),
 });
 
+/** Requests with an `Idempotency-Key`, and what they were answered. */
+export const repeats = sqliteTable(
+  "repeats",
+  {
+    /** SHA-256 of the caller and the key. */
+    key: text().primaryKey(),
+    /** SHA-256 of what was asked for. */
+    request: text().notNull(),
+    createdAt: moment("created_at").notNull(),
+    /** The answer; null until there is one. */
+    status: integer(),
+    /** Its JSON; null if it was not kept. */
+    body: text(),
+    location: text(),
+  },
+  (table) => [index("repeats_by_time").on(table.createdAt)],
+);
+
 /** Acts on protected databases that wait for a second person, and those that did. */
 export const approvals = sqliteTable(
   "approvals",

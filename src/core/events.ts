@@ -70,6 +70,7 @@ export const EVENTS = {
   "alert-not-delivered": "error",
   "alerts-not-sent": "error",
   "heartbeat-failed": "error",
+  "key-not-released": "error",
   "incident-not-entered": "error",
   "not-watched": "error",
   "watch-failed": "error",

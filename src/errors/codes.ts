@@ -70,6 +70,16 @@ export const TRAITS = {
     retryable: false,
     hint: "`pin` of GET /v1/backups/:id tells who holds it; the policy's own pins end by themselves.",
   },
+  IDEMPOTENCY_CONFLICT: {
+    status: 409,
+    retryable: false,
+    hint: "Use a new Idempotency-Key for a new request; look with `nightjar status` or `nightjar audit` at what the first one did.",
+  },
+  IDEMPOTENCY_PENDING: {
+    status: 409,
+    retryable: true,
+    hint: "Send the same request again in a while: it is carried out once, and you get its answer.",
+  },
   APPROVAL_REQUIRED: {
     status: 409,
     retryable: false,

@@ -1,5 +1,6 @@
 import { Hono } from "hono";
 import { createMiddleware } from "hono/factory";
+import { idempotent } from "./access/idempotent.ts";
 import { authenticate } from "./access/needs.ts";
 import { alerts } from "./watch/alerts.ts";
 import { answerError } from "./answer-error.ts";
@@ -26,6 +27,7 @@ const unstored = createMiddleware<HttpEnv>(async (c, next) => {
 export const v1 = new Hono<HttpEnv>()
   .use(unstored)
   .use(authenticate)
+  .use(idempotent)
   .route("/databases", databases)
   .route("/backups", backups)
   .route("/runs", runs)

@@ -1,5 +1,6 @@
 import { recordOrLog } from "../../audit/record.ts";
 import { recordBeat } from "../../catalog/watch/beats.ts";
+import { forgetKeys } from "../../catalog/access/repeats.ts";
 import { forgetIncidents } from "../../catalog/watch/deliveries.ts";
 import { keepAuditHead } from "../../audit/verify.ts";
 import type { Context } from "../../worker/context.ts";
@@ -16,7 +17,7 @@ const KEPT = 400 * DAY;
 
 /**
  * Do the night's work: apply the retention policy, compare bucket and catalog, store the end of the audit,
- * sync the second copies, and forget old incidents. One that fails does not prevent the others.
+ * sync the second copies, and forget old incidents and keys of requests. One that fails does not prevent the others.
  *
  * @param now ms
  * @throws the first error
@@ -29,6 +30,7 @@ export async function runNightly(context: Context, now: number): Promise<void> {
     ["audit-head-failed", () => keepAuditHead(context, now)],
     ["copies-failed", () => syncCopies(context, now)],
     ["alerts-not-sent", () => forgetIncidents(context.catalog, now - KEPT)],
+    ["key-not-released", () => forgetKeys(context.catalog, now - 2 * DAY)],
   ] as const)
     try {
       await work();

@@ -166,7 +166,7 @@ describe("a channel", () => {
 
   it("that refuses one message takes the others, and the refused one's end after it", async () => {
     answer = (_, text) =>
-      text.includes("backup failed") && now < T0 + HOUR
+      text.startsWith("shop: backup failed") && now < T0 + HOUR
         ? new Response("", { status: 400 })
         : undefined;
     await addRun(catalog, "shop", T0, "failed");
