@@ -86,7 +86,7 @@ Nightjar        ${worker.url}
 libSQL server   ${sqld.url}
 token           ${TOKEN}
 
-In another terminal:
+Open the first address in a browser, and sign in with the token. In another terminal:
   export NIGHTJAR_URL=${worker.url} NIGHTJAR_TOKEN=${TOKEN}
   npm run -s nightjar -- status
   npm run -s nightjar -- backup shop

@@ -5,22 +5,31 @@ import { backups, IS_KEPT_PAST_AGE, IS_KNOWN_BAD, watches } from "../schema.ts";
 
 export type Watch = typeof watches.$inferSelect;
 
+/** A backup that a proof found bad, and when its newest proof was held (ms). */
+export interface BadBackup {
+  readonly id: string;
+  readonly foundAt: number;
+}
+
 /** What is watched of the backups of all databases. */
 export interface WatchedBackups {
   readonly watches: Map<string, Watch>;
-  /** Ids of backups that a proof found bad, by database, the newest first. */
-  readonly bad: Map<string, string[]>;
+  /** Backups that a proof found bad, by database, the newest first. */
+  readonly bad: Map<string, BadBackup[]>;
   /** Number of backups that the policy keeps past their age, by database. */
   readonly pinned: Map<string, number>;
 }
 
 /** Read what is watched, in one round trip. @throws NightjarError `CATALOG_FAILED` */
 export async function readWatched(catalog: Catalog): Promise<WatchedBackups> {
+  const at = (proof: typeof backups.verification | typeof backups.drill) =>
+    sql`coalesce(json_extract(${proof}, '$.at'), '')`;
+  const foundAt = sql<string>`max(${at(backups.verification)}, ${at(backups.drill)})`;
   const [known, bad, pinned] = await query("reading what is watched", () =>
     catalog.batch([
       catalog.select().from(watches),
       catalog
-        .select({ id: backups.id, database: backups.database })
+        .select({ id: backups.id, database: backups.database, foundAt })
         .from(backups)
         .where(IS_KNOWN_BAD)
         .orderBy(desc(backups.takenAt)),
@@ -31,8 +40,9 @@ export async function readWatched(catalog: Catalog): Promise<WatchedBackups> {
         .groupBy(backups.database),
     ]),
   );
-  const badOf = new Map<string, string[]>();
-  for (const { database, id } of bad) badOf.set(database, [...(badOf.get(database) ?? []), id]);
+  const badOf = new Map<string, BadBackup[]>();
+  for (const { database, id, foundAt: at } of bad)
+    badOf.set(database, [...(badOf.get(database) ?? []), { id, foundAt: Date.parse(at) }]);
   return {
     watches: new Map(known.map((watch) => [watch.database, watch])),
     bad: badOf,

@@ -1,4 +1,5 @@
 import { type Context as HonoContext, Hono } from "hono";
+import { cors } from "hono/cors";
 import { readBeats } from "../../catalog/watch/beats.ts";
 import type { DatabaseConfig } from "../../config/database.ts";
 import type { Config } from "../../config/load.ts";
@@ -45,6 +46,7 @@ async function visible(c: HonoContext<HttpEnv>): Promise<DatabaseConfig[]> {
  * otherwise. `/health` says so of all databases that may be seen, and that the cron is awake.
  */
 export const health = new Hono<HttpEnv>()
+  .use(cors({ origin: "*", allowMethods: ["GET"] }))
   .get("/", async (c) => {
     const databases = await visible(c);
     const { minute } = await readBeats(c.env.catalog);

@@ -51,8 +51,8 @@ export interface WatchFacts {
         } | null;
       }
     | undefined;
-  /** Backups that a proof found bad, the newest first. */
-  readonly bad: readonly string[];
+  /** Backups that a proof found bad, the newest first, and when. */
+  readonly bad: readonly { readonly id: string; readonly foundAt: number }[];
   readonly comparison: Comparison | undefined;
   readonly copyError: string | undefined;
   /** Number of backups that the policy keeps past their age. */
@@ -84,6 +84,9 @@ const FEWEST_BYTES = 100_000;
 const MISSED_PULLS = 5;
 const BEHIND = 5 * MINUTE;
 const FAR_BEHIND = HOUR;
+
+/** Time for which a bad backup that is not the newest is told of, ms. */
+const BAD_TOLD = 3 * DAY;
 
 /** A token that expires within this time is told of, ms. */
 const EXPIRES_SOON = 14 * DAY;
@@ -160,19 +163,22 @@ function findFailedRun({ name, lastFinished, mistakes }: WatchFacts): Found | un
   };
 }
 
-function findBad({ name, bad, newest }: WatchFacts): Found | undefined {
-  if (bad.length === 0) return undefined;
-  const others = bad.length === 1 ? "" : ` So are ${bad.length - 1} others.`;
+/** An old backup that is bad stays for its age, as evidence: after some days nobody needs to be told again. */
+function findBad({ name, bad, newest }: WatchFacts, now: number): Found | undefined {
+  const told = bad.filter(({ id, foundAt }) => id === newest?.id || now - foundAt < BAD_TOLD);
+  const [first] = told;
+  if (first === undefined) return undefined;
+  const others = told.length === 1 ? "" : ` So are ${told.length - 1} others.`;
   return {
-    ...{ rule: "proof-failed", severity: bad[0] === newest?.id ? "critical" : "warning" },
-    summary: `Backup ${bad[0]} of ${name} was found bad: it does not restore to what was captured.${others}`,
-    hint: `Make a backup now with \`nightjar backup ${name}\`, and read what was found with \`nightjar proofs ${bad[0]}\`.`,
+    ...{ rule: "proof-failed", severity: first.id === newest?.id ? "critical" : "warning" },
+    summary: `Backup ${first.id} of ${name} was found bad: it does not restore to what was captured.${others}`,
+    hint: `Make a backup now with \`nightjar backup ${name}\`, and read what was found with \`nightjar proofs ${name} --backup ${first.id}\`.`,
   };
 }
 
 function findUnverified(facts: WatchFacts, now: number): Found | undefined {
   const { name, schedule, delay, newest, verifiedAt, bad } = facts;
-  if (newest === undefined || verifiedAt === newest.takenAt || bad[0] === newest.id)
+  if (newest === undefined || verifiedAt === newest.takenAt || bad[0]?.id === newest.id)
     return undefined;
   const due = nextMoment(schedule, verifiedAt ?? facts.firstSeenAt);
   if (due === undefined || now <= due + delay + GRACE) return undefined;

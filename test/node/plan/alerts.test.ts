@@ -128,8 +128,20 @@ describe("what is wrong with a database", () => {
     const error = { code: "SOURCE_TIMEOUT", message: "It stalled.", hint: "Look." };
     const failed = { lastFinished: { id: "r", failed: true, error } };
     expect(alertsAt(MIDNIGHT, failed)).toEqual(["run-failed critical"]);
-    expect(alertsAt(MIDNIGHT, { bad: ["b1", "b0"] })).toEqual(["proof-failed critical"]);
-    expect(alertsAt(MIDNIGHT, { bad: ["b0"] })).toEqual(["proof-failed warning"]);
+    const [b1, b0] = ["b1", "b0"].map((id) => ({ id, foundAt: MIDNIGHT }));
+    expect(alertsAt(MIDNIGHT, { bad: [b1!, b0!] })).toEqual(["proof-failed critical"]);
+    expect(alertsAt(MIDNIGHT, { bad: [b0!] })).toEqual(["proof-failed warning"]);
+    const later = {
+      newest: { id: "b1", takenAt: MIDNIGHT + 3 * DAY },
+      verifiedAt: MIDNIGHT + 3 * DAY,
+    };
+    expect(alertsAt(MIDNIGHT + 3 * DAY - 1, { bad: [b0!], ...later })).toEqual([
+      "proof-failed warning",
+    ]);
+    expect(alertsAt(MIDNIGHT + 3 * DAY, { bad: [b0!], ...later })).toEqual([]);
+    expect(alertsAt(MIDNIGHT + 3 * DAY, { bad: [b1!], ...later })).toEqual([
+      "proof-failed critical",
+    ]);
     const unread = { newest: { id: "b2", takenAt: MIDNIGHT + DAY } };
     expect(alertsAt(MIDNIGHT + 25 * HOUR + 1, unread)).toEqual(["unverified warning"]);
     expect(alertsAt(MIDNIGHT, { logBytes: 1e10 + 1 })).toEqual(["log-large warning"]);

@@ -16,7 +16,16 @@ let shop: ServerProcess;
 /** Everything that was printed or answered. */
 const told: string[] = [];
 const OPS_SECRET = `whsec_${btoa("0123456789abcdef0123456789abcdef")}`;
-const secrets = [TOKEN, SIGNING_KEY, OPS_SECRET, "path-of-ops", "path-of-shop", "path-of-nightjar"];
+const METRICS_TOKEN = "metrics-token-of-at-least-24-characters";
+const secrets = [
+  TOKEN,
+  SIGNING_KEY,
+  METRICS_TOKEN,
+  OPS_SECRET,
+  "path-of-ops",
+  "path-of-shop",
+  "path-of-nightjar",
+];
 
 /** A service outside: it takes alerts and heartbeats. */
 let outside: Server;
@@ -66,7 +75,7 @@ beforeAll(async () => {
     },
     {
       ALERTS: JSON.stringify({ ops: { type: "webhook", url: "OPS_URL", secret: "OPS_SECRET" } }),
-      ...{ OPS_URL: `${address}/path-of-ops`, OPS_SECRET },
+      ...{ OPS_URL: `${address}/path-of-ops`, OPS_SECRET, METRICS_TOKEN },
       ...{ SHOP_HEARTBEAT: `${address}/path-of-shop`, HEARTBEAT: `${address}/path-of-nightjar` },
     },
   );
@@ -185,11 +194,30 @@ it("no secret is in what was printed, logged or answered", async () => {
     fetch(product.worker.url + path, { headers: { authorization: `Bearer ${token}` } });
   for (const path of [
     ...["/v1/databases", "/v1/tokens", "/v1/audit", "/v1/links", "/v1/approvals", "/v1/nothing"],
-    ...["/v1/alerts", "/v1/alerts/channels", "/health"],
+    ...["/v1/alerts", "/v1/alerts/channels", "/v1/runs", "/v1/cost", "/health", "/metrics"],
+    "/v1/databases/shop/backups",
     ...["/healthz", "/badge/shop.json", "/d/x/y"],
   ])
     told.push(await (await call(path)).text());
   told.push(await (await call("/v1/databases", "nj_guessed")).text(), product.worker.output());
+  const origin = product.worker.url;
+  const signedIn = await fetch(`${origin}/sign-in`, {
+    ...{ method: "POST", redirect: "manual", headers: { origin } },
+    body: new URLSearchParams({ token: TOKEN }),
+  });
+  const cookie = signedIn.headers.get("set-cookie")!;
+  const page = async (path: string) => {
+    const answer = await fetch(origin + path, { headers: { cookie: cookie.split(";")[0]! } });
+    expect(answer.status, path).toBe(200);
+    return answer.text();
+  };
+  const [backup] = await product.backups("shop");
+  for (const path of ["/", "/databases/shop", `/backups/${backup!.id}`, `/runs/${backup!.runId}`])
+    told.push(await page(path));
+  for (const path of ["/alerts", "/audit", "/tokens", "/cost"]) told.push(await page(path));
+  const metrics = await call("/metrics", METRICS_TOKEN);
+  told.push(cookie, await metrics.text());
+  expect(metrics.status).toBe(200);
   const all = told.join("\n");
   expect(all.length).toBeGreaterThan(10_000);
   for (const secret of secrets) {
