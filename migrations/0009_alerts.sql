@@ -15,6 +15,7 @@ CREATE TABLE `deliveries` (
 	`next_try_at` integer NOT NULL,
 	`taken_until` integer DEFAULT 0 NOT NULL,
 	`error` text,
+	`failed_at` integer,
 	`delivered_at` integer,
 	`abandoned_at` integer
 );
@@ -38,6 +39,16 @@ CREATE TABLE `incidents` (
 --> statement-breakpoint
 CREATE UNIQUE INDEX `incidents_open` ON `incidents` (`rule`,`database`,`subject`) WHERE closed_at IS NULL;--> statement-breakpoint
 CREATE INDEX `incidents_by_time` ON `incidents` (`opened_at`,`id`);--> statement-breakpoint
+CREATE TABLE `repeats` (
+	`key` text PRIMARY KEY NOT NULL,
+	`request` text NOT NULL,
+	`created_at` integer NOT NULL,
+	`status` integer,
+	`body` text,
+	`location` text
+);
+--> statement-breakpoint
+CREATE INDEX `repeats_by_time` ON `repeats` (`created_at`);--> statement-breakpoint
 CREATE TABLE `watches` (
 	`database` text PRIMARY KEY NOT NULL,
 	`first_seen_at` integer NOT NULL,

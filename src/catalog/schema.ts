@@ -401,8 +401,9 @@ export const deliveries = sqliteTable(
     nextTryAt: moment("next_try_at").notNull(),
     /** Somebody is sending it until then. */
     takenUntil: moment("taken_until").notNull().default(0),
-    /** The error of the last try that failed. */
+    /** The error of the last try that failed, and the time of the first one. */
     error: text({ mode: "json" }).$type<ErrorReport>(),
+    failedAt: moment("failed_at"),
     /** Time at which the channel took it. */
     deliveredAt: moment("delivered_at"),
     /** Time at which it was given up. */

@@ -30,7 +30,9 @@ export interface Config {
   readonly access: AccessConfig | undefined;
   /** Where alerts are sent to. */
   readonly channels: readonly Channel[];
-  /** Mistakes in ACCESS, channels and heartbeats. They stop no backup. */
+  /** Opens `/metrics` and nothing else; undefined if there is none. */
+  readonly metricsToken: string | undefined;
+  /** Mistakes in ACCESS, METRICS_TOKEN, channels and heartbeats. They stop no backup. */
   readonly watchMistakes: readonly ConfigMistake[];
   /** Return the value of a secret of a channel or of a heartbeat; undefined if there is none. */
   secret(name: string): string | undefined;
@@ -109,10 +111,10 @@ export function loadConfig(env: Secrets): Config {
     });
     return "";
   };
-  const own = (name: string): string => {
-    const value = secret(name, name);
+  const own = (name: string, wrong = mistakes): string => {
+    const value = secret(name, name, wrong);
     if (value !== "" && value.length < SHORTEST_SECRET)
-      mistakes.push({
+      wrong.push({
         path: name,
         fix: `has ${value.length} characters, and needs ${SHORTEST_SECRET}: make one with \`openssl rand -base64 32\``,
       });
@@ -122,8 +124,9 @@ export function loadConfig(env: Secrets): Config {
   const signingKey = own("SIGNING_KEY");
   const previousSigningKey =
     env["SIGNING_KEY_PREVIOUS"] === undefined ? undefined : own("SIGNING_KEY_PREVIOUS");
-  if (env["METRICS_TOKEN"] !== undefined) own("METRICS_TOKEN");
   const watchMistakes: ConfigMistake[] = [];
+  const metricsToken =
+    env["METRICS_TOKEN"] === undefined ? undefined : own("METRICS_TOKEN", watchMistakes);
   const tokens = new Map<string, string>();
   const identities = new Map<string, string>();
   const databases = new Map<string, DatabaseConfig>();
@@ -171,6 +174,7 @@ export function loadConfig(env: Secrets): Config {
     },
     access,
     channels,
+    metricsToken: (metricsToken?.length ?? 0) < SHORTEST_SECRET ? undefined : metricsToken,
     watchMistakes: [...watchMistakes, ...channels.flatMap((channel) => channel.mistakes)],
     secret: (name) => textIn(env, name),
     identity: ({ name }) => identities.get(name),

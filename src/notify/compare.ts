@@ -1,6 +1,6 @@
 import { type Backup, listBackups } from "../catalog/backups.ts";
 import { isKnownBad } from "../model/proof.ts";
-import type { Comparison, Loss } from "../plan/alerts/problems.ts";
+import { type Comparison, FEWEST_ROWS, type Loss } from "../plan/alerts/problems.ts";
 import type { Context } from "../worker/context.ts";
 
 /** Backups that are looked at for one that the newest can be compared with. */
@@ -39,7 +39,7 @@ function lossesOf(before: Backup, newest: Backup): Loss[] {
     const after = now.has(name) ? now.get(name)! : null;
     // A table that has become a virtual one has its rows elsewhere.
     if (now.has(name) && after === null) return [];
-    return rows > (after ?? 0) ? [{ table: name, before: rows, after }] : [];
+    return rows - (after ?? 0) >= FEWEST_ROWS ? [{ table: name, before: rows, after }] : [];
   });
   const part = ({ before: had, after }: Loss) => ((after ?? 0) - had) / had;
   return losses.toSorted((a, b) => part(a) - part(b)).slice(0, MOST_LOSSES);

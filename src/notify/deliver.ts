@@ -17,7 +17,7 @@ import { routesOf } from "./routes.ts";
 
 /** Messages that one channel is sent in one minute. */
 const AT_ONCE = 20;
-/** Messages that are looked at: some of them may wait for the end of the quiet hours. */
+/** Messages that are looked at: some of them may wait for others, or for their next try. */
 const LOOKED_AT = 200;
 /** Pauses between two tries, ms. */
 const SHORTEST_PAUSE = MINUTE;
@@ -47,15 +47,15 @@ export async function deliverMessages(context: Context, now: number): Promise<vo
 
 async function deliverTo(context: Context, name: string, now: number): Promise<void> {
   const { catalog, config } = context;
-  const waiting = await pendingFor(catalog, name, LOOKED_AT);
   const channel = config.channels.find((one) => one.name === name);
   const [route] = routesOf(channel === undefined ? [] : [channel]);
+  // What began with a warning is told before what became critical of it, also in the night.
+  const quiet = route !== undefined && isQuiet(route, now);
+  const due = await pendingFor(catalog, name, quiet, LOOKED_AT);
   if (channel === undefined || route === undefined) {
-    await abandonOld(context, waiting, now);
+    await abandonOld(context, due, now);
     return;
   }
-  const quiet = isQuiet(route, now);
-  const due = waiting.filter(({ message }) => !quiet || message.severity === "critical");
   const held = new Set<string>();
   let works = false;
   let tries = 0;
@@ -101,7 +101,7 @@ async function deliver(
       now - createdAt > PATIENCE
         ? { abandonedAt: now }
         : { nextTryAt: now + Math.max(asked, pause) };
-    await recordUndelivered(catalog, id, error.report(), then);
+    await recordUndelivered(catalog, id, error.report(), now, then);
     return error.facts["refused"] === "message" ? "kept" : "down";
   }
   await recordSent(context, id);
@@ -130,5 +130,5 @@ async function abandonOld(
   const error = new NightjarError("ALERT_REFUSED", "The channel is not configured, or wrongly.");
   for (const { id, createdAt } of waiting)
     if (now - createdAt > PATIENCE)
-      await recordUndelivered(catalog, id, error.report(), { abandonedAt: now });
+      await recordUndelivered(catalog, id, error.report(), now, { abandonedAt: now });
 }

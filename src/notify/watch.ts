@@ -9,6 +9,7 @@ import { type Change, changesOf, type Incident } from "../plan/alerts/incidents.
 import { problemsOf } from "../plan/alerts/problems.ts";
 import { DAY, HOUR, span } from "../plan/duration.ts";
 import type { Context } from "../worker/context.ts";
+import { firstWatched } from "../catalog/watch/watches.ts";
 import { readFacts } from "./facts.ts";
 import { messageFor, shortened } from "./message.ts";
 import { routesOf } from "./routes.ts";
@@ -48,7 +49,11 @@ export async function watchFleet(context: Context, now: number): Promise<void> {
 
 /** Problems that concern all databases. */
 async function ownProblems({ catalog, config }: Context, now: number): Promise<Problem[]> {
-  const [beats, states] = await Promise.all([readBeats(catalog), channelStates(catalog)]);
+  const [beats, states, watchedSince] = await Promise.all([
+    readBeats(catalog),
+    channelStates(catalog),
+    firstWatched(catalog),
+  ]);
   const problems: Problem[] = [];
   const add = (problem: Omit<Problem, "database">) => problems.push({ ...problem, database: null });
   for (const { path, fix } of config.watchMistakes)
@@ -57,14 +62,15 @@ async function ownProblems({ catalog, config }: Context, now: number): Promise<P
       summary: `${path}: ${fix}. Until then it is not used.`,
       hint: "Fix wrangler.toml or the secret, and deploy again.",
     });
-  for (const { channel, failingSince, pending, lastError } of states)
-    if (failingSince !== null && now - failingSince > DOWN)
+  for (const { channel, failingSince, lastDeliveredAt, pending, lastError } of states)
+    // One that has taken a message since then refuses only some.
+    if (failingSince !== null && failingSince > (lastDeliveredAt ?? 0) && now - failingSince > DOWN)
       add({
         ...{ rule: "channel-down", severity: "warning", subject: channel },
         summary: `Channel ${channel} has taken no message for ${span(now - failingSince)}; ${pending} wait. ${lastError?.message ?? ""}`,
         hint: `Try it with \`nightjar alert test ${channel}\`.`,
       });
-  const night = nightProblem(beats.night, now);
+  const night = nightProblem(beats.night, watchedSince, now);
   if (night !== undefined)
     add({ ...night, rule: "night-failed", severity: "critical", subject: "" });
   return problems;
@@ -72,15 +78,17 @@ async function ownProblems({ catalog, config }: Context, now: number): Promise<P
 
 function nightProblem(
   night: Beat | undefined,
+  watchedSince: number | null,
   now: number,
 ): Pick<Problem, "summary" | "hint"> | undefined {
   if (night?.error != null) {
     const { message, code, hint } = night.error;
     return { summary: `The night's work failed: ${message} [${code}]`, hint };
   }
-  if (night === undefined || now - night.at <= NIGHT_MISSED) return undefined;
+  const since = night?.at ?? watchedSince;
+  if (since === null || now - since <= NIGHT_MISSED) return undefined;
   return {
-    summary: `The night's work was last done ${span(now - night.at)} ago: retention, reconciling and second copies wait.`,
+    summary: `The night's work was not done for ${span(now - since)}: retention, reconciling and second copies wait.`,
     hint: "Are there two crons in wrangler.toml? Look at the Worker's log for its second one.",
   };
 }

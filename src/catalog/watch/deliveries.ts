@@ -37,13 +37,27 @@ export function pendingChannels(catalog: Catalog): Promise<string[]> {
   });
 }
 
-/** List what waits for a channel, oldest first. */
-export function pendingFor(catalog: Catalog, channel: string, limit: number): Promise<Delivery[]> {
+/**
+ * List what waits for a channel, oldest first.
+ *
+ * @param quiet only messages of incidents of which a critical message waits
+ */
+export function pendingFor(
+  catalog: Catalog,
+  channel: string,
+  quiet: boolean,
+  limit: number,
+): Promise<Delivery[]> {
+  const mine = and(eq(deliveries.channel, channel), isPending);
+  const loud = catalog
+    .select({ incident: deliveries.incident })
+    .from(deliveries)
+    .where(and(mine, sql`json_extract(${deliveries.message}, '$.severity') = 'critical'`));
   return query(`reading the messages to ${channel}`, () =>
     catalog
       .select()
       .from(deliveries)
-      .where(and(eq(deliveries.channel, channel), isPending))
+      .where(and(mine, quiet ? inArray(deliveries.incident, loud) : undefined))
       .orderBy(asc(deliveries.createdAt), asc(sql`${deliveries}.rowid`))
       .limit(limit),
   );
@@ -92,12 +106,18 @@ export function recordUndelivered(
   catalog: Catalog,
   id: string,
   error: ErrorReport,
+  now: number,
   then: { readonly nextTryAt: number } | { readonly abandonedAt: number },
 ): Promise<unknown> {
   return query(`recording message ${id}`, () =>
     catalog
       .update(deliveries)
-      .set({ error, takenUntil: 0, ...then })
+      .set({
+        error,
+        takenUntil: 0,
+        failedAt: sql`coalesce(${deliveries.failedAt}, ${now})`,
+        ...then,
+      })
       .where(eq(deliveries.id, id))
       .run(),
   );
@@ -106,7 +126,7 @@ export function recordUndelivered(
 /** How a channel is doing. Moments in ms. */
 export interface ChannelState {
   readonly channel: string;
-  /** Messages that wait, and the time of the oldest that was tried in vain. */
+  /** Messages that wait, and the time of the first try in vain of any of them. */
   readonly pending: number;
   readonly failingSince: number | null;
   readonly lastDeliveredAt: number | null;
@@ -129,9 +149,7 @@ export function channelStates(catalog: Catalog): Promise<ChannelState[]> {
         .select({
           channel: deliveries.channel,
           pending: sql<number>`count(*)`,
-          failingSince: sql<
-            number | null
-          >`min(CASE WHEN ${deliveries.error} IS NOT NULL THEN ${deliveries.createdAt} END)`,
+          failingSince: sql<number | null>`min(${deliveries.failedAt})`,
           error: sql<string | null>`max(${deliveries.error})`,
         })
         .from(deliveries)

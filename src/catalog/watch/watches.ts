@@ -22,9 +22,9 @@ export interface WatchedBackups {
 
 /** Read what is watched, in one round trip. @throws NightjarError `CATALOG_FAILED` */
 export async function readWatched(catalog: Catalog): Promise<WatchedBackups> {
-  const at = (proof: typeof backups.verification | typeof backups.drill) =>
+  const timeOf = (proof: typeof backups.verification | typeof backups.drill) =>
     sql`coalesce(json_extract(${proof}, '$.at'), '')`;
-  const foundAt = sql<string>`max(${at(backups.verification)}, ${at(backups.drill)})`;
+  const foundAt = sql<string>`max(${timeOf(backups.verification)}, ${timeOf(backups.drill)})`;
   const [known, bad, pinned] = await query("reading what is watched", () =>
     catalog.batch([
       catalog.select().from(watches),
@@ -94,5 +94,16 @@ export function measureLogs(
       .where(sql`${watches.database} IN (SELECT value FROM json_each(${JSON.stringify(names)}))`)
       .returning({ database: watches.database, bytes: watches.logBytes });
     return new Map(rows.map(({ database, bytes }) => [database, bytes]));
+  });
+}
+
+/** Return when the first database was watched, ms; null if none was. */
+export function firstWatched(catalog: Catalog): Promise<number | null> {
+  return query("reading when watching began", async () => {
+    const row = await catalog
+      .select({ at: sql<number | null>`min(${watches.firstSeenAt})` })
+      .from(watches)
+      .get();
+    return row?.at ?? null;
   });
 }

@@ -1,16 +1,19 @@
 import { createMiddleware } from "hono/factory";
 import { matchedRoutes } from "hono/route";
 import { claimKey, keepAnswer, type Repeat, releaseKey } from "../../catalog/access/repeats.ts";
+import { iso } from "../../core/iso.ts";
 import { log } from "../../core/log.ts";
 import { NightjarError } from "../../errors/errors.ts";
 import { fingerprint } from "../../format/bytes/hash.ts";
 import type { Action } from "../../model/audit.ts";
-import { DAY } from "../../plan/duration.ts";
+import { DAY, MINUTE } from "../../plan/duration.ts";
 import type { HttpEnv } from "../hono-env.ts";
 import { needOf } from "./needs.ts";
 
 /** Time for which a key is remembered, ms. */
 export const REMEMBERED = DAY;
+/** Time after which a request without an answer has broken off, ms. */
+const LONGEST_ACT = 15 * MINUTE;
 /** Characters of an answer that are kept; a longer one is told of, and not repeated. */
 const LONGEST = 100_000;
 
@@ -24,7 +27,7 @@ const REPEATABLE: ReadonlySet<Action> = new Set([
 
 /**
  * Carry out a POST with an `Idempotency-Key` once: whoever sends it again within a day gets the same answer. A
- * request that failed has used up no key.
+ * request that was refused has used up no key; one that broke off is not carried out again under the same.
  *
  * @throws NightjarError `REQUEST_INVALID`, `IDEMPOTENCY_CONFLICT`, `IDEMPOTENCY_PENDING`, `CATALOG_FAILED`
  */
@@ -46,8 +49,10 @@ export const idempotent = createMiddleware<HttpEnv>(async (c, next) => {
   const key = fingerprint(JSON.stringify([c.get("caller").id, given]));
   const request = fingerprint(JSON.stringify([new URL(c.req.url).pathname, await c.req.text()]));
   const earlier = await claimKey(catalog, { key, request, createdAt: now }, now - REMEMBERED);
-  if (earlier !== undefined) return repeated(earlier, request);
+  if (earlier !== undefined) return repeated(earlier, request, now);
   await next();
+  // After a failure of Nightjar's own nobody knows whether the act was done.
+  if (c.res.status >= 500) return undefined;
   if (!c.res.ok) {
     await releaseKey(catalog, key).catch((thrown: unknown) =>
       log.error("key-not-released", thrown),
@@ -66,21 +71,27 @@ export const idempotent = createMiddleware<HttpEnv>(async (c, next) => {
 function repeated(
   { request: before, status, body, location, createdAt }: Repeat,
   request: string,
+  now: number,
 ): Response {
   if (before !== request)
     throw new NightjarError(
       "IDEMPOTENCY_CONFLICT",
       "This Idempotency-Key was used for another request.",
     );
+  if (status === null && now - createdAt > LONGEST_ACT)
+    throw new NightjarError(
+      "IDEMPOTENCY_CONFLICT",
+      `The same request came at ${iso(createdAt)} and broke off: it may have been carried out.`,
+    );
   if (status === null)
     throw new NightjarError(
       "IDEMPOTENCY_PENDING",
-      `The same request came at ${new Date(createdAt).toISOString()}, and has no answer yet.`,
+      `The same request came at ${iso(createdAt)}, and has no answer yet.`,
     );
   if (body === null)
     throw new NightjarError(
       "IDEMPOTENCY_CONFLICT",
-      `The same request was carried out at ${new Date(createdAt).toISOString()}; its answer was not kept.`,
+      `The same request was carried out at ${iso(createdAt)}; its answer was not kept.`,
     );
   return new Response(body, {
     status,

@@ -91,5 +91,10 @@ export async function personOf(
     throw new NightjarError("FORBIDDEN", `${email} is not among the people of ACCESS.`, {
       hint: "Whoever deploys Nightjar adds the address to `people`: docs/page.md.",
     });
-  return { id: `access:${email}`, name: email, rights: { scopes, databases: undefined } };
+  // However somebody writes an address: a second person is another one.
+  return {
+    id: `access:${email.toLowerCase()}`,
+    name: email,
+    rights: { scopes, databases: undefined },
+  };
 }

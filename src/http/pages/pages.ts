@@ -1,4 +1,5 @@
 import { Hono } from "hono";
+import { bodyLimit } from "hono/body-limit";
 import { csrf } from "hono/csrf";
 import { log } from "../../core/log.ts";
 import { STYLE } from "../../web/style.ts";
@@ -19,8 +20,11 @@ const INSIDE = ["databases", "backups", "runs", "alerts", "approvals", "audit", 
 /** A form counts from Nightjar's own pages only. */
 const ownForms = csrf();
 
+/** Nobody fills the memory of a Worker with a form. */
+const smallForm = bodyLimit({ maxSize: 16 * 1024 });
+
 const guarded = new Hono<HttpEnv>();
-for (const place of INSIDE) guarded.use(`/${place}/*`, ownForms, needsSignIn);
+for (const place of INSIDE) guarded.use(`/${place}/*`, ownForms, smallForm, needsSignIn);
 
 /** The pages for people. They need no script, and allow none. */
 export const pages = new Hono<HttpEnv>()
@@ -35,7 +39,7 @@ export const pages = new Hono<HttpEnv>()
     c.set("caller", caller);
     return showFleet(c);
   })
-  .use("/sign-in", ownForms)
+  .use("/sign-in", ownForms, smallForm)
   .use("/sign-out", ownForms)
   .route("/", signIn)
   .route("/", guarded)

@@ -9,6 +9,7 @@ import { hasScope, reaches } from "../../plan/access.ts";
 import { MINUTE } from "../../plan/duration.ts";
 import type { Freshness } from "../../plan/freshness.ts";
 import { fleetHealth, healthOf } from "../../read/health.ts";
+import { countFailed, refuseBlocked } from "../access/attempts.ts";
 import { bearerOf } from "../access/bearer.ts";
 import { identify } from "../access/identify.ts";
 import { visibleDatabase } from "../databases/badge-access.ts";
@@ -27,7 +28,7 @@ export function healthPath({ signingKey }: Config): string {
  * The databases whose health a request may see: all with the key of `/health`, those that its bearer token
  * reaches, else the public ones.
  *
- * @throws NightjarError `UNAUTHORIZED`, `TOO_MANY_ATTEMPTS` for a wrong token; `CATALOG_FAILED`
+ * @throws NightjarError `UNAUTHORIZED`, `TOO_MANY_ATTEMPTS` for a wrong token or key; `CATALOG_FAILED`
  */
 async function visible(c: HonoContext<HttpEnv>): Promise<DatabaseConfig[]> {
   const { config } = c.env;
@@ -36,8 +37,16 @@ async function visible(c: HonoContext<HttpEnv>): Promise<DatabaseConfig[]> {
     const { rights } = await identify(c.env, c.req.raw);
     return all.filter(({ name }) => hasScope(rights, "read") && reaches(rights, name));
   }
-  const key = c.req.query("key") ?? "";
-  if (signatureHolds(key, signingKeys(config), "health", [])) return all;
+  const key = c.req.query("key");
+  if (key !== undefined) {
+    if (signatureHolds(key, signingKeys(config), "health", [])) return all;
+    // A monitor with an old key must not read that all is well with nothing.
+    refuseBlocked(c.env, c.req.raw);
+    await countFailed(c.env, c.req.raw, { shown: "health key" });
+    throw new NightjarError("UNAUTHORIZED", "The key of this address is not valid.", {
+      hint: "`nightjar health` prints the address of today.",
+    });
+  }
   return all.filter(({ badge }) => badge === "public");
 }
 

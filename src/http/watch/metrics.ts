@@ -24,7 +24,7 @@ import type { HttpEnv } from "../hono-env.ts";
  */
 async function readable(c: HonoContext<HttpEnv>): Promise<(name: string) => boolean> {
   const given = bearerOf(c.req.raw);
-  const own = c.env.config.secret("METRICS_TOKEN");
+  const own = c.env.config.metricsToken;
   if (given !== undefined && own !== undefined && secretsEqual(given, own)) return () => true;
   const { name, rights } = await identify(c.env, c.req.raw);
   if (!hasScope(rights, "read"))

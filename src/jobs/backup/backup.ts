@@ -76,7 +76,7 @@ async function attemptsOf(context: Context, runId: string): Promise<number> {
   return context.config.databases.get(run?.database ?? "")?.attempts ?? 1;
 }
 
-/** Tell the database's heartbeat, if it has one, how the run is doing. */
+/** Tell the database's heartbeat, if it has one, how the run is doing. A failure is logged. */
 async function beat(
   context: Context,
   runId: string,
@@ -86,10 +86,14 @@ async function beat(
 ): Promise<void> {
   const { catalog, config } = context;
   if (![...config.databases.values()].some((one) => one.heartbeatSecret !== undefined)) return;
-  await step.do(`heartbeat-${kind}`, async () => {
-    const run = await findRun(catalog, runId);
-    await beatRun(context, config.databases.get(run?.database ?? ""), kind, runId, words);
-  });
+  try {
+    await step.do(`heartbeat-${kind}`, async () => {
+      const run = await findRun(catalog, runId);
+      await beatRun(context, config.databases.get(run?.database ?? ""), kind, runId, words);
+    });
+  } catch (thrown) {
+    log.error("heartbeat-failed", thrown, { run: runId, beat: kind });
+  }
 }
 
 async function attempt(context: Context, runId: string): Promise<Manifest> {

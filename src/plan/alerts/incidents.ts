@@ -78,7 +78,9 @@ function changeOf(
   const worse = incident.severity === "warning" && problem.severity === "critical";
   const severity = worse ? "critical" : incident.severity;
   const tell = routes.flatMap(({ name: channel, remindMs }): Telling[] => {
-    if (worse) return [{ channel, kind: incident.told.includes(channel) ? "worse" : "opened" }];
+    // A channel that is new, was wrong until now, or takes only what is critical.
+    if (!incident.told.includes(channel)) return [{ channel, kind: "opened" }];
+    if (worse) return [{ channel, kind: "worse" }];
     if (remindMs === undefined) return [];
     const times = (until: number) => Math.floor((until - incident.openedAt) / remindMs);
     return times(now) > times(incident.remindedAt) ? [{ channel, kind: "reminder" }] : [];

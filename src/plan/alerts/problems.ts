@@ -74,10 +74,10 @@ export interface WatchFacts {
 }
 
 type Found = Omit<Problem, "database" | "subject"> & { readonly subject?: string };
-type Find = (facts: WatchFacts, now: number) => Found | undefined;
+type Find = (facts: WatchFacts, now: number) => Found | readonly Found[] | undefined;
 
 /** A table with fewer rows, and a database with fewer bytes, may change as it likes. */
-const FEWEST_ROWS = 10;
+export const FEWEST_ROWS = 10;
 const FEWEST_BYTES = 100_000;
 
 /** A follower may miss so many pulls, and so much time, before the log is behind; ms. */
@@ -87,6 +87,8 @@ const FAR_BEHIND = HOUR;
 
 /** Time for which a bad backup that is not the newest is told of, ms. */
 const BAD_TOLD = 3 * DAY;
+/** Bad backups that are told of at once: where more are bad, what is wrong is not the backup. */
+const MOST_BAD = 5;
 
 /** A token that expires within this time is told of, ms. */
 const EXPIRES_SOON = 14 * DAY;
@@ -163,17 +165,20 @@ function findFailedRun({ name, lastFinished, mistakes }: WatchFacts): Found | un
   };
 }
 
-/** An old backup that is bad stays for its age, as evidence: after some days nobody needs to be told again. */
-function findBad({ name, bad, newest }: WatchFacts, now: number): Found | undefined {
-  const told = bad.filter(({ id, foundAt }) => id === newest?.id || now - foundAt < BAD_TOLD);
-  const [first] = told;
-  if (first === undefined) return undefined;
-  const others = told.length === 1 ? "" : ` So are ${told.length - 1} others.`;
-  return {
-    ...{ rule: "proof-failed", severity: first.id === newest?.id ? "critical" : "warning" },
-    summary: `Backup ${first.id} of ${name} was found bad: it does not restore to what was captured.${others}`,
-    hint: `Make a backup now with \`nightjar backup ${name}\`, and read what was found with \`nightjar proofs ${name} --backup ${first.id}\`.`,
-  };
+/**
+ * Each backup that is bad is a problem of its own. An old one stays for its age, as evidence: after some days
+ * nobody needs to be told of it again.
+ */
+function findBad({ name, bad, newest }: WatchFacts, now: number): Found[] {
+  return bad
+    .filter(({ id, foundAt }) => id === newest?.id || now - foundAt < BAD_TOLD)
+    .slice(0, MOST_BAD)
+    .map(({ id }) => ({
+      ...{ rule: "proof-failed", subject: id },
+      severity: id === newest?.id ? "critical" : "warning",
+      summary: `Backup ${id} of ${name} was found bad: it does not restore to what was captured.`,
+      hint: `Make a backup now with \`nightjar backup ${name}\`, and read what was found with \`nightjar proofs ${name} --backup ${id}\`.`,
+    }));
 }
 
 function findUnverified(facts: WatchFacts, now: number): Found | undefined {
@@ -189,8 +194,9 @@ function findUnverified(facts: WatchFacts, now: number): Found | undefined {
   };
 }
 
-function findSizeChange({ name, comparison, limits }: WatchFacts): Found | undefined {
-  if (comparison === undefined) return undefined;
+function findSizeChange(facts: WatchFacts): Found | undefined {
+  const { name, comparison, limits, newest } = facts;
+  if (comparison === undefined || newest === undefined) return undefined;
   const { before, bytes } = comparison;
   if (Math.max(before.bytes, bytes) < FEWEST_BYTES) return undefined;
   const percent = ((bytes - before.bytes) / Math.max(1, before.bytes)) * 100;
@@ -198,13 +204,14 @@ function findSizeChange({ name, comparison, limits }: WatchFacts): Found | undef
   if (severity === undefined) return undefined;
   const change = `${percent < 0 ? "shrank" : "grew"} by ${Math.round(Math.abs(percent))} %`;
   return {
-    ...{ rule: "size-changed", severity },
+    ...{ rule: "size-changed", severity, subject: newest.id },
     summary: `${name} ${change} from one backup to the next: ${before.bytes} bytes before, ${bytes} now.`,
     hint: `Is that what you expect? Backup ${before.id} has what was there before.`,
   };
 }
 
-function findLostRows({ name, comparison, limits }: WatchFacts): Found | undefined {
+function findLostRows(facts: WatchFacts): Found | undefined {
+  const { name, comparison, limits, newest } = facts;
   const judged = (comparison?.losses ?? []).flatMap((loss) => {
     const lost = loss.before - (loss.after ?? 0);
     if (lost < FEWEST_ROWS) return [];
@@ -213,7 +220,7 @@ function findLostRows({ name, comparison, limits }: WatchFacts): Found | undefin
     return severity === undefined ? [] : [{ ...loss, percent, severity }];
   });
   const worst = judged.toSorted((a, b) => b.percent - a.percent)[0];
-  if (worst === undefined) return undefined;
+  if (worst === undefined || newest === undefined) return undefined;
   const { table, before, after, percent, severity } = worst;
   const words =
     after === null
@@ -221,7 +228,7 @@ function findLostRows({ name, comparison, limits }: WatchFacts): Found | undefin
       : `Table ${table} of ${name} lost ${Math.round(percent)} % of its rows from one backup to the next: ${before} before, ${after} now.`;
   const others = judged.length === 1 ? "" : ` So did ${judged.length - 1} more.`;
   return {
-    ...{ rule: "rows-dropped", severity },
+    ...{ rule: "rows-dropped", severity, subject: newest.id },
     summary: words + others,
     hint: `Is that what you expect? Backup ${comparison!.before.id} has what was there before.`,
   };

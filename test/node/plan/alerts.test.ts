@@ -129,7 +129,9 @@ describe("what is wrong with a database", () => {
     const failed = { lastFinished: { id: "r", failed: true, error } };
     expect(alertsAt(MIDNIGHT, failed)).toEqual(["run-failed critical"]);
     const [b1, b0] = ["b1", "b0"].map((id) => ({ id, foundAt: MIDNIGHT }));
-    expect(alertsAt(MIDNIGHT, { bad: [b1!, b0!] })).toEqual(["proof-failed critical"]);
+    expect(alertsAt(MIDNIGHT, { bad: [b1!, b0!] })).toEqual([
+      ...["proof-failed critical", "proof-failed warning"],
+    ]);
     expect(alertsAt(MIDNIGHT, { bad: [b0!] })).toEqual(["proof-failed warning"]);
     const later = {
       newest: { id: "b1", takenAt: MIDNIGHT + 3 * DAY },
@@ -321,6 +323,17 @@ describe("incidents", () => {
     ]);
     expect(told("critical", "warning")).toEqual([]);
     expect(told("critical", "critical")).toEqual([]);
+  });
+
+  it("are told of, while they are open, to a channel that did not hear of them", () => {
+    const incident = {
+      ...problem(),
+      ...{ id: "i", openedAt: MIDNIGHT, closedAt: null, remindedAt: MIDNIGHT, told: ["ops"] },
+    };
+    const routes = [route(), route({ name: "new", remindMs: undefined })];
+    expect(changesOf([incident], [problem()], routes, new Set(), MIDNIGHT + HOUR)).toMatchObject([
+      { does: "update", tell: [{ channel: "new", kind: "opened" }] },
+    ]);
   });
 
   it("stay open while nothing is known of their database", () => {

@@ -4,8 +4,12 @@ import { type Family, openMetrics } from "../../../src/web/open-metrics.ts";
 import { readOpenMetrics } from "../../support/open-metrics.ts";
 
 const labelName = fc.stringMatching(/^[a-z][a-z0-9_]{0,9}$/);
+const word = fc.oneof(
+  fc.string({ unit: "grapheme" }),
+  fc.string({ unit: fc.constantFrom("\n", "\\", '"', "n", " ", "{", ",") }),
+);
 const sample = fc.record({
-  labels: fc.dictionary(labelName, fc.string({ unit: "grapheme" }), { noNullPrototype: true }),
+  labels: fc.dictionary(labelName, word, { noNullPrototype: true }),
   value: fc.oneof(fc.integer(), fc.double({ noNaN: true, noDefaultInfinity: true })),
 });
 const family = fc.record({

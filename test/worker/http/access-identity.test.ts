@@ -52,7 +52,7 @@ describe("a person whom Cloudflare Access has signed in", () => {
     });
     expect((await open(ann, "/tokens", { name: "ci", scopes: "read" })).status).toBe(200);
     const { rows } = await apiOf(context).json("/v1/audit?action=token");
-    expect(rows[0]).toMatchObject({ actor: "access:ann@ACME.dev", actorName: "ann@ACME.dev" });
+    expect(rows[0]).toMatchObject({ actor: "access:ann@acme.dev", actorName: "ann@ACME.dev" });
     // Anybody of the domain may read, and no more.
     const bob = await team.token("bob@acme.dev", AUDIENCE);
     expect((await open(bob, "/alerts")).status).toBe(200);

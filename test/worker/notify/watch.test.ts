@@ -1,6 +1,7 @@
 import { env } from "cloudflare:workers";
 import { sql } from "drizzle-orm";
 import { beforeEach, describe, expect, it } from "vitest";
+import { recordBeat } from "../../../src/catalog/watch/beats.ts";
 import { openCatalog } from "../../../src/catalog/open.ts";
 import { openIncidents } from "../../../src/catalog/watch/incidents.ts";
 import { app } from "../../../src/http/app.ts";
@@ -51,13 +52,18 @@ function contextOf(
   );
 }
 
+/** False while the second cron does not run. */
+let nights = true;
+
 async function look(context = contextOf()): Promise<void> {
+  if (nights) await recordBeat(catalog, "night", { at: now, error: null });
   await watchFleet(context, now);
   await deliverMessages(context, now);
 }
 
 beforeEach(async () => {
   now = T0;
+  nights = true;
   inbox = [];
   answer = () => undefined;
   for (const table of ["incidents", "deliveries", "watches", "runs", "backups", "beats"])
@@ -164,6 +170,41 @@ describe("a channel", () => {
     expect(inbox).toEqual(["ops: shop: backup failed", "ops: blog: size changed"]);
   });
 
+  it("that is quiet hears of what became critical from its beginning, and in order", async () => {
+    const context = contextOf({ ops: { quiet: "10:00-16:00" } });
+    await addBackup(catalog, "blog", T0 - HOUR, {
+      copy: { state: "failed", error: { message: "x" } },
+    });
+    await env.DB.prepare("UPDATE backups SET taken_at = ? WHERE database = 'shop'")
+      .bind(T0 - 26 * HOUR)
+      .run();
+    now = T0 + 30 * MINUTE;
+    await look(context);
+    expect(inbox).toEqual([]);
+    now = T0 + 2 * HOUR;
+    await env.DB.prepare("UPDATE backups SET taken_at = ? WHERE database = 'shop'")
+      .bind(T0 - 61 * HOUR)
+      .run();
+    await look(context);
+    expect(inbox).toEqual(["ops: shop: backup is late", "ops: Worse: shop: backup is late"]);
+    await addBackup(catalog, "shop", T0 + HOUR);
+    now += MINUTE;
+    await look(context);
+    expect(inbox.slice(2)).toEqual(["ops: Over: shop: backup is late"]);
+    now = T0 + 5 * HOUR;
+    await look(context);
+    expect(inbox.slice(3)).toEqual(["ops: blog: second copy failed"]);
+  });
+
+  it("that was repaired hears of what is still open", async () => {
+    await addRun(catalog, "shop", T0, "failed");
+    await look(contextOf({ ops: { url: "NO_SUCH" } }));
+    expect(inbox).toEqual([]);
+    now += MINUTE;
+    await look();
+    expect(inbox).toEqual(["ops: shop: backup failed"]);
+  });
+
   it("that refuses one message takes the others, and the refused one's end after it", async () => {
     answer = (_, text) =>
       text.startsWith("shop: backup failed") && now < T0 + HOUR
@@ -224,6 +265,39 @@ describe("a channel", () => {
     expect(inbox).toEqual(["team: Nightjar: configuration is wrong"]);
     const { channels } = await apiOf(context).json("/v1/alerts/channels");
     expect(channels[0]).toMatchObject({ name: "ops", mistakes: [{ path: "ALERTS.ops.url" }] });
+  });
+});
+
+describe("Nightjar itself", () => {
+  it("is told of where its second cron never ran", async () => {
+    nights = false;
+    await look();
+    expect(inbox).toEqual([]);
+    now += 27 * HOUR;
+    await env.DB.prepare("UPDATE backups SET taken_at = ?").bind(now).run();
+    await look();
+    expect(inbox).toEqual(["ops: Nightjar: the night's work failed"]);
+  });
+
+  it("takes no channel for down that refuses one message and takes others", async () => {
+    answer = (host, text) =>
+      host === "ops" && text.startsWith("shop") ? new Response("", { status: 400 }) : undefined;
+    const context = contextOf({ team: {} });
+    await addRun(catalog, "shop", T0, "failed");
+    for (; now < T0 + 4 * HOUR; now += 30 * MINUTE) {
+      await addRun(catalog, "blog", now, (now - T0) % HOUR === 0 ? "failed" : "done");
+      await look(context);
+    }
+    expect(inbox.filter((text) => text.includes("alerts do not arrive"))).toEqual([]);
+  });
+
+  it("tells of each backup that is bad", async () => {
+    await addBackup(catalog, "shop", T0, { verification: "corrupt" });
+    await look();
+    now += MINUTE;
+    await addBackup(catalog, "shop", now, { verification: "corrupt" });
+    await look();
+    expect(inbox).toEqual(["ops: shop: backup is bad", "ops: shop: backup is bad"]);
   });
 });
 
@@ -305,7 +379,8 @@ describe("/health", () => {
       ...{ status: 503 },
       body: { databases: 2, failing: [{ database: "blog", state: "failed" }] },
     });
-    expect((await ask(context, "/health?key=x")).body["databases"]).toBe(1);
+    // A monitor with a key of before must not read that all is well.
+    expect((await ask(context, "/health?key=x")).status).toBe(401);
     now += 6 * MINUTE;
     expect(await ask(context)).toMatchObject({ status: 503, body: { status: "asleep" } });
   });
