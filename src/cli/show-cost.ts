@@ -1,3 +1,4 @@
+import { dollars } from "../plan/cost/dollars.ts";
 import { bodyOf, type Client } from "./client.ts";
 import { CliError, EXIT } from "./exit.ts";
 import { printAside, printJson, printTable } from "./output.ts";
@@ -29,8 +30,4 @@ export async function showCost(
   printAside(
     `Estimated from the last 30 days, by list prices of ${pricesAsOf}, without what a plan includes. Workers Paid costs $5 a month beside it.`,
   );
-}
-
-function dollars(amount: number): string {
-  return amount > 0 && amount < 0.01 ? "< $0.01" : `$${amount.toFixed(2)}`;
 }

@@ -93,6 +93,10 @@ export interface Channel {
   readonly mistakes: readonly ConfigMistake[];
 }
 
+export function namesOf(channels: readonly Channel[]): string[] {
+  return channels.map(({ name }) => name);
+}
+
 const NAME = /^[a-z0-9][a-z0-9_-]{0,49}$/;
 
 /**

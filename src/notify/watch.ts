@@ -10,6 +10,7 @@ import { problemsOf } from "../plan/alerts/problems.ts";
 import { DAY, HOUR, span } from "../plan/duration.ts";
 import type { Context } from "../worker/context.ts";
 import { firstWatched } from "../catalog/watch/watches.ts";
+import { namesOf } from "../config/channels.ts";
 import { readFacts } from "./facts.ts";
 import { messageFor, shortened } from "./message.ts";
 import { routesOf } from "./routes.ts";
@@ -51,7 +52,7 @@ export async function watchFleet(context: Context, now: number): Promise<void> {
 async function ownProblems({ catalog, config }: Context, now: number): Promise<Problem[]> {
   const [beats, states, watchedSince] = await Promise.all([
     readBeats(catalog),
-    channelStates(catalog),
+    channelStates(catalog, namesOf(config.channels)),
     firstWatched(catalog),
   ]);
   const problems: Problem[] = [];

@@ -133,18 +133,15 @@ export interface ChannelState {
   readonly lastError: ErrorReport | null;
 }
 
-/** Return how every channel that ever had a message is doing. */
-export function channelStates(catalog: Catalog): Promise<ChannelState[]> {
-  const pending = sql`delivered_at IS NULL AND abandoned_at IS NULL`;
+/** Return how channels are doing, by their names. */
+export function channelStates(catalog: Catalog, names: readonly string[]): Promise<ChannelState[]> {
+  const list = JSON.stringify(names);
   return query("reading how the channels are doing", async () => {
-    const [rows, errors] = await catalog.batch([
-      catalog
-        .select({
-          channel: deliveries.channel,
-          lastDeliveredAt: sql<number | null>`max(${deliveries.deliveredAt})`,
-        })
-        .from(deliveries)
-        .groupBy(deliveries.channel),
+    const [last, waits] = await Promise.all([
+      // One look into an index for each, however many messages there were.
+      catalog.all<{ channel: string; lastDeliveredAt: number | null }>(
+        sql`SELECT n.value AS channel, (SELECT max(d.delivered_at) FROM deliveries d WHERE d.channel = n.value) AS "lastDeliveredAt" FROM json_each(${list}) n`,
+      ),
       catalog
         .select({
           channel: deliveries.channel,
@@ -153,19 +150,14 @@ export function channelStates(catalog: Catalog): Promise<ChannelState[]> {
           error: sql<string | null>`max(${deliveries.error})`,
         })
         .from(deliveries)
-        .where(pending)
+        .where(sql`delivered_at IS NULL AND abandoned_at IS NULL`)
         .groupBy(deliveries.channel),
     ]);
-    const failing = new Map(errors.map((row) => [row.channel, row]));
-    return rows.map(({ channel, lastDeliveredAt }) => {
-      const waits = failing.get(channel);
-      return {
-        channel,
-        lastDeliveredAt,
-        pending: waits?.pending ?? 0,
-        failingSince: waits?.failingSince ?? null,
-        lastError: waits?.error == null ? null : (JSON.parse(waits.error) as ErrorReport),
-      };
+    const waiting = new Map(waits.map((row) => [row.channel, row]));
+    return last.map(({ channel, lastDeliveredAt }) => {
+      const { pending = 0, failingSince = null, error = null } = waiting.get(channel) ?? {};
+      const lastError = error === null ? null : (JSON.parse(error) as ErrorReport);
+      return { channel, lastDeliveredAt, pending, failingSince, lastError };
     });
   });
 }

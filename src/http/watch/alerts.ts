@@ -2,7 +2,7 @@ import { Hono } from "hono";
 import * as v from "valibot";
 import { channelStates, type Delivery } from "../../catalog/watch/deliveries.ts";
 import { findIncident, listIncidents } from "../../catalog/watch/incidents.ts";
-import type { Channel } from "../../config/channels.ts";
+import { type Channel, namesOf } from "../../config/channels.ts";
 import { iso } from "../../core/iso.ts";
 import { NightjarError } from "../../errors/errors.ts";
 import { testChannel } from "../../notify/test.ts";
@@ -71,7 +71,10 @@ export const alerts = new Hono<HttpEnv>()
 
   .get("/channels", needs("read", "all"), async (c) => {
     const states = new Map(
-      (await channelStates(c.env.catalog)).map((state) => [state.channel, state]),
+      (await channelStates(c.env.catalog, namesOf(c.env.config.channels))).map((state) => [
+        state.channel,
+        state,
+      ]),
     );
     const channels = c.env.config.channels.map(({ name, settings, mistakes }) => {
       const { pending = 0, failingSince, lastDeliveredAt, lastError } = states.get(name) ?? {};

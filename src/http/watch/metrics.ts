@@ -4,6 +4,7 @@ import { channelStates } from "../../catalog/watch/deliveries.ts";
 import { openIncidents } from "../../catalog/watch/incidents.ts";
 import { readWatched } from "../../catalog/watch/watches.ts";
 import { readUsage } from "../../catalog/usage.ts";
+import { namesOf } from "../../config/channels.ts";
 import { secretsEqual } from "../../core/secrets-equal.ts";
 import { VERSION } from "../../core/version.ts";
 import { NightjarError } from "../../errors/errors.ts";
@@ -44,7 +45,7 @@ export const metrics = new Hono<HttpEnv>().get("/", async (c) => {
     readWatched(catalog),
     readBeats(catalog),
     openIncidents(catalog),
-    channelStates(catalog),
+    channelStates(catalog, namesOf(config.channels)),
   ]);
   const all = [...healths.values()];
   const per = (value: (health: Health) => number | null | undefined): Sample[] =>

@@ -1,10 +1,10 @@
 import { recordBeat } from "../../catalog/watch/beats.ts";
-import { log } from "../../core/log.ts";
 import { asNightjarError } from "../../errors/errors.ts";
 import { deliverMessages } from "../../notify/deliver.ts";
 import { beatAlive } from "../../notify/heartbeat.ts";
 import { watchFleet } from "../../notify/watch.ts";
 import type { Context } from "../../worker/context.ts";
+import { doEach } from "./do-each.ts";
 import { startDueRuns } from "./start-due-runs.ts";
 
 /**
@@ -15,27 +15,20 @@ import { startDueRuns } from "./start-due-runs.ts";
  * @throws the first error
  */
 export async function runMinute(context: Context, now: number): Promise<void> {
-  const errors: unknown[] = [];
-  for (const [what, work] of [
+  const errors = await doEach([
     ["schedule-failed", () => startDueRuns(context, now)],
     ["watch-failed", () => watchFleet(context, now)],
     ["alerts-not-sent", () => deliverMessages(context, now)],
-  ] as const)
-    try {
-      await work();
-    } catch (thrown) {
-      log.error(what, thrown);
-      errors.push(thrown);
-    }
+  ]);
   const error = errors.length === 0 ? null : asNightjarError(errors[0]).report();
-  try {
-    await recordBeat(context.catalog, "minute", { at: now, error });
-  } catch (thrown) {
-    log.error("watch-failed", thrown);
-    errors.push(thrown);
+  const beat = { at: now, error };
+  errors.push(
+    ...(await doEach([["watch-failed", () => recordBeat(context.catalog, "minute", beat)]])),
+  );
+  if (errors.length === 0) {
+    await beatAlive(context, "success", `${context.config.databases.size} databases watched`);
+    return;
   }
-  const words = `${context.config.databases.size} databases watched`;
-  const failed = errors.length > 0;
-  await beatAlive(context, failed ? "fail" : "success", error?.code ?? words);
-  if (failed) throw errors[0];
+  await beatAlive(context, "fail", asNightjarError(errors[0]).code);
+  throw errors[0];
 }

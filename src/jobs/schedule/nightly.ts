@@ -4,10 +4,10 @@ import { forgetKeys } from "../../catalog/access/repeats.ts";
 import { forgetIncidents } from "../../catalog/watch/deliveries.ts";
 import { keepAuditHead } from "../../audit/verify.ts";
 import type { Context } from "../../worker/context.ts";
-import { log } from "../../core/log.ts";
 import { asNightjarError } from "../../errors/errors.ts";
 import { DAY } from "../../plan/duration.ts";
 import { NIGHTJAR } from "../../model/actor.ts";
+import { doEach } from "./do-each.ts";
 import { syncCopies } from "../second-copy/sync-copies.ts";
 import { prune } from "../retention/prune.ts";
 import { reconcile } from "../recovery/reconcile.ts";
@@ -23,21 +23,14 @@ const KEPT = 400 * DAY;
  * @throws the first error
  */
 export async function runNightly(context: Context, now: number): Promise<void> {
-  const errors: unknown[] = [];
-  for (const [what, work] of [
+  const errors = await doEach([
     ["prune-failed", () => pruneAndRecord(context, now)],
     ["reconcile-failed", () => reconcile(context, now)],
     ["audit-head-failed", () => keepAuditHead(context, now)],
     ["copies-failed", () => syncCopies(context, now)],
     ["alerts-not-sent", () => forgetIncidents(context.catalog, now - KEPT)],
     ["key-not-released", () => forgetKeys(context.catalog, now - 2 * DAY)],
-  ] as const)
-    try {
-      await work();
-    } catch (thrown) {
-      log.error(what, thrown);
-      errors.push(thrown);
-    }
+  ]);
   const error = errors.length === 0 ? null : asNightjarError(errors[0]).report();
   await recordBeat(context.catalog, "night", { at: now, error });
   if (errors.length > 0) throw errors[0];

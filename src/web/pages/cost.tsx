@@ -1,3 +1,4 @@
+import { dollars } from "../../plan/cost/dollars.ts";
 import { ListPage } from "./lists.tsx";
 
 interface CostPageOf {
@@ -48,8 +49,4 @@ function tiersOf(storage: Readonly<Record<string, number>>): string {
   return Object.entries(storage)
     .map(([tier, cost]) => `${tier} ${dollars(cost)}`)
     .join(", ");
-}
-
-function dollars(amount: number): string {
-  return amount > 0 && amount < 0.01 ? "< $0.01" : `$${amount.toFixed(2)}`;
 }
