@@ -1,6 +1,8 @@
 import { type Beat, readBeats } from "../catalog/watch/beats.ts";
 import { channelStates } from "../catalog/watch/deliveries.ts";
 import { changeIncident, enterIncident, openIncidents } from "../catalog/watch/incidents.ts";
+import { firstWatched } from "../catalog/watch/watches.ts";
+import { namesOf } from "../config/channels.ts";
 import { randomId } from "../core/deps.ts";
 import { log } from "../core/log.ts";
 import { asNightjarError } from "../errors/errors.ts";
@@ -9,8 +11,6 @@ import { type Change, changesOf, type Incident } from "../plan/alerts/incidents.
 import { problemsOf } from "../plan/alerts/problems.ts";
 import { DAY, HOUR, span } from "../plan/duration.ts";
 import type { Context } from "../worker/context.ts";
-import { firstWatched } from "../catalog/watch/watches.ts";
-import { namesOf } from "../config/channels.ts";
 import { readFacts } from "./facts.ts";
 import { messageFor, shortened } from "./message.ts";
 import { routesOf } from "./routes.ts";
