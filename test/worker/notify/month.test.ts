@@ -207,13 +207,17 @@ describe("a month of alerts", () => {
     /** Bring the catalog into the state of now. */
     let before = new Set<Planned>();
     const advance = async () => {
+      const current = new Set(month.filter((one) => now >= one.from && now < one.to));
+      for (const one of current) if (!before.has(one)) await begin(one);
+      for (const one of before) if (!current.has(one)) await end(one);
+      before = current;
       const list = (...kinds: Kind[]) => JSON.stringify(kinds.flatMap((kind) => [...of(kind)]));
       const among = "database IN (SELECT value FROM json_each(?))";
       const newest = `id IN (SELECT (SELECT id FROM backups b WHERE b.database = n.value
         ORDER BY taken_at DESC, id DESC LIMIT 1) FROM json_each(?) n)`;
       const change = (text: string, ...values: unknown[]) => env.DB.prepare(text).bind(...values);
       await env.DB.batch([
-        // The newest backup is as new as it should be, and was drilled in a second.
+        // The newest backup is as new as it should be, and was drilled in a second: also one of just now.
         change(
           `UPDATE backups SET taken_at = ? WHERE ${newest} AND NOT ${among}`,
           ...[now, JSON.stringify(FLEET), list("late")],
@@ -228,10 +232,6 @@ describe("a month of alerts", () => {
       const failed = active("night-failed").length > 0;
       const error = failed ? { code: "STORE_FAILED", message: "R2 is ill.", hint: "Wait." } : null;
       await recordBeat(catalog, "night", { at: now, error: error as never });
-      const current = new Set(month.filter((one) => now >= one.from && now < one.to));
-      for (const one of current) if (!before.has(one)) await begin(one);
-      for (const one of before) if (!current.has(one)) await end(one);
-      before = current;
     };
     const begin = async ({ kind, database }: Planned) => {
       const name = database!;
