@@ -5,7 +5,7 @@ import { isScheduledTier, type Tier, TIERS } from "../plan/tier.ts";
 import type { Act, Outcome, ProofSummary } from "../model/proof.ts";
 import { comesAfter, type Place } from "./newest-first.ts";
 import { type Catalog, query } from "./open.ts";
-import { backups, runs } from "./schema.ts";
+import { backups, IS_DRILLED, IS_VERIFIED, runs } from "./schema.ts";
 
 export type Backup = typeof backups.$inferSelect;
 
@@ -136,11 +136,7 @@ const outcomeOf = (column: typeof backups.verification | typeof backups.drill) =
  * found bad.
  */
 export function newestVerified(catalog: Catalog, database: string): Promise<Backup | undefined> {
-  return newestWhere(
-    catalog,
-    database,
-    sql`${outcomeOf(backups.verification)} = 'verified' AND ${outcomeOf(backups.drill)} IS NOT 'failed'`,
-  );
+  return newestWhere(catalog, database, IS_VERIFIED);
 }
 
 /** Return the time at which a backup of a database was last drilled, ISO 8601; null if none was. */
@@ -158,11 +154,7 @@ export function lastDrill(catalog: Catalog, database: string): Promise<string | 
 
 /** Return the newest backup of a database whose drill passed, and which no later verify found corrupt. */
 export function newestDrilled(catalog: Catalog, database: string): Promise<Backup | undefined> {
-  return newestWhere(
-    catalog,
-    database,
-    sql`${outcomeOf(backups.drill)} = 'passed' AND ${outcomeOf(backups.verification)} IS NOT 'corrupt'`,
-  );
+  return newestWhere(catalog, database, IS_DRILLED);
 }
 
 /** Which backups are wanted. */

@@ -2,6 +2,7 @@ import { sql } from "drizzle-orm";
 import type { DayFact } from "../plan/calendar.ts";
 import { DAY } from "../plan/duration.ts";
 import { type Catalog, query } from "./open.ts";
+import { IS_KNOWN_BAD } from "./schema.ts";
 
 /**
  * Read what happened on each day to databases, from a day on.
@@ -23,7 +24,7 @@ export function daysOf(
       facts AS (
         SELECT b.database, CAST(b.taken_at / ${DAY} AS INTEGER) AS day,
           CASE
-            WHEN json_extract(b.verification, '$.outcome') = 'corrupt' OR json_extract(b.drill, '$.outcome') = 'failed' THEN 0
+            WHEN ${IS_KNOWN_BAD} THEN 0
             WHEN json_extract(b.verification, '$.outcome') = 'verified' THEN
               CASE WHEN json_extract(b.manifest, '$.raw.sha256') = lag(json_extract(b.manifest, '$.raw.sha256'))
                 OVER (PARTITION BY b.database ORDER BY b.taken_at) THEN 2 ELSE 3 END

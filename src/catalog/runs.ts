@@ -66,19 +66,6 @@ export function listRuns(
   );
 }
 
-/** Return the run of a database that ended last, done or failed. */
-export function lastFinishedRun(catalog: Catalog, database: string): Promise<Run | undefined> {
-  return query(`reading the last run of ${database}`, () =>
-    catalog
-      .select()
-      .from(runs)
-      .where(and(eq(runs.database, database), inArray(runs.state, ["done", "failed"])))
-      .orderBy(desc(runs.finishedAt), desc(runs.createdAt))
-      .limit(1)
-      .get(),
-  );
-}
-
 /** List the runs of a database that have not ended. */
 export function activeRuns(catalog: Catalog, database: string): Promise<Run[]> {
   return query(`reading the active runs of ${database}`, () =>

@@ -145,7 +145,12 @@ export const runs = sqliteTable(
   ],
 );
 
-/** Conditions of partial indexes: a query with the same words uses the index. */
+/**
+ * Conditions on a backup, by its proofs. A column has no table before it, so that they hold in a query over
+ * another name of the table too; a query with the words of a partial index uses the index.
+ */
+export const IS_VERIFIED = sql`json_extract(verification, '$.outcome') = 'verified' AND json_extract(drill, '$.outcome') IS NOT 'failed'`;
+export const IS_DRILLED = sql`json_extract(drill, '$.outcome') = 'passed' AND json_extract(verification, '$.outcome') IS NOT 'corrupt'`;
 export const IS_KNOWN_BAD = sql`json_extract(verification, '$.outcome') = 'corrupt' OR json_extract(drill, '$.outcome') = 'failed'`;
 export const IS_KEPT_PAST_AGE = sql`json_extract(manifest, '$.pin.by') = 'policy'`;
 

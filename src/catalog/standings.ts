@@ -5,7 +5,7 @@ import type { Follow } from "./follows.ts";
 import type { Lineage } from "./lineages.ts";
 import { type Catalog, query } from "./open.ts";
 import type { Run } from "./runs.ts";
-import { backups, follows, lineages, runs } from "./schema.ts";
+import { backups, follows, IS_DRILLED, IS_VERIFIED, lineages, runs } from "./schema.ts";
 
 /** A backup without its manifest. */
 export interface BackupFacts {
@@ -51,7 +51,7 @@ const EMPTY: Standing = {
 };
 
 /** The columns of `BackupFacts`. */
-export const backupFacts = {
+const backupFacts = {
   id: backups.id,
   database: backups.database,
   takenAt: backups.takenAt,
@@ -64,8 +64,6 @@ export const backupFacts = {
 };
 
 const ANY = sql`1`;
-const VERIFIED = sql`json_extract(b.verification, '$.outcome') = 'verified' AND json_extract(b.drill, '$.outcome') IS NOT 'failed'`;
-const DRILLED = sql`json_extract(b.drill, '$.outcome') = 'passed' AND json_extract(b.verification, '$.outcome') IS NOT 'corrupt'`;
 
 /** Selects, for each name of a JSON list, the id of one row of its database, by an index and not by a scan. */
 function newestBackups(names: string, condition: SQL): SQL {
@@ -100,8 +98,8 @@ export async function standingsOf(
           .where(among(backups.database))
           .groupBy(backups.database),
         backupsBy(ANY),
-        backupsBy(VERIFIED),
-        backupsBy(DRILLED),
+        backupsBy(IS_VERIFIED),
+        backupsBy(IS_DRILLED),
         catalog
           .select()
           .from(runs)

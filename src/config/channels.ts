@@ -2,7 +2,15 @@ import * as v from "valibot";
 import { isTable, issueKeys, issueMessage } from "../errors/schema-issue.ts";
 import { RULE_NAMES, SEVERITIES } from "../plan/alerts/alert.ts";
 import { DAY } from "../plan/duration.ts";
-import { duration, secretName, type Secrets, tableOrJson, textIn } from "./fields.ts";
+import {
+  duration,
+  isPrivateWay,
+  noSecret,
+  secretName,
+  type Secrets,
+  tableOrJson,
+  textIn,
+} from "./fields.ts";
 import type { ConfigMistake } from "./mistakes.ts";
 
 const secret = secretName("ALERT_URL", "the channel");
@@ -72,7 +80,7 @@ const TYPES = {
   },
 };
 
-export const CHANNEL_TYPES = Object.keys(TYPES) as [keyof typeof TYPES, ...(keyof typeof TYPES)[]];
+const CHANNEL_TYPES = Object.keys(TYPES) as [keyof typeof TYPES, ...(keyof typeof TYPES)[]];
 const SCHEMAS = {
   webhook: v.strictObject(TYPES.webhook),
   discord: v.strictObject(TYPES.discord),
@@ -171,30 +179,20 @@ export function channelSecrets({
 function secretMistakes({ path, name }: NamedSecret, env: Secrets): ConfigMistake[] {
   if (path.endsWith(".url")) return addressMistakes(path, name, env);
   const value = textIn(env, name);
-  if (value === undefined) return [missing(path, name)];
+  if (value === undefined) return [noSecret(path, name)];
   if (!path.endsWith(".secret") || WEBHOOK_SECRET.test(value)) return [];
   const fix = `the secret ${name} must be whsec_ and base64 of 24 to 64 bytes: make one with \`echo whsec_$(openssl rand -base64 32)\``;
   return [{ path, fix }];
 }
 
 const WEBHOOK_SECRET = /^whsec_[A-Za-z0-9+/]{32,88}={0,2}$/;
-const LOCAL = /^(127\.0\.0\.1|localhost|\[::1\])$/;
 
 /** Find what is wrong with a secret that holds an address. */
 export function addressMistakes(path: string, name: string, env: Secrets): ConfigMistake[] {
   const value = textIn(env, name);
-  if (value === undefined) return [missing(path, name)];
-  const url = URL.canParse(value) ? new URL(value) : undefined;
-  const safe =
-    url?.protocol === "https:" || (url?.protocol === "http:" && LOCAL.test(url.hostname));
+  if (value === undefined) return [noSecret(path, name)];
+  const safe = URL.canParse(value) && isPrivateWay(new URL(value));
   return safe ? [] : [{ path, fix: `the secret ${name} must hold an https:// address` }];
-}
-
-function missing(path: string, name: string): ConfigMistake {
-  return {
-    path,
-    fix: `there is no secret ${name}: run \`npx wrangler secret put ${name}\`, or put it in .dev.vars for local use`,
-  };
 }
 
 function isZone(zone: string): boolean {

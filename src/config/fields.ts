@@ -71,6 +71,20 @@ export const namespaceName = v.pipe(
   v.regex(/^[A-Za-z0-9._-]{1,255}$/, "must be a namespace's name: letters, digits, . _ -"),
 );
 
+/** Plain http only to this machine. */
+const LOCAL = /^(127\.0\.0\.1|localhost|\[::1\])$/;
+
+/** Return true if nobody on the way can read what is sent to an address. */
+export function isPrivateWay({ protocol, hostname }: URL): boolean {
+  return protocol === "https:" || (protocol === "http:" && LOCAL.test(hostname));
+}
+
+/** Make the mistake of a secret that is named, and is not there. */
+export function noSecret(path: string, name: string): ConfigMistake {
+  const fix = `there is no secret ${name}: run \`npx wrangler secret put ${name}\`, or put it in .dev.vars for local use`;
+  return { path, fix };
+}
+
 /** The variables and secrets of the Worker. */
 export type Secrets = Readonly<Record<string, unknown>>;
 

@@ -6,7 +6,7 @@ import { type DatabaseConfig, type Databases, readDatabase, refuseMistakes } fro
 import { type AccessConfig, readAccess } from "./access.ts";
 import { addressMistakes, type Channel, readChannels } from "./channels.ts";
 import { identitySecretMistake } from "./encryption.ts";
-import { type Secrets, tableOrJson, textIn } from "./fields.ts";
+import { noSecret, type Secrets, tableOrJson, textIn } from "./fields.ts";
 import { configError, type ConfigMistake } from "./mistakes.ts";
 import { type CopyConfig, copySecrets, readCopy } from "./second-copy.ts";
 
@@ -103,13 +103,9 @@ export function loadConfig(env: Secrets): Config {
   const { copy, mistakes: copyMistakes } = readCopy(env["COPY"], env["COPY_BUCKET"]);
   mistakes.push(...copyMistakes);
   const secret = (name: string, path: string, wrong = mistakes): string => {
-    const value = env[name];
-    if (typeof value === "string" && value !== "") return value;
-    wrong.push({
-      path,
-      fix: `there is no secret ${name}: run \`npx wrangler secret put ${name}\`, or put it in .dev.vars for local use`,
-    });
-    return "";
+    const value = textIn(env, name);
+    if (value === undefined) wrong.push(noSecret(path, name));
+    return value ?? "";
   };
   const own = (name: string, wrong = mistakes): string => {
     const value = secret(name, name, wrong);

@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { secretName, tableOrJson } from "./fields.ts";
+import { isPrivateWay, secretName, tableOrJson } from "./fields.ts";
 import { configError, type ConfigMistake } from "./mistakes.ts";
 import { issueKeys, issueMessage, isTable } from "../errors/schema-issue.ts";
 
@@ -30,16 +30,12 @@ interface BoundCopy extends CopyBase {
 const ENDPOINT =
   "must be the https:// address of a bucket, its name last, like https://<account>.r2.cloudflarestorage.com/<bucket>";
 
-/** Plain http sends backups in clear: only to a store on this machine. */
-const LOCAL = /^(127\.0\.0\.1|localhost|\[::1\])$/;
-
 const endpoint = v.pipe(
   v.string(ENDPOINT),
   v.check((text) => {
     if (!URL.canParse(text)) return false;
-    const { protocol, hostname, pathname } = new URL(text);
-    const safe = protocol === "https:" || (protocol === "http:" && LOCAL.test(hostname));
-    return safe && /^(\/[A-Za-z0-9._-]+)+\/?$/.test(pathname);
+    const url = new URL(text);
+    return isPrivateWay(url) && /^(\/[A-Za-z0-9._-]+)+\/?$/.test(url.pathname);
   }, ENDPOINT),
   v.check((text) => {
     if (!URL.canParse(text)) return true;

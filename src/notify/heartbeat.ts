@@ -1,7 +1,6 @@
 import { createHash } from "node:crypto";
 import type { DatabaseConfig } from "../config/database.ts";
 import { log } from "../core/log.ts";
-import { asNightjarError } from "../errors/errors.ts";
 import type { Context } from "../worker/context.ts";
 import { post } from "./send.ts";
 
@@ -45,7 +44,7 @@ async function beatAt(
     const request = { url: url.href, body: words, headers };
     await post(context, `The heartbeat ${secret}`, request, [address]);
   } catch (thrown) {
-    log.error("heartbeat-failed", asNightjarError(thrown), { heartbeat: secret, beat });
+    log.error("heartbeat-failed", thrown, { heartbeat: secret, beat });
   }
 }
 

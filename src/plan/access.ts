@@ -16,6 +16,11 @@ export function hasScope({ scopes }: Rights, scope: Scope): boolean {
   );
 }
 
+/** Return true if the rights reach what concerns a database, or, as null, all of them. */
+export function reachesWhole(rights: Rights, database: string | null): boolean {
+  return database === null ? rights.databases === undefined : reaches(rights, database);
+}
+
 /** Return true if the rights reach a database, whatever the scope. */
 export function reaches({ databases }: Rights, database: string): boolean {
   return databases === undefined || databases.includes(database);

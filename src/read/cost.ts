@@ -1,5 +1,5 @@
 import { readUsage, type Usage } from "../catalog/usage.ts";
-import { readWatched } from "../catalog/watch/watches.ts";
+import { readWatches } from "../catalog/watch/watches.ts";
 import type { DatabaseConfig } from "../config/database.ts";
 import { type Cost, estimateCost } from "../plan/cost/estimate.ts";
 import { DAY } from "../plan/duration.ts";
@@ -16,9 +16,9 @@ const MEASURED = 30 * DAY;
  */
 export async function costsOf(context: Context): Promise<Map<string, Cost>> {
   const { catalog, config, deps } = context;
-  const [usage, { watches }] = await Promise.all([
+  const [usage, watches] = await Promise.all([
     readUsage(catalog, deps.now() - MEASURED),
-    readWatched(catalog),
+    readWatches(catalog),
   ]);
   const names = new Set([
     ...config.databases.keys(),

@@ -50,6 +50,14 @@ export async function readWatched(catalog: Catalog): Promise<WatchedBackups> {
   };
 }
 
+/** Read what was found out about each watched database, by its name. */
+export function readWatches(catalog: Catalog): Promise<Map<string, Watch>> {
+  return query("reading what was found out", async () => {
+    const rows = await catalog.select().from(watches);
+    return new Map(rows.map((watch) => [watch.database, watch]));
+  });
+}
+
 /** Enter databases as watched, unless they are. */
 export function enterWatches(
   catalog: Catalog,

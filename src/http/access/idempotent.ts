@@ -11,7 +11,7 @@ import type { HttpEnv } from "../hono-env.ts";
 import { needOf } from "./needs.ts";
 
 /** Time for which a key is remembered, ms. */
-export const REMEMBERED = DAY;
+const REMEMBERED = DAY;
 /** Time after which a request without an answer has broken off, ms. */
 const LONGEST_ACT = 15 * MINUTE;
 /** Characters of an answer that are kept; a longer one is told of, and not repeated. */

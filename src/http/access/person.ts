@@ -33,7 +33,7 @@ async function keysOf(issuer: string, deps: Deps, olderThan: number): Promise<No
     const response = await deps.fetch(`${issuer}/cdn-cgi/access/certs`, { redirect: "manual" });
     if (response.status !== 200) throw new Error(`it answered ${response.status}`);
     const { keys } = v.parse(keysSchema, await readJson(response, LARGEST));
-    known.set(issuer, { keys: keys, at: deps.now() });
+    known.set(issuer, { keys, at: deps.now() });
     return keys;
   } catch (thrown) {
     throw new NightjarError(

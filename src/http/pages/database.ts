@@ -1,6 +1,6 @@
 import { Hono } from "hono";
 import { historyOf } from "../../catalog/history.ts";
-import { readWatched } from "../../catalog/watch/watches.ts";
+import { readWatches } from "../../catalog/watch/watches.ts";
 import { iso } from "../../core/iso.ts";
 import { DatabasePage, type Filters, FILTERS } from "../../web/pages/database.tsx";
 import { RunPage } from "../../web/pages/run.tsx";
@@ -51,10 +51,10 @@ export const databasePages = new Hono<HttpEnv>()
       answerOf(api.v1.runs.$get({ query: { database: db, limit: RUNS } })),
     ]);
     const known = await knownDatabase(c.env, db, caller.rights);
-    const [days, history, { watches }] = await Promise.all([
+    const [days, history, watches] = await Promise.all([
       calendarsOf(c.env, [known]),
       historyOf(c.env.catalog, db, POINTS),
-      readWatched(c.env.catalog),
+      readWatches(c.env.catalog),
     ]);
     const reach = watches.get(db)?.logFrom;
     const window =
@@ -78,8 +78,11 @@ export const databasePages = new Hono<HttpEnv>()
   .get("/runs/:id", async (c) => {
     const run = await answerOf(apiOf(c).v1.runs[":id"].$get({ param: { id: c.req.param("id") } }));
     const param = { db: run.database };
-    const { newestBackup } = await answerOf(apiOf(c).v1.databases[":db"].$get({ param }));
-    const expected = newestBackup?.raw.bytes;
+    // Only a run under way has a progress to estimate, and its database is there.
+    const expected =
+      run.finishedAt === null
+        ? (await answerOf(apiOf(c).v1.databases[":db"].$get({ param }))).newestBackup?.raw.bytes
+        : undefined;
     const { name: who } = c.get("caller");
     return show(c, RunPage({ who, run, expected, now: c.env.deps.now() }));
   });

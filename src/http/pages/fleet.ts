@@ -4,7 +4,7 @@ import { daysOf } from "../../catalog/calendar.ts";
 import { standingsOf } from "../../catalog/standings.ts";
 import { openIncidents } from "../../catalog/watch/incidents.ts";
 import { iso } from "../../core/iso.ts";
-import { reaches } from "../../plan/access.ts";
+import { reaches, reachesWhole } from "../../plan/access.ts";
 import { headline } from "../../plan/alerts/incidents.ts";
 import { calendarOf, dayOf, type DayState } from "../../plan/calendar.ts";
 import { STATES } from "../../plan/freshness.ts";
@@ -18,7 +18,7 @@ import { show } from "./page.ts";
 
 /** Databases of one page, and days of one calendar. */
 const PAGE = 50;
-export const DAYS = 90;
+const DAYS = 90;
 /** Incidents that are listed; the page of alerts has all. */
 const LISTED = 10;
 
@@ -78,9 +78,7 @@ export async function showFleet(c: HonoContext<HttpEnv>): Promise<Response> {
     };
   });
   const own = incidents
-    .filter(({ database }) =>
-      database === null ? rights.databases === undefined : reaches(rights, database),
-    )
+    .filter(({ database }) => reachesWhole(rights, database))
     .toSorted((a, b) => Number(b.severity === "critical") - Number(a.severity === "critical"))
     .slice(0, LISTED)
     .map((incident) => ({ ...incident, title: headline(incident) }));

@@ -8,7 +8,7 @@ import { NightjarError } from "../../errors/errors.ts";
 import { testChannel } from "../../notify/test.ts";
 import { RULE_NAMES } from "../../plan/alerts/alert.ts";
 import { headline, type Incident } from "../../plan/alerts/incidents.ts";
-import { type Rights, reaches } from "../../plan/access.ts";
+import { reaches, reachesWhole } from "../../plan/access.ts";
 import { needs, note } from "../access/needs.ts";
 import { text } from "../fields.ts";
 import type { HttpEnv } from "../hono-env.ts";
@@ -38,11 +38,6 @@ function deliveryView({ channel, kind, createdAt, attempts, error, ...rest }: De
     ...{ channel, kind, createdAt: iso(createdAt), attempts, error },
     ...{ deliveredAt: iso(rest.deliveredAt), abandonedAt: iso(rest.abandonedAt) },
   };
-}
-
-/** A token that is limited to some databases sees what concerns these, and nothing that concerns all. */
-function isOwn({ database }: Incident, rights: Rights): boolean {
-  return database === null ? rights.databases === undefined : reaches(rights, database);
 }
 
 /** @throws NightjarError `CHANNEL_NOT_FOUND` */
@@ -102,7 +97,7 @@ export const alerts = new Hono<HttpEnv>()
   .get("/:incident", needs("read", "own"), async (c) => {
     const id = c.req.param("incident");
     const found = await findIncident(c.env.catalog, id);
-    if (found === undefined || !isOwn(found.incident, c.get("caller").rights))
+    if (found === undefined || !reachesWhole(c.get("caller").rights, found.incident.database))
       throw new NightjarError("INCIDENT_NOT_FOUND", `There is no incident ${id.slice(0, 100)}.`);
     const { incident, deliveries } = found;
     return c.json({ ...incidentView(incident), deliveries: deliveries.map(deliveryView) });

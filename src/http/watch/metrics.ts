@@ -2,7 +2,7 @@ import { type Context as HonoContext, Hono } from "hono";
 import { readBeats } from "../../catalog/watch/beats.ts";
 import { channelStates } from "../../catalog/watch/deliveries.ts";
 import { openIncidents } from "../../catalog/watch/incidents.ts";
-import { readWatched } from "../../catalog/watch/watches.ts";
+import { readWatches } from "../../catalog/watch/watches.ts";
 import { readUsage } from "../../catalog/usage.ts";
 import { namesOf } from "../../config/channels.ts";
 import { secretsEqual } from "../../core/secrets-equal.ts";
@@ -39,10 +39,10 @@ export const metrics = new Hono<HttpEnv>().get("/", async (c) => {
   const { catalog, config, deps } = c.env;
   const databases = [...config.databases.values()].filter(({ name }) => mayRead(name));
   const now = deps.now();
-  const [healths, usage, { watches }, beats, incidents, channels] = await Promise.all([
+  const [healths, usage, watches, beats, incidents, channels] = await Promise.all([
     fleetHealth(c.env, databases),
     readUsage(catalog, now),
-    readWatched(catalog),
+    readWatches(catalog),
     readBeats(catalog),
     openIncidents(catalog),
     channelStates(catalog, namesOf(config.channels)),

@@ -1,3 +1,4 @@
+import { Choice } from "../parts/choice.tsx";
 import { timeOf, type Tone, Word } from "../parts/words.tsx";
 import { ListPage } from "./lists.tsx";
 
@@ -54,28 +55,5 @@ export function AuditPage({ who, rows, filters, actions, outcomes, next }: Audit
         Whether anybody has changed a row is found out by <code>nightjar audit --verify</code>.
       </p>
     </ListPage>
-  );
-}
-
-interface ChoiceOf {
-  readonly name: string;
-  readonly label: string;
-  readonly value: string;
-  readonly choices: readonly string[];
-}
-
-function Choice({ name, label, value, choices }: ChoiceOf) {
-  return (
-    <label>
-      {label}{" "}
-      <select name={name}>
-        <option value="">all</option>
-        {choices.map((choice) => (
-          <option value={choice} selected={choice === value}>
-            {choice}
-          </option>
-        ))}
-      </select>
-    </label>
   );
 }

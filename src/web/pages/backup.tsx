@@ -2,7 +2,7 @@ import type { BackupAnswer } from "../../http/views.ts";
 import { Layout } from "../layout.tsx";
 import { timeOf, When, Word } from "../parts/words.tsx";
 import { sizeOf } from "../size.ts";
-import { ProofWord } from "./database.tsx";
+import { type May, ProofWord } from "./database.tsx";
 
 interface BackupPageOf {
   readonly who: string;
@@ -16,12 +16,7 @@ interface BackupPageOf {
   }[];
   /** Names of the databases that it can be restored to. */
   readonly targets: readonly string[];
-  readonly may: {
-    readonly backup: boolean;
-    readonly download: boolean;
-    readonly restore: boolean;
-    readonly admin: boolean;
-  };
+  readonly may: May;
   readonly done: string | undefined;
   readonly now: number;
 }

@@ -5,6 +5,7 @@ import { TIERS } from "../../plan/tier.ts";
 import { Layout } from "../layout.tsx";
 import { Calendar, Legend } from "../parts/calendar.tsx";
 import { Chart } from "../parts/chart.tsx";
+import { Choice } from "../parts/choice.tsx";
 import { Coded, sentenceOf, State, timeOf, When, Word } from "../parts/words.tsx";
 import { sizeOf } from "../size.ts";
 import { Objective } from "./fleet.tsx";
@@ -12,6 +13,14 @@ import { Objective } from "./fleet.tsx";
 /** The fields of the form that filters backups. */
 export const FILTERS = ["tier", "name", "label", "migration", "since", "until"] as const;
 export type Filters = Partial<Record<(typeof FILTERS)[number], string>>;
+
+/** What who asks may do. */
+export interface May {
+  readonly backup: boolean;
+  readonly download: boolean;
+  readonly restore: boolean;
+  readonly admin: boolean;
+}
 
 interface DatabasePageOf {
   readonly who: string;
@@ -27,13 +36,7 @@ interface DatabasePageOf {
   readonly runs: readonly RunAnswer[];
   /** What was done just now, for people. */
   readonly done: string | undefined;
-  /** True if whoever asks may do each of these. */
-  readonly may: {
-    readonly backup: boolean;
-    readonly download: boolean;
-    readonly restore: boolean;
-    readonly admin: boolean;
-  };
+  readonly may: May;
   readonly now: number;
 }
 
@@ -190,17 +193,7 @@ function Facts({ database, now }: DatabasePageOf) {
 function Filter({ name, filters }: { readonly name: string; readonly filters: Filters }) {
   return (
     <form method="get" action={`/databases/${name}`}>
-      <label>
-        Tier{" "}
-        <select name="tier">
-          <option value="">all</option>
-          {TIERS.map((tier) => (
-            <option value={tier} selected={tier === filters.tier}>
-              {tier}
-            </option>
-          ))}
-        </select>
-      </label>
+      <Choice name="tier" label="Tier" value={filters.tier ?? ""} choices={TIERS} />
       <label>
         Name <input name="name" value={filters.name ?? ""} size={12} />
       </label>
