@@ -234,6 +234,14 @@ describe("a person", () => {
     expect((await ask("/tokens", { cookie })).text).not.toMatch(/nj_[0-9a-z]{12}_/);
   });
 
+  it("sees on which days a backup was proven, on both pages", async () => {
+    const cookie = await signIn(ROOT);
+    for (const path of ["/", "/databases/shop"])
+      expect((await ask(path, { cookie })).text, path).toContain(
+        'aria-label="Last 90 days: 1 proven"',
+      );
+  });
+
   it("filters the backups of a database", async () => {
     const cookie = await signIn(ROOT);
     const rows = async (query: string) => {
