@@ -16,6 +16,9 @@ import { metrics } from "./watch/metrics.ts";
 import { isBrowser, showError } from "./pages/page.ts";
 import { pages } from "./pages/pages.ts";
 import { problem } from "./problem.ts";
+import { about, json } from "./openapi/about.ts";
+import { ALIVE, aliveAnswer } from "./answers/watch.ts";
+import { describing } from "./openapi/serve.ts";
 
 /** Log how each request was answered, at level debug. No link and no query string is in the line. */
 const logged = createMiddleware<HttpEnv>(async (c, next) => {
@@ -42,19 +45,29 @@ const anyOrigin = cors({
   maxAge: 86_400,
 });
 
-/** Every route that Nightjar serves. */
-export const app = new Hono<HttpEnv>()
+/** Every route for programs. */
+const served = new Hono<HttpEnv>()
   .use(logged)
-  .get("/healthz", async (c) => {
-    await countDatabases(c.env.catalog); // fails where the catalog has no tables
-    return c.json({ status: "ok", version: VERSION, databases: c.env.config.databases.size });
-  })
+  .get(
+    "/healthz",
+    about("getAlive", "Tell whether the Worker is configured and its catalog answers", {
+      200: json(aliveAnswer, ALIVE, "Both are so."),
+    }),
+    async (c) => {
+      await countDatabases(c.env.catalog); // fails where the catalog has no tables
+      return c.json({ status: "ok", version: VERSION, databases: c.env.config.databases.size });
+    },
+  )
   .route("/v1", v1)
   .use("/d/*", anyOrigin)
   .route("/d", download)
   .route("/badge", badge)
   .route("/health", health)
-  .route("/metrics", metrics)
+  .route("/metrics", metrics);
+
+/** Every route that Nightjar serves. */
+export const app = served
+  .route("/", describing(served))
   .route("/", pages)
   .notFound((c) => {
     const error = new NightjarError("NOT_FOUND", "There is nothing at this address.");

@@ -14,6 +14,10 @@ import { newestFirst, pageOf, placeOf } from "./paging.ts";
 import type { HttpEnv } from "./hono-env.ts";
 import { input } from "./input.ts";
 import { iso } from "../core/iso.ts";
+import { about, json } from "./openapi/about.ts";
+import { APPROVAL, approvalAnswer, approvalsAnswer, DENIED, GRANTED } from "./answers/access.ts";
+
+const NAMED = { path: { id: ["The request's id.", APPROVAL.id] } } as const;
 
 const pageSchema = v.strictObject(newestFirst);
 
@@ -64,24 +68,66 @@ async function decide(c: HonoContext<HttpEnv>, id: string, granted: boolean) {
 
 /** `/v1/approvals`: what waits for a second person, and deciding it. */
 export const approvals = new Hono<HttpEnv>()
-  .get("/", needs("read", "own"), input("query", pageSchema), async (c) => {
-    const { rights } = c.get("caller");
-    const { limit, cursor } = c.req.valid("query");
-    const found = await listApprovals(c.env.catalog, limit + 1, placeOf(cursor));
-    const { page, next } = pageOf(found, limit, ({ requestedAt }) => requestedAt);
-    const now = c.env.deps.now();
-    const own = page.filter((approval) => isOwn(approval, rights));
-    return c.json({ approvals: own.map((approval) => approvalView(approval, now)), next });
-  })
-
-  .get("/:id", needs("read", "own"), async (c) =>
-    c.json(approvalView(await existing(c, c.req.param("id")), c.env.deps.now())),
+  .get(
+    "/",
+    about("listApprovals", "List what waits or waited for a second person, newest first", {
+      200: json(approvalsAnswer, { approvals: [APPROVAL], next: null }, "A page of them."),
+    }),
+    needs("read", "own"),
+    input("query", pageSchema, { limit: "50" }),
+    async (c) => {
+      const { rights } = c.get("caller");
+      const { limit, cursor } = c.req.valid("query");
+      const found = await listApprovals(c.env.catalog, limit + 1, placeOf(cursor));
+      const { page, next } = pageOf(found, limit, ({ requestedAt }) => requestedAt);
+      const now = c.env.deps.now();
+      const own = page.filter((approval) => isOwn(approval, rights));
+      return c.json({ approvals: own.map((approval) => approvalView(approval, now)), next });
+    },
   )
 
-  .post("/:id/grant", needs("restore", "own", "approval"), async (c) =>
-    c.json(await decide(c, c.req.param("id"), true)),
+  .get(
+    "/:id",
+    about(
+      "getApproval",
+      "Show one request for approval",
+      {
+        200: json(approvalAnswer, APPROVAL, "The request."),
+      },
+      NAMED,
+    ),
+    needs("read", "own"),
+    async (c) => c.json(approvalView(await existing(c, c.req.param("id")), c.env.deps.now())),
   )
 
-  .post("/:id/deny", needs("restore", "own", "approval"), async (c) =>
-    c.json(await decide(c, c.req.param("id"), false)),
+  .post(
+    "/:id/grant",
+    about(
+      "grantApproval",
+      "Grant a request that waits",
+      {
+        200: json(
+          approvalAnswer,
+          GRANTED,
+          "The request, granted: who asked may send it again now.",
+        ),
+      },
+      NAMED,
+    ),
+    needs("restore", "own", "approval"),
+    async (c) => c.json(await decide(c, c.req.param("id"), true)),
+  )
+
+  .post(
+    "/:id/deny",
+    about(
+      "denyApproval",
+      "Deny a request that waits, or take one's own back",
+      {
+        200: json(approvalAnswer, DENIED, "The request, denied."),
+      },
+      NAMED,
+    ),
+    needs("restore", "own", "approval"),
+    async (c) => c.json(await decide(c, c.req.param("id"), false)),
   );

@@ -5,6 +5,8 @@ import { requireApproval } from "./access/approval.ts";
 import { needs, note } from "./access/needs.ts";
 import type { HttpEnv } from "./hono-env.ts";
 import { input } from "./input.ts";
+import { about, json } from "./openapi/about.ts";
+import { pruneAnswer, PRUNED } from "./answers/recovery.ts";
 
 const schema = v.strictObject({
   dryRun: v.boolean("must be true (judge only) or false (delete)"),
@@ -13,8 +15,16 @@ const schema = v.strictObject({
 /** `/v1/prune`: what the retention policy says of each backup, and doing it. */
 export const prune = new Hono<HttpEnv>().post(
   "/",
+  about(
+    "prune",
+    "Delete what the retention policy no longer keeps, or say what it would",
+    {
+      200: json(pruneAnswer, PRUNED, "What was said of each backup, and what could not be done."),
+    },
+    { text: "Answers when all is done." },
+  ),
   needs("admin", "all", "prune"),
-  input("json", schema),
+  input("json", schema, { dryRun: true }),
   async (c) => {
     const { dryRun } = c.req.valid("json");
     const now = c.env.deps.now();

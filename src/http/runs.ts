@@ -9,6 +9,8 @@ import type { HttpEnv } from "./hono-env.ts";
 import { input } from "./input.ts";
 import { newestFirst, pageOf, placeOf } from "./paging.ts";
 import { runView } from "./views.ts";
+import { about, json } from "./openapi/about.ts";
+import { RUN, runAnswer, runsAnswer } from "./answers/run.ts";
 
 const listSchema = v.strictObject({
   ...newestFirst,
@@ -18,17 +20,30 @@ const listSchema = v.strictObject({
 
 /** `/v1/runs`: how runs went, and how one is getting on. */
 export const runs = new Hono<HttpEnv>()
-  .get("/", needs("read", "own"), input("query", listSchema), async (c) => {
-    const { rights } = c.get("caller");
-    const { limit, cursor, database, state } = c.req.valid("query");
-    const own = (name: string) => reaches(rights, name);
-    const databases = database === undefined ? rights.databases : [database].filter(own);
-    const filter = { databases, state };
-    const found = await listRuns(c.env.catalog, filter, limit + 1, placeOf(cursor));
-    const { page, next } = pageOf(found, limit, ({ createdAt }) => createdAt);
-    return c.json({ runs: page.map(runView), next });
-  })
+  .get(
+    "/",
+    about("listRuns", "List runs, newest first", {
+      200: json(runsAnswer, { runs: [RUN], next: null }, "A page of them."),
+    }),
+    needs("read", "own"),
+    input("query", listSchema, { database: "shop", state: "failed" }),
+    async (c) => {
+      const { rights } = c.get("caller");
+      const { limit, cursor, database, state } = c.req.valid("query");
+      const own = (name: string) => reaches(rights, name);
+      const databases = database === undefined ? rights.databases : [database].filter(own);
+      const filter = { databases, state };
+      const found = await listRuns(c.env.catalog, filter, limit + 1, placeOf(cursor));
+      const { page, next } = pageOf(found, limit, ({ createdAt }) => createdAt);
+      return c.json({ runs: page.map(runView), next });
+    },
+  )
 
-  .get("/:id", needs("read", "run"), async (c) =>
-    c.json(runView(await existingRun(c.env.catalog, c.req.param("id")))),
+  .get(
+    "/:id",
+    about("getRun", "Show how a run is getting on, or how it ended", {
+      200: json(runAnswer, RUN, "The run."),
+    }),
+    needs("read", "run"),
+    async (c) => c.json(runView(await existingRun(c.env.catalog, c.req.param("id")))),
   );

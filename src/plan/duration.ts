@@ -23,12 +23,14 @@ const LONGEST = 100 * 366 * DAY;
 export const DURATION_FORM =
   "a whole number and a unit: s, m, h, d, w, mo or y (like 30d or 12mo), at least 1s and at most 100y";
 
+export const DURATION = /^([1-9][0-9]{0,5})(s|m|h|d|w|mo|y)$/;
+
 /**
  * Parse a duration such as `90s`, `24h`, `30d`, `12w`, `12mo`, `1y` to milliseconds; undefined if it is
  * none.
  */
 export function parseDuration(text: string): number | undefined {
-  const match = /^([1-9][0-9]{0,5})(s|m|h|d|w|mo|y)$/.exec(text);
+  const match = DURATION.exec(text);
   const ms = match ? Number(match[1]) * UNITS[match[2]!]! : Infinity;
   return ms <= LONGEST ? ms : undefined;
 }

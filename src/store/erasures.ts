@@ -14,7 +14,9 @@ import { listObjects } from "./list.ts";
 export const ERASURES = "erasures/";
 
 /** An entry, with its withdrawal. */
-export type ListedErasure = StoredErasure & { withdrawn?: Withdrawal };
+type ListedErasure = StoredErasure & {
+  withdrawn?: Pick<Withdrawal, "at" | "who" | "reason">;
+};
 
 /** Write an entry. @throws NightjarError `STORE_FAILED`, `STORE_CONFLICT` */
 export async function addErasure(bucket: GuardedBucket, erasure: StoredErasure): Promise<void> {
@@ -61,8 +63,10 @@ export async function readErasures(
   // By `at`, as keys have whole seconds only.
   const inOrder = erasures.toSorted((a, b) => (a.at < b.at ? -1 : a.at > b.at ? 1 : 0));
   return inOrder.map((erasure) => {
-    const withdrawn = withdrawals.get(erasure.id);
-    return withdrawn === undefined ? erasure : { ...erasure, withdrawn };
+    const withdrawal = withdrawals.get(erasure.id);
+    if (withdrawal === undefined) return erasure;
+    const { at, who, reason } = withdrawal;
+    return { ...erasure, withdrawn: { at, who, reason } };
   });
 }
 

@@ -53,7 +53,9 @@ export function Layout({ title, who, place, refresh, children }: Frame) {
           )}
         </header>
         <main>{children}</main>
-        <footer>Times are in UTC.</footer>
+        <footer>
+          Times are in UTC. <a href="/docs">API</a>
+        </footer>
       </body>
     </html>
   );

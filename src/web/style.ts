@@ -56,6 +56,8 @@ button { background: var(--panel); cursor: pointer; } button.bad { border-color:
 a:focus-visible, button:focus-visible, input:focus-visible, select:focus-visible { outline: 2px solid var(--link); outline-offset: 2px; }
 .note { border-left: .25rem solid var(--warn); background: var(--panel); padding: .5rem .8rem; margin: .75rem 0; }
 .note.bad { border-color: var(--bad); color: inherit; } .note.good { border-color: var(--good); color: inherit; } .note ul { margin: 0; padding-left: 1.2rem; }
+h3 { font-size: .95rem; margin: 1rem 0 .25rem; }
+details { border-bottom: 1px solid var(--line); padding: .5rem 0; } summary { cursor: pointer; overflow-wrap: anywhere; }
 progress { width: 100%; max-width: 30rem; }
 @media (max-width: 48rem) {
   table.wide, table.wide tbody, table.wide tr, table.wide td { display: block; }

@@ -1,13 +1,30 @@
 import { expect } from "vitest";
 import type { Context } from "../../src/worker/context.ts";
 import { app } from "../../src/http/app.ts";
+import { documentOf } from "../../src/http/openapi/document.ts";
+import { agreementOf } from "./agreement.ts";
 
 export const ORIGIN = "https://nightjar.example";
+
+/** What the API says of itself. */
+export const agreement = agreementOf(documentOf(app.routes, ORIGIN));
+
+/** Ask the app, and expect an answer that its own document has. */
+export async function askApp(request: Request, context: Context): Promise<Response> {
+  const { method, url } = request;
+  const answer = await app.fetch(request, context);
+  const { status, headers } = answer;
+  await agreement.expectAnswer(method, url, {
+    ...{ status, type: answer.body === null ? null : headers.get("content-type") },
+    json: () => answer.clone().json(),
+  });
+  return answer;
+}
 
 /** Create a client of the API with the admin's token, over one context. */
 export function apiOf(context: Context) {
   const call = (path: string, body?: object, method = body === undefined ? "GET" : "POST") =>
-    app.fetch(
+    askApp(
       new Request(path.startsWith("/") ? ORIGIN + path : path, {
         method,
         headers: {

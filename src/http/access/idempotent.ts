@@ -8,7 +8,7 @@ import { fingerprint } from "../../format/bytes/hash.ts";
 import type { Action } from "../../model/audit.ts";
 import { DAY, MINUTE } from "../../plan/duration.ts";
 import type { HttpEnv } from "../hono-env.ts";
-import { needOf } from "./needs.ts";
+import { type Need, needOf } from "./needs.ts";
 
 /** Time for which a key is remembered, ms. */
 const REMEMBERED = DAY;
@@ -25,6 +25,11 @@ const REPEATABLE: ReadonlySet<Action> = new Set([
   ...(["erase", "prune", "reconcile", "rebuild", "approval", "alert-test"] as const),
 ]);
 
+/** Return true if a route takes an `Idempotency-Key`. */
+export function takesKey(method: string, need: Need | undefined): boolean {
+  return method === "POST" && need?.action !== undefined && REPEATABLE.has(need.action);
+}
+
 /**
  * Carry out a POST with an `Idempotency-Key` once: whoever sends it again within a day gets the same answer. A
  * request that was refused has used up no key; one that broke off is not carried out again under the same.
@@ -39,8 +44,8 @@ export const idempotent = createMiddleware<HttpEnv>(async (c, next) => {
       "REQUEST_INVALID",
       "Idempotency-Key: must have 1 to 255 visible characters of ASCII.",
     );
-  const acts = matchedRoutes(c).map(({ handler }) => needOf(handler)?.action);
-  if (!acts.some((action) => action !== undefined && REPEATABLE.has(action)))
+  const needs = matchedRoutes(c).map(({ handler }) => needOf(handler));
+  if (!needs.some((need) => takesKey(c.req.method, need)))
     throw new NightjarError("REQUEST_INVALID", "This takes no Idempotency-Key.", {
       hint: "Its answer holds a secret, which is stored nowhere, or it starts nothing: send it without the key.",
     });

@@ -21,9 +21,12 @@ import { knownDatabase, noSuchDatabase } from "../configured.ts";
 import type { HttpEnv } from "../hono-env.ts";
 import { input } from "../input.ts";
 import { setKnownBad } from "./known-bad.ts";
+import { about, type About, json, media } from "../openapi/about.ts";
+import { PLAN, planAnswer, RESTORED } from "../answers/restore.ts";
 
 const text = (what: string) => v.pipe(v.string(what), v.minLength(1, what));
-const flag = v.optional(v.boolean("must be true or false"), false);
+const flag = (description: string) =>
+  v.optional(v.pipe(v.boolean("must be true or false"), v.description(description)), false);
 const TARGET = 'must be {"url", "token"?, "namespace"?} or {"database"}';
 const named = v.strictObject({ database: text("must be a configured database's name") }, TARGET);
 const addressed = v.pipe(
@@ -42,8 +45,11 @@ const addressed = v.pipe(
 );
 
 const entries = {
-  target: v.lazy((target): typeof named | typeof addressed =>
-    isTable(target) && "database" in target ? named : addressed,
+  target: v.pipe(
+    v.lazy((target): typeof named | typeof addressed =>
+      isTable(target) && "database" in target ? named : addressed,
+    ),
+    v.metadata({ choices: [named, addressed] }),
   ),
   tables: v.optional(
     v.pipe(
@@ -51,24 +57,50 @@ const entries = {
       v.minLength(1, "must name a table"),
     ),
   ),
-  schemaOnly: flag,
-  dataOnly: flag,
-  verify: flag,
-  overwrite: flag,
-  dryRun: flag,
+  schemaOnly: flag("Restore no rows."),
+  dataOnly: flag("Restore rows into the tables that are there."),
+  verify: flag("Compare the target with the backup afterwards."),
+  overwrite: flag(
+    "Drop what the target holds, after a backup of it; of a configured database only.",
+  ),
+  dryRun: flag("Answer with the plan, and change nothing."),
   way: v.optional(
-    v.picklist(["auto", "pages", "statements"], 'must be "auto", "pages" or "statements"'),
+    v.pipe(
+      v.picklist(["auto", "pages", "statements"], 'must be "auto", "pages" or "statements"'),
+      v.description("How the target is written to."),
+    ),
     "auto",
   ),
 };
+const REQUEST = {
+  target: { url: "libsql://dev-acme.turso.io", token: "<the token of dev-acme>" },
+  verify: true,
+};
+const RESTORES =
+  "An answer without its last line tells nothing: look for the target's mark. Whoever closes the connection stops the restore. docs/restore.md has the ways, the mark and the codes.";
+const ANSWERS: About["answers"] = {
+  200: {
+    words:
+      'With `dryRun`, the plan. Else a line of JSON for the plan, some for the progress, and a last one, `{"done": …}` or `{"error": …}`.',
+    bodies: [
+      ...json(planAnswer, PLAN).bodies,
+      ...media("", { "application/x-ndjson": RESTORED }).bodies,
+    ],
+    headers: {
+      "x-nightjar-known-bad": "The proof that the backup is bad, such as `drill failed`.",
+    },
+  },
+};
+
 const ofBackup = v.strictObject(entries);
 const ofMoment = v.strictObject({ at: atField, ...entries });
 
 /** `/v1/backups/:id/restore` */
 export const restoreBackup = new Hono<HttpEnv>().post(
   "/:id/restore",
+  about("restoreBackup", "Restore a backup into a libSQL server", ANSWERS, { text: RESTORES }),
   needs("restore", "backup", "restore"),
-  input("json", ofBackup),
+  input("json", ofBackup, REQUEST),
   async (c) => {
     const backup = await existingBackup(c.env.catalog, c.req.param("id"));
     const { dryRun, ...request } = c.req.valid("json");
@@ -81,8 +113,11 @@ export const restoreBackup = new Hono<HttpEnv>().post(
 /** `/v1/databases/:db/restore` */
 export const restoreMoment = new Hono<HttpEnv>().post(
   "/:db/restore",
+  about("restoreMoment", "Restore a moment of the page log into a libSQL server", ANSWERS, {
+    text: RESTORES,
+  }),
   needs("restore", "database", "restore"),
-  input("json", ofMoment),
+  input("json", ofMoment, { at: "2026-11-20T07:56:10Z", ...REQUEST }),
   async (c) => {
     const { name } = await knownDatabase(c.env, c.req.param("db"), c.get("caller").rights);
     const { at, dryRun, ...request } = c.req.valid("json");

@@ -30,6 +30,10 @@ import { newestFirst, pageOf, placeOf } from "../paging.ts";
 import { backupSummary, backupView, databaseViews, runView } from "../views.ts";
 import { erasures } from "./erasures.ts";
 import { moments } from "./moments.ts";
+import { about, json } from "../openapi/about.ts";
+import { BACKUP, BACKUP_SUMMARY, backupAnswer, backupsAnswer } from "../answers/backup.ts";
+import { DATABASE, databaseAnswer, databasesAnswer } from "../answers/database.ts";
+import { QUEUED_RUN, RUN, runAnswer } from "../answers/run.ts";
 
 const newBackupSchema = v.strictObject({
   name: v.optional(text(100)),
@@ -40,20 +44,33 @@ const newBackupSchema = v.strictObject({
   labels: v.optional(
     v.pipe(
       v.custom<Record<string, unknown>>(isTable, "must be an object of texts"),
+      v.metadata({
+        ...{ type: "object", maxProperties: 20 },
+        propertyNames: { minLength: 1, maxLength: 50, pattern: "^\\P{Cc}*$" },
+        additionalProperties: {
+          ...{ type: "string", minLength: 1, maxLength: 200, pattern: "^\\P{Cc}*$" },
+        },
+      }),
       v.record(text(50), text(200)),
       v.check((labels) => Object.keys(labels).length <= 20, "must be 20 at the most"),
     ),
     {},
   ),
-  wait: v.optional(v.boolean("must be true or false"), false),
+  wait: v.optional(
+    v.pipe(
+      v.boolean("must be true or false"),
+      v.description("Answer when the run has ended, or after ten minutes."),
+    ),
+    false,
+  ),
 });
 
 const listSchema = v.strictObject({
   ...newestFirst,
   tier: v.optional(v.picklist(TIERS, `must be one of ${TIERS.join(", ")}`)),
-  name: v.optional(text(100)),
-  migration: v.optional(text(200)),
-  label: v.optional(text(251)),
+  name: v.optional(v.pipe(text(100), v.description("A part of it."))),
+  migration: v.optional(v.pipe(text(200), v.description("A part of its name."))),
+  label: v.optional(v.pipe(text(251), v.description("A label's name, or `name=value`."))),
   since: v.optional(atField),
   until: v.optional(atField),
 });
@@ -100,40 +117,93 @@ async function refuseKnownBad({ catalog }: Context, newest: Backup): Promise<voi
 
 /** `/v1/databases`: the databases, their backups, starting one, and everything else about one database. */
 export const databases = new Hono<HttpEnv>()
-  .get("/", needs("read", "own"), async (c) => {
-    const { rights } = c.get("caller");
-    const origin = new URL(c.req.url).origin;
-    const counts = await backupCounts(c.env.catalog);
-    const { databases: known } = c.env.config;
-    const all: KnownDatabase[] = [...known].map(([name, config]) => ({ name, config }));
-    for (const name of counts.keys()) if (!known.has(name)) all.push({ name, config: undefined });
-    const own = all.filter(({ name }) => reaches(rights, name));
-    // Its key opens the health of all databases.
-    const healthUrl = rights.databases === undefined ? origin + healthPath(c.env.config) : null;
-    return c.json({ databases: await databaseViews(c.env, own, origin), healthUrl });
-  })
+  .get(
+    "/",
+    about("listDatabases", "List the databases, and how each is", {
+      200: json(
+        databasesAnswer,
+        { databases: [DATABASE], healthUrl: "https://nightjar.example/health?key=…" },
+        "All that the token reaches. One that is not configured any more and has backups comes last.",
+      ),
+    }),
+    needs("read", "own"),
+    async (c) => {
+      const { rights } = c.get("caller");
+      const origin = new URL(c.req.url).origin;
+      const counts = await backupCounts(c.env.catalog);
+      const { databases: known } = c.env.config;
+      const all: KnownDatabase[] = [...known].map(([name, config]) => ({ name, config }));
+      for (const name of counts.keys()) if (!known.has(name)) all.push({ name, config: undefined });
+      const own = all.filter(({ name }) => reaches(rights, name));
+      // Its key opens the health of all databases.
+      const healthUrl = rights.databases === undefined ? origin + healthPath(c.env.config) : null;
+      return c.json({ databases: await databaseViews(c.env, own, origin), healthUrl });
+    },
+  )
 
-  .get("/:db", needs("read", "database"), async (c) => {
-    const database = await knownDatabase(c.env, c.req.param("db"), c.get("caller").rights);
-    const [view] = await databaseViews(c.env, [database], new URL(c.req.url).origin);
-    return c.json(view!);
-  })
+  .get(
+    "/:db",
+    about("getDatabase", "Show one database", {
+      200: json(databaseAnswer, DATABASE, "The database."),
+    }),
+    needs("read", "database"),
+    async (c) => {
+      const database = await knownDatabase(c.env, c.req.param("db"), c.get("caller").rights);
+      const [view] = await databaseViews(c.env, [database], new URL(c.req.url).origin);
+      return c.json(view!);
+    },
+  )
 
-  .get("/:db/backups", needs("read", "database"), input("query", listSchema), async (c) => {
-    const { name, config } = await knownDatabase(c.env, c.req.param("db"), c.get("caller").rights);
-    const { limit, cursor, since, until, ...rest } = c.req.valid("query");
-    const ms = (at: string | undefined) => (at === undefined ? undefined : Date.parse(at));
-    const filter = { ...rest, since: ms(since), until: ms(until) };
-    const found = await listBackups(c.env.catalog, name, limit + 1, placeOf(cursor), filter);
-    const { page, next } = pageOf(found, limit, ({ takenAt }) => takenAt);
-    const isConfigured = config !== undefined;
-    return c.json({ configured: isConfigured, backups: page.map(backupSummary), next });
-  })
+  .get(
+    "/:db/backups",
+    about("listBackups", "List the backups of a database, newest first", {
+      200: json(
+        backupsAnswer,
+        { configured: true, backups: [BACKUP_SUMMARY], next: null },
+        "A page of them.",
+      ),
+    }),
+    needs("read", "database"),
+    input("query", listSchema, { tier: "deploy", label: "commit=4f2a91c", limit: "20" }),
+    async (c) => {
+      const { name, config } = await knownDatabase(
+        c.env,
+        c.req.param("db"),
+        c.get("caller").rights,
+      );
+      const { limit, cursor, since, until, ...rest } = c.req.valid("query");
+      const ms = (at: string | undefined) => (at === undefined ? undefined : Date.parse(at));
+      const filter = { ...rest, since: ms(since), until: ms(until) };
+      const found = await listBackups(c.env.catalog, name, limit + 1, placeOf(cursor), filter);
+      const { page, next } = pageOf(found, limit, ({ takenAt }) => takenAt);
+      const isConfigured = config !== undefined;
+      return c.json({ configured: isConfigured, backups: page.map(backupSummary), next });
+    },
+  )
 
   .post(
     "/:db/backups",
+    about(
+      "startBackup",
+      "Start a run that makes a backup",
+      {
+        200: json(runAnswer, RUN, "With `wait`: the run, which has ended."),
+        202: {
+          ...json(runAnswer, QUEUED_RUN, "The run, which goes on; with `wait` after ten minutes."),
+          headers: { location: "The run's path." },
+        },
+      },
+      {
+        text: "`tier` decides how long it is kept. `DATABASE_NOT_CONFIGURED` (409) where Nightjar knows backups of it, and no server.",
+      },
+    ),
     needs("backup", "database", "backup"),
-    input("json", newBackupSchema),
+    input("json", newBackupSchema, {
+      name: "before the price change",
+      tier: "deploy",
+      labels: { commit: "4f2a91c" },
+      wait: true,
+    }),
     async (c) => {
       const { name: database } = await configured(c.env, c.req.param("db"), c.get("caller").rights);
       const { name = null, tier, labels, wait } = c.req.valid("json");
@@ -148,21 +218,41 @@ export const databases = new Hono<HttpEnv>()
     },
   )
 
-  .get("/:db/backups/:backup", needs("read", "database"), async (c) => {
-    const { name } = await knownDatabase(c.env, c.req.param("db"), c.get("caller").rights);
-    const wanted = c.req.param("backup");
-    const { catalog } = c.env;
-    const found: Backup | undefined =
-      wanted === "latest"
-        ? await newestBackup(catalog, name)
-        : wanted === "latest-drilled"
-          ? await newestDrilled(catalog, name)
-          : await findBackup(catalog, wanted);
-    if (found === undefined || found.database !== name)
-      throw new NightjarError("BACKUP_NOT_FOUND", missing(name, wanted));
-    if (wanted === "latest") await refuseKnownBad(c.env, found);
-    return c.json(backupView(found));
-  })
+  .get(
+    "/:db/backups/:backup",
+    about(
+      "findBackup",
+      "Show one backup of a database, or its newest",
+      {
+        200: json(backupAnswer, BACKUP, "The backup."),
+      },
+      {
+        text: "`latest` is refused with `BACKUP_KNOWN_BAD` while a proof says that the newest is bad.",
+        path: {
+          backup: [
+            "Its id, `latest`, or `latest-drilled`: the newest whose drill passed.",
+            "latest",
+          ],
+        },
+      },
+    ),
+    needs("read", "database"),
+    async (c) => {
+      const { name } = await knownDatabase(c.env, c.req.param("db"), c.get("caller").rights);
+      const wanted = c.req.param("backup");
+      const { catalog } = c.env;
+      const found: Backup | undefined =
+        wanted === "latest"
+          ? await newestBackup(catalog, name)
+          : wanted === "latest-drilled"
+            ? await newestDrilled(catalog, name)
+            : await findBackup(catalog, wanted);
+      if (found === undefined || found.database !== name)
+        throw new NightjarError("BACKUP_NOT_FOUND", missing(name, wanted));
+      if (wanted === "latest") await refuseKnownBad(c.env, found);
+      return c.json(backupView(found));
+    },
+  )
 
   .route("/", moments)
   .route("/", restoreMoment)

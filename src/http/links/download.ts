@@ -18,6 +18,7 @@ import { addressOf, countFailed, refuseBlocked } from "../access/attempts.ts";
 import { type Grant, readLink } from "./link-url.ts";
 import { signingKeys } from "./signature.ts";
 import { type Download, respondDerived, respondFile, respondStored } from "./respond.ts";
+import { about, empty, media } from "../openapi/about.ts";
 
 const CONTENT_TYPES = {
   db: "application/vnd.sqlite3",
@@ -27,62 +28,96 @@ const CONTENT_TYPES = {
   age: "application/octet-stream",
 };
 
+const EXAMPLES = Object.fromEntries(Object.values(CONTENT_TYPES).map((type) => [type, "…"]));
+const HEADERS = {
+  "x-nightjar-erasures": "How many entries of the erasure list apply.",
+  "x-nightjar-known-bad": "The proof that the backup is bad, such as `drill failed`.",
+  "x-nightjar-warnings": "The codes of its warnings.",
+};
+
 /** The target of a link. */
 type Target = { backup: Backup } | { moment: Moment };
 
 /** `/d/:link/:filename`: the download. The link is the only credential. */
-export const download = new Hono<HttpEnv>().get("/:link/:filename", async (c) => {
-  const { link, filename } = c.req.param();
-  refuseBlocked(c.env, c.req.raw);
-  const grant = readLink(link, filename, signingKeys(c.env.config));
-  if (grant === undefined) {
-    await countFailed(c.env, c.req.raw, { shown: "link" });
-    throw new NightjarError("LINK_INVALID", "This link is not valid.");
-  }
-  const { target, counted } = await granted(c.env, grant, c.req.raw);
-  const { format } = grant;
-  const { content, coding, encrypted } = partsOf(format);
-  const erasures = await erasuresOf(c.env, target);
-  const headers = new Headers({
-    "content-type": CONTENT_TYPES[encrypted === true ? "age" : (coding ?? content)],
-    "content-disposition": `attachment; filename="${filename}"`,
-    "cache-control": "private, no-store, no-transform",
-    "x-content-type-options": "nosniff",
-    // The same bytes have the same tag for ever; each format has its own.
-    etag: `"${contentOf(target)}-${format}${anewTag(target)}${erasedTag(erasures)}"`,
-  });
-  if (erasures.length > 0) headers.set("x-nightjar-erasures", String(erasures.length));
-  const anew = "backup" in target && isWrittenAnew(target.backup.manifest);
-  if (anew) headers.set("x-nightjar-warnings", warningsOf(target.backup.manifest));
-  if ("backup" in target) setKnownBad(headers, target.backup);
-  if (["*", headers.get("etag")].includes(c.req.header("if-none-match") ?? null))
-    return new Response(null, { status: 304, headers });
-  const asked = {
-    ...{ context: c.env, request: c.req.raw, headers },
-    act: actOf(c.req.raw, grant, target),
-    use: () => countUse(c.env, grant),
-    counted,
-  };
-  const isFile = content === "db" && coding === undefined && encrypted !== true;
-  if ("moment" in target) {
-    const { moment } = target;
-    const cost = downloadCost("snapshot", format);
-    const derive = () => deriveMoment(c.env, moment, format, erasures);
+export const download = new Hono<HttpEnv>().get(
+  "/:link/:filename",
+  about(
+    "download",
+    "Download what a link opens",
+    {
+      200: media("All of it.", EXAMPLES, HEADERS),
+      206: media(
+        "A range of it, where its bytes are addressable (`Accept-Ranges: bytes`).",
+        EXAMPLES,
+        HEADERS,
+      ),
+      304: empty("It is what the `If-None-Match` has."),
+      416: empty("The range is beyond its end."),
+    },
+    {
+      text: "The link is the whole of the credential. `HEAD` tells of it without its bytes.",
+      path: {
+        link: ["The link's id, expiry and signature.", "h2k9s0d4m7qx.t2x1mc.Qm3v…"],
+        filename: [
+          "The name to save it under; signed too.",
+          "shop-20261120T020001Z-3k9f0xq2v7ma.sql.gz",
+        ],
+      },
+    },
+  ),
+  async (c) => {
+    const { link, filename } = c.req.param();
+    refuseBlocked(c.env, c.req.raw);
+    const grant = readLink(link, filename, signingKeys(c.env.config));
+    if (grant === undefined) {
+      await countFailed(c.env, c.req.raw, { shown: "link" });
+      throw new NightjarError("LINK_INVALID", "This link is not valid.");
+    }
+    const { target, counted } = await granted(c.env, grant, c.req.raw);
+    const { format } = grant;
+    const { content, coding, encrypted } = partsOf(format);
+    const erasures = await erasuresOf(c.env, target);
+    const headers = new Headers({
+      "content-type": CONTENT_TYPES[encrypted === true ? "age" : (coding ?? content)],
+      "content-disposition": `attachment; filename="${filename}"`,
+      "cache-control": "private, no-store, no-transform",
+      "x-content-type-options": "nosniff",
+      // The same bytes have the same tag for ever; each format has its own.
+      etag: `"${contentOf(target)}-${format}${anewTag(target)}${erasedTag(erasures)}"`,
+    });
+    if (erasures.length > 0) headers.set("x-nightjar-erasures", String(erasures.length));
+    const anew = "backup" in target && isWrittenAnew(target.backup.manifest);
+    if (anew) headers.set("x-nightjar-warnings", warningsOf(target.backup.manifest));
+    if ("backup" in target) setKnownBad(headers, target.backup);
+    if (["*", headers.get("etag")].includes(c.req.header("if-none-match") ?? null))
+      return new Response(null, { status: 304, headers });
+    const asked = {
+      ...{ context: c.env, request: c.req.raw, headers },
+      act: actOf(c.req.raw, grant, target),
+      use: () => countUse(c.env, grant),
+      counted,
+    };
+    const isFile = content === "db" && coding === undefined && encrypted !== true;
+    if ("moment" in target) {
+      const { moment } = target;
+      const cost = downloadCost("snapshot", format);
+      const derive = () => deriveMoment(c.env, moment, format, erasures);
+      if (!isFile) return respondDerived(asked, cost, derive);
+      refuseFile(erasures, format);
+      return respondFile(asked, { moment }, moment.pageSize * moment.pageCount, cost, derive);
+    }
+    const { manifest } = target.backup;
+    const stored = storedFormat(manifest.kind, manifest.encryption !== undefined);
+    if (format === stored && ((erasures.length === 0 && !anew) || encrypted === true))
+      return respondStored(asked, manifest);
+    const cost = downloadCost(manifest.kind, format);
+    const derive = () => deriveBackup(c.env, manifest, format, erasures);
     if (!isFile) return respondDerived(asked, cost, derive);
     refuseFile(erasures, format);
-    return respondFile(asked, { moment }, moment.pageSize * moment.pageCount, cost, derive);
-  }
-  const { manifest } = target.backup;
-  const stored = storedFormat(manifest.kind, manifest.encryption !== undefined);
-  if (format === stored && ((erasures.length === 0 && !anew) || encrypted === true))
-    return respondStored(asked, manifest);
-  const cost = downloadCost(manifest.kind, format);
-  const derive = () => deriveBackup(c.env, manifest, format, erasures);
-  if (!isFile) return respondDerived(asked, cost, derive);
-  refuseFile(erasures, format);
-  refuseFormat(manifest, format);
-  return respondFile(asked, { manifest }, manifest.raw.bytes, cost, derive);
-});
+    refuseFormat(manifest, format);
+    return respondFile(asked, { manifest }, manifest.raw.bytes, cost, derive);
+  },
+);
 
 /** @throws NightjarError `LINK_INVALID` if another reader had the last use; `CATALOG_FAILED` */
 async function countUse({ catalog }: Context, { id }: Grant): Promise<void> {

@@ -8,7 +8,7 @@ import {
   revokeLink,
 } from "../../catalog/access/links.ts";
 import { randomId } from "../../core/deps.ts";
-import { DAY, parseDuration } from "../../plan/duration.ts";
+import { DAY, DURATION, parseDuration } from "../../plan/duration.ts";
 import type { Format } from "../../plan/formats.ts";
 import { networkOf } from "../access/attempts.ts";
 import { needs, note } from "../access/needs.ts";
@@ -19,6 +19,8 @@ import { newestFirst, pageOf, placeOf } from "../paging.ts";
 import type { HttpEnv } from "../hono-env.ts";
 import { type Grant, linkPath } from "./link-url.ts";
 import { iso } from "../../core/iso.ts";
+import { about, empty, json } from "../openapi/about.ts";
+import { LINKS, linksAnswer } from "../answers/link.ts";
 
 const LONGEST = 7 * DAY;
 const EXPIRES_IN = "must be a duration of at most 7 days, like 90s, 1h or 7d";
@@ -28,11 +30,16 @@ const ADDRESS = "must be an address of IPv4 or IPv6";
 
 /** Fields of a request for a link. */
 export const linkFields = {
-  format: v.optional(v.string("must be text"), "sql.gz"),
+  format: v.optional(
+    v.pipe(v.string("must be text"), v.description("One of the backup's `formats`.")),
+    "sql.gz",
+  ),
   expiresIn: v.optional(
     v.pipe(
       v.string(EXPIRES_IN),
+      v.regex(DURATION, EXPIRES_IN),
       v.check((duration) => (parseDuration(duration) ?? Infinity) <= LONGEST, EXPIRES_IN),
+      v.description("At most 7d."),
     ),
     "1h",
   ),
@@ -42,9 +49,16 @@ export const linkFields = {
       v.integer(MAX_USES),
       v.minValue(1, MAX_USES),
       v.maxValue(1_000_000, MAX_USES),
+      v.description("It is used up by so many downloads that have begun."),
     ),
   ),
-  address: v.optional(v.pipe(v.string(ADDRESS), v.ip(ADDRESS))),
+  address: v.optional(
+    v.pipe(
+      v.string(ADDRESS),
+      v.ip(ADDRESS),
+      v.description("It opens for this address of IPv4 only, or for the /64 of this one of IPv6."),
+    ),
+  ),
 };
 
 /** What a link is to allow. */
@@ -122,19 +136,32 @@ function linkView(link: Link, now: number) {
 
 /** `/v1/links`: listing links, and revoking one. */
 export const links = new Hono<HttpEnv>()
-  .get("/", needs("download", "own"), input("query", listSchema), async (c) => {
-    const { rights } = c.get("caller");
-    const { database, limit, cursor } = c.req.valid("query");
-    if (database !== undefined) await knownDatabase(c.env, database, rights);
-    const databases = database === undefined ? rights.databases : [database];
-    const found = await listLinks(c.env.catalog, databases, limit + 1, placeOf(cursor));
-    const { page, next } = pageOf(found, limit, ({ createdAt }) => createdAt);
-    const now = c.env.deps.now();
-    return c.json({ links: page.map((link) => linkView(link, now)), next });
-  })
+  .get(
+    "/",
+    about("listLinks", "List download links, newest first", {
+      200: json(linksAnswer, LINKS, "A page of them, without the links themselves."),
+    }),
+    needs("download", "own"),
+    input("query", listSchema, { database: "shop" }),
+    async (c) => {
+      const { rights } = c.get("caller");
+      const { database, limit, cursor } = c.req.valid("query");
+      if (database !== undefined) await knownDatabase(c.env, database, rights);
+      const databases = database === undefined ? rights.databases : [database];
+      const found = await listLinks(c.env.catalog, databases, limit + 1, placeOf(cursor));
+      const { page, next } = pageOf(found, limit, ({ createdAt }) => createdAt);
+      const now = c.env.deps.now();
+      return c.json({ links: page.map((link) => linkView(link, now)), next });
+    },
+  )
 
-  .delete("/:id", needs("download", "link", "link-revoke"), async (c) => {
-    const id = c.req.param("id");
-    if (!(await revokeLink(c.env.catalog, id, c.env.deps.now()))) throw noSuchLink(id);
-    return c.body(null, 204);
-  });
+  .delete(
+    "/:id",
+    about("revokeLink", "Revoke a download link", { 204: empty("It opens nothing any more.") }),
+    needs("download", "link", "link-revoke"),
+    async (c) => {
+      const id = c.req.param("id");
+      if (!(await revokeLink(c.env.catalog, id, c.env.deps.now()))) throw noSuchLink(id);
+      return c.body(null, 204);
+    },
+  );

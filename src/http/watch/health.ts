@@ -15,6 +15,15 @@ import { identify } from "../access/identify.ts";
 import { visibleDatabase } from "../databases/badge-access.ts";
 import type { HttpEnv } from "../hono-env.ts";
 import { sign, signatureHolds, signingKeys } from "../links/signature.ts";
+import { about, json } from "../openapi/about.ts";
+import {
+  DATABASE_HEALTH,
+  databaseHealthAnswer,
+  FAILING,
+  HEALTH,
+  healthAnswer,
+} from "../answers/watch.ts";
+import { orProblem } from "../openapi/problems.ts";
 
 /** Time without a cron after which nothing is watched any more, ms. */
 const ASLEEP = 5 * MINUTE;
@@ -50,42 +59,88 @@ async function visible(c: HonoContext<HttpEnv>): Promise<DatabaseConfig[]> {
   return all.filter(({ badge }) => badge === "public");
 }
 
+const KEY = { key: ["What opens it, where that is needed.", "…"] } as const;
+
 /**
  * `/health` and `/health/:db`, for uptime monitors: 200 while a fresh backup is known to be good, 503
  * otherwise. `/health` says so of all databases that may be seen, and that the cron is awake.
  */
 export const health = new Hono<HttpEnv>()
   .use(cors({ origin: "*", allowMethods: ["GET"] }))
-  .get("/", async (c) => {
-    const databases = await visible(c);
-    const { minute } = await readBeats(c.env.catalog);
-    const healths = [...(await fleetHealth(c.env, databases)).values()];
-    const states: Partial<Record<Freshness, number>> = {};
-    for (const { state } of healths) states[state] = (states[state] ?? 0) + 1;
-    const failing = healths
-      .filter(({ state }) => state !== "fresh")
-      .map(({ database, state }) => ({ database: database.name, state }));
-    const awake = minute !== undefined && c.env.deps.now() - minute.at <= ASLEEP;
-    const ok = awake && failing.length === 0;
-    c.header("cache-control", "no-store");
-    const answer = {
-      status: ok ? "ok" : awake ? "failing" : "asleep",
-      cron: { at: iso(minute?.at), error: minute?.error?.code ?? null },
-      ...{ databases: healths.length, states, failing },
-    };
-    return c.json(answer, ok ? 200 : 503);
-  })
+  .get(
+    "/",
+    about(
+      "getHealth",
+      "Tell a monitor whether all is well",
+      {
+        200: json(
+          healthAnswer,
+          HEALTH,
+          "The cron is awake, and every database that may be seen is fresh.",
+        ),
+        503: orProblem(json(healthAnswer, FAILING, "One is not, or the cron sleeps.")),
+      },
+      {
+        text: "Of all databases with the key of `healthUrl` (`GET /v1/databases`), of those that a token reaches, or of the public ones.",
+        token: "optional",
+        query: KEY,
+      },
+    ),
+    async (c) => {
+      const databases = await visible(c);
+      const { minute } = await readBeats(c.env.catalog);
+      const healths = [...(await fleetHealth(c.env, databases)).values()];
+      const states: Partial<Record<Freshness, number>> = {};
+      for (const { state } of healths) states[state] = (states[state] ?? 0) + 1;
+      const failing = healths
+        .filter(({ state }) => state !== "fresh")
+        .map(({ database, state }) => ({ database: database.name, state }));
+      const awake = minute !== undefined && c.env.deps.now() - minute.at <= ASLEEP;
+      const ok = awake && failing.length === 0;
+      c.header("cache-control", "no-store");
+      const answer = {
+        status: ok ? "ok" : awake ? "failing" : "asleep",
+        cron: { at: iso(minute?.at), error: minute?.error?.code ?? null },
+        ...{ databases: healths.length, states, failing },
+      };
+      return c.json(answer, ok ? 200 : 503);
+    },
+  )
 
-  .get("/:db", async (c) => {
-    const database = await visibleDatabase(c.env, c.req.param("db"), c.req.raw);
-    if (database === undefined) throw new NightjarError("NOT_FOUND", "There is no such database.");
-    const { state, standing } = await healthOf(c.env, database);
-    c.header("cache-control", "no-store");
-    const answer = {
-      database: database.name,
-      state,
-      takenAt: iso(standing.newest?.takenAt),
-      verifiedTakenAt: iso(standing.verified?.takenAt),
-    };
-    return c.json(answer, state === "fresh" ? 200 : 503);
-  });
+  .get(
+    "/:db",
+    about(
+      "getDatabaseHealth",
+      "Tell a monitor whether a database is well",
+      {
+        200: json(
+          databaseHealthAnswer,
+          DATABASE_HEALTH,
+          "A backup that is known to be good is fresh.",
+        ),
+        503: orProblem(
+          json(databaseHealthAnswer, { ...DATABASE_HEALTH, state: "late" }, "None is."),
+        ),
+      },
+      {
+        text: "Public or not as the badge; the same key opens it.",
+        token: "optional",
+        query: KEY,
+        path: { db: ["The database's name.", "shop"] },
+      },
+    ),
+    async (c) => {
+      const database = await visibleDatabase(c.env, c.req.param("db"), c.req.raw);
+      if (database === undefined)
+        throw new NightjarError("NOT_FOUND", "There is no such database.");
+      const { state, standing } = await healthOf(c.env, database);
+      c.header("cache-control", "no-store");
+      const answer = {
+        database: database.name,
+        state,
+        takenAt: iso(standing.newest?.takenAt),
+        verifiedTakenAt: iso(standing.verified?.takenAt),
+      };
+      return c.json(answer, state === "fresh" ? 200 : 503);
+    },
+  );

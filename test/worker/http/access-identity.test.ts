@@ -1,8 +1,7 @@
 import { beforeAll, describe, expect, it } from "vitest";
-import { app } from "../../../src/http/app.ts";
 import { HOUR, MINUTE } from "../../../src/plan/duration.ts";
 import { AccessTeam } from "../../support/access-team.ts";
-import { apiOf, ORIGIN } from "../../support/api.ts";
+import { apiOf, askApp, ORIGIN } from "../../support/api.ts";
 import { testContext } from "../../support/context.ts";
 
 const AUDIENCE = "a".repeat(64);
@@ -27,7 +26,7 @@ const context = testContext(
 );
 
 async function open(token: string | undefined, path = "/tokens", form?: object) {
-  const answer = await app.fetch(
+  const answer = await askApp(
     new Request(ORIGIN + path, {
       ...(form && { method: "POST", body: new URLSearchParams({ ...form }).toString() }),
       headers: {
@@ -95,7 +94,7 @@ describe("a person whom Cloudflare Access has signed in", () => {
   it("opens the page only: the API takes tokens", async () => {
     const token = await team.token("ann@acme.dev", AUDIENCE);
     const headers = { "cf-access-jwt-assertion": token };
-    const answer = await app.fetch(new Request(`${ORIGIN}/v1/databases`, { headers }), context);
+    const answer = await askApp(new Request(`${ORIGIN}/v1/databases`, { headers }), context);
     expect(answer.status).toBe(401);
   });
 

@@ -9,7 +9,7 @@ import { DAY } from "../../../src/plan/duration.ts";
 import { type Scope, SCOPES } from "../../../src/plan/access.ts";
 import type { Context } from "../../../src/worker/context.ts";
 import type { Attempts } from "../../../src/worker/attempts.ts";
-import { apiOf, ORIGIN } from "../../support/api.ts";
+import { apiOf, askApp, ORIGIN } from "../../support/api.ts";
 import { backUp, manualRun, testContext } from "../../support/context.ts";
 
 const SHOP = inject("shop");
@@ -71,7 +71,7 @@ function pathFor(path: string, { names }: Need, db: string | undefined): string 
 }
 
 async function ask(path: string, method: string, token: string | undefined) {
-  const answer = await app.fetch(
+  const answer = await askApp(
     new Request(ORIGIN + path, {
       method,
       headers: {
@@ -133,7 +133,7 @@ describe("every route under /v1", () => {
         expect([status, code], `${method} ${path} ${token}`).toEqual([401, "UNAUTHORIZED"]);
       }
     const call = (token: string) =>
-      app.fetch(
+      askApp(
         new Request(`${ORIGIN}/v1/databases`, { headers: { authorization: `Bearer ${token}` } }),
         later,
       );
@@ -247,7 +247,7 @@ describe("a token", () => {
   it("that is limited restores into no other database", async () => {
     const limited = await tokenFor(["restore"], ["shop"]);
     const request = (database: string) =>
-      app.fetch(
+      askApp(
         new Request(`${ORIGIN}/v1/backups/${things["shop"]!.backup}/restore`, {
           method: "POST",
           headers: { authorization: `Bearer ${limited}`, "content-type": "application/json" },
@@ -287,7 +287,7 @@ describe("who guesses", () => {
   it("must wait after some wrong tokens or links, from one address or one network of IPv6", async () => {
     const guarded = testContext(DATABASES, { attempts: limited() });
     const from = (address: string, path: string, token?: string) =>
-      app.fetch(
+      askApp(
         new Request(ORIGIN + path, {
           headers: {
             "cf-connecting-ip": address,

@@ -1,9 +1,8 @@
 import { beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { newestBackup } from "../../../src/catalog/backups.ts";
-import { app } from "../../../src/http/app.ts";
 import { downloadCost, DOWNLOADS, ISOLATE_MEMORY } from "../../../src/worker/memory.ts";
 import { MemoryBudget } from "../../../src/core/memory-budget.ts";
-import { apiOf } from "../../support/api.ts";
+import { apiOf, askApp } from "../../support/api.ts";
 import { backUp, manualRun, testContext } from "../../support/context.ts";
 import { askRestore } from "../../support/restores.ts";
 import { PageDatabase } from "../../support/page-database.ts";
@@ -43,17 +42,17 @@ describe("admission", () => {
     const readers: ReadableStream[] = [];
     const most = Math.floor(DOWNLOADS.limit / downloadCost("snapshot", "db"));
     for (let at = 0; at < most; at++) {
-      const response = await app.fetch(new Request(url), context);
+      const response = await askApp(new Request(url), context);
       expect(response.status).toBe(200);
       readers.push(response.body!);
     }
-    const refused = await app.fetch(new Request(url), context);
+    const refused = await askApp(new Request(url), context);
     expect(refused.status).toBe(503);
     expect(Number(refused.headers.get("retry-after"))).toBeGreaterThan(0);
     expect(await refused.json()).toMatchObject({ code: "BUSY" });
 
     await readers.pop()!.cancel();
-    const next = await app.fetch(new Request(url), context);
+    const next = await askApp(new Request(url), context);
     expect(next.status).toBe(200);
     for (const reader of [...readers, next.body!]) await reader.cancel();
     await vi.waitFor(() => expect(memory.held).toBe(0));
@@ -65,7 +64,7 @@ describe("admission", () => {
       const url = await linkTo(format);
       const readers: ReadableStream[] = [];
       while (readers.length < 10) {
-        const response = await app.fetch(new Request(url), context);
+        const response = await askApp(new Request(url), context);
         if (response.status === 503) break;
         readers.push(response.body!);
       }
@@ -86,9 +85,9 @@ describe("admission", () => {
     "gives the memory of a finished download back: %s",
     async (format) => {
       const url = await linkTo(format);
-      await (await app.fetch(new Request(url), context)).arrayBuffer();
+      await (await askApp(new Request(url), context)).arrayBuffer();
       await vi.waitFor(() => expect(memory.held).toBe(0));
-      await app.fetch(new Request(url, { method: "HEAD" }), context);
+      await askApp(new Request(url, { method: "HEAD" }), context);
       expect(memory.held).toBe(0);
     },
   );
@@ -132,7 +131,7 @@ describe("admission", () => {
     const url = await linkTo("db");
     vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] });
     try {
-      const response = await app.fetch(new Request(url), context);
+      const response = await askApp(new Request(url), context);
       const reader = response.body!.getReader();
       await reader.read();
       expect(memory.held).toBeGreaterThan(0);

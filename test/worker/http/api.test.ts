@@ -2,12 +2,12 @@ import { env } from "cloudflare:workers";
 import { beforeAll, describe, expect, inject, it } from "vitest";
 import { newestBackup } from "../../../src/catalog/backups.ts";
 import { zstdCompress } from "../../../src/format/bytes/codec.ts";
-import { app } from "../../../src/http/app.ts";
 import { DAY, HOUR } from "../../../src/plan/duration.ts";
 import { gather } from "../../../src/format/bytes/bytes.ts";
 import { backUp, manualRun, testContext } from "../../support/context.ts";
 import { failing } from "../../support/failing.ts";
 import { putRotted } from "../../support/rotted.ts";
+import { askApp } from "../../support/api.ts";
 
 const SHOP = inject("shop");
 const { BUCKET } = env;
@@ -40,7 +40,7 @@ async function call(path: string, options: Options = {}): Promise<Response> {
   if (token !== null) all["authorization"] = `Bearer ${token}`;
   if (body !== undefined) all["content-type"] ??= "application/json";
   const init = { method, headers: all, ...(body === undefined ? {} : { body }) };
-  return app.fetch(new Request(path.startsWith("/") ? ORIGIN + path : path, init), context);
+  return askApp(new Request(path.startsWith("/") ? ORIGIN + path : path, init), context);
 }
 
 async function json(path: string, options?: Options): Promise<Record<string, any>> {
@@ -134,7 +134,7 @@ describe("what an answer gives away", () => {
     const ask = (path: string, token?: string) => {
       const context = testContext(DATABASES, failing(broken, "db", 1, error));
       const headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
-      return app.fetch(new Request(ORIGIN + path, { headers }), context);
+      return askApp(new Request(ORIGIN + path, { headers }), context);
     };
     const { url } = await linkFor("sql");
     for (const path of ["/healthz", "/health/shop", "/badge/shop.svg", new URL(url).pathname]) {

@@ -1,11 +1,10 @@
 import { beforeAll, describe, expect, inject, it } from "vitest";
 import { newestBackup } from "../../../src/catalog/backups.ts";
 import { listAudit } from "../../../src/catalog/access/audit.ts";
-import { app } from "../../../src/http/app.ts";
 import { DAY, HOUR } from "../../../src/plan/duration.ts";
 import type { Scope } from "../../../src/plan/access.ts";
 import type { Context } from "../../../src/worker/context.ts";
-import { ORIGIN } from "../../support/api.ts";
+import { askApp, ORIGIN } from "../../support/api.ts";
 import { backUp, manualRun, testContext } from "../../support/context.ts";
 
 const SHOP = inject("shop");
@@ -22,7 +21,7 @@ let backup: string;
 const tokens: Record<string, string> = {};
 
 async function send(token: string, method: string, path: string, body?: object) {
-  const answer = await app.fetch(
+  const answer = await askApp(
     new Request(ORIGIN + path, {
       method,
       headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },

@@ -8,9 +8,8 @@ import { newestBackup } from "../../../src/catalog/backups.ts";
 import { NIGHTJAR } from "../../../src/model/actor.ts";
 import type { Act, AuditRow } from "../../../src/model/audit.ts";
 import type { Context } from "../../../src/worker/context.ts";
-import { app } from "../../../src/http/app.ts";
 import { startDueRuns } from "../../../src/jobs/schedule/start-due-runs.ts";
-import { apiOf } from "../../support/api.ts";
+import { apiOf, askApp } from "../../support/api.ts";
 import { allKeys, backUp, manualRun, testContext } from "../../support/context.ts";
 
 const SHOP = inject("shop");
@@ -270,7 +269,7 @@ describe("what is recorded", () => {
       expect(last).toMatchObject({ outcome: "failed", database: "shop", subject: id });
     }
     const { url } = await apiOf(context).json(`/v1/backups/${id}/links`, { format: "sql.zst" });
-    const part = await app.fetch(
+    const part = await askApp(
       new Request(url as string, { headers: { range: "bytes=0-9" } }),
       kept,
     );

@@ -2,10 +2,9 @@ import { env } from "cloudflare:workers";
 import { beforeAll, expect, inject, it } from "vitest";
 import { newestBackup } from "../../../src/catalog/backups.ts";
 import { listRuns } from "../../../src/catalog/runs.ts";
-import { app } from "../../../src/http/app.ts";
 import { DAY, MINUTE } from "../../../src/plan/duration.ts";
 import type { Context } from "../../../src/worker/context.ts";
-import { apiOf, ORIGIN } from "../../support/api.ts";
+import { apiOf, askApp, ORIGIN } from "../../support/api.ts";
 import { backUp, manualRun, testContext } from "../../support/context.ts";
 import { failing } from "../../support/failing.ts";
 
@@ -22,7 +21,7 @@ async function send(
   token = ROOT,
   to = context,
 ) {
-  const answer = await app.fetch(
+  const answer = await askApp(
     new Request(ORIGIN + path, {
       method: "POST",
       headers: {

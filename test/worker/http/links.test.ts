@@ -1,8 +1,7 @@
 import { beforeAll, describe, expect, inject, it } from "vitest";
 import { newestBackup } from "../../../src/catalog/backups.ts";
-import { app } from "../../../src/http/app.ts";
 import type { Context } from "../../../src/worker/context.ts";
-import { apiOf, ORIGIN } from "../../support/api.ts";
+import { apiOf, askApp, ORIGIN } from "../../support/api.ts";
 import { backUp, manualRun, testContext } from "../../support/context.ts";
 
 const SHOP = inject("shop");
@@ -28,7 +27,7 @@ const linkTo = (terms: object, db = "shop") =>
   apiOf(context).json(`/v1/backups/${backups[db]}/links`, { format: "sql.zst", ...terms });
 
 const get = (url: string, headers: Record<string, string> = {}, method = "GET") =>
-  Promise.resolve(app.fetch(new Request(url, { method, headers }), context));
+  Promise.resolve(askApp(new Request(url, { method, headers }), context));
 
 /** Status of a download that is read to its end. */
 async function statusOf(url: string, headers?: Record<string, string>): Promise<number> {
@@ -109,7 +108,7 @@ it("links are listed with their states and without their URLs, each to who reach
   });
   const list = async (query: string) => {
     const headers = { authorization: `Bearer ${made["token"]}` };
-    const answer = await app.fetch(new Request(`${ORIGIN}/v1/links${query}`, { headers }), context);
+    const answer = await askApp(new Request(`${ORIGIN}/v1/links${query}`, { headers }), context);
     return [answer.status, (await answer.json()) as any] as const;
   };
   const [, own] = await list("?limit=200");
@@ -131,7 +130,7 @@ it("links and badges of the key before work until it is taken away", async () =>
   const { badgeUrl } = await apiOf(context).json("/v1/databases/shop");
   const statuses = async (secrets: Record<string, string>) => {
     const rotated = testContext(DATABASES, { secrets });
-    const ask = async (path: string) => app.fetch(new Request(path), rotated);
+    const ask = async (path: string) => askApp(new Request(path), rotated);
     const badge = await (await ask(badgeUrl as string)).text();
     return [(await ask(url as string)).status, badge.includes("unknown")];
   };

@@ -2,9 +2,8 @@ import { Buffer } from "node:buffer";
 import fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
 import { newestBackup } from "../../../src/catalog/backups.ts";
-import { app } from "../../../src/http/app.ts";
 import { windowOf } from "../../../src/read/moment.ts";
-import { apiOf } from "../../support/api.ts";
+import { apiOf, askApp } from "../../support/api.ts";
 import { backUp, manualRun, testContext } from "../../support/context.ts";
 import { PageDatabase } from "../../support/page-database.ts";
 
@@ -32,7 +31,7 @@ beforeAll(async () => {
 });
 
 const get = (url: string, headers: Record<string, string> = {}, method = "GET") =>
-  Promise.resolve(app.fetch(new Request(url, { method, headers }), context));
+  Promise.resolve(askApp(new Request(url, { method, headers }), context));
 
 const bytesOf = async (answer: Response) => Buffer.from(await answer.arrayBuffer());
 

@@ -1,8 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { newestBackup, recordProof } from "../../../src/catalog/backups.ts";
-import { app } from "../../../src/http/app.ts";
 import type { Act, Outcome } from "../../../src/model/proof.ts";
-import { apiOf } from "../../support/api.ts";
+import { apiOf, askApp } from "../../support/api.ts";
 import { backUp, manualRun, testContext } from "../../support/context.ts";
 import { PageDatabase } from "../../support/page-database.ts";
 
@@ -67,7 +66,7 @@ describe("a newest backup that a proof found bad", () => {
         const link = await api.json(`/v1/backups/${id}/links`, { format });
         if (field === null) expect(link["knownBad"]).toBeNull();
         else expect(link["knownBad"]).toMatchObject(field);
-        const answer = await app.fetch(new Request(link["url"] as string), context);
+        const answer = await askApp(new Request(link["url"] as string), context);
         expect(answer.headers.get("x-nightjar-known-bad")).toBe(header);
         await answer.arrayBuffer();
       }

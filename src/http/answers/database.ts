@@ -1,0 +1,137 @@
+import * as v from "valibot";
+import { STATES } from "../../plan/freshness.ts";
+import { BACKUP_SUMMARY, backupSummaryAnswer, place } from "./backup.ts";
+import { RUN, runAnswer } from "./run.ts";
+import { BACKUP_ID, count, errorReport, LINEAGE, maybe, moment, next, said } from "./parts.ts";
+
+const objectiveAnswer = v.object({
+  state: v.picklist(["none", "unknown", "met", "at-risk", "missed"]),
+  objectiveSeconds: maybe(count),
+  measuredSeconds: maybe(count),
+  predictedSeconds: maybe(count),
+});
+const provenAnswer = v.object({
+  id: v.string(),
+  takenAt: moment,
+  recoveryMs: maybe(v.pipe(v.number(), v.minValue(0))),
+});
+
+export const databaseAnswer = v.object({
+  name: v.string(),
+  url: maybe(v.string()),
+  namespace: maybe(v.string()),
+  schedule: said(maybe(v.string()), "A cron expression."),
+  badge: maybe(v.picklist(["public", "private"])),
+  capture: maybe(v.picklist(["auto", "pages", "dump"])),
+  state: said(
+    v.picklist([...STATES, "not configured"]),
+    "docs/verification.md says what each one means.",
+  ),
+  mistakes: said(
+    v.array(v.object({ path: v.string(), fix: v.string() })),
+    "What is wrong in its configuration.",
+  ),
+  nextScheduledAt: maybe(moment),
+  recoveryPoint: maybe(objectiveAnswer),
+  recoveryTime: maybe(objectiveAnswer),
+  follow: said(
+    maybe(
+      v.object({
+        seconds: v.number(),
+        triedAt: maybe(moment),
+        failures: count,
+        error: maybe(errorReport),
+      }),
+    ),
+    "How following its changes goes; null if only its backups pull.",
+  ),
+  log: said(
+    maybe(
+      v.object({
+        ...place.entries,
+        committedAt: maybe(moment),
+        checkedAt: maybe(moment),
+      }),
+    ),
+    "Where its page log stands; null if it has none.",
+  ),
+  lastRun: maybe(runAnswer),
+  backups: said(count, "How many backups are stored."),
+  newestBackup: maybe(backupSummaryAnswer),
+  newestVerified: maybe(provenAnswer),
+  newestDrilled: maybe(provenAnswer),
+  badgeUrl: maybe(v.string()),
+});
+export const databasesAnswer = v.object({
+  databases: v.array(databaseAnswer),
+  healthUrl: said(
+    maybe(v.string()),
+    "The address of the health of all databases, with its key; null for a token limited to some.",
+  ),
+});
+
+export const DATABASE: v.InferInput<typeof databaseAnswer> = {
+  ...{ name: "shop", url: "https://shop-acme.turso.io", namespace: null, schedule: "0 2 * * *" },
+  ...{ badge: "public", capture: "auto", state: "fresh", mistakes: [] },
+  nextScheduledAt: "2026-11-21T02:00:00.000Z",
+  recoveryPoint: {
+    ...{ state: "met", objectiveSeconds: 3600, measuredSeconds: 240, predictedSeconds: 360 },
+  },
+  recoveryTime: {
+    ...{ state: "met", objectiveSeconds: 600, measuredSeconds: 1, predictedSeconds: 2 },
+  },
+  follow: { seconds: 300, triedAt: "2026-11-20T08:00:00.000Z", failures: 0, error: null },
+  log: {
+    ...{ lineage: LINEAGE, txid: 415, committedAt: "2026-11-20T07:56:10.000Z" },
+    checkedAt: "2026-11-20T08:00:00.000Z",
+  },
+  ...{ lastRun: RUN, backups: 38, newestBackup: BACKUP_SUMMARY },
+  newestVerified: { id: BACKUP_ID, takenAt: BACKUP_SUMMARY.takenAt, recoveryMs: null },
+  ...{ newestDrilled: null, badgeUrl: "https://nightjar.example/badge/shop.svg" },
+};
+
+export const timelineAnswer = v.object({
+  database: v.string(),
+  window: said(
+    v.object({ from: maybe(moment), to: maybe(moment) }),
+    "The moments that can be asked for.",
+  ),
+  changes: v.array(
+    v.object({
+      at: said(moment, "The latest moment that is possible for its commit."),
+      uncertaintyMs: said(
+        maybe(count),
+        "It may have been made so much earlier; null where that is not known.",
+      ),
+      clockOffsetMs: said(
+        maybe(v.number()),
+        "How far the server's clock was ahead; null where its time was not used.",
+      ),
+      lineage: v.string(),
+      txid: count,
+      commits: count,
+      pages: count,
+      bytes: said(count, "As stored."),
+      pageCount: said(count, "Of the database then."),
+      whole: said(v.boolean(), "True where the log begins, with every page."),
+    }),
+  ),
+  next,
+});
+export const TIMELINE: v.InferInput<typeof timelineAnswer> = {
+  database: "shop",
+  window: { from: "2026-11-01T02:00:14.000Z", to: "2026-11-20T08:00:00.000Z" },
+  changes: [
+    {
+      ...{ at: "2026-11-20T07:56:10.000Z", uncertaintyMs: 0, clockOffsetMs: -12 },
+      ...{ lineage: LINEAGE, txid: 415, commits: 3, pages: 7, bytes: 6120, pageCount: 25 },
+      whole: false,
+    },
+  ],
+  next: null,
+};
+
+export const pulledAnswer = v.object({
+  database: v.string(),
+  log: said(maybe(place), "Null where there is no log yet: the next backup begins it."),
+});
