@@ -146,7 +146,9 @@ function valuesOf(schema: JsonSchema, name = ""): fc.Arbitrary<unknown> {
     if (type === "boolean") return fc.boolean();
     if (type === "integer") {
       const { minimum = -5, maximum = 5 } = schema as Record<string, number | undefined>;
-      return fc.integer({ min: minimum - 1, max: Math.min(maximum + 1, 2 ** 53 - 1) });
+      const max = Math.min(maximum + 1, 2 ** 53 - 1);
+      const limits = fc.constantFrom(minimum - 1, minimum, max - 1, max);
+      return fc.oneof(fc.integer({ min: minimum - 1, max }), limits);
     }
     const pattern = schema["pattern"] as string | undefined;
     if (pattern !== undefined && !pattern.includes("\\P"))
