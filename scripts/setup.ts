@@ -43,7 +43,7 @@ async function firstRuns(
 ): Promise<void> {
   if (url === undefined || token === undefined) {
     console.log(
-      "The cron makes the first backups within a minute. To make one now, set NIGHTJAR_URL to the address above and NIGHTJAR_TOKEN, and run: npm run nightjar -- backup <database>",
+      "The cron makes the first backups within a minute. To make one now, set NIGHTJAR_URL to the address above and NIGHTJAR_TOKEN, and run: npx nightjar backup <database>",
     );
     return;
   }

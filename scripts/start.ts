@@ -88,11 +88,11 @@ token           ${TOKEN}
 
 Open the first address in a browser, and sign in with the token. In another terminal:
   export NIGHTJAR_URL=${worker.url} NIGHTJAR_TOKEN=${TOKEN}
-  npm run -s nightjar -- status
-  npm run -s nightjar -- backup shop
-  npm run -s nightjar -- pull shop
-  npm run -s nightjar -- timeline shop
-  npm run -s nightjar -- query shop "SELECT city, count(*) FROM customers GROUP BY city"
+  npx nightjar status
+  npx nightjar backup shop
+  npx nightjar pull shop
+  npx nightjar timeline shop
+  npx nightjar query shop "SELECT city, count(*) FROM customers GROUP BY city"
 `);
 } catch (error) {
   console.error(printableLines(messageOf(error)));

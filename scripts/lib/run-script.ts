@@ -7,6 +7,8 @@ import { printableLines } from "../../src/core/printable.ts";
 import { ROOT } from "./paths.ts";
 import { type Project, readProject, type WriteRules } from "./provision.ts";
 import { dryWrangler, type Wrangler, wrangler } from "./wrangler.ts";
+import { CliError } from "../../src/cli/exit.ts";
+import { refuseSwallowed } from "../../src/cli/swallowed.ts";
 
 interface Script {
   wrangler: Wrangler;
@@ -18,6 +20,7 @@ interface Script {
 /** Read the project, run a script on it, and report errors on one line. */
 export async function runScript(script: (tools: Script) => Promise<void>): Promise<void> {
   try {
+    refuseSwallowed(["dry-run"], process.argv.slice(2), process.env);
     const { values } = parseArgs({ options: { "dry-run": { type: "boolean", default: false } } });
     const dryRun = values["dry-run"];
     const project = readProject(await readFile(join(ROOT, "wrangler.toml"), "utf8"));
@@ -33,7 +36,7 @@ export async function runScript(script: (tools: Script) => Promise<void>): Promi
     await script({ wrangler: cloudflare, project, writeRules, dryRun });
   } catch (error) {
     console.error(printableLines(messageOf(error)));
-    if (error instanceof NightjarError) console.error(error.hint);
+    if (error instanceof NightjarError || error instanceof CliError) console.error(error.hint);
     process.exitCode = 1;
   }
 }

@@ -2,7 +2,8 @@ import { and, desc, eq, inArray, lt } from "drizzle-orm";
 import { type ErrorReport, NightjarError } from "../errors/errors.ts";
 import { comesAfter, type Place } from "./newest-first.ts";
 import { type Catalog, query } from "./open.ts";
-import { ACTIVE_STATES, runs, type RunState } from "./schema.ts";
+import { ACTIVE_STATES, type RunState } from "../model/run-state.ts";
+import { runs } from "./schema.ts";
 
 export type Run = typeof runs.$inferSelect;
 export type NewRun = Pick<

@@ -9,20 +9,7 @@ import type { Comparison } from "../plan/alerts/problems.ts";
 import type { Scope } from "../plan/access.ts";
 import type { Tier } from "../plan/tier.ts";
 import type { ProofSummary } from "../model/proof.ts";
-
-export const RUN_STATES = [
-  "queued",
-  "capturing",
-  "storing",
-  "verifying",
-  "drilling",
-  "done",
-  "failed",
-] as const;
-export type RunState = (typeof RUN_STATES)[number];
-export const ACTIVE_STATES: readonly RunState[] = RUN_STATES.filter(
-  (state) => state !== "done" && state !== "failed",
-);
+import type { RunState } from "../model/run-state.ts";
 
 const moment = (name: string) => integer(name); // ms since the epoch
 

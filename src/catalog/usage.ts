@@ -1,7 +1,8 @@
 import { gte, sql } from "drizzle-orm";
 import type { Tier } from "../plan/tier.ts";
 import { type Catalog, query } from "./open.ts";
-import { backups, runs, type RunState, segments } from "./schema.ts";
+import type { RunState } from "../model/run-state.ts";
+import { backups, runs, segments } from "./schema.ts";
 
 /** What the backups of a database and a tier are, and what was written of them since some time. */
 export interface TierUsage {

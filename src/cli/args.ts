@@ -32,6 +32,13 @@ export const overwrite = {
   default: false,
 } as const;
 
+/** The arguments that were given. */
+export function given<T extends object>(args: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(args).filter(([, value]) => value !== undefined)) as {
+    [K in keyof T]?: Exclude<T[K], undefined>;
+  };
+}
+
 /** @throws CliError `usage` where both a backup and a moment are named */
 export function refuseBoth({ backup: id, at }: { backup: string; at?: string | undefined }): void {
   if (at !== undefined && id !== "latest")

@@ -5,7 +5,9 @@ import { VERSION } from "../core/version.ts";
 import { CliError, EXIT, type ExitCode } from "./exit.ts";
 import { print, printAside, printJsonError } from "./output.ts";
 import { clearLine } from "./progress.ts";
-import { refuseMistakes } from "./refuse-mistakes.ts";
+import { optionsOf, refuseMistakes } from "./refuse-mistakes.ts";
+import { refuseSwallowed } from "./swallowed.ts";
+import { nearest } from "../plan/nearest.ts";
 import { removeUnfinished } from "./files/unfinished.ts";
 
 // eslint-disable-next-line typescript/no-explicit-any -- each command has arguments of its own
@@ -18,6 +20,7 @@ const commands: Record<string, () => Promise<Command>> = {
   backup: () => import("./commands/backup.ts").then((module) => module.default),
   badge: () => import("./commands/badge.ts").then((module) => module.default),
   run: () => import("./commands/run.ts").then((module) => module.default),
+  runs: () => import("./commands/runs.ts").then((module) => module.default),
   list: () => import("./commands/list.ts").then((module) => module.default),
   pull: () => import("./commands/pull.ts").then((module) => module.default),
   url: () => import("./commands/link/url.ts").then((module) => module.default),
@@ -74,7 +77,9 @@ async function run(argv: string[]): Promise<ExitCode> {
     if (load === undefined)
       throw new CliError(EXIT.usage, `There is no command ${name}.`, { hint: hintFor(name) });
     const command = await load();
-    refuseMistakes(name, rest, (await command.args) as ArgsDef);
+    const args = (await command.args) as ArgsDef;
+    refuseSwallowed(optionsOf(args), argv, process.env);
+    refuseMistakes(name, rest, args);
     await runCommand(command, { rawArgs: rest });
     return EXIT.ok;
   } catch (error) {
@@ -94,8 +99,12 @@ function findCommand(argv: readonly string[]) {
 }
 
 function hintFor(name: string): string {
-  const longer = Object.keys(commands).filter((command) => command.startsWith(`${name} `));
-  return longer.length > 0 ? `Did you mean ${longer.join(" or ")}?` : "See nightjar --help.";
+  const all = Object.keys(commands);
+  const first = all.map((command) => command.split(" ")[0]!);
+  const near = nearest(name, [...first, ...Object.keys(ALIASES)]);
+  const isMeant = (command: string) => command === near || command.startsWith(`${near} `);
+  const meant = [...all, ...Object.keys(ALIASES)].filter(isMeant);
+  return meant.length > 0 ? `Did you mean ${meant.join(" or ")}?` : "See nightjar --help.";
 }
 
 /** Tell what went wrong on standard error, and what to do next. */

@@ -2,6 +2,7 @@ import { parseArgs, type ParseArgsOptionsConfig } from "node:util";
 import type { ArgsDef } from "citty";
 import { messageOf } from "../errors/errors.ts";
 import { CliError, EXIT } from "./exit.ts";
+import { nearest } from "../plan/nearest.ts";
 
 /** Form of the name of a database, a backup or a run. Anything else would change the request's address. */
 const NAME = /^[\w-]+$/;
@@ -45,11 +46,26 @@ export function refuseMistakes(command: string, argv: readonly string[], args: A
     if (!NAME.test(name)) throw new CliError(EXIT.usage, `"${name}" is no name or id.`, { hint });
 }
 
+/** The options of a command, with their short names. */
+export function optionsOf(args: ArgsDef): string[] {
+  return Object.entries(args).flatMap(([name, arg]) => {
+    if (arg.type === "positional") return [];
+    return "alias" in arg && typeof arg.alias === "string" ? [name, arg.alias] : [name];
+  });
+}
+
 function strictly(argv: readonly string[], options: ParseArgsOptionsConfig, hint: string) {
   const config = { args: [...argv], options, strict: true, allowPositionals: true } as const;
   try {
     return parseArgs({ ...config, allowNegative: true });
   } catch (error) {
-    throw new CliError(EXIT.usage, messageOf(error).split("\n")[0]!, { hint });
+    const message = messageOf(error)
+      .replace(/(\n|\. To specify )[^]*/, ".")
+      .replace(/\.?$/, ".");
+    const unknown = /^Unknown option '--([^']+)'/.exec(message)?.[1];
+    const near = unknown === undefined ? undefined : nearest(unknown, Object.keys(options));
+    throw new CliError(EXIT.usage, message, {
+      hint: near === undefined ? hint : `Did you mean --${near}? ${hint}`,
+    });
   }
 }

@@ -1,7 +1,7 @@
 import { Hono } from "hono";
 import * as v from "valibot";
 import { existingRun, listRuns } from "../catalog/runs.ts";
-import { RUN_STATES } from "../catalog/schema.ts";
+import { RUN_STATES } from "../model/run-state.ts";
 import { reaches } from "../plan/access.ts";
 import { needs } from "./access/needs.ts";
 import { text } from "./fields.ts";

@@ -1,5 +1,7 @@
 import { defineCommand } from "citty";
-import { database, json } from "../args.ts";
+import { TIERS, type Tier } from "../../plan/tier.ts";
+import { database, given, json } from "../args.ts";
+import { CliError, EXIT } from "../exit.ts";
 import type { KnownBad, ProofSummary } from "../../model/proof.ts";
 import { apiClient, bodyOf, connection } from "../client.ts";
 import {
@@ -36,24 +38,35 @@ export default defineCommand({
   meta: { name: "list", description: "List a database's backups, newest first" },
   args: {
     database,
+    tier: { type: "string", description: `Only of this tier: ${TIERS.join(", ")}` },
+    name: { type: "string", description: "Only those with this in their name" },
+    label: { type: "string", description: "Only those with this label: a name, or name=value" },
+    migration: { type: "string", description: "Only those with this in their migration's name" },
+    since: { type: "string", description: "Only those taken since, like 2026-11-20T00:00:00Z" },
+    until: { type: "string", description: "Only those taken until then" },
     limit: { type: "string", description: "How many, up to 200", default: "20" },
     cursor: { type: "string", description: "The `next` that an earlier page ended with" },
     json,
   },
   async run({ args }) {
     const client = apiClient(connection(process.env));
-    const { limit, cursor } = args;
+    const { limit, cursor, name, label, migration, since, until } = args;
+    const filters = { name, label, migration, since, until, cursor, tier: tierOf(args.tier) };
     const page = await bodyOf(
       client.v1.databases[":db"].backups.$get({
         param: { db: args.database },
-        query: cursor === undefined ? { limit } : { limit, cursor },
+        query: { limit, ...given(filters) },
       }),
     );
     if (args.json) return printJson(page);
+    const isFiltered = Object.keys(given(filters)).length > 0;
     if (page.backups.length === 0)
       return print(
-        `${args.database} has no backups yet. Make one with: nightjar backup ${args.database}`,
+        isFiltered
+          ? `No backup of ${args.database} is like that.`
+          : `${args.database} has no backups yet. Make one with: nightjar backup ${args.database}`,
       );
+    const migrations = page.backups.some(({ schema }) => schema.migration !== null);
     const copies = page.backups.some(({ copy }) => copy !== null);
     const asOf = ({ snapshot, takenAt }: Timed) => moment(snapshot?.committedAt ?? takenAt);
     const older = page.backups.some((backup) => asOf(backup) !== moment(backup.takenAt));
@@ -69,6 +82,7 @@ export default defineCommand({
         "stored",
         ...(copies ? ["copy"] : []),
         "proof",
+        ...(migrations ? ["migration"] : []),
         "name",
       ],
       ...page.backups.map((backup) => [
@@ -82,6 +96,7 @@ export default defineCommand({
         size(backup.stored.bytes),
         ...(copies ? [copyWord(backup.copy)] : []),
         proofWord(backup),
+        ...(migrations ? [backup.schema.migration?.name ?? ""] : []),
         notes(backup),
       ]),
     ]);
@@ -90,6 +105,13 @@ export default defineCommand({
     if (page.next !== null) print(`More: --cursor ${page.next}`);
   },
 });
+
+/** @throws CliError `usage` */
+function tierOf(text: string | undefined): Tier | undefined {
+  const tier = TIERS.find((one) => one === text);
+  if (text === undefined || tier !== undefined) return tier;
+  throw new CliError(EXIT.usage, `--tier must be one of ${TIERS.join(", ")}.`);
+}
 
 /** Sum the proofs of a backup up in a word. */
 function proofWord({ knownBad, verification, drill }: Proven): Part {

@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { RUN_STATES } from "../../catalog/schema.ts";
+import { RUN_STATES } from "../../model/run-state.ts";
 import { TIERS } from "../../plan/tier.ts";
 import { BACKUP_ID, count, errorReport, maybe, moment, next, RUN_ID, said } from "./parts.ts";
 

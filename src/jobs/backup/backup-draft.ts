@@ -1,5 +1,5 @@
 import { type Run, updateRun } from "../../catalog/runs.ts";
-import type { RunState } from "../../catalog/schema.ts";
+import type { RunState } from "../../model/run-state.ts";
 import { enterUpload } from "../../catalog/uploads.ts";
 import type { DatabaseConfig } from "../../config/database.ts";
 import type { Context } from "../../worker/context.ts";

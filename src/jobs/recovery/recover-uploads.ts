@@ -1,5 +1,5 @@
 import { enterBackup } from "../../catalog/backups.ts";
-import { ACTIVE_STATES } from "../../catalog/schema.ts";
+import { ACTIVE_STATES } from "../../model/run-state.ts";
 import { findRun, finishRun } from "../../catalog/runs.ts";
 import { removeUpload, type Upload, uploadsOf } from "../../catalog/uploads.ts";
 import type { Context } from "../../worker/context.ts";

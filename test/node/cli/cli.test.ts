@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { tmpdir } from "node:os";
 import { text } from "node:stream/consumers";
-import { expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { runCli } from "../../support/run-cli.ts";
 
 /** Nothing listens on this port: what is refused here is refused before anything is sent. */
@@ -10,7 +10,12 @@ const nightjar = (args: readonly string[], env: Record<string, string> = ENV) =>
   runCli(args, tmpdir(), env);
 
 it.each([
-  ["bakup shop", "There is no command bakup"],
+  ["bakup shop", "There is no command bakup.\n  Did you mean backup?"],
+  ["tokn", "Did you mean token create"],
+  ["xyzzy", "See nightjar --help."],
+  ["list shop --labl a", "Did you mean --label? See nightjar list --help."],
+  ["list shop --tier dayly", "--tier must be one of hourly, daily"],
+  ["runs --state finished", "--state must be one of queued, capturing"],
   ["backup", "Missing required positional argument"],
   ["backup shop --nmae x", "Unknown option '--nmae'"],
   ["backup shop other", 'does not take "other"'],
@@ -132,7 +137,37 @@ it("takes SQL as it is", async () => {
 
 it("shows its help", async () => {
   expect((await nightjar(["--help"])).out).toContain(
-    "status|health|backup|badge|run|list|pull|url|link list|link revoke|restore|query|timeline|log pull|verify|drill|proofs|pin|unpin|copy|erase|erasures|prune|token create|token list|token revoke|approval list|approval grant|approval deny|alert list|alert show|alert channels|alert test|audit|reconcile|rebuild",
+    "status|health|backup|badge|run|runs|list|pull|url|link list|link revoke|restore|query|timeline|log pull|verify|drill|proofs|pin|unpin|copy|erase|erasures|prune|token create|token list|token revoke|approval list|approval grant|approval deny|alert list|alert show|alert channels|alert test|audit|reconcile|rebuild",
   );
   expect((await nightjar(["url", "--help"])).out).toContain("--expires-in");
+});
+
+describe("npm run", () => {
+  // What npm sets when it takes an option for its own: `npm run nightjar prune --dry-run`.
+  const npm = (script: string, option: string) => ({
+    ...{ ...ENV, npm_package_name: "nightjar", npm_lifecycle_event: script },
+    [`npm_config_${option}`]: "true",
+  });
+
+  it.each([
+    ["prune", "dry_run", "npm has kept --dry-run for itself"],
+    ["backup shop", "wait", "npm has kept --wait for itself"],
+    ["list shop 5", "limit", "npm has kept --limit for itself"],
+    ["pull shop x.db", "o", "npm has kept -o for itself"],
+    ["status", "json", "npm has kept --json for itself"],
+  ])("of %s --%s does nothing: %s", async (line, option, message) => {
+    const { code, err } = await nightjar(line.split(" "), npm("nightjar", option));
+    expect(err).toContain(message);
+    expect(err).toContain("Write `npx nightjar`");
+    expect(code).toBe(2);
+  });
+
+  it("goes on where the option came through, by npx, and in another package's scripts", async () => {
+    const passed = async (args: readonly string[], env: Record<string, string>) =>
+      expect((await nightjar(args, env)).err).toContain("Nightjar cannot be reached");
+    await passed(["prune", "--dry-run"], npm("nightjar", "dry_run"));
+    await passed(["prune", "--dry-run"], npm("npx", "dry_run"));
+    await passed(["status"], { ...npm("deploy", "json"), npm_package_name: "shop" });
+    await passed(["status"], npm("nightjar", "cache"));
+  });
 });

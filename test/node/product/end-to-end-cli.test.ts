@@ -51,6 +51,12 @@ describe("backup, list and status", () => {
     expect(dumped.out).toMatch(/: \d\.\d MB of SQL, stored as 1\.\d MB\.$/m);
     expect((await nightjar("list", "shop")).out).toMatch(/ snapshot .* by-hand/);
     expect((await nightjar("list", "dumped")).out).toMatch(/ dump /);
+    const found = await json("list", "shop", "--label", "a=b", "--name", "by", "--tier", "manual");
+    expect(found.backups).toMatchObject([{ name: "by-hand", labels: { a: "b" } }]);
+    for (const filter of ["--label=a=c", "--tier=deploy", "--since=2100-01-01T00:00:00Z"])
+      expect((await nightjar("list", "shop", filter)).out).toBe(
+        "No backup of shop is like that.\n",
+      );
   });
 
   it("tell what failed, and why", async () => {
@@ -62,6 +68,14 @@ describe("backup, list and status", () => {
     expect(out).toMatch(/broken +failed/);
     expect(out).toMatch(/untouched +none/);
     expect(out).toContain("[SOURCE_CUT]");
+    const checked = await nightjar("status", "--check");
+    expect(checked.code).toBe(1);
+    expect(checked.err).toMatch(/broken is failed, untouched is none\./);
+    expect(checked.out).toMatch(/shop +fresh/);
+    expect((await nightjar("status", "shop", "--check")).code).toBe(0);
+    expect((await json("runs", "--state", "failed")).runs).toMatchObject([{ database: "broken" }]);
+    const runs = await nightjar("runs", "broken");
+    expect(runs.out).toMatch(/broken-\S+ +api +manual +failed .*[^]*\[SOURCE_CUT\]/);
     expect((await json("status", "shop")).databases[0]).toMatchObject({ state: "fresh" });
     expect((await nightjar("list", "nothing")).code).toBe(3);
     expect((await nightjar("prune", "--dry-run")).out).toMatch(/0 of \d+ backups would go/);
