@@ -38,6 +38,8 @@ export default defineConfig({
         ],
         test: {
           name: "worker",
+          // A workerd of its own for each file would cost more than most files need: set-up.ts empties it.
+          isolate: false,
           include: ["test/worker/**/*.test.ts"],
           globalSetup: "./test/support/servers.ts",
           setupFiles: "./test/support/set-up.ts",
