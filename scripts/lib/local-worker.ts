@@ -1,4 +1,8 @@
 import { execFile } from "node:child_process";
+import { existsSync } from "node:fs";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { promisify } from "node:util";
 import { ROOT, WRANGLER } from "./paths.ts";
 import { type ServerProcess, startServer } from "./server-process.ts";
@@ -29,8 +33,36 @@ export interface LocalWorkerOptions {
 
 /** Create or update the tables of the local catalog. */
 export async function migrateLocally(persistTo: string): Promise<void> {
-  const args = ["d1", "migrations", "apply", "DB", "--local", "--persist-to", persistTo];
-  await promisify(execFile)(process.execPath, [WRANGLER, ...args], {
+  if (existsSync(join(persistTo, "v3/d1"))) return d1(persistTo, "migrations", "apply", "DB");
+  // wrangler starts workerd again for every migration: a new catalog gets all of them at once.
+  const dir = await mkdtemp(join(tmpdir(), "nightjar-migrations-"));
+  try {
+    const file = join(dir, "all.sql");
+    await writeFile(file, await allMigrations());
+    await d1(persistTo, "execute", "DB", "--file", file);
+  } finally {
+    await rm(dir, { recursive: true, force: true });
+  }
+}
+
+/** Join all migrations, and enter each into the table where wrangler looks which ones were applied. */
+async function allMigrations(): Promise<string> {
+  const folder = join(ROOT, "migrations");
+  const names = (await readdir(folder)).filter((name) => name.endsWith(".sql")).toSorted();
+  const statements = await Promise.all(names.map((name) => readFile(join(folder, name), "utf8")));
+  return `${statements.join("\n")}
+    CREATE TABLE d1_migrations (
+      id INTEGER PRIMARY KEY AUTOINCREMENT,
+      name TEXT UNIQUE,
+      applied_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP NOT NULL
+    );
+    INSERT INTO d1_migrations (name) VALUES ${names.map((name) => `('${name}')`).join(", ")};`;
+}
+
+/** Run a command of `wrangler d1` on the local catalog. */
+async function d1(persistTo: string, ...command: string[]): Promise<void> {
+  const args = [WRANGLER, "d1", ...command, "--local", "--persist-to", persistTo];
+  await promisify(execFile)(process.execPath, args, {
     cwd: ROOT,
     env: { ...process.env, ...QUIET },
   });

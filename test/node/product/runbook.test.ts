@@ -4,7 +4,6 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { createClient } from "@libsql/client/http";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { migrateLocally } from "../../../scripts/lib/local-worker.ts";
 import { ROOT, WRANGLER } from "../../../scripts/lib/paths.ts";
 import { loadShop } from "../../../scripts/lib/sample-shop.ts";
 import { bodyOf } from "../../../src/cli/client.ts";
@@ -112,7 +111,7 @@ describe("the runbook's commands, when", () => {
     const before = await list();
     await product.worker.stop();
     await rm(join(product.persistTo, "v3/d1"), { recursive: true });
-    await migrateLocally(product.persistTo);
+    await run("tables");
     await product.startAgain();
     expect(await product.backups("shop")).toEqual([]);
     const said = await run("catalog");
@@ -180,6 +179,7 @@ describe("the runbook's commands, when", () => {
       "plain",
       "platform",
       "quarter",
+      "tables",
     ];
     expect(names).toEqual(tried);
     await bodyOf(product.client.v1.databases.$get());
