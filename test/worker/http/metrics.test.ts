@@ -79,10 +79,15 @@ describe("/metrics", () => {
   it("takes its own token and one with the scope read, and shows what that reaches", async () => {
     expect((await ask()).answer.status).toBe(401);
     expect((await ask(`${METRICS_TOKEN}x`)).answer.status).toBe(401);
-    expect((await apiOf(context).call("/v1/databases")).status).toBe(200);
-    const { token } = await apiOf(context).json("/v1/tokens", {
-      ...{ name: "blog", scopes: ["read"], databases: ["blog"] },
-    });
+    expect(
+      (await apiOf(context, async (...asked) => app.fetch(...asked)).call("/v1/databases")).status,
+    ).toBe(200);
+    const { token } = await apiOf(context, async (...asked) => app.fetch(...asked)).json(
+      "/v1/tokens",
+      {
+        ...{ name: "blog", scopes: ["read"], databases: ["blog"] },
+      },
+    );
     const { text } = await ask(token as string);
     expect(text).toContain('database="blog"');
     expect(text).not.toContain("shop");
@@ -99,7 +104,9 @@ describe("/metrics", () => {
 
 describe("/v1/cost", () => {
   it("estimates each database by what was done, and only those that a token reaches", async () => {
-    const { total, databases, currency } = await apiOf(context).json("/v1/cost");
+    const { total, databases, currency } = await apiOf(context, async (...asked) =>
+      app.fetch(...asked),
+    ).json("/v1/cost");
     expect(currency).toBe("USD");
     const [shop, blog] = ["shop", "blog"].map((name) =>
       databases.find((one: { database: string }) => one.database === name),

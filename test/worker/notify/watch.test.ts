@@ -263,7 +263,9 @@ describe("a channel", () => {
     expect(context.config.databases.get("shop")!.mistakes).toEqual([]);
     await look(context);
     expect(inbox).toEqual(["team: Nightjar: configuration is wrong"]);
-    const { channels } = await apiOf(context).json("/v1/alerts/channels");
+    const { channels } = await apiOf(context, async (...asked) => app.fetch(...asked)).json(
+      "/v1/alerts/channels",
+    );
     expect(channels[0]).toMatchObject({ name: "ops", mistakes: [{ path: "ALERTS.ops.url" }] });
   });
 });
@@ -307,7 +309,7 @@ describe("/v1/alerts", () => {
     await addBackup(catalog, "blog", T0, { bytes: 5_000_000 });
     const context = contextOf();
     await look(context);
-    const api = apiOf(context);
+    const api = apiOf(context, async (...asked) => app.fetch(...asked));
     const all = await api.json("/v1/alerts?open=true");
     expect(all["incidents"]).toHaveLength(2);
     const [shop] = (await api.json("/v1/alerts?database=shop"))["incidents"];
@@ -368,7 +370,9 @@ describe("/health", () => {
     const context = contextOf({}, {}, { shop: { badge: "public" }, blog: {} });
     expect((await ask(context)).body).toMatchObject({ status: "asleep", cron: { at: null } });
     await runMinute(context, now);
-    const { healthUrl } = await apiOf(context).json("/v1/databases");
+    const { healthUrl } = await apiOf(context, async (...asked) => app.fetch(...asked)).json(
+      "/v1/databases",
+    );
     const key = new URL(healthUrl as string);
     for (const path of ["/health", key.pathname + key.search])
       expect(await ask(context, path)).toMatchObject({ status: 200, body: { status: "ok" } });
