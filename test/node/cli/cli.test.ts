@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { text } from "node:stream/consumers";
 import { describe, expect, it } from "vitest";
 import { runCli } from "../../support/run-cli.ts";
+import { refuseSwallowed } from "../../../src/cli/swallowed.ts";
 
 /** Nothing listens on this port: what is refused here is refused before anything is sent. */
 const ENV = { NIGHTJAR_URL: "http://127.0.0.1:9", NIGHTJAR_TOKEN: "t" };
@@ -160,6 +161,15 @@ describe("npm run", () => {
     expect(err).toContain(message);
     expect(err).toContain("Write `npx nightjar`");
     expect(code).toBe(2);
+  });
+
+  it.each(["setup", "deploy"])("of %s --dry-run is refused in its own words", (script) => {
+    // Not run as a process: without the check it would deploy.
+    const refuse = (argv: string[]) => refuseSwallowed(["dry-run"], argv, npm(script, "dry_run"));
+    expect(() => refuse([])).toThrow(
+      expect.objectContaining({ hint: expect.stringContaining(`npm run ${script} --`) as string }),
+    );
+    expect(() => refuse(["--dry-run"])).not.toThrow();
   });
 
   it("goes on where the option came through, by npx, and in another package's scripts", async () => {

@@ -1,6 +1,7 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type Client, createClient } from "@libsql/client/http";
+import { Validator as OpenApiValidator } from "@seriousme/openapi-schema-validator";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { fireCron, startWorker } from "../../../scripts/lib/local-worker.ts";
 import { loadShop } from "../../../scripts/lib/sample-shop.ts";
@@ -78,6 +79,17 @@ beforeAll(async () => {
 });
 
 afterAll(() => product.stop());
+
+it("describes its API as OpenAPI 3.1 has it", async () => {
+  const document = (await (await fetch(`${product.worker.url}/openapi.json`)).json()) as Record<
+    string,
+    unknown
+  >;
+  const { valid, errors } = await new OpenApiValidator().validate(document);
+  expect(errors).toBeUndefined();
+  expect(valid).toBe(true);
+  expect(document).toMatchObject({ openapi: "3.1.0", servers: [{ url: product.worker.url }] });
+});
 
 describe("the nightly backup", () => {
   it("is made by the cron, once for a moment, and its file and its SQL equal the source", async () => {
