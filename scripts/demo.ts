@@ -196,7 +196,7 @@ try {
   console.log(`
 Next:
   npm start                    keep all this running, with a token to play with
-  npx nightjar --help   the command line
+  npx nightjar --help          the command line
   README.md                    deploy it to your own Cloudflare account`);
 } catch (error) {
   console.error(styleText("red", `The demo failed: ${(error as Error).message}`));

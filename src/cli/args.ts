@@ -32,6 +32,24 @@ export const overwrite = {
   default: false,
 } as const;
 
+/**
+ * Read an option that is one of some words.
+ *
+ * @throws CliError `usage`
+ */
+export function choiceOf<T extends string>(
+  option: string,
+  words: readonly T[],
+  text: string | undefined,
+): T | undefined {
+  const chosen = words.find((word) => word === text);
+  if (text === undefined || chosen !== undefined) return chosen;
+  throw new CliError(EXIT.usage, `${option} must be one of ${words.join(", ")}.`);
+}
+
+/** Filters of a list, whose words the server checks. */
+export type Filter = Record<string, string | undefined>;
+
 /** The arguments that were given. */
 export function given<T extends object>(args: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
   return Object.fromEntries(Object.entries(args).filter(([, value]) => value !== undefined)) as {

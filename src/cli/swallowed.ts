@@ -24,7 +24,7 @@ export function refuseSwallowed(
   const flag = swallowed.length === 1 ? `-${swallowed}` : `--${swallowed}`;
   const call = script === "nightjar" ? "npx nightjar" : `npm run ${script} --`;
   throw new CliError(EXIT.usage, `npm has kept ${flag} for itself: nothing was done.`, {
-    hint: `Write \`${call}\` before all of it: npm hands the options on then.`,
+    hint: `Write \`${call}\` in front of it, and npm hands the options on.`,
   });
 }
 

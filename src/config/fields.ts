@@ -62,6 +62,7 @@ export const serverUrl = v.pipe(
     const { username, password } = new URL(text);
     return username + password === "" && !/[?#]/.test(text);
   }, "must hold no credentials, query or fragment: put the token in a secret and name it in `token`"),
+  // For the document of the API: what the checks take.
   v.metadata({ pattern: "^(libsql|https?)://[^/?#]+[^?#]*$" }),
   v.transform((text) => text.replace(/^libsql:/, "https:").replace(/\/+$/, "")),
 );

@@ -7,7 +7,7 @@ import { needs } from "./access/needs.ts";
 import { atField, CURSOR, limitField, text } from "./fields.ts";
 import type { HttpEnv } from "./hono-env.ts";
 import { input } from "./input.ts";
-import { about, type Answer, json, media } from "./openapi/about.ts";
+import { about, type Answer, json } from "./openapi/about.ts";
 import {
   AUDIT,
   AUDIT_LINES,
@@ -40,7 +40,7 @@ const LISTED: Answer = {
   words: "A page of it; with `Accept: application/x-ndjson` a line for each row.",
   bodies: [
     ...json(auditAnswer, AUDIT).bodies,
-    ...media("", { "application/x-ndjson": AUDIT_LINES }).bodies,
+    { type: "application/x-ndjson", example: AUDIT_LINES },
   ],
   headers: { "x-nightjar-next": "Of NDJSON: the `cursor` of the next page." },
 };

@@ -2,7 +2,7 @@ import { Hono } from "hono";
 import * as v from "valibot";
 import { existingRun, listRuns } from "../catalog/runs.ts";
 import { RUN_STATES } from "../model/run-state.ts";
-import { reaches } from "../plan/access.ts";
+import { listable } from "../plan/access.ts";
 import { needs } from "./access/needs.ts";
 import { text } from "./fields.ts";
 import type { HttpEnv } from "./hono-env.ts";
@@ -30,8 +30,7 @@ export const runs = new Hono<HttpEnv>()
     async (c) => {
       const { rights } = c.get("caller");
       const { limit, cursor, database, state } = c.req.valid("query");
-      const own = (name: string) => reaches(rights, name);
-      const databases = database === undefined ? rights.databases : [database].filter(own);
+      const databases = listable(rights, database);
       const filter = { databases, state };
       const found = await listRuns(c.env.catalog, filter, limit + 1, placeOf(cursor));
       const { page, next } = pageOf(found, limit, ({ createdAt }) => createdAt);

@@ -21,6 +21,12 @@ export function reachesWhole(rights: Rights, database: string | null): boolean {
   return database === null ? rights.databases === undefined : reaches(rights, database);
 }
 
+/** Return the databases that a list may be of: the one that is asked for, or all. Undefined for every one. */
+export function listable(rights: Rights, asked: string | undefined): readonly string[] | undefined {
+  if (asked === undefined) return rights.databases;
+  return reaches(rights, asked) ? [asked] : [];
+}
+
 /** Return true if the rights reach a database, whatever the scope. */
 export function reaches({ databases }: Rights, database: string): boolean {
   return databases === undefined || databases.includes(database);

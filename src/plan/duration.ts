@@ -23,6 +23,7 @@ const LONGEST = 100 * 366 * DAY;
 export const DURATION_FORM =
   "a whole number and a unit: s, m, h, d, w, mo or y (like 30d or 12mo), at least 1s and at most 100y";
 
+/** Form of a duration. */
 export const DURATION = /^([1-9][0-9]{0,5})(s|m|h|d|w|mo|y)$/;
 
 /**

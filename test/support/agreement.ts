@@ -43,6 +43,10 @@ export function agreementOf(document: Document): Agreement {
   }));
   paths.sort((a, b) => a.names - b.names);
   const { schemas } = strict(document.components) as Document["components"];
+  const validatorOf = (schema: JsonSchema) => {
+    const whole = { ...(strict(schema) as object), components: { schemas } };
+    return new Validator(whole as Schema, "2020-12", false);
+  };
   const validators = new Map<JsonSchema, Validator>();
 
   const agreement: Agreement = {
@@ -53,9 +57,7 @@ export function agreementOf(document: Document): Agreement {
         ?.operations[wanted];
     },
     mistakeIn(value, schema) {
-      const known = validators.get(schema);
-      const whole = { ...(strict(schema) as object), components: { schemas } };
-      const validator = known ?? new Validator(whole as Schema, "2020-12", false);
+      const validator = validators.get(schema) ?? validatorOf(schema);
       validators.set(schema, validator);
       const { valid, errors } = validator.validate(value);
       return valid

@@ -21,10 +21,15 @@ export async function askApp(request: Request, context: Context): Promise<Respon
   return answer;
 }
 
+/** Ask the app where the catalog holds what no Nightjar has written: such an answer is not compared. */
+export async function askUncompared(request: Request, context: Context): Promise<Response> {
+  return app.fetch(request, context);
+}
+
 /**
  * Create a client of the API with the admin's token, over one context.
  *
- * @param ask how it asks; the app itself where the catalog holds what no Nightjar has written
+ * @param ask `askApp` or `askUncompared`
  */
 export function apiOf(context: Context, ask: typeof askApp = askApp) {
   const call = (path: string, body?: object, method = body === undefined ? "GET" : "POST") =>

@@ -1,6 +1,6 @@
 import { defineCommand } from "citty";
 import { ACTIONS, OUTCOMES } from "../../model/audit.ts";
-import { momentArg } from "../args.ts";
+import { type Filter, given, momentArg } from "../args.ts";
 import { apiClient, bodyOf, type Client, connection } from "../client.ts";
 import { CliError, EXIT } from "../exit.ts";
 import { moment, paint, print, printJson, printJsonLine, printTable } from "../output.ts";
@@ -36,8 +36,7 @@ export default defineCommand({
     const most = args.limit === "all" ? Infinity : Number(args.limit);
     if (!(most >= 1)) throw new CliError(EXIT.usage, "--limit takes a whole number, or all.");
     const { database, action, outcome, actor, since, until } = args;
-    const given = Object.entries({ database, action, outcome, actor, since, until });
-    const filter = Object.fromEntries(given.filter(([, value]) => value !== undefined));
+    const filter = given<Filter>({ database, action, outcome, actor, since, until });
     const pages = pagesOf((page) =>
       bodyOf(
         client.v1.audit.$get({

@@ -1,7 +1,6 @@
 import { defineCommand } from "citty";
-import { TIERS, type Tier } from "../../plan/tier.ts";
-import { database, given, json } from "../args.ts";
-import { CliError, EXIT } from "../exit.ts";
+import { TIERS } from "../../plan/tier.ts";
+import { choiceOf, database, given, json } from "../args.ts";
 import type { KnownBad, ProofSummary } from "../../model/proof.ts";
 import { apiClient, bodyOf, connection } from "../client.ts";
 import {
@@ -51,15 +50,16 @@ export default defineCommand({
   async run({ args }) {
     const client = apiClient(connection(process.env));
     const { limit, cursor, name, label, migration, since, until } = args;
-    const filters = { name, label, migration, since, until, cursor, tier: tierOf(args.tier) };
+    const tier = choiceOf("--tier", TIERS, args.tier);
+    const filters = given({ tier, name, label, migration, since, until, cursor });
     const page = await bodyOf(
       client.v1.databases[":db"].backups.$get({
         param: { db: args.database },
-        query: { limit, ...given(filters) },
+        query: { limit, ...filters },
       }),
     );
     if (args.json) return printJson(page);
-    const isFiltered = Object.keys(given(filters)).length > 0;
+    const isFiltered = Object.keys(filters).length > 0;
     if (page.backups.length === 0)
       return print(
         isFiltered
@@ -105,13 +105,6 @@ export default defineCommand({
     if (page.next !== null) print(`More: --cursor ${page.next}`);
   },
 });
-
-/** @throws CliError `usage` */
-function tierOf(text: string | undefined): Tier | undefined {
-  const tier = TIERS.find((one) => one === text);
-  if (text === undefined || tier !== undefined) return tier;
-  throw new CliError(EXIT.usage, `--tier must be one of ${TIERS.join(", ")}.`);
-}
 
 /** Sum the proofs of a backup up in a word. */
 function proofWord({ knownBad, verification, drill }: Proven): Part {

@@ -1,8 +1,7 @@
 import { defineCommand } from "citty";
-import { RUN_STATES, type RunState } from "../../model/run-state.ts";
-import { given, json } from "../args.ts";
+import { RUN_STATES } from "../../model/run-state.ts";
+import { choiceOf, given, json } from "../args.ts";
 import { apiClient, bodyOf, connection } from "../client.ts";
-import { CliError, EXIT } from "../exit.ts";
 import { moment, paint, print, printJson, printTable, size } from "../output.ts";
 
 export default defineCommand({
@@ -16,7 +15,10 @@ export default defineCommand({
   },
   async run({ args: { database, state, limit, cursor, ...args } }) {
     const client = apiClient(connection(process.env));
-    const query = { limit, ...given({ database, state: stateOf(state), cursor }) };
+    const query = {
+      limit,
+      ...given({ database, state: choiceOf("--state", RUN_STATES, state), cursor }),
+    };
     const page = await bodyOf(client.v1.runs.$get({ query }));
     if (args.json) return printJson(page);
     if (page.runs.length === 0) return print("No run is known.");
@@ -42,13 +44,6 @@ export default defineCommand({
     if (page.next !== null) print(`More: --cursor ${page.next}`);
   },
 });
-
-/** @throws CliError `usage` */
-function stateOf(text: string | undefined): RunState | undefined {
-  const state = RUN_STATES.find((one) => one === text);
-  if (text === undefined || state !== undefined) return state;
-  throw new CliError(EXIT.usage, `--state must be one of ${RUN_STATES.join(", ")}.`);
-}
 
 /** The time that a run took, of its work and not of its waiting. */
 function took({ startedAt, finishedAt }: { startedAt: string | null; finishedAt: string | null }) {

@@ -17,7 +17,8 @@ const LONGEST_ACT = 15 * MINUTE;
 /** Characters of an answer that are kept; a longer one is told of, and not repeated. */
 const LONGEST = 100_000;
 
-const FORM = /^[\x21-\x7e]{1,255}$/;
+/** Form of an `Idempotency-Key`. */
+export const KEY_FORM = /^[\x21-\x7e]{1,255}$/;
 
 /** Acts that may be asked for with a key. The answers of others hold a secret, or change nothing. */
 const REPEATABLE: ReadonlySet<Action> = new Set([
@@ -39,7 +40,7 @@ export function takesKey(method: string, need: Need | undefined): boolean {
 export const idempotent = createMiddleware<HttpEnv>(async (c, next) => {
   const given = c.req.header("idempotency-key");
   if (given === undefined || c.req.method !== "POST") return next();
-  if (!FORM.test(given))
+  if (!KEY_FORM.test(given))
     throw new NightjarError(
       "REQUEST_INVALID",
       "Idempotency-Key: must have 1 to 255 visible characters of ASCII.",

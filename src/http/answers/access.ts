@@ -1,19 +1,19 @@
 import * as v from "valibot";
 import { ACTIONS, OUTCOMES } from "../../model/audit.ts";
 import { SCOPES } from "../../plan/access.ts";
-import { BACKUP_ID, count, maybe, moment, next, said, SHA, sha256 } from "./parts.ts";
+import { BACKUP_ID, count, moment, next, said, SHA, sha256 } from "./parts.ts";
 
 const tokenAnswer = v.object({
   id: v.string(),
   name: v.string(),
   scopes: v.array(v.picklist(SCOPES)),
-  databases: said(maybe(v.array(v.string())), "Null for all."),
+  databases: said(v.nullable(v.array(v.string())), "Null for all."),
   state: v.picklist(["valid", "expired", "revoked"]),
   createdBy: v.string(),
   createdAt: moment,
-  expiresAt: maybe(moment),
-  lastUsedAt: maybe(moment),
-  revokedAt: maybe(moment),
+  expiresAt: v.nullable(moment),
+  lastUsedAt: v.nullable(moment),
+  revokedAt: v.nullable(moment),
 });
 export const newTokenAnswer = v.object({
   ...tokenAnswer.entries,
@@ -39,8 +39,8 @@ export const auditRow = v.object({
   actorName: v.string(),
   action: v.picklist(ACTIONS),
   outcome: v.picklist(OUTCOMES),
-  database: maybe(v.string()),
-  subject: said(maybe(v.string()), "The id of what it was done to."),
+  database: v.nullable(v.string()),
+  subject: said(v.nullable(v.string()), "The id of what it was done to."),
   detail: v.looseObject({}),
   previous: said(v.string(), "The hash of the row before."),
   hash: sha256,
@@ -50,7 +50,7 @@ export const auditVerifiedAnswer = v.object({
   rows: count,
   heads: said(count, "Heads in the bucket that were compared."),
   fault: said(
-    maybe(v.object({ seq: count, problem: v.string() })),
+    v.nullable(v.object({ seq: count, problem: v.string() })),
     "The first place that is wrong; null if there is none.",
   ),
   next,
@@ -77,10 +77,10 @@ export const approvalAnswer = v.object({
   requestedByName: v.string(),
   requestedAt: moment,
   expiresAt: moment,
-  decidedBy: maybe(v.string()),
-  decidedByName: maybe(v.string()),
-  decidedAt: maybe(moment),
-  usedAt: maybe(moment),
+  decidedBy: v.nullable(v.string()),
+  decidedByName: v.nullable(v.string()),
+  decidedAt: v.nullable(moment),
+  usedAt: v.nullable(moment),
 });
 export const approvalsAnswer = v.object({ approvals: v.array(approvalAnswer), next });
 

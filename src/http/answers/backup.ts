@@ -7,7 +7,6 @@ import {
   count,
   errorReport,
   LINEAGE,
-  maybe,
   moment,
   next,
   RUN_ID,
@@ -28,9 +27,12 @@ const snapshot = v.object({
   pageSize: count,
   pageCount: count,
   committedAt: said(moment, "Its last commit, if the server reports it."),
-  log: said(maybe(place), "Where in the page log it was made from; null if it was read whole."),
+  log: said(
+    v.nullable(place),
+    "Where in the page log it was made from; null if it was read whole.",
+  ),
   cursor: said(
-    maybe(v.looseObject({ protocol: v.picklist(["replica", "sync", "dbpage"]) })),
+    v.nullable(v.looseObject({ protocol: v.picklist(["replica", "sync", "dbpage"]) })),
     "The place in the source's history after a snapshot that was read whole.",
   ),
   journal: v.picklist(["wal", "rollback"]),
@@ -44,17 +46,17 @@ const manifest = {
   id: v.string(),
   database: v.string(),
   tier: v.picklist(TIERS),
-  name: maybe(v.string()),
+  name: v.nullable(v.string()),
   labels: v.record(v.string(), v.string()),
   runId: v.string(),
   trigger: v.picklist(["cron", "api", "deploy"]),
   run: v.object({ attempt: count, queuedAt: moment, startedAt: moment }),
-  scheduledFor: maybe(moment),
+  scheduledFor: v.nullable(moment),
   takenAt: moment,
   finishedAt: moment,
   manifestKey: v.string(),
   key: v.string(),
-  pin: maybe(v.object({ by: v.picklist(["policy", "user"]), reason: v.string(), at: moment })),
+  pin: v.nullable(v.object({ by: v.picklist(["policy", "user"]), reason: v.string(), at: moment })),
   kind: v.picklist(["dump", "snapshot"]),
   raw: said(content, "The dump's SQL text, or the database file."),
   stored: said(content, "The bytes as they are stored."),
@@ -63,16 +65,16 @@ const manifest = {
   ),
   source: v.object({
     url: v.string(),
-    namespace: maybe(v.string()),
-    version: maybe(v.string()),
+    namespace: v.nullable(v.string()),
+    version: v.nullable(v.string()),
     unknown: said(v.array(v.string()), "What the server could not be asked for, and why."),
   }),
-  snapshot: said(maybe(snapshot), "Null for a dump."),
+  snapshot: said(v.nullable(snapshot), "Null for a dump."),
   schema: v.object({
     hash: sha256,
-    userVersion: maybe(v.pipe(v.number(), v.integer())),
+    userVersion: v.nullable(v.pipe(v.number(), v.integer())),
     migration: said(
-      maybe(v.object({ table: v.string(), name: v.string() })),
+      v.nullable(v.object({ table: v.string(), name: v.string() })),
       "The newest row of a migrations table of a known kind.",
     ),
   }),
@@ -83,15 +85,15 @@ const manifest = {
 const tables = v.array(
   v.object({
     name: v.string(),
-    rows: said(maybe(count), "Null for a virtual table."),
+    rows: said(v.nullable(count), "Null for a virtual table."),
   }),
 );
 
-export const copyAnswer = v.object({
+const copyAnswer = v.object({
   state: v.picklist(["copying", "copied", "failed"]),
   at: moment,
   to: v.string(),
-  error: maybe(errorReport),
+  error: v.nullable(errorReport),
 });
 export const copiedAnswer = v.object({
   backup: v.string(),
@@ -101,10 +103,10 @@ export const copiedAnswer = v.object({
 
 /** What the catalog knows of a backup. */
 const proven = {
-  verification: said(maybe(proofSummary), "The newest verify."),
-  drill: said(maybe(proofSummary), "The newest drill."),
-  knownBad: said(maybe(knownBadAnswer), "The proof that it is bad; null if there is none."),
-  copy: said(maybe(copyAnswer), "Its second copy; null before the first try."),
+  verification: said(v.nullable(proofSummary), "The newest verify."),
+  drill: said(v.nullable(proofSummary), "The newest drill."),
+  knownBad: said(v.nullable(knownBadAnswer), "The proof that it is bad; null if there is none."),
+  copy: said(v.nullable(copyAnswer), "Its second copy; null before the first try."),
 };
 
 export const manifestAnswer = v.object({ ...manifest, tables });

@@ -2,27 +2,27 @@ import * as v from "valibot";
 import { STATES } from "../../plan/freshness.ts";
 import { BACKUP_SUMMARY, backupSummaryAnswer, place } from "./backup.ts";
 import { RUN, runAnswer } from "./run.ts";
-import { BACKUP_ID, count, errorReport, LINEAGE, maybe, moment, next, said } from "./parts.ts";
+import { BACKUP_ID, count, errorReport, LINEAGE, moment, next, said } from "./parts.ts";
 
 const objectiveAnswer = v.object({
   state: v.picklist(["none", "unknown", "met", "at-risk", "missed"]),
-  objectiveSeconds: maybe(count),
-  measuredSeconds: maybe(count),
-  predictedSeconds: maybe(count),
+  objectiveSeconds: v.nullable(count),
+  measuredSeconds: v.nullable(count),
+  predictedSeconds: v.nullable(count),
 });
 const provenAnswer = v.object({
   id: v.string(),
   takenAt: moment,
-  recoveryMs: maybe(v.pipe(v.number(), v.minValue(0))),
+  recoveryMs: v.nullable(v.pipe(v.number(), v.minValue(0))),
 });
 
 export const databaseAnswer = v.object({
   name: v.string(),
-  url: maybe(v.string()),
-  namespace: maybe(v.string()),
-  schedule: said(maybe(v.string()), "A cron expression."),
-  badge: maybe(v.picklist(["public", "private"])),
-  capture: maybe(v.picklist(["auto", "pages", "dump"])),
+  url: v.nullable(v.string()),
+  namespace: v.nullable(v.string()),
+  schedule: said(v.nullable(v.string()), "A cron expression."),
+  badge: v.nullable(v.picklist(["public", "private"])),
+  capture: v.nullable(v.picklist(["auto", "pages", "dump"])),
   state: said(
     v.picklist([...STATES, "not configured"]),
     "docs/verification.md says what each one means.",
@@ -31,41 +31,41 @@ export const databaseAnswer = v.object({
     v.array(v.object({ path: v.string(), fix: v.string() })),
     "What is wrong in its configuration.",
   ),
-  nextScheduledAt: maybe(moment),
-  recoveryPoint: maybe(objectiveAnswer),
-  recoveryTime: maybe(objectiveAnswer),
+  nextScheduledAt: v.nullable(moment),
+  recoveryPoint: v.nullable(objectiveAnswer),
+  recoveryTime: v.nullable(objectiveAnswer),
   follow: said(
-    maybe(
+    v.nullable(
       v.object({
         seconds: v.number(),
-        triedAt: maybe(moment),
+        triedAt: v.nullable(moment),
         failures: count,
-        error: maybe(errorReport),
+        error: v.nullable(errorReport),
       }),
     ),
     "How following its changes goes; null if only its backups pull.",
   ),
   log: said(
-    maybe(
+    v.nullable(
       v.object({
         ...place.entries,
-        committedAt: maybe(moment),
-        checkedAt: maybe(moment),
+        committedAt: v.nullable(moment),
+        checkedAt: v.nullable(moment),
       }),
     ),
     "Where its page log stands; null if it has none.",
   ),
-  lastRun: maybe(runAnswer),
+  lastRun: v.nullable(runAnswer),
   backups: said(count, "How many backups are stored."),
-  newestBackup: maybe(backupSummaryAnswer),
-  newestVerified: maybe(provenAnswer),
-  newestDrilled: maybe(provenAnswer),
-  badgeUrl: maybe(v.string()),
+  newestBackup: v.nullable(backupSummaryAnswer),
+  newestVerified: v.nullable(provenAnswer),
+  newestDrilled: v.nullable(provenAnswer),
+  badgeUrl: v.nullable(v.string()),
 });
 export const databasesAnswer = v.object({
   databases: v.array(databaseAnswer),
   healthUrl: said(
-    maybe(v.string()),
+    v.nullable(v.string()),
     "The address of the health of all databases, with its key; null for a token limited to some.",
   ),
 });
@@ -93,18 +93,18 @@ export const DATABASE: v.InferInput<typeof databaseAnswer> = {
 export const timelineAnswer = v.object({
   database: v.string(),
   window: said(
-    v.object({ from: maybe(moment), to: maybe(moment) }),
+    v.object({ from: v.nullable(moment), to: v.nullable(moment) }),
     "The moments that can be asked for.",
   ),
   changes: v.array(
     v.object({
       at: said(moment, "The latest moment that is possible for its commit."),
       uncertaintyMs: said(
-        maybe(count),
+        v.nullable(count),
         "It may have been made so much earlier; null where that is not known.",
       ),
       clockOffsetMs: said(
-        maybe(v.number()),
+        v.nullable(v.number()),
         "How far the server's clock was ahead; null where its time was not used.",
       ),
       lineage: v.string(),
@@ -133,5 +133,5 @@ export const TIMELINE: v.InferInput<typeof timelineAnswer> = {
 
 export const pulledAnswer = v.object({
   database: v.string(),
-  log: said(maybe(place), "Null where there is no log yet: the next backup begins it."),
+  log: said(v.nullable(place), "Null where there is no log yet: the next backup begins it."),
 });

@@ -2,7 +2,7 @@ import * as v from "valibot";
 import { FORMATS } from "../../plan/formats.ts";
 import { place } from "./backup.ts";
 import { knownBadAnswer } from "./proof.ts";
-import { BACKUP_ID, count, LINEAGE, maybe, moment, next, said } from "./parts.ts";
+import { BACKUP_ID, count, LINEAGE, moment, next, said } from "./parts.ts";
 
 const made = {
   id: v.string(),
@@ -11,11 +11,11 @@ const made = {
   expiresAt: moment,
   erasures: said(count, "Entries of the erasure list whose rows are left out."),
 };
-export const backupLinkAnswer = v.object({ ...made, knownBad: maybe(knownBadAnswer) });
+export const backupLinkAnswer = v.object({ ...made, knownBad: v.nullable(knownBadAnswer) });
 const momentFacts = {
   ...place.entries,
   committedAt: said(moment, "The last commit in it."),
-  uncertaintyMs: said(maybe(count), "It may have been made so much earlier; null if unknown."),
+  uncertaintyMs: said(v.nullable(count), "It may have been made so much earlier; null if unknown."),
 };
 export const momentLinkAnswer = v.object({
   ...made,
@@ -25,17 +25,17 @@ export const linksAnswer = v.object({
   links: v.array(
     v.object({
       id: v.string(),
-      database: maybe(v.string()),
+      database: v.nullable(v.string()),
       subject: said(v.string(), "The backup's id, or `log/<database>/<lineage>/<txid>`."),
       format: v.picklist(FORMATS),
       state: v.picklist(["valid", "expired", "revoked", "used up"]),
       createdBy: v.string(),
       createdAt: moment,
       expiresAt: moment,
-      revokedAt: maybe(moment),
-      maxUses: maybe(count),
+      revokedAt: v.nullable(moment),
+      maxUses: v.nullable(count),
       uses: count,
-      address: maybe(v.string()),
+      address: v.nullable(v.string()),
     }),
   ),
   next,

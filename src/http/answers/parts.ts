@@ -9,7 +9,6 @@ export const said = <S extends v.GenericSchema>(schema: S, description: string) 
 export const moment = v.pipe(v.string(), v.isoTimestamp());
 export const count = v.pipe(v.number(), v.integer(), v.minValue(0));
 export const sha256 = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/));
-export const maybe = <S extends v.GenericSchema>(schema: S) => v.nullable(schema);
 
 export const errorReport = v.object({
   code: said(v.string(), "Stable; docs/errors.md lists them all."),
@@ -18,7 +17,7 @@ export const errorReport = v.object({
 });
 
 export const next = said(
-  maybe(v.string()),
+  v.nullable(v.string()),
   "The `cursor` of the request for the next page; null on the last.",
 );
 

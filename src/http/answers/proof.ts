@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { BACKUP_ID, count, errorReport, maybe, moment, next, said, SHA, sha256 } from "./parts.ts";
+import { BACKUP_ID, count, errorReport, moment, next, said, SHA, sha256 } from "./parts.ts";
 
 export const act = v.picklist(["verify", "drill"]);
 export const proofOutcome = v.picklist(["verified", "corrupt", "passed", "failed", "unproven"]);
@@ -12,18 +12,18 @@ export const proofAnswer = v.object({
   database: v.string(),
   key: said(v.string(), "Key of the bytes that were read."),
   proofKey: v.string(),
-  runId: said(maybe(v.string()), "The run that it belongs to; null for a proof of its own."),
+  runId: said(v.nullable(v.string()), "The run that it belongs to; null for a proof of its own."),
   startedAt: moment,
   finishedAt: moment,
   outcome: proofOutcome,
-  problem: said(maybe(errorReport), "The first problem, or why nothing could be proven."),
+  problem: said(v.nullable(errorReport), "The first problem, or why nothing could be proven."),
   checks: v.array(v.object({ name: v.string(), ok: v.boolean(), detail: v.string() })),
   tables: said(
     v.array(v.object({ name: v.string(), rows: count, sha256 })),
     "The tables as SQLite reads them in a drill; empty for a verify.",
   ),
   recoveryMs: said(
-    maybe(v.pipe(v.number(), v.minValue(0))),
+    v.nullable(v.pipe(v.number(), v.minValue(0))),
     "From the first byte read until the database could be queried; null for a verify.",
   ),
 });
@@ -34,15 +34,15 @@ export const proofSummary = v.object({
   outcome: proofOutcome,
   at: moment,
   proofKey: v.string(),
-  problem: maybe(errorReport),
-  recoveryMs: maybe(v.pipe(v.number(), v.minValue(0))),
+  problem: v.nullable(errorReport),
+  recoveryMs: v.nullable(v.pipe(v.number(), v.minValue(0))),
 });
 
 export const knownBadAnswer = v.object({
   act,
   outcome: proofOutcome,
   at: moment,
-  problem: maybe(errorReport),
+  problem: v.nullable(errorReport),
 });
 
 const KEY = `manual/shop/2026/11/20/20261120T020001Z-${BACKUP_ID}.db.zst`;

@@ -1,9 +1,9 @@
 import * as v from "valibot";
 import { TIERS } from "../../plan/tier.ts";
 import { leftAnswer, proofOutcome } from "./proof.ts";
-import { BACKUP_ID, count, errorReport, maybe, moment, next, said } from "./parts.ts";
+import { BACKUP_ID, count, errorReport, moment, next, said } from "./parts.ts";
 
-const pinHolder = maybe(v.picklist(["policy", "user"]));
+const pinHolder = v.nullable(v.picklist(["policy", "user"]));
 
 export const pruneAnswer = v.object({
   dryRun: v.boolean(),
@@ -13,12 +13,15 @@ export const pruneAnswer = v.object({
       database: v.string(),
       tier: v.picklist(TIERS),
       takenAt: moment,
-      verification: maybe(proofOutcome),
+      verification: v.nullable(proofOutcome),
       keep: v.boolean(),
       reason: said(v.string(), "Why, and until when, in words."),
-      expiresAt: said(maybe(moment), "When the age of its tier ends."),
+      expiresAt: said(v.nullable(moment), "When the age of its tier ends."),
       pin: pinHolder,
-      pinChange: said(maybe(v.picklist(["made", "removed"])), "What this prune does to its pin."),
+      pinChange: said(
+        v.nullable(v.picklist(["made", "removed"])),
+        "What this prune does to its pin.",
+      ),
     }),
   ),
   failures: v.array(v.object({ id: v.string(), database: v.string(), ...errorReport.entries })),

@@ -1,14 +1,14 @@
 import * as v from "valibot";
 import { place } from "./backup.ts";
-import { BACKUP_ID, count, LINEAGE, maybe, moment, said } from "./parts.ts";
+import { BACKUP_ID, count, LINEAGE, moment, said } from "./parts.ts";
 
 const subject = v.object({
   database: v.string(),
-  backup: said(maybe(v.string()), "Null for a moment."),
-  log: maybe(place),
+  backup: said(v.nullable(v.string()), "Null for a moment."),
+  log: v.nullable(place),
   kind: v.picklist(["dump", "snapshot", "moment"]),
   asOf: said(moment, "The last commit in it."),
-  takenAt: maybe(moment),
+  takenAt: v.nullable(moment),
   bytes: count,
 });
 
@@ -17,18 +17,18 @@ export const planAnswer = v.object({
     subject,
     target: v.object({
       url: v.string(),
-      namespace: maybe(v.string()),
-      database: maybe(v.string()),
+      namespace: v.nullable(v.string()),
+      database: v.nullable(v.string()),
       state: v.picklist(["empty", "incomplete", "in use"]),
     }),
     way: v.picklist(["pages", "statements"]),
     why: said(v.string(), "The reason for this way."),
-    only: maybe(v.picklist(["schema", "data"])),
-    tables: v.array(v.object({ name: v.string(), rows: maybe(count), virtual: v.boolean() })),
+    only: v.nullable(v.picklist(["schema", "data"])),
+    tables: v.array(v.object({ name: v.string(), rows: v.nullable(count), virtual: v.boolean() })),
     drops: said(v.array(v.string()), "What the target holds and loses."),
     saves: said(v.boolean(), "True if the target is backed up first."),
     loss: said(
-      v.object({ asOf: moment, newestKnown: maybe(moment), now: moment, words: v.string() }),
+      v.object({ asOf: moment, newestKnown: v.nullable(moment), now: moment, words: v.string() }),
       "What was written after the restored state.",
     ),
     notes: v.array(v.string()),

@@ -1,26 +1,26 @@
 import * as v from "valibot";
 import { RUN_STATES } from "../../model/run-state.ts";
 import { TIERS } from "../../plan/tier.ts";
-import { BACKUP_ID, count, errorReport, maybe, moment, next, RUN_ID, said } from "./parts.ts";
+import { BACKUP_ID, count, errorReport, moment, next, RUN_ID, said } from "./parts.ts";
 
 export const runAnswer = v.object({
   id: v.string(),
   database: v.string(),
   trigger: v.picklist(["cron", "api", "deploy"]),
   tier: v.picklist(TIERS),
-  name: maybe(v.string()),
+  name: v.nullable(v.string()),
   labels: v.record(v.string(), v.string()),
-  scheduledFor: said(maybe(moment), "The scheduled moment, for runs of the cron."),
+  scheduledFor: said(v.nullable(moment), "The scheduled moment, for runs of the cron."),
   state: v.picklist(RUN_STATES),
   attempt: said(count, "Attempts begun so far."),
   rawBytes: said(count, "Bytes read so far, of the dump or the database file."),
   storedBytes: said(count, "Bytes stored so far."),
-  error: said(maybe(errorReport), "The error of the last attempt that failed."),
-  backupId: maybe(v.string()),
+  error: said(v.nullable(errorReport), "The error of the last attempt that failed."),
+  backupId: v.nullable(v.string()),
   createdAt: moment,
-  startedAt: maybe(moment),
+  startedAt: v.nullable(moment),
   updatedAt: moment,
-  finishedAt: maybe(moment),
+  finishedAt: v.nullable(moment),
 });
 export const runsAnswer = v.object({ runs: v.array(runAnswer), next });
 

@@ -1,19 +1,19 @@
 import * as v from "valibot";
 import { RULE_NAMES, SEVERITIES } from "../../plan/alerts/alert.ts";
 import { STATES } from "../../plan/freshness.ts";
-import { count, errorReport, maybe, moment, next, said } from "./parts.ts";
+import { count, errorReport, moment, next, said } from "./parts.ts";
 
 const incident = v.object({
   id: v.string(),
   rule: v.picklist(RULE_NAMES),
   severity: v.picklist(SEVERITIES),
-  database: maybe(v.string()),
-  subject: maybe(v.string()),
+  database: v.nullable(v.string()),
+  subject: v.nullable(v.string()),
   title: v.string(),
   summary: v.string(),
   hint: v.string(),
   openedAt: moment,
-  closedAt: said(maybe(moment), "Null while it is open."),
+  closedAt: said(v.nullable(moment), "Null while it is open."),
   channels: said(v.array(v.string()), "Who was told."),
 });
 export const incidentAnswer = v.object({
@@ -24,9 +24,9 @@ export const incidentAnswer = v.object({
       kind: v.string(),
       createdAt: moment,
       attempts: count,
-      error: maybe(errorReport),
-      deliveredAt: maybe(moment),
-      abandonedAt: maybe(moment),
+      error: v.nullable(errorReport),
+      deliveredAt: v.nullable(moment),
+      abandonedAt: v.nullable(moment),
     }),
   ),
 });
@@ -57,14 +57,14 @@ export const channelsAnswer = v.object({
   channels: v.array(
     v.object({
       name: v.string(),
-      type: maybe(v.picklist(["webhook", "discord", "slack", "pagerduty", "email"])),
+      type: v.nullable(v.picklist(["webhook", "discord", "slack", "pagerduty", "email"])),
       mistakes: v.array(v.object({ path: v.string(), fix: v.string() })),
       pending: said(count, "Messages that wait to be sent."),
-      databases: maybe(v.array(v.string())),
-      severity: maybe(v.picklist(SEVERITIES)),
-      failingSince: maybe(moment),
-      lastDeliveredAt: maybe(moment),
-      error: maybe(errorReport),
+      databases: v.nullable(v.array(v.string())),
+      severity: v.nullable(v.picklist(SEVERITIES)),
+      failingSince: v.nullable(moment),
+      lastDeliveredAt: v.nullable(moment),
+      error: v.nullable(errorReport),
     }),
   ),
 });
@@ -82,7 +82,7 @@ export const testedAnswer = v.object({
   results: v.array(
     v.object({
       channel: v.string(),
-      error: said(maybe(errorReport), "Null if the channel took the message."),
+      error: said(v.nullable(errorReport), "Null if the channel took the message."),
     }),
   ),
 });
@@ -118,7 +118,7 @@ export const COST: v.InferInput<typeof costAnswer> = {
 
 export const healthAnswer = v.object({
   status: v.picklist(["ok", "failing", "asleep"]),
-  cron: v.object({ at: maybe(moment), error: maybe(v.string()) }),
+  cron: v.object({ at: v.nullable(moment), error: v.nullable(v.string()) }),
   databases: count,
   states: said(v.record(v.string(), count), "How many databases are in each state."),
   failing: v.array(v.object({ database: v.string(), state: v.picklist(STATES) })),
@@ -135,8 +135,8 @@ export const FAILING: typeof HEALTH = {
 export const databaseHealthAnswer = v.object({
   database: v.string(),
   state: v.picklist(STATES),
-  takenAt: maybe(moment),
-  verifiedTakenAt: maybe(moment),
+  takenAt: v.nullable(moment),
+  verifiedTakenAt: v.nullable(moment),
 });
 export const DATABASE_HEALTH: v.InferInput<typeof databaseHealthAnswer> = {
   ...{ database: "shop", state: "fresh", takenAt: "2026-11-20T02:00:01.310Z" },

@@ -21,7 +21,7 @@ import { knownDatabase, noSuchDatabase } from "../configured.ts";
 import type { HttpEnv } from "../hono-env.ts";
 import { input } from "../input.ts";
 import { setKnownBad } from "./known-bad.ts";
-import { about, type About, json, media } from "../openapi/about.ts";
+import { about, type About, json } from "../openapi/about.ts";
 import { PLAN, planAnswer, RESTORED } from "../answers/restore.ts";
 
 const text = (what: string) => v.pipe(v.string(what), v.minLength(1, what));
@@ -82,10 +82,7 @@ const ANSWERS: About["answers"] = {
   200: {
     words:
       'With `dryRun`, the plan. Else a line of JSON for the plan, some for the progress, and a last one, `{"done": …}` or `{"error": …}`.',
-    bodies: [
-      ...json(planAnswer, PLAN).bodies,
-      ...media("", { "application/x-ndjson": RESTORED }).bodies,
-    ],
+    bodies: [...json(planAnswer, PLAN).bodies, { type: "application/x-ndjson", example: RESTORED }],
     headers: {
       "x-nightjar-known-bad": "The proof that the backup is bad, such as `drill failed`.",
     },

@@ -8,7 +8,7 @@ import { text } from "../fields.ts";
 import type { HttpEnv } from "../hono-env.ts";
 import { input } from "../input.ts";
 import { visibleDatabase } from "./badge-access.ts";
-import { about, type Answer, json, media } from "../openapi/about.ts";
+import { about, type Answer, json } from "../openapi/about.ts";
 import { BADGE, badgeAnswer } from "../answers/watch.ts";
 
 const schema = v.strictObject({
@@ -31,7 +31,7 @@ const schema = v.strictObject({
 const BADGES: Answer = {
   words: "The badge.",
   bodies: [
-    ...media("", { "image/svg+xml": badgeSvg(BADGE, "flat") }).bodies,
+    { type: "image/svg+xml", example: badgeSvg(BADGE, "flat") },
     ...json(badgeAnswer, BADGE).bodies,
   ],
 };

@@ -1,6 +1,6 @@
 import type { RouterRoute } from "hono/types";
 import { VERSION } from "../../core/version.ts";
-import { takesKey } from "../access/idempotent.ts";
+import { KEY_FORM, takesKey } from "../access/idempotent.ts";
 import { type Need, needOf } from "../access/needs.ts";
 import { inputOf } from "../input.ts";
 import { BACKUP_ID, RUN_ID } from "../answers/parts.ts";
@@ -60,6 +60,9 @@ const NAMED: Readonly<Partial<Record<Need["names"], readonly [string, string]>>>
   link: ["The link's id.", "h2k9s0d4m7qx"],
 };
 
+/** A parameter in a path of Hono, with the pattern that it may have. */
+const PARAMETER = /:(\w+)(?:\{([^/]*)\})?/g;
+
 /** What the handlers of one route say of it together. */
 interface Told {
   readonly method: string;
@@ -74,7 +77,7 @@ export function documentOf(routes: readonly RouterRoute[], origin: string): Docu
   const told = toldOf(routes);
   const paths: Record<string, Record<string, Operation>> = {};
   for (const one of told) {
-    const path = one.path.replaceAll(/:(\w+)(\{[^/]*\})?/g, "{$1}");
+    const path = one.path.replaceAll(PARAMETER, "{$1}");
     paths[path] = { ...paths[path], [one.method.toLowerCase()]: operationOf(one) };
   }
   return {
@@ -91,7 +94,7 @@ export function documentOf(routes: readonly RouterRoute[], origin: string): Docu
         },
       },
       schemas: components(),
-      responses: PROBLEMS,
+      responses: responsesOf(PROBLEMS),
     },
   };
 }
@@ -131,9 +134,7 @@ function operationOf(told: Told): Operation {
       },
     }),
     responses: {
-      ...Object.fromEntries(
-        Object.entries(about.answers).map(([status, answer]) => [status, responseOf(answer)]),
-      ),
+      ...responsesOf(about.answers),
       ...refusalsOf(told, need),
       default: problem("Problem"),
     },
@@ -158,14 +159,12 @@ function securityOf({ about, need }: Told): object[] {
 }
 
 function parametersOf({ method, path, about, need, inputs }: Told): Parameter[] {
-  const inPath = [...path.matchAll(/:(\w+)(?:\{([^/]*)\})?/g)].map(
-    ([, name = "", pattern], at): Parameter => {
-      const first = at === 0 && need !== undefined ? NAMED[need.names] : undefined;
-      const [description, example] = about.more.path?.[name] ?? first ?? [];
-      const schema = { type: "string", ...(pattern && { pattern: `^${pattern}$` }) };
-      return { name, in: "path", required: true, description, schema, example };
-    },
-  );
+  const inPath = [...path.matchAll(PARAMETER)].map(([, name = "", pattern], at): Parameter => {
+    const first = at === 0 && need !== undefined ? NAMED[need.names] : undefined;
+    const [description, example] = about.more.path?.[name] ?? first ?? [];
+    const schema = { type: "string", ...(pattern && { pattern: `^${pattern}$` }) };
+    return { name, in: "path", required: true, description, schema, example };
+  });
   const query = inputs.find(({ target }) => target === "query");
   const { properties = {}, required = [] } = query === undefined ? {} : schemaOf(query.schema);
   const inQuery = Object.entries(properties).map(([name, { description, ...schema }]) => {
@@ -190,9 +189,15 @@ const KEY: Parameter = {
   ...{ name: "Idempotency-Key", in: "header", required: false },
   description:
     "Within a day the same request with the same key is carried out once, and gets the same answer.",
-  schema: { type: "string", pattern: "^[\\x21-\\x7e]{1,255}$" },
+  schema: { type: "string", pattern: KEY_FORM.source },
   example: "deploy-4f2a91c",
 };
+
+function responsesOf(answers: Readonly<Record<string, Answer>>): Record<string, Response> {
+  return Object.fromEntries(
+    Object.entries(answers).map(([name, answer]) => [name, responseOf(answer)]),
+  );
+}
 
 function responseOf({ words, bodies, headers = {} }: Answer): Response {
   const told = Object.entries(headers).map(([name, description]) => [

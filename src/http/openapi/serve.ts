@@ -8,15 +8,15 @@ import { about, json } from "./about.ts";
 import { type Document, documentOf } from "./document.ts";
 
 /**
- * `/openapi.json`, and `/docs` for people: the routes of an app, described by themselves. Both are made once
- * for each origin that asks.
+ * `/openapi.json`, and `/docs` for people: the routes of an app, described by themselves. Nobody signs in for
+ * these, so both are made once, and anew only for another origin.
  */
 export function describing<E extends Env>(app: Pick<Hono<E>, "routes">) {
-  let made: { readonly origin: string; readonly document: Document } | undefined;
-  const documentAt = (url: string): Document => {
+  let made: { readonly origin: string; readonly document: Document; page?: string } | undefined;
+  const madeFor = (url: string) => {
     const { origin } = new URL(url);
     if (made?.origin !== origin) made = { origin, document: documentOf(app.routes, origin) };
-    return made.document;
+    return made;
   };
   return new Hono<HttpEnv>()
     .get(
@@ -31,8 +31,12 @@ export function describing<E extends Env>(app: Pick<Hono<E>, "routes">) {
       }),
       (c) => {
         c.header("cache-control", "public, max-age=300");
-        return c.json(documentAt(c.req.url));
+        return c.json(madeFor(c.req.url).document);
       },
     )
-    .get("/docs", (c) => show(c, ReferencePage({ document: documentAt(c.req.url) })));
+    .get("/docs", (c) => {
+      const known = madeFor(c.req.url);
+      known.page ??= ReferencePage(known).toString();
+      return show(c, known.page);
+    });
 }

@@ -8,7 +8,7 @@ import { NightjarError } from "../../errors/errors.ts";
 import { testChannel } from "../../notify/test.ts";
 import { RULE_NAMES } from "../../plan/alerts/alert.ts";
 import { headline, type Incident } from "../../plan/alerts/incidents.ts";
-import { reaches, reachesWhole } from "../../plan/access.ts";
+import { listable, reachesWhole } from "../../plan/access.ts";
 import { needs, note } from "../access/needs.ts";
 import { text } from "../fields.ts";
 import type { HttpEnv } from "../hono-env.ts";
@@ -74,8 +74,7 @@ export const alerts = new Hono<HttpEnv>()
     async (c) => {
       const { rights } = c.get("caller");
       const { limit, cursor, open, rule, database } = c.req.valid("query");
-      const own = (name: string) => reaches(rights, name);
-      const databases = database === undefined ? rights.databases : [database].filter(own);
+      const databases = listable(rights, database);
       const filter = { open: open !== undefined, rule, databases };
       const found = await listIncidents(c.env.catalog, filter, limit + 1, placeOf(cursor));
       const { page, next } = pageOf(found, limit, ({ openedAt }) => openedAt);

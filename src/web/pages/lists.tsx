@@ -1,5 +1,6 @@
 import { Layout, type Place } from "../layout.tsx";
 import type { Child } from "hono/jsx";
+import { Table } from "../parts/table.tsx";
 
 interface ListOf {
   readonly who: string;
@@ -19,28 +20,7 @@ export function ListPage({ who, place, title, head, rows, empty, next, children 
     <Layout title={title} who={who} place={place}>
       <h1>{title}</h1>
       {children}
-      {rows.length === 0 ? (
-        <p class="soft">{empty}</p>
-      ) : (
-        <table class="wide">
-          <thead>
-            <tr>
-              {head.map((name) => (
-                <th scope="col">{name}</th>
-              ))}
-            </tr>
-          </thead>
-          <tbody>
-            {rows.map((row) => (
-              <tr>
-                {row.map((cell, at) => (
-                  <td data-of={head[at]}>{cell}</td>
-                ))}
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      )}
+      {rows.length === 0 ? <p class="soft">{empty}</p> : <Table head={head} rows={rows} />}
       {next !== undefined && <a href={next}>Older</a>}
     </Layout>
   );

@@ -7,6 +7,7 @@ import type {
 } from "../../http/openapi/document.ts";
 import { Layout } from "../layout.tsx";
 import { SchemaTable, Type } from "../parts/schema.tsx";
+import { Name, Table } from "../parts/table.tsx";
 import { Coded } from "../parts/words.tsx";
 
 /** The API for people: every route, what it takes and what it answers, with examples. */
@@ -116,31 +117,15 @@ function Answer({ status, response }: { readonly status: string; readonly respon
 
 function Parameters({ parameters }: { readonly parameters: readonly Parameter[] }) {
   return (
-    <table class="wide">
-      <thead>
-        <tr>
-          <th>Name</th>
-          <th>In</th>
-          <th>Value</th>
-          <th>Meaning</th>
-        </tr>
-      </thead>
-      <tbody>
-        {parameters.map(({ name, in: place, required, schema, description }) => (
-          <tr>
-            <td>
-              <code>{name}</code>
-              {!required && <small class="soft"> optional</small>}
-            </td>
-            <td data-of="In">{place}</td>
-            <td data-of="Value">
-              <Type schema={schema} />
-            </td>
-            <td>{description}</td>
-          </tr>
-        ))}
-      </tbody>
-    </table>
+    <Table
+      head={["Name", "In", "Value", "Meaning"]}
+      rows={parameters.map(({ name, in: place, required, schema, description }) => [
+        <Name name={name} required={required} />,
+        place,
+        <Type schema={schema} />,
+        description,
+      ])}
+    />
   );
 }
 

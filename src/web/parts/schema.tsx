@@ -1,4 +1,5 @@
 import type { JsonSchema } from "../../http/openapi/schemas.ts";
+import { Name, Table } from "./table.tsx";
 
 interface Row {
   readonly name: string;
@@ -16,29 +17,14 @@ export function SchemaTable({ schema }: { readonly schema: JsonSchema }) {
       </p>
     );
   return (
-    <table class="wide">
-      <thead>
-        <tr>
-          <th>Field</th>
-          <th>Value</th>
-          <th>Meaning</th>
-        </tr>
-      </thead>
-      <tbody>
-        {rows.map(({ name, schema: field, required }) => (
-          <tr>
-            <td>
-              <code>{name}</code>
-              {!required && <small class="soft"> optional</small>}
-            </td>
-            <td data-of="Value">
-              <Type schema={field} />
-            </td>
-            <td>{meaningOf(field)}</td>
-          </tr>
-        ))}
-      </tbody>
-    </table>
+    <Table
+      head={["Field", "Value", "Meaning"]}
+      rows={rows.map(({ name, schema: field, required }) => [
+        <Name name={name} required={required} />,
+        <Type schema={field} />,
+        meaningOf(field),
+      ])}
+    />
   );
 }
 

@@ -7,7 +7,7 @@ import { watchFleet } from "../../../src/notify/watch.ts";
 import { estimateCost } from "../../../src/plan/cost/estimate.ts";
 import { DAY, HOUR } from "../../../src/plan/duration.ts";
 import { OPEN_METRICS } from "../../../src/web/open-metrics.ts";
-import { apiOf, ORIGIN } from "../../support/api.ts";
+import { apiOf, askUncompared, ORIGIN } from "../../support/api.ts";
 import { testContext } from "../../support/context.ts";
 import { readOpenMetrics } from "../../support/open-metrics.ts";
 import { addBackup, addLog, addRun } from "../../support/watched-fleet.ts";
@@ -79,15 +79,10 @@ describe("/metrics", () => {
   it("takes its own token and one with the scope read, and shows what that reaches", async () => {
     expect((await ask()).answer.status).toBe(401);
     expect((await ask(`${METRICS_TOKEN}x`)).answer.status).toBe(401);
-    expect(
-      (await apiOf(context, async (...asked) => app.fetch(...asked)).call("/v1/databases")).status,
-    ).toBe(200);
-    const { token } = await apiOf(context, async (...asked) => app.fetch(...asked)).json(
-      "/v1/tokens",
-      {
-        ...{ name: "blog", scopes: ["read"], databases: ["blog"] },
-      },
-    );
+    expect((await apiOf(context, askUncompared).call("/v1/databases")).status).toBe(200);
+    const { token } = await apiOf(context, askUncompared).json("/v1/tokens", {
+      ...{ name: "blog", scopes: ["read"], databases: ["blog"] },
+    });
     const { text } = await ask(token as string);
     expect(text).toContain('database="blog"');
     expect(text).not.toContain("shop");

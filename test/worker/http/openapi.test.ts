@@ -108,7 +108,7 @@ const MEANT: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
   since: moments(),
   until: moments(),
   expiresIn: fc.constantFrom("1s", "90s", "1h", "7d", "8", "0d", "-1h", "1 h", "d", "1H", 7, null),
-  // What a held request does is another test's; nothing ends a run here.
+  // Not true: nothing ends a run here. Another test waits for one.
   wait: fc.constantFrom(false, "yes", 1),
   url: fc.constantFrom("http://127.0.0.1:9", "libsql://127.0.0.1:9", "ftp://x", "x", "", 7),
   // Sent to a server without TLS; that it is refused elsewhere depends on the address.
@@ -254,7 +254,7 @@ function send({ method, path, query, body }: Asked): Promise<Response> {
   return askApp(request, context);
 }
 
-/** Routes that check their parameters in the document, and pass over others: monitors may add theirs. */
+/** Routes that ignore what they do not know in a query: monitors may add to it. */
 const PASSES_OVER = /^\/(health|healthz|metrics|openapi\.json|d)(\/|$)/;
 
 describe("1,000 generated requests", () => {

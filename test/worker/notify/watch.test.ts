@@ -9,7 +9,7 @@ import { deliverMessages } from "../../../src/notify/deliver.ts";
 import { watchFleet } from "../../../src/notify/watch.ts";
 import { DAY, HOUR, MINUTE } from "../../../src/plan/duration.ts";
 import { runMinute } from "../../../src/jobs/schedule/minute.ts";
-import { apiOf, ORIGIN } from "../../support/api.ts";
+import { apiOf, askUncompared, ORIGIN } from "../../support/api.ts";
 import { testContext } from "../../support/context.ts";
 import { failing, KilledError } from "../../support/failing.ts";
 import { addBackup, addRun } from "../../support/watched-fleet.ts";
@@ -263,9 +263,7 @@ describe("a channel", () => {
     expect(context.config.databases.get("shop")!.mistakes).toEqual([]);
     await look(context);
     expect(inbox).toEqual(["team: Nightjar: configuration is wrong"]);
-    const { channels } = await apiOf(context, async (...asked) => app.fetch(...asked)).json(
-      "/v1/alerts/channels",
-    );
+    const { channels } = await apiOf(context, askUncompared).json("/v1/alerts/channels");
     expect(channels[0]).toMatchObject({ name: "ops", mistakes: [{ path: "ALERTS.ops.url" }] });
   });
 });
@@ -309,7 +307,7 @@ describe("/v1/alerts", () => {
     await addBackup(catalog, "blog", T0, { bytes: 5_000_000 });
     const context = contextOf();
     await look(context);
-    const api = apiOf(context, async (...asked) => app.fetch(...asked));
+    const api = apiOf(context, askUncompared);
     const all = await api.json("/v1/alerts?open=true");
     expect(all["incidents"]).toHaveLength(2);
     const [shop] = (await api.json("/v1/alerts?database=shop"))["incidents"];
@@ -370,9 +368,7 @@ describe("/health", () => {
     const context = contextOf({}, {}, { shop: { badge: "public" }, blog: {} });
     expect((await ask(context)).body).toMatchObject({ status: "asleep", cron: { at: null } });
     await runMinute(context, now);
-    const { healthUrl } = await apiOf(context, async (...asked) => app.fetch(...asked)).json(
-      "/v1/databases",
-    );
+    const { healthUrl } = await apiOf(context, askUncompared).json("/v1/databases");
     const key = new URL(healthUrl as string);
     for (const path of ["/health", key.pathname + key.search])
       expect(await ask(context, path)).toMatchObject({ status: 200, body: { status: "ok" } });

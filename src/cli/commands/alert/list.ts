@@ -1,6 +1,6 @@
 import { defineCommand } from "citty";
 import { RULE_NAMES } from "../../../plan/alerts/alert.ts";
-import { json } from "../../args.ts";
+import { type Filter, given, json } from "../../args.ts";
 import { apiClient, bodyOf, connection } from "../../client.ts";
 import { moment, paint, print, printJson, printTable } from "../../output.ts";
 import { pagesOf } from "../../pages.ts";
@@ -19,8 +19,7 @@ export default defineCommand({
     const client = apiClient(connection(process.env));
     const { database, rule } = args;
     const open = args.all ? undefined : "true";
-    const given = Object.entries({ database, rule, open });
-    const filter = Object.fromEntries(given.filter(([, value]) => value !== undefined));
+    const filter = given<Filter>({ database, rule, open });
     const pages = pagesOf((page) =>
       bodyOf(client.v1.alerts.$get({ query: { limit: "200", ...filter, ...page } })),
     );
