@@ -48,7 +48,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       ...["plan", "read", "store", "web", "worker"],
     ],
   },
-  cli: { may: ["core", "erase", "errors", "format", "model", "plan"], types: ["http"] },
+  cli: { may: ["core", "erase", "errors", "format", "model", "plan", "sqlite"], types: ["http"] },
   "index.ts": {
     may: ["core", "errors", "http", "jobs", "worker"],
   },

@@ -1,8 +1,8 @@
 import { NightjarError } from "../errors/errors.ts";
 import { encode } from "../format/bytes/bytes.ts";
-import { CODE, LIMIT } from "./engine/codes.ts";
+import { ACTION, CODE, LIMIT } from "./engine/codes.ts";
 import { type Engine, SqliteError } from "./engine/engine.ts";
-import { FUNCTION, refusal } from "./engine/guard.ts";
+import { refusal } from "./engine/guard.ts";
 import type { Image } from "./engine/image.ts";
 import { Statement } from "./engine/statement.ts";
 import { type JsonValue, readValue, toBound, valueSize } from "./engine/value.ts";
@@ -169,7 +169,7 @@ class Watch {
     this.#lengthBefore = engine.module._sqlite3_limit(engine.db, LIMIT.LENGTH, MAX_VALUE);
     engine.guard = (action, first, second) => {
       this.#refused ??= refusal(action, first, second);
-      if (action === FUNCTION && ++this.#calls > MAX_CALLS)
+      if (action === ACTION.FUNCTION && ++this.#calls > MAX_CALLS)
         this.#met ??= limit(`more than ${MAX_CALLS} calls of functions in the statement`);
       return this.#refused === undefined && this.#met === undefined;
     };

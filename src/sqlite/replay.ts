@@ -7,9 +7,8 @@ import { readSqlHead } from "../format/sql/head.ts";
 import { insertedRow } from "../format/sql/literal.ts";
 import { SqlScanner } from "../format/sql/scanner.ts";
 import { moduleOf } from "../format/sql/virtual-module.ts";
-import { CODE } from "./engine/codes.ts";
+import { ACTION, CODE } from "./engine/codes.ts";
 import { Engine, SqliteError, startOf } from "./engine/engine.ts";
-import { DELETE, FUNCTION, INSERT, PRAGMA, READ, RECURSIVE, UPDATE } from "./engine/guard.ts";
 import { Image } from "./engine/image.ts";
 import { allRows } from "./engine/rows.ts";
 import { Statement } from "./engine/statement.ts";
@@ -147,11 +146,13 @@ function isAllowed(
   first: string,
   second: string | null,
 ): boolean {
-  if (action === PRAGMA) return PRAGMAS.has(first.toLowerCase());
-  if (action === RECURSIVE) return false;
-  if (verb === "DELETE") return action !== DELETE || first === "sqlite_sequence";
+  if (action === ACTION.PRAGMA) return PRAGMAS.has(first.toLowerCase());
+  if (action === ACTION.RECURSIVE) return false;
+  if (verb === "DELETE") return action !== ACTION.DELETE || first === "sqlite_sequence";
   if (verb !== "INSERT") return true;
-  if (action === INSERT) return first !== "sqlite_master" || isVirtualRow(sql);
-  if (action === UPDATE) return false;
-  return action === FUNCTION ? FUNCTIONS.has((second ?? "").toLowerCase()) : action !== READ;
+  if (action === ACTION.INSERT) return first !== "sqlite_master" || isVirtualRow(sql);
+  if (action === ACTION.UPDATE) return false;
+  return action === ACTION.FUNCTION
+    ? FUNCTIONS.has((second ?? "").toLowerCase())
+    : action !== ACTION.READ;
 }

@@ -3,6 +3,12 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { ROOT } from "../../scripts/lib/paths.ts";
 
+/** The command line: of the source, or another one, as `node dist/nightjar.js`. */
+const COMMAND = process.env["NIGHTJAR_COMMAND"]?.split(" ") ?? [
+  process.execPath,
+  join(ROOT, "src/cli/main.ts"),
+];
+
 export interface Outcome {
   code: number;
   out: string;
@@ -16,11 +22,11 @@ export async function runCli(
   env: Record<string, string>,
   input = "",
 ): Promise<Outcome> {
-  const command = [join(ROOT, "src/cli/main.ts"), ...args];
+  const [program, ...command] = [...COMMAND, ...args];
   try {
     // npm sets INIT_CWD to the folder where it was called; here the user is in another folder.
     const options = { cwd, env: { ...process.env, INIT_CWD: cwd, ...env } };
-    const running = promisify(execFile)(process.execPath, command, options);
+    const running = promisify(execFile)(program!, command, options);
     running.child.stdin?.end(input);
     const { stdout, stderr } = await running;
     return { code: 0, out: stdout, err: stderr };
@@ -40,7 +46,7 @@ export async function runOnTerminal(
   env: Record<string, string>,
   answer: string,
 ): Promise<Outcome> {
-  const command = [process.execPath, join(ROOT, "src/cli/main.ts"), ...args];
+  const command = [...COMMAND, ...args];
   const line = command.map((word) => `'${word}'`).join(" ");
   const child = spawn("script", ["-qec", line, "/dev/null"], {
     cwd,

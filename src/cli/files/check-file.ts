@@ -1,5 +1,4 @@
 import { closeSync, openSync, readSync } from "node:fs";
-import type { DatabaseSync } from "node:sqlite";
 import { asNightjarError, messageOf } from "../../errors/errors.ts";
 import { readDatabaseHeader } from "../../format/pages/database-header.ts";
 import { isOwn } from "../../format/tables/rows.ts";
@@ -13,7 +12,8 @@ import { shadowOwners } from "../../format/sql/shadow-tables.ts";
 import { readSqlHead } from "../../format/sql/head.ts";
 import { moduleOf } from "../../format/sql/virtual-module.ts";
 import { CliError, EXIT } from "../exit.ts";
-import { openGuarded } from "./guarded-database.ts";
+import type { Database } from "../sqlite/database.ts";
+import { openGuarded } from "../sqlite/open-guarded.ts";
 import type { Found, RestoreOptions } from "../restore/options.ts";
 
 /** The checks that a restored file passed. */
@@ -40,7 +40,7 @@ export async function checkFile(
   leftOut: readonly string[] = [],
 ): Promise<Checked> {
   refuseForeign(file);
-  const database = openGuarded(file, "read");
+  const database = await openGuarded(file, "read");
   try {
     const { foreign, faulty } = readNames(database);
     if (foreign.length > 0) {
@@ -111,7 +111,7 @@ function firstBytes(file: string): Uint8Array {
 }
 
 /** The objects that only libSQL reads, and words about those whose text holds more than themselves. */
-function readNames(database: DatabaseSync): { foreign: string[]; faulty: string[] } {
+function readNames(database: Database): { foreign: string[]; faulty: string[] } {
   // With this pragma SQLite goes on after a statement of the schema that it cannot parse.
   database.exec("PRAGMA writable_schema=ON");
   const schema = readSchema(database);
@@ -133,7 +133,7 @@ function readNames(database: DatabaseSync): { foreign: string[]; faulty: string[
   return { foreign, faulty };
 }
 
-function readSchema(database: DatabaseSync): SchemaText[] {
+function readSchema(database: Database): SchemaText[] {
   return database
     .prepare("SELECT type, name, tbl_name, sql FROM sqlite_schema")
     .all()
@@ -155,7 +155,7 @@ function vectorTables(leftOut: readonly string[]): Set<string> {
 }
 
 function countRows(
-  database: DatabaseSync,
+  database: Database,
   schema: readonly SchemaText[],
   { tables, erasures }: Found,
   options: RestoreOptions,

@@ -4,7 +4,6 @@ import { stat } from "node:fs/promises";
 import { pipeline } from "node:stream/promises";
 import { asNightjarError, messageOf } from "../../errors/errors.ts";
 import { decrypt } from "../../format/age/age.ts";
-import { zstdDecompress } from "../../format/bytes/codec.ts";
 import { eraseFromDump } from "../../format/dump/erase-dump.ts";
 import { concerning, type Erasure } from "../../format/tables/erasure.ts";
 import { tap } from "../../format/bytes/hash.ts";
@@ -19,6 +18,7 @@ import { readIdentities } from "./identity.ts";
 import { makeLink } from "../link.ts";
 import { finishFile } from "./finish-file.ts";
 import { createPrivate, withUnfinished } from "./unfinished.ts";
+import { zstdDecompress } from "./zstd.ts";
 
 /** An encrypted backup as the catalog has it. */
 export interface Sealed {

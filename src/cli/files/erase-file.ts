@@ -1,11 +1,11 @@
 import { rename, rm } from "node:fs/promises";
-import type { DatabaseSync } from "node:sqlite";
 import { eraseRows } from "../../erase/erase.ts";
 import { type ErasingDatabase, SqlRefused } from "../../erase/port.ts";
 import { messageOf, NightjarError } from "../../errors/errors.ts";
 import type { Erased, Erasure } from "../../format/tables/erasure.ts";
 import { CliError, EXIT } from "../exit.ts";
-import { openGuarded } from "./guarded-database.ts";
+import type { Database } from "../sqlite/database.ts";
+import { openGuarded } from "../sqlite/open-guarded.ts";
 
 /**
  * Delete the rows of an erasure list from a database file, and write the file anew without their bytes.
@@ -40,7 +40,7 @@ async function eraseInto(
   anew: string,
   erasures: readonly Erasure[],
 ): Promise<Erased> {
-  const database = openGuarded(file, "write", anew);
+  const database = await openGuarded(file, "write", anew);
   try {
     database.exec("PRAGMA foreign_keys=OFF; PRAGMA journal_mode=OFF; PRAGMA temp_store=MEMORY");
     const erased = await eraseRows(erasingDatabase(database), erasures);
@@ -52,16 +52,12 @@ async function eraseInto(
   }
 }
 
-function erasingDatabase(database: DatabaseSync): ErasingDatabase {
+function erasingDatabase(database: Database): ErasingDatabase {
   return {
     async each(sql, args, read) {
       try {
-        const statement = database.prepare(sql);
-        statement.setReturnArrays(true);
-        for (const row of statement.iterate(...args)) {
-          const cells = row as unknown as readonly unknown[];
+        for (const cells of database.prepare(sql).cells(...args))
           read({ text: (at) => String(cells[at] ?? ""), bytes: (at) => cells[at] as Uint8Array });
-        }
       } catch (thrown) {
         if (thrown instanceof NightjarError) throw thrown;
         throw new SqlRefused(messageOf(thrown), { cause: thrown });

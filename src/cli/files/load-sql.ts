@@ -1,5 +1,4 @@
 import { createHash } from "node:crypto";
-import type { DatabaseSync } from "node:sqlite";
 import { messageOf, NightjarError } from "../../errors/errors.ts";
 import { decode } from "../../format/bytes/bytes.ts";
 import { LoadableDump } from "../../format/dump/loadable-dump.ts";
@@ -11,6 +10,7 @@ import { reach, refusal } from "../client.ts";
 import { CliError, EXIT } from "../exit.ts";
 import { size } from "../output.ts";
 import { Progress } from "../progress.ts";
+import type { Database } from "../sqlite/database.ts";
 
 /** Start of a comment in Nightjar's SQL that holds a statement for libSQL only. */
 const NEEDS_LIBSQL = " needs libSQL: ";
@@ -38,7 +38,7 @@ export async function loadSql(
   source: AsyncIterable<Uint8Array>,
   kind: "dump" | "written",
   sha256: string | undefined,
-  database: DatabaseSync,
+  database: Database,
   selection: Selection,
   quiet: boolean,
 ): Promise<string[]> {
@@ -51,7 +51,7 @@ export async function loadSql(
   let bytes = 0;
   const run = (statement: Uint8Array) => {
     const taken = selector.take(statement);
-    if (taken !== undefined) database.exec(decode(taken));
+    if (taken !== undefined) database.exec(taken);
   };
   const scanner = new SqlScanner(
     (statement) => {

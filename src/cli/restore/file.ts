@@ -1,6 +1,5 @@
 import { createReadStream } from "node:fs";
 import { lstat, rm } from "node:fs/promises";
-import type { DatabaseSync } from "node:sqlite";
 import { isWhole, lowerName, type Selection, selectionOf } from "../../format/tables/selection.ts";
 import { shadowOwners } from "../../format/sql/shadow-tables.ts";
 import { stamp } from "../../plan/stamp.ts";
@@ -10,11 +9,12 @@ import { saveVerified } from "../files/download.ts";
 import { CliError, EXIT } from "../exit.ts";
 import { checkFile } from "../files/check-file.ts";
 import { finishFile, seen } from "../files/finish-file.ts";
-import { openGuarded } from "../files/guarded-database.ts";
 import { linkedBytes, loadSql } from "../files/load-sql.ts";
 import { print, printAside, printJson, size } from "../output.ts";
 import { type Found, findSubject, type RestoreOptions } from "./options.ts";
 import { refuseOpenDatabase, refuseTarget, target } from "./target.ts";
+import type { Database } from "../sqlite/database.ts";
+import { openGuarded } from "../sqlite/open-guarded.ts";
 import { confirm } from "../terminal.ts";
 import { copyPrivate, withUnfinished } from "../files/unfinished.ts";
 
@@ -110,7 +110,7 @@ async function make(
     return [];
   }
   if (dataOnly) copyPrivate(file, made);
-  const database = openGuarded(made, "write");
+  const database = await openGuarded(made, "write");
   try {
     // What is lost when the machine fails is only a file that has no name yet.
     database.exec("PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF");
@@ -129,7 +129,7 @@ async function make(
 async function loadText(
   found: Found,
   file: string,
-  database: DatabaseSync,
+  database: Database,
   selection: Selection,
   quiet: boolean,
 ): Promise<string[]> {
@@ -169,7 +169,7 @@ function refuseVirtual({ kind, tables }: Found, selection: Selection): void {
 }
 
 /** Rows go only into tables that are empty, and that run nothing of their own on every row. */
-function refuseUnfit(database: DatabaseSync, selection: Selection): void {
+function refuseUnfit(database: Database, selection: Selection): void {
   const rows = database
     .prepare(
       "SELECT type, name, tbl_name, rootpage, sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite~_%' ESCAPE '~'",
@@ -200,7 +200,7 @@ function refuseUnfit(database: DatabaseSync, selection: Selection): void {
   }
 }
 
-function refuseMissing(database: DatabaseSync, tables: readonly string[]): void {
+function refuseMissing(database: Database, tables: readonly string[]): void {
   for (const name of tables)
     if (
       database

@@ -66,6 +66,9 @@ export interface Emscripten {
   _sqlite3_value_int64(value: number): number;
   _sqlite3_open_v2(name: number, out: number, flags: number, vfs: number): number;
   _sqlite3_prepare_v2(db: number, sql: number, bytes: number, out: number, tail: number): number;
+  _sqlite3_exec(db: number, sql: number, each: 0, application: 0, error: 0): number;
+  _sqlite3_close_v2(db: number): number;
+  _sqlite3_finalize(statement: number): number;
   _sqlite3_step(statement: number): number;
   _sqlite3_reset(statement: number): number;
   _sqlite3_clear_bindings(statement: number): number;

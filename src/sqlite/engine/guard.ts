@@ -1,18 +1,10 @@
+import { ACTION } from "./codes.ts";
+
 /**
- * The actions that a query to a backup may take, as SQLite's authorizer asks while it prepares a statement
- * (https://sqlite.org/c3ref/c_alter_table.html has the action codes). The image cannot be changed in any
- * case. This refuses what would change the connection, and says so plainly.
+ * The actions that a query to a backup may take, as SQLite's authorizer asks while it prepares a statement.
+ * The image cannot be changed in any case. This refuses what would change the connection, and says so
+ * plainly.
  */
-export const DELETE = 9;
-export const INSERT = 18;
-export const PRAGMA = 19;
-export const READ = 20;
-const SELECT = 21;
-export const UPDATE = 23;
-const ATTACH = 24;
-const DETACH = 25;
-export const FUNCTION = 31;
-export const RECURSIVE = 33;
 
 /**
  * Pragmas that only read, with any argument (https://sqlite.org/pragma.html). `table_list` is not among
@@ -77,12 +69,12 @@ const OWN_PRAGMAS = new Set([
  */
 export function denies(action: number, first: string, second: string | null): boolean {
   switch (action) {
-    case ATTACH:
-    case DETACH:
+    case ACTION.ATTACH:
+    case ACTION.DETACH:
       return true;
-    case FUNCTION:
+    case ACTION.FUNCTION:
       return REFUSED_FUNCTIONS.has((second ?? "").toLowerCase());
-    case PRAGMA: {
+    case ACTION.PRAGMA: {
       const name = first.toLowerCase();
       return !READING.has(name) && !READING_BARE.has(name) && !OWN_PRAGMAS.has(name);
     }
@@ -94,21 +86,21 @@ export function denies(action: number, first: string, second: string | null): bo
 /** Return why the action is refused; undefined if it is allowed. */
 export function refusal(action: number, first: string, second: string | null): string | undefined {
   switch (action) {
-    case SELECT:
-    case READ:
-    case RECURSIVE:
+    case ACTION.SELECT:
+    case ACTION.READ:
+    case ACTION.RECURSIVE:
       return undefined;
-    case FUNCTION:
+    case ACTION.FUNCTION:
       return REFUSED_FUNCTIONS.has((second ?? "").toLowerCase())
         ? `The function ${second}() may not be called.`
         : undefined;
-    case PRAGMA: {
+    case ACTION.PRAGMA: {
       const name = first.toLowerCase();
       if (READING.has(name) || (READING_BARE.has(name) && second === null)) return undefined;
       return `PRAGMA ${first} may not be ${second === null ? "run" : "set"}.`;
     }
-    case ATTACH:
-    case DETACH:
+    case ACTION.ATTACH:
+    case ACTION.DETACH:
       return "Other databases may not be attached or detached.";
     default:
       return "The statement does more than read.";

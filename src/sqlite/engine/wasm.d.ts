@@ -8,3 +8,8 @@ declare module "@journeyapps/wa-sqlite/dist/wa-sqlite-async.mjs" {
   const factory: (options: object) => Promise<import("./engine.ts").Emscripten>;
   export default factory;
 }
+
+declare module "@journeyapps/wa-sqlite/dist/wa-sqlite.mjs" {
+  const factory: (options: object) => Promise<import("./engine.ts").Emscripten>;
+  export default factory;
+}

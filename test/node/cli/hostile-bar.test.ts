@@ -6,7 +6,7 @@ import { DatabaseSync } from "node:sqlite";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { checkFile } from "../../../src/cli/files/check-file.ts";
-import { openGuarded } from "../../../src/cli/files/guarded-database.ts";
+import { openGuarded } from "../../../src/cli/sqlite/open-guarded.ts";
 import { loadSql } from "../../../src/cli/files/load-sql.ts";
 import type { Found, RestoreOptions } from "../../../src/cli/restore/options.ts";
 import { DumpInspector } from "../../../src/format/dump/inspector.ts";
@@ -179,10 +179,15 @@ async function* whole(text: string): AsyncIterable<Uint8Array> {
   yield encode(text);
 }
 
+/** The command line has two SQLites. */
+let loads = 0;
+
 async function load(folder: Folder, text: string, kind: "dump" | "written"): Promise<boolean> {
   const cwd = process.cwd();
   process.chdir(folder.dir);
-  const database = openGuarded(join(folder.dir, "made.db"), "write");
+  const isNative = ++loads % 2 === 0;
+  const made = join(folder.dir, "made.db");
+  const database = await openGuarded(made, "write", undefined, isNative);
   try {
     await loadSql(whole(text), kind, undefined, database, EVERYTHING, true);
     return true;

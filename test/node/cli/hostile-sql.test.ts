@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { checkFile } from "../../../src/cli/files/check-file.ts";
-import { openGuarded } from "../../../src/cli/files/guarded-database.ts";
+import { openGuarded } from "../../../src/cli/sqlite/open-guarded.ts";
 import { loadSql } from "../../../src/cli/files/load-sql.ts";
 import type { Found, RestoreOptions } from "../../../src/cli/restore/options.ts";
 import { DumpInspector } from "../../../src/format/dump/inspector.ts";
@@ -36,13 +36,22 @@ async function* whole(text: string): AsyncIterable<Uint8Array> {
   yield encode(text);
 }
 
+/** Load the SQL with both of the SQLites that the command line has. */
 async function load(sql: string, kind: "dump" | "written", selection: Selection = EVERYTHING) {
-  const database = openGuarded(join(dir, "made.db"), "write");
-  try {
-    await loadSql(whole(sql), kind, undefined, database, selection, true);
-  } finally {
-    database.close();
+  const failures: unknown[] = [];
+  for (const isNative of [true, false]) {
+    rmSync(join(dir, "made.db"), { force: true });
+    const database = await openGuarded(join(dir, "made.db"), "write", undefined, isNative);
+    try {
+      await loadSql(whole(sql), kind, undefined, database, selection, true);
+    } catch (error) {
+      failures.push(error);
+    } finally {
+      database.close();
+    }
   }
+  expect(failures.length, `${sql}: ${String(failures[0])}`).not.toBe(1);
+  if (failures.length > 0) throw failures[1];
 }
 
 function inspect(sql: string) {
@@ -128,13 +137,13 @@ describe("SQL that says it is Nightjar's own", () => {
   });
 });
 
-describe("a guarded database", () => {
-  it("lets nothing reach another file, whoever runs it", () => {
+describe.each([true, false])("a guarded database (native: %s)", (isNative) => {
+  it("lets nothing reach another file, whoever runs it", async () => {
     const path = join(dir, "made.db");
     new DatabaseSync(path).exec("CREATE TABLE t(a); INSERT INTO t VALUES(3)");
     for (const use of ["write", "read"] as const) {
       const copy = use === "write" ? join(dir, "copy.db") : undefined;
-      const database = openGuarded(path, use, copy);
+      const database = await openGuarded(path, use, copy, isNative);
       for (const sql of HOSTILE(join(dir, "canary.db")).slice(0, 4))
         expect(() => database.exec(sql), `${use} ${sql}`).toThrow(/authoriz/);
       for (const sql of HOSTILE(join(dir, "canary.db")).slice(5, 8))

@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { DumpInspector } from "../../../src/format/dump/inspector.ts";
 import { loadableText } from "../../../src/format/dump/loadable-dump.ts";
 import { loadSql } from "../../../src/cli/files/load-sql.ts";
-import { openGuarded } from "../../../src/cli/files/guarded-database.ts";
+import { openGuarded } from "../../../src/cli/sqlite/open-guarded.ts";
 import { EVERYTHING } from "../../../src/format/tables/selection.ts";
 
 /**
@@ -64,7 +64,7 @@ function byShell(sql: string): DatabaseSync {
 
 async function byCommandLine(sql: string): Promise<DatabaseSync> {
   const file = join(dir, "cli.db");
-  const database = openGuarded(file, "write");
+  const database = await openGuarded(file, "write");
   try {
     await loadSql(chunks(sql), "dump", undefined, database, EVERYTHING, true);
   } finally {

@@ -5,7 +5,7 @@ import { DatabaseSync } from "node:sqlite";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { checkFile } from "../../../src/cli/files/check-file.ts";
-import { openGuarded } from "../../../src/cli/files/guarded-database.ts";
+import { openGuarded } from "../../../src/cli/sqlite/open-guarded.ts";
 import type { Found, RestoreOptions } from "../../../src/cli/restore/options.ts";
 import { readTableDefinition } from "../../../src/format/sql/column-definitions.ts";
 import { refuseLargeSchema } from "../../../src/format/pages/schema-census.ts";
@@ -69,7 +69,7 @@ describe("views of views of views", () => {
     const found = { tables: undefined, erasures: [] } as unknown as Found;
     const checked = await checkFile(path, found, { verify: true } as RestoreOptions);
     expect(checked).toMatchObject({ integrity: "ok", rows: 1 });
-    const database = openGuarded(path, "read");
+    const database = await openGuarded(path, "read");
     for (const sql of ["PRAGMA table_list", "SELECT * FROM pragma_table_list('t')"])
       expect(() => database.prepare(sql).all(), sql).toThrow(/authorized/);
     database.close();

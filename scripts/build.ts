@@ -1,0 +1,64 @@
+import { chmod, copyFile, mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import { build, type Plugin } from "esbuild";
+import { ROOT } from "./lib/paths.ts";
+
+/**
+ * `npm run build`: makes the command line a package of its own in dist/, for `npm pack ./dist`. It is one
+ * file of JavaScript with everything inside of it, also SQLite's WebAssembly, and depends on nothing.
+ */
+const DIST = join(ROOT, "dist");
+/** The oldest Node that the command runs on. */
+const NODE = "20";
+
+const read = async (name: string) => JSON.parse(await readFile(join(ROOT, name), "utf8")) as Root;
+
+interface Root {
+  readonly version: string;
+  readonly description: string;
+  readonly license: string;
+  readonly keywords: readonly string[];
+  readonly config: { readonly commandPackage: string };
+}
+
+/** Put SQLite's WebAssembly into the bundle, in place of the module that reads it from node_modules. */
+const withWasm: Plugin = {
+  name: "wasm",
+  setup({ onLoad }) {
+    onLoad({ filter: /\/src\/cli\/sqlite\/wasm\.ts$/ }, async () => {
+      const file = createRequire(import.meta.url).resolve(
+        "@journeyapps/wa-sqlite/dist/wa-sqlite.wasm",
+      );
+      const text = JSON.stringify((await readFile(file)).toString("base64"));
+      return { contents: `export const readWasm = () => Buffer.from(${text}, "base64");` };
+    });
+  },
+};
+
+await rm(DIST, { recursive: true, force: true });
+await mkdir(DIST, { recursive: true });
+await build({
+  entryPoints: [join(ROOT, "src/cli/main.ts")],
+  outfile: join(DIST, "nightjar.js"),
+  ...{ bundle: true, platform: "node", format: "esm", target: `node${NODE}`, minify: true },
+  ...{ keepNames: true, legalComments: "eof", logLevel: "warning" },
+  plugins: [withWasm],
+});
+await chmod(join(DIST, "nightjar.js"), 0o755);
+const { version, description, license, keywords, config } = await read("package.json");
+await writeFile(
+  join(DIST, "package.json"),
+  `${JSON.stringify(
+    {
+      ...{ name: config.commandPackage, version, description, license, keywords, type: "module" },
+      bin: { nightjar: "nightjar.js" },
+      engines: { node: `>=${NODE}` },
+      files: ["nightjar.js"],
+    },
+    undefined,
+    2,
+  )}\n`,
+);
+await copyFile(join(ROOT, "LICENSE"), join(DIST, "LICENSE"));
+await copyFile(join(ROOT, "docs/cli.md"), join(DIST, "README.md"));
