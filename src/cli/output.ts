@@ -43,12 +43,14 @@ export function printJsonError(value: unknown): void {
 
 function lineFor(stream: NodeJS.WriteStream, parts: readonly Part[]): string {
   return parts
-    .map((part) =>
-      typeof part === "string"
-        ? printable(part)
-        : styleText(part.style, printable(part.text), { stream }),
-    )
+    .map((part) => (typeof part === "string" ? printable(part) : painted(part, stream)))
     .join("");
+}
+
+function painted({ style, text }: Painted, stream: NodeJS.WriteStream): string {
+  // Only newer Nodes ask the stream by themselves.
+  const wanted = stream.isTTY && stream.hasColors();
+  return wanted ? styleText(style, printable(text), { stream }) : printable(text);
 }
 
 /** Print rows in columns that line up, the first row as the head. */

@@ -1,11 +1,12 @@
 import { execFileSync } from "node:child_process";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { zstdDecompressSync } from "node:zlib";
 import { createClient } from "@libsql/client/http";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { ROOT } from "../../../scripts/lib/paths.ts";
 import { loadShop } from "../../../scripts/lib/sample-shop.ts";
 import type { ServerProcess } from "../../../scripts/lib/server-process.ts";
 import { startFaultProxy } from "../../support/fault-proxy.ts";
@@ -195,6 +196,38 @@ async function spoil(db: string): Promise<() => Promise<void>> {
   await writeFile(blob!, bad);
   return () => writeFile(blob!, good);
 }
+
+describe("the command as a package", () => {
+  /** The Node of the tests, and the one that npm was started with, which may be older. */
+  const nodes = new Set([process.execPath, process.env["npm_node_execpath"] ?? process.execPath]);
+
+  it("is installed without anything else, and pulls with every Node", async () => {
+    execFileSync(process.execPath, [join(ROOT, "scripts/build.ts")]);
+    const npm = (...args: string[]) =>
+      execFileSync("npm", [...args, "--silent"], { cwd: product.dir, encoding: "utf8" }).trim();
+    const tarball = npm("pack", join(ROOT, "dist"), "--pack-destination", product.dir);
+    expect(statSync(inDir(tarball)).size).toBeLessThan(5_000_000);
+    npm("install", "--global", "--offline", "--prefix", inDir("global"), inDir(tarball));
+    const installed = readdirSync(inDir("global/lib/node_modules"), { recursive: true });
+    const packages = installed.filter((path) => String(path).endsWith("package.json"));
+    expect(packages).toHaveLength(1);
+    const env = { ...process.env, NIGHTJAR_URL: product.worker.url, NIGHTJAR_TOKEN: TOKEN };
+    for (const node of nodes) {
+      const run = (...args: string[]) =>
+        execFileSync(node, [inDir("global/bin/nightjar"), ...args], {
+          ...{ cwd: product.dir, env, encoding: "utf8" },
+        });
+      expect(run("--version")).toBe("0.1.0\n");
+      for (const db of ["shop", "dumped"]) {
+        run("restore", db, "--verify", "--to", `installed-${db}.db`);
+        const copy = new DatabaseSync(inDir(`installed-${db}.db`));
+        expect((await differences(shop.url, copy)).differing, `${node} ${db}`).toEqual([]);
+        copy.close();
+        rmSync(inDir(`installed-${db}.db`));
+      }
+    }
+  });
+});
 
 describe("url", () => {
   it.each([
