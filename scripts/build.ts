@@ -25,8 +25,8 @@ interface Root {
 /** Put SQLite's WebAssembly into the bundle, in place of the module that reads it from node_modules. */
 const withWasm: Plugin = {
   name: "wasm",
-  setup({ onLoad }) {
-    onLoad({ filter: /\/src\/cli\/sqlite\/wasm\.ts$/ }, async () => {
+  setup(bundle) {
+    bundle.onLoad({ filter: /\/src\/cli\/sqlite\/wasm\.ts$/ }, async () => {
       const file = createRequire(import.meta.url).resolve(
         "@journeyapps/wa-sqlite/dist/wa-sqlite.wasm",
       );
