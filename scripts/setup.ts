@@ -4,7 +4,8 @@
  * Safe to repeat: it keeps what exists. `--dry-run` prints the commands.
  */
 import { randomBytes } from "node:crypto";
-import { apiClient, bodyOf, connection } from "../src/cli/client.ts";
+import { findConnection } from "../src/cli/account/connection.ts";
+import { apiClient, bodyOf } from "../src/cli/client.ts";
 import { printable } from "../src/core/printable.ts";
 import { askSecret } from "./lib/ask.ts";
 import { pinFirst } from "./lib/pin-first.ts";
@@ -47,7 +48,7 @@ async function firstRuns(
     );
     return;
   }
-  const client = apiClient(connection({ NIGHTJAR_URL: url, NIGHTJAR_TOKEN: token }));
+  const client = apiClient(findConnection({ NIGHTJAR_URL: url, NIGHTJAR_TOKEN: token }));
   for (const db of databases.keys()) {
     const run = await bodyOf(
       client.v1.databases[":db"].backups.$post({

@@ -1,4 +1,5 @@
-import { apiClient, bodyOf, connection } from "../../src/cli/client.ts";
+import { findConnection } from "../../src/cli/account/connection.ts";
+import { apiClient, bodyOf } from "../../src/cli/client.ts";
 import { printable } from "../../src/core/printable.ts";
 
 /** Errors that a retry would not change: bytes are damaged, and the next good backup is pinned instead. */
@@ -20,7 +21,7 @@ export async function pinFirst(url: string | undefined): Promise<void> {
     );
     return;
   }
-  const client = apiClient(connection({ NIGHTJAR_URL, NIGHTJAR_TOKEN: token }));
+  const client = apiClient(findConnection({ NIGHTJAR_URL, NIGHTJAR_TOKEN: token }));
   const { failures } = await bodyOf(client.v1.prune.$post({ json: { dryRun: false } }));
   for (const { id, message } of failures) console.error(printable(`${id}: ${message}`));
   if (failures.some(({ code }) => !CERTAIN.includes(code)))

@@ -8,7 +8,7 @@ import { ROOT } from "./paths.ts";
 import { type Project, readProject, type WriteRules } from "./provision.ts";
 import { dryWrangler, type Wrangler, wrangler } from "./wrangler.ts";
 import { CliError } from "../../src/cli/exit.ts";
-import { refuseSwallowed } from "../../src/cli/swallowed.ts";
+import { refuseSwallowed } from "../../src/cli/line/swallowed.ts";
 
 interface Script {
   wrangler: Wrangler;

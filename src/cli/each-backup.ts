@@ -1,7 +1,7 @@
-import { backup, database, json } from "./args.ts";
+import { backup, database, json } from "./line/args.ts";
 import type { Client } from "./client.ts";
 import { CliError, EXIT } from "./exit.ts";
-import { allBackups, findAnyBackup } from "./link.ts";
+import { allBackups, findAnyBackup } from "./find-backup.ts";
 import { Progress } from "./progress.ts";
 import { GOES_ON, ifStopped } from "./files/unfinished.ts";
 

@@ -1,6 +1,6 @@
 import { defineCommand } from "citty";
 import type { Act, Outcome } from "../model/proof.ts";
-import { apiClient, bodyOf, type Client, connection } from "./client.ts";
+import { bodyOf, type Client, signIn } from "./client.ts";
 import { eachArgs, eachBackup } from "./each-backup.ts";
 import { CliError, EXIT } from "./exit.ts";
 import { moment, paint, print, printJson, printTable } from "./output.ts";
@@ -16,7 +16,7 @@ export function proveCommand(act: Act, description: string) {
     meta: { name: act, description },
     args: eachArgs,
     async run({ args }) {
-      const client = apiClient(connection(process.env));
+      const client = signIn();
       const proofs = await eachBackup(client, args, act, (id) => prove(client, act, id));
       const log =
         args.all && act === "verify" ? await verifyLog(client, args.database, args.json) : null;

@@ -48,7 +48,7 @@ export const TRAITS = {
   BACKUP_NOT_FOUND: {
     status: 404,
     retryable: false,
-    hint: "GET /v1/databases/:db/backups lists the backups that exist; `latest` and `latest-drilled` are names under that path only.",
+    hint: "GET /v1/databases/:db/backups lists the backups that exist; `latest`, `latest-verified` and `latest-drilled` are names under that path only.",
   },
   BACKUP_KNOWN_BAD: {
     status: 409,

@@ -1,6 +1,12 @@
 import { Hono } from "hono";
 import * as v from "valibot";
-import { enterToken, listTokens, revokeToken, type Token } from "../catalog/access/tokens.ts";
+import {
+  enterToken,
+  findToken,
+  listTokens,
+  revokeToken,
+  type Token,
+} from "../catalog/access/tokens.ts";
 import { NightjarError } from "../errors/errors.ts";
 import { SCOPES } from "../plan/access.ts";
 import { DURATION, DURATION_FORM, parseDuration } from "../plan/duration.ts";
@@ -12,8 +18,16 @@ import { newestFirst, pageOf, placeOf } from "./paging.ts";
 import type { HttpEnv } from "./hono-env.ts";
 import { input } from "./input.ts";
 import { iso } from "../core/iso.ts";
+import { VERSION } from "../core/version.ts";
 import { about, empty, json } from "./openapi/about.ts";
-import { NEW_TOKEN, newTokenAnswer, TOKENS, tokensAnswer } from "./answers/access.ts";
+import {
+  CALLER,
+  callerAnswer,
+  NEW_TOKEN,
+  newTokenAnswer,
+  TOKENS,
+  tokensAnswer,
+} from "./answers/access.ts";
 
 const ONE_OF = `must be a list of ${SCOPES.join(", ")}`;
 const EXPIRES_IN = `must be ${DURATION_FORM}`;
@@ -56,7 +70,7 @@ function tokenView(token: Token, now: number) {
   };
 }
 
-/** `/v1/tokens`: making, listing and revoking tokens. */
+/** `/v1/tokens`: making, listing and revoking tokens, and whose one is. */
 export const tokens = new Hono<HttpEnv>()
   .post(
     "/",
@@ -100,6 +114,24 @@ export const tokens = new Hono<HttpEnv>()
       const { page, next } = pageOf(found, limit, ({ createdAt }) => createdAt);
       const now = c.env.deps.now();
       return c.json({ tokens: page.map((token) => tokenView(token, now)), next });
+    },
+  )
+
+  .get(
+    "/current",
+    about("getCaller", "Tell whom the token of this request is, and what it may do", {
+      200: json(callerAnswer, CALLER, "Its name and rights."),
+    }),
+    needs("read", "own"),
+    async (c) => {
+      const { catalog, deps } = c.env;
+      const { id, name, rights } = c.get("caller");
+      const [kind, token = ""] = id.split(":");
+      const entry = kind === "token" ? await findToken(catalog, token) : undefined;
+      const { scopes, databases = null } = rights;
+      const expiresAt = iso(entry?.expiresAt ?? null);
+      const now = iso(deps.now());
+      return c.json({ id, name, scopes, databases, expiresAt, now, version: VERSION });
     },
   )
 

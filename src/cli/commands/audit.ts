@@ -1,7 +1,7 @@
 import { defineCommand } from "citty";
 import { ACTIONS, OUTCOMES } from "../../model/audit.ts";
-import { type Filter, given, momentArg } from "../args.ts";
-import { apiClient, bodyOf, type Client, connection } from "../client.ts";
+import { type Filter, given, momentArg } from "../line/args.ts";
+import { bodyOf, type Client, signIn } from "../client.ts";
 import { CliError, EXIT } from "../exit.ts";
 import { moment, paint, print, printJson, printJsonLine, printTable } from "../output.ts";
 import { pagesOf } from "../pages.ts";
@@ -31,7 +31,7 @@ export default defineCommand({
     json: { type: "boolean", description: "Print one row of JSON per line", default: false },
   },
   async run({ args }) {
-    const client = apiClient(connection(process.env));
+    const client = signIn();
     if (args.verify) return verify(client, args.json);
     const most = args.limit === "all" ? Infinity : Number(args.limit);
     if (!(most >= 1)) throw new CliError(EXIT.usage, "--limit takes a whole number, or all.");

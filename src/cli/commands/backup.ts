@@ -1,6 +1,6 @@
 import { defineCommand } from "citty";
-import { database, json } from "../args.ts";
-import { apiClient, bodyOf, connection } from "../client.ts";
+import { database, json } from "../line/args.ts";
+import { bodyOf, signIn } from "../client.ts";
 import { CliError, EXIT } from "../exit.ts";
 import { followRun } from "../follow-run.ts";
 import { moment, print, printJson, sizes } from "../output.ts";
@@ -17,7 +17,7 @@ export default defineCommand({
     json,
   },
   async run({ args }) {
-    const client = apiClient(connection(process.env));
+    const client = signIn();
     const started = await bodyOf(
       client.v1.databases[":db"].backups.$post({
         param: { db: args.database },

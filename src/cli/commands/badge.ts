@@ -1,6 +1,6 @@
 import { defineCommand } from "citty";
-import { database, json } from "../args.ts";
-import { apiClient, bodyOf, connection, reach, refusal } from "../client.ts";
+import { database, json } from "../line/args.ts";
+import { bodyOf, reach, refusal, signIn } from "../client.ts";
 import { CliError, EXIT } from "../exit.ts";
 import { print, printAside, printJson } from "../output.ts";
 
@@ -25,7 +25,7 @@ export default defineCommand({
     json,
   },
   async run({ args }) {
-    const client = apiClient(connection(process.env));
+    const client = signIn();
     const { database: db, show, label, style } = args;
     const found = await bodyOf(client.v1.databases[":db"].$get({ param: { db } }));
     if (found.badgeUrl === null)

@@ -1,6 +1,6 @@
 import { defineCommand } from "citty";
 import { isKnownBad } from "../../model/proof.ts";
-import { apiClient, bodyOf, type Client, connection } from "../client.ts";
+import { bodyOf, type Client, signIn } from "../client.ts";
 import { eachArgs, eachBackup, type Listed } from "../each-backup.ts";
 import { CliError, EXIT } from "../exit.ts";
 import { copyWord, moment, print, printJson, printTable } from "../output.ts";
@@ -12,7 +12,7 @@ export default defineCommand({
   },
   args: eachArgs,
   async run({ args }) {
-    const client = apiClient(connection(process.env));
+    const client = signIn();
     // What is known to be bad is not copied: with --all it is passed over.
     const wanted = (backup: Listed) => !isKnownBad(backup);
     const copies = await eachBackup(client, args, "copy", (id) => copy(client, id), wanted);

@@ -1,6 +1,6 @@
 import { defineCommand } from "citty";
-import { json } from "../args.ts";
-import { apiClient, bodyOf, connection, reach } from "../client.ts";
+import { json } from "../line/args.ts";
+import { bodyOf, reach, signIn } from "../client.ts";
 import { CliError, EXIT } from "../exit.ts";
 import { moment, print, printAside, printJson } from "../output.ts";
 
@@ -11,7 +11,7 @@ export default defineCommand({
   },
   args: { json },
   async run({ args }) {
-    const client = apiClient(connection(process.env));
+    const client = signIn();
     // 503 is an answer here, with the same body.
     const answer = await reach(client.health.$get());
     const { status, cron, databases, failing } =

@@ -1,8 +1,8 @@
 import { defineCommand } from "citty";
 import { TIERS } from "../../plan/tier.ts";
-import { choiceOf, database, given, json } from "../args.ts";
+import { choiceOf, database, given, json } from "../line/args.ts";
 import type { KnownBad, ProofSummary } from "../../model/proof.ts";
-import { apiClient, bodyOf, connection } from "../client.ts";
+import { bodyOf, signIn } from "../client.ts";
 import {
   copyWord,
   moment,
@@ -48,7 +48,7 @@ export default defineCommand({
     json,
   },
   async run({ args }) {
-    const client = apiClient(connection(process.env));
+    const client = signIn();
     const { limit, cursor, name, label, migration, since, until } = args;
     const tier = choiceOf("--tier", TIERS, args.tier);
     const filters = given({ tier, name, label, migration, since, until, cursor });

@@ -1,7 +1,7 @@
 import { defineCommand } from "citty";
-import { backup, database, json } from "../args.ts";
-import { apiClient, bodyOf, connection } from "../client.ts";
-import { findAnyBackup } from "../link.ts";
+import { backup, database, json } from "../line/args.ts";
+import { bodyOf, signIn } from "../client.ts";
+import { findAnyBackup } from "../find-backup.ts";
 import { moment, paint, print, printJson, printTable } from "../output.ts";
 import { isGood } from "../prove.ts";
 
@@ -9,7 +9,7 @@ export default defineCommand({
   meta: { name: "proofs", description: "List what every verify and drill of a backup found" },
   args: { database, backup, json },
   async run({ args }) {
-    const client = apiClient(connection(process.env));
+    const client = signIn();
     const { id } = await findAnyBackup(client, args.database, args.backup);
     const { proofs } = await bodyOf(client.v1.backups[":id"].proofs.$get({ param: { id } }));
     if (args.json) return printJson({ backup: id, proofs });

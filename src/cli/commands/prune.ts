@@ -1,7 +1,7 @@
 import { defineCommand } from "citty";
 import { whenApproved } from "../approval.ts";
-import { json } from "../args.ts";
-import { apiClient, bodyOf, connection } from "../client.ts";
+import { json } from "../line/args.ts";
+import { bodyOf, signIn } from "../client.ts";
 import { CliError, EXIT } from "../exit.ts";
 import { moment, print, printJson, printTable } from "../output.ts";
 import { GOES_ON, ifStopped } from "../files/unfinished.ts";
@@ -13,7 +13,7 @@ export default defineCommand({
     json,
   },
   async run({ args }) {
-    const client = apiClient(connection(process.env));
+    const client = signIn();
     const report = await whenApproved(client, () =>
       ifStopped(GOES_ON, () =>
         bodyOf(client.v1.prune.$post({ json: { dryRun: args["dry-run"] } })),

@@ -1,13 +1,14 @@
 import { defineCommand } from "citty";
 import { storedFormat } from "../../plan/formats.ts";
 import { asOfWords } from "../as-of.ts";
-import { backup, database, json, momentArg, overwrite, refuseBoth } from "../args.ts";
-import { apiClient, type Client, connection } from "../client.ts";
+import { backup, database, json, momentArg, overwrite, refuseBoth } from "../line/args.ts";
+import { type Client, signIn } from "../client.ts";
 import { CliError } from "../exit.ts";
 import { saveDecrypted, type Sealed } from "../files/decrypt.ts";
 import { checked, type Digest, digestIn, saveVerified } from "../files/download.ts";
 import { identityFile } from "../files/identity.ts";
-import { findBackup, makeLink, makeMomentLink } from "../link.ts";
+import { findBackup } from "../find-backup.ts";
+import { makeLink, makeMomentLink } from "../link.ts";
 import { uncertainty } from "../moment.ts";
 import { print, printJson, size } from "../output.ts";
 import { restoreToFile } from "../restore/file.ts";
@@ -35,7 +36,7 @@ export default defineCommand({
   },
   async run({ args }) {
     refuseBoth(args);
-    const client = apiClient(connection(process.env));
+    const client = signIn();
     const { database: db, at, identity, overwrite: replaces } = args;
     if (args.output !== undefined) await refuseTarget(target(args.output), replaces);
     const found = at === undefined ? await findBackup(client, db, args.backup) : undefined;

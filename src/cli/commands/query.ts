@@ -1,7 +1,7 @@
 import { defineCommand } from "citty";
-import { backup, database, json, momentArg, refuseBoth } from "../args.ts";
-import { apiClient, bodyOf, type Client, connection } from "../client.ts";
-import { findBackup } from "../link.ts";
+import { backup, database, json, momentArg, refuseBoth } from "../line/args.ts";
+import { bodyOf, type Client, signIn } from "../client.ts";
+import { findBackup } from "../find-backup.ts";
 import { uncertainty } from "../moment.ts";
 import { printAside, printJson, printTable } from "../output.ts";
 import { printWarnings } from "../warnings.ts";
@@ -16,7 +16,7 @@ export default defineCommand({
     json,
   },
   async run({ args }) {
-    const client = apiClient(connection(process.env));
+    const client = signIn();
     const { database: db, sql, at } = args;
     refuseBoth(args);
     if (at === undefined) {

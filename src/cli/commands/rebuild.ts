@@ -1,6 +1,6 @@
 import { defineCommand } from "citty";
-import { json } from "../args.ts";
-import { apiClient, bodyOf, connection } from "../client.ts";
+import { json } from "../line/args.ts";
+import { bodyOf, signIn } from "../client.ts";
 import { CliError, EXIT } from "../exit.ts";
 import { print, printJson } from "../output.ts";
 import { pagesOf } from "../pages.ts";
@@ -18,7 +18,7 @@ export default defineCommand({
     json,
   },
   async run({ args }) {
-    const client = apiClient(connection(process.env));
+    const client = signIn();
     const progress = new Progress(args.json);
     const acceptUnsigned = args["accept-unsigned"];
     const total = { backups: 0, entered: 0, lineages: 0, left: [] as Left[] };

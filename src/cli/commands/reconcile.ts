@@ -1,6 +1,6 @@
 import { defineCommand } from "citty";
-import { json } from "../args.ts";
-import { apiClient, bodyOf, connection } from "../client.ts";
+import { json } from "../line/args.ts";
+import { bodyOf, signIn } from "../client.ts";
 import { print, printJson } from "../output.ts";
 import { GOES_ON, ifStopped } from "../files/unfinished.ts";
 
@@ -11,7 +11,7 @@ export default defineCommand({
   },
   args: { json },
   async run({ args }) {
-    const client = apiClient(connection(process.env));
+    const client = signIn();
     const found = await ifStopped(GOES_ON, () => bodyOf(client.v1.reconcile.$post()));
     if (args.json) return printJson(found);
     const lines = [

@@ -1,6 +1,7 @@
 import { defineCommand } from "citty";
-import { backup, database, json, momentArg, refuseBoth } from "../args.ts";
-import { apiClient, connection, refuseClearToken, refuseUnsendable } from "../client.ts";
+import { backup, database, json, momentArg, refuseBoth } from "../line/args.ts";
+import { signIn } from "../client.ts";
+import { refuseClearToken, refuseUnsendable } from "../account/connection.ts";
 import { CliError, EXIT } from "../exit.ts";
 import { identityFile } from "../files/identity.ts";
 import { restoreToFile } from "../restore/file.ts";
@@ -81,7 +82,7 @@ export default defineCommand({
     for (const name of ["org", "group", "location"] as const)
       refuseStray(`--${name}`, args[name], of.turso, "--to-turso");
 
-    const client = apiClient(connection(process.env));
+    const client = signIn();
     if (of.turso) {
       const { org, group, location } = args;
       const tokenEnv = args["token-env"] ?? "TURSO_PLATFORM_TOKEN";

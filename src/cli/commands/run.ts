@@ -1,6 +1,6 @@
 import { defineCommand } from "citty";
-import { json } from "../args.ts";
-import { apiClient, connection } from "../client.ts";
+import { json } from "../line/args.ts";
+import { signIn } from "../client.ts";
 import { CliError, EXIT } from "../exit.ts";
 import { followRun, getRun } from "../follow-run.ts";
 import { moment, print, printJson, size } from "../output.ts";
@@ -13,7 +13,7 @@ export default defineCommand({
     json,
   },
   async run({ args }) {
-    const client = apiClient(connection(process.env));
+    const client = signIn();
     const run = args.wait
       ? await followRun(client, args.run, args.json)
       : await getRun(client, args.run);

@@ -1,7 +1,7 @@
 import { defineCommand } from "citty";
 import { RUN_STATES } from "../../model/run-state.ts";
-import { choiceOf, given, json } from "../args.ts";
-import { apiClient, bodyOf, connection } from "../client.ts";
+import { choiceOf, given, json } from "../line/args.ts";
+import { bodyOf, signIn } from "../client.ts";
 import { moment, paint, print, printJson, printTable, size } from "../output.ts";
 
 export default defineCommand({
@@ -14,7 +14,7 @@ export default defineCommand({
     json,
   },
   async run({ args: { database, state, limit, cursor, ...args } }) {
-    const client = apiClient(connection(process.env));
+    const client = signIn();
     const query = {
       limit,
       ...given({ database, state: choiceOf("--state", RUN_STATES, state), cursor }),

@@ -1,6 +1,6 @@
 import { defineCommand } from "citty";
-import { given, json } from "../args.ts";
-import { apiClient, bodyOf, type Client, connection } from "../client.ts";
+import { given, json } from "../line/args.ts";
+import { bodyOf, type Client, signIn } from "../client.ts";
 import { CliError, EXIT } from "../exit.ts";
 import type { DatabaseAnswer } from "../../http/views.ts";
 import { showCost } from "../show-cost.ts";
@@ -31,7 +31,7 @@ export default defineCommand({
     json,
   },
   async run({ args }) {
-    const client = apiClient(connection(process.env));
+    const client = signIn();
     if (args.cost) return showCost(client, args.database, args.json);
     const databases =
       args.database === undefined

@@ -1,6 +1,6 @@
 import { defineCommand } from "citty";
-import { database, json } from "../args.ts";
-import { apiClient, bodyOf, connection } from "../client.ts";
+import { database, json } from "../line/args.ts";
+import { bodyOf, signIn } from "../client.ts";
 import { print, printJson, printTable, size } from "../output.ts";
 
 export default defineCommand({
@@ -15,7 +15,7 @@ export default defineCommand({
     json,
   },
   async run({ args }) {
-    const client = apiClient(connection(process.env));
+    const client = signIn();
     const { limit, cursor } = args;
     const timeline = await bodyOf(
       client.v1.databases[":db"].timeline.$get({

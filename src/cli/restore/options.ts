@@ -3,7 +3,8 @@ import { lossWindow, type LossWindow } from "../../plan/loss.ts";
 import { bodyOf, type Client } from "../client.ts";
 import { saveDecrypted } from "../files/decrypt.ts";
 import { type Digest, digestIn } from "../files/download.ts";
-import { findBackup, makeLink, makeMomentLink } from "../link.ts";
+import { findBackup } from "../find-backup.ts";
+import { makeLink, makeMomentLink } from "../link.ts";
 import { earliestOf, uncertainty } from "../moment.ts";
 import { printWarnings } from "../warnings.ts";
 

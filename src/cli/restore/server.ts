@@ -6,7 +6,7 @@ import { whenApproved } from "../approval.ts";
 import { asOfWords } from "../as-of.ts";
 import { type Client, reach, refusal } from "../client.ts";
 import { CliError, EXIT } from "../exit.ts";
-import { findBackup } from "../link.ts";
+import { findBackup } from "../find-backup.ts";
 import { print, printJson, size } from "../output.ts";
 import { Progress } from "../progress.ts";
 import { confirm } from "../terminal.ts";

@@ -1,10 +1,11 @@
 import { lstat, stat } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { CliError, EXIT } from "../exit.ts";
+import { workingFolder } from "../files/folder.ts";
 
-/** `npm run` works in the project's folder, while the user was in another one. */
+/** Return the whole path of a file that the user names. */
 export function target(path: string): string {
-  return resolve(process.env["INIT_CWD"] ?? ".", path);
+  return resolve(workingFolder(process.env), path);
 }
 
 /** Refuse, before anything is sent, to write where no plain file can or should be. */

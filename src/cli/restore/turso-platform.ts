@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import * as v from "valibot";
 import { messageOf } from "../../errors/errors.ts";
-import { refuseClearToken } from "../client.ts";
+import { refuseClearToken } from "../account/connection.ts";
 import { readJson, readText } from "../../core/read-body.ts";
 import { CliError, EXIT } from "../exit.ts";
 

@@ -19,12 +19,26 @@ export const newTokenAnswer = v.object({
   ...tokenAnswer.entries,
   token: said(v.string(), "The token itself. It is shown this once, and stored as a hash."),
 });
+export const callerAnswer = v.object({
+  id: said(v.string(), "`root`, `token:<id>` or `access:<address>`."),
+  name: v.string(),
+  scopes: v.array(v.picklist(SCOPES)),
+  databases: said(v.nullable(v.array(v.string())), "Null for all."),
+  expiresAt: v.nullable(moment),
+  now: said(moment, "Nightjar's clock."),
+  version: said(v.string(), "Nightjar's version."),
+});
 export const tokensAnswer = v.object({ tokens: v.array(tokenAnswer), next });
 
 const TOKEN: v.InferInput<typeof tokenAnswer> = {
   ...{ id: "k3v8m1c6x9ta", name: "ci", scopes: ["read", "backup"], databases: ["shop"] },
   ...{ state: "valid", createdBy: "ADMIN_TOKEN", createdAt: "2026-11-20T08:00:00.000Z" },
   ...{ expiresAt: "2027-02-18T08:00:00.000Z", lastUsedAt: null, revokedAt: null },
+};
+export const CALLER: v.InferInput<typeof callerAnswer> = {
+  ...{ id: "token:k3v8m1c6x9ta", name: "ci", scopes: ["read", "backup"], databases: ["shop"] },
+  ...{ expiresAt: "2027-02-18T08:00:00.000Z", now: "2026-11-20T08:00:00.000Z" },
+  version: "0.1.0",
 };
 export const NEW_TOKEN: v.InferInput<typeof newTokenAnswer> = {
   ...TOKEN,

@@ -8,6 +8,7 @@ import {
   newestBackup,
   newestDrilled,
   newestGood,
+  newestVerified,
 } from "../../catalog/backups.ts";
 import { findRun, type NewRun, type Run } from "../../catalog/runs.ts";
 import type { Context } from "../../worker/context.ts";
@@ -90,10 +91,17 @@ async function awaitRun({ catalog, deps }: Context, id: string): Promise<Run> {
   }
 }
 
+/** The words that name a backup of a database. */
+const NEWEST = {
+  latest: newestBackup,
+  "latest-verified": newestVerified,
+  "latest-drilled": newestDrilled,
+} as const;
+
 function missing(database: string, wanted: string): string {
-  return wanted === "latest-drilled"
-    ? `${database} has no backup whose drill passed.`
-    : `${database} has no backup ${wanted}.`;
+  if (wanted === "latest-drilled") return `${database} has no backup whose drill passed.`;
+  if (wanted === "latest-verified") return `${database} has no backup whose verify passed.`;
+  return `${database} has no backup ${wanted}.`;
 }
 
 /**
@@ -230,7 +238,7 @@ export const databases = new Hono<HttpEnv>()
         text: "`latest` is refused with `BACKUP_KNOWN_BAD` while a proof says that the newest is bad.",
         path: {
           backup: [
-            "Its id, `latest`, or `latest-drilled`: the newest whose drill passed.",
+            "Its id, `latest`, `latest-verified` (the newest whose verify passed, and no drill failed), or `latest-drilled` (the newest whose drill passed).",
             "latest",
           ],
         },
@@ -241,12 +249,10 @@ export const databases = new Hono<HttpEnv>()
       const { name } = await knownDatabase(c.env, c.req.param("db"), c.get("caller").rights);
       const wanted = c.req.param("backup");
       const { catalog } = c.env;
-      const found: Backup | undefined =
-        wanted === "latest"
-          ? await newestBackup(catalog, name)
-          : wanted === "latest-drilled"
-            ? await newestDrilled(catalog, name)
-            : await findBackup(catalog, wanted);
+      const find = Object.hasOwn(NEWEST, wanted)
+        ? NEWEST[wanted as keyof typeof NEWEST]
+        : undefined;
+      const found = await (find?.(catalog, name) ?? findBackup(catalog, wanted));
       if (found === undefined || found.database !== name)
         throw new NightjarError("BACKUP_NOT_FOUND", missing(name, wanted));
       if (wanted === "latest") await refuseKnownBad(c.env, found);

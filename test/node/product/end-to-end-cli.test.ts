@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { existsSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
@@ -197,6 +197,56 @@ async function spoil(db: string): Promise<() => Promise<void>> {
   return () => writeFile(blob!, good);
 }
 
+describe("signed in", () => {
+  const signedIn = (args: string[], input = "") => {
+    const home = { XDG_CONFIG_HOME: inDir("config"), NIGHTJAR_URL: "", NIGHTJAR_TOKEN: "" };
+    return runCli(args, inDir("app"), home, input);
+  };
+
+  it("a command needs neither address nor token, nor in a repository the database", async () => {
+    mkdirSync(inDir("app/.git"), { recursive: true });
+    const { url } = product.worker;
+    const wrong = await signedIn(["login", url, "--name", "other"], "a-wrong-token");
+    expect(wrong).toMatchObject({ code: 3, out: "" });
+    const made = await json("token", "create", "dev", "--scope", "backup,download");
+    const login = await signedIn(["login", url.replace("http://", "")], `${made.token}\n`);
+    expect(login.out).toContain(`Signed in to ${url} as dev (backup, download: all databases).`);
+    expect((await signedIn(["profiles"])).out).toMatch(/\* +default +http/);
+    expect((await signedIn(["init", "nothing"])).code).toBe(3);
+    const init = await signedIn(["init", "shop"]);
+    expect(init.out).toContain(`NIGHTJAR_URL=${url} nightjar status shop --check`);
+    expect((await signedIn(["init", "shop"])).err).toContain("is there already");
+    expect(JSON.parse(readFileSync(inDir("app/nightjar.json"), "utf8"))).toEqual({
+      ...{ url, database: "shop" },
+    });
+    expect((await signedIn(["pull"])).out).toContain("shop.db: 4.2 MB");
+    const ignored = (...names: string[]) =>
+      execFileSync("git", ["check-ignore", ...names], { cwd: inDir("app"), encoding: "utf8" });
+    execFileSync("git", ["init", "-q"], { cwd: inDir("app") });
+    expect(ignored("shop.db", "shop.sql.gz", "migrations/1.sql")).toBe("shop.db\nshop.sql.gz\n");
+    expect((await signedIn(["logout"])).out).toContain("stays valid until it is revoked");
+    expect((await signedIn(["list"])).err).toContain("nightjar login");
+  });
+
+  it("a backup has many names", async () => {
+    const named = await json("backup", "shop", "--name", "before v2");
+    const id = named.backupId as string;
+    for (const name of [id, id.slice(0, 6), "before v2", "latest", "latest-verified"]) {
+      const { backup } = await json("pull", "shop", "--backup", name, "-o", "x.db", "--overwrite");
+      expect(backup, name).toBe(id);
+    }
+    await json("backup", "shop", "--name", "before v2");
+    const again = await nightjar("proofs", "shop", "--backup", "before v2");
+    expect(again.err).toMatch(/^2 backups of shop are named before v2\. This is the newest, /);
+    for (const name of ["zzzz", "before", "../x", "latest-of-all", "000000000000"])
+      expect((await nightjar("pull", "shop", "--backup", name)).err, name).toMatch(
+        /shop has no backup/,
+      );
+    const migrated = await nightjar("pull", "shop", "--migration", "0042");
+    expect(migrated.err).toContain('no backup whose migration is like "0042"');
+  });
+});
+
 describe("the command as a package", () => {
   /** The Node of the tests, and the one that npm was started with, which may be older. */
   const nodes = new Set([process.execPath, process.env["npm_node_execpath"] ?? process.execPath]);
@@ -337,7 +387,8 @@ describe("pull, timeline and query", () => {
     ["timeline untouched", undefined, 3, "untouched has no page log."],
     ["timeline dumped", undefined, 3, 'unless the `capture` of the database is "dump"'],
     ["pull untouched", undefined, 3, "untouched has no backup latest."],
-    ["pull shop --at yesterday", undefined, 3, "must be a moment in ISO 8601"],
+    ["pull shop --at yesterday", undefined, 3, "is outside of it"],
+    ["pull shop --at today", undefined, 3, "must be a moment in ISO 8601"],
     ["pull shop --format csv", undefined, 3, "not as csv"],
     ["pull dumped --format db", undefined, 3, "A dump can be downloaded as sql.zst, sql.gz, sql"],
   ])("%s %s ends with %s: %s", async (line, sql, exit, message) => {

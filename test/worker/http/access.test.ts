@@ -5,6 +5,7 @@ import { listAudit } from "../../../src/catalog/access/audit.ts";
 import { app } from "../../../src/http/app.ts";
 import { type Need, needOf } from "../../../src/http/access/needs.ts";
 import { addressOf } from "../../../src/http/access/attempts.ts";
+import { VERSION } from "../../../src/core/version.ts";
 import { DAY } from "../../../src/plan/duration.ts";
 import { type Scope, SCOPES } from "../../../src/plan/access.ts";
 import type { Context } from "../../../src/worker/context.ts";
@@ -219,6 +220,19 @@ describe("a token", () => {
     const all = JSON.stringify(listed);
     expect(all).not.toContain(token);
     expect(all).not.toContain("hash");
+  });
+
+  it("tells whose it is, and what it may do", async () => {
+    const token = await tokenFor(["download"], ["shop"], "90d");
+    const { text } = await ask("/v1/tokens/current", "GET", token);
+    const json = JSON.parse(text) as Record<string, any>;
+    expect(json).toMatchObject({ scopes: ["download"], databases: ["shop"], version: VERSION });
+    expect(json["id"]).toBe(`token:${token.split("_")[1]}`);
+    expect(Date.parse(json["expiresAt"]) - Date.parse(json["now"])).toBeGreaterThan(89 * DAY);
+    expect(await apiOf(context).json("/v1/tokens/current")).toMatchObject({
+      ...{ id: "root", scopes: ["admin"], databases: null, expiresAt: null },
+    });
+    expect((await ask("/v1/tokens/current", "GET", "nightjar_unknown_token")).status).toBe(401);
   });
 
   it("is refused with a name of no database, an unknown scope, or no scope", async () => {

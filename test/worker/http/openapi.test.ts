@@ -26,7 +26,7 @@ beforeAll(async () => {
   names = {
     db: ["described", "nowhere"],
     id: [backup, run.id, "0".repeat(12)],
-    backup: [backup, "latest", "latest-drilled", "x"],
+    backup: [backup, "latest", "latest-verified", "latest-drilled", "x"],
     file: ["described.svg", "described.json", "nowhere.svg"],
   };
 });

@@ -68,9 +68,10 @@ describe("a drill", () => {
     expect(backup.verification?.outcome).toBe("verified");
     expect(backup.drill?.outcome).toBe("passed");
     const api = apiOf(context);
-    expect(await api.json("/v1/databases/small/backups/latest-drilled")).toMatchObject({
-      id: backup.id,
-    });
+    for (const latest of ["latest-drilled", "latest-verified"])
+      expect(await api.json(`/v1/databases/small/backups/${latest}`)).toMatchObject({
+        id: backup.id,
+      });
     expect(await api.json("/v1/databases/small")).toMatchObject({
       state: "fresh",
       newestDrilled: { id: backup.id, recoveryMs: backup.drill!.recoveryMs },
@@ -80,11 +81,15 @@ describe("a drill", () => {
     await BUCKET.put(backup.manifest.key, bytes);
     expect(await prove(context, backup.id, "verify")).toMatchObject({ outcome: "corrupt" });
     expect(await newestDrilled(context.catalog, "small")).toBeUndefined();
-    expect(
-      await api.json("/v1/databases/small/backups/latest-drilled", undefined, 404),
-    ).toMatchObject({
-      detail: "small has no backup whose drill passed.",
-    });
+    for (const [latest, act] of [
+      ["latest-drilled", "drill"],
+      ["latest-verified", "verify"],
+    ])
+      expect(await api.json(`/v1/databases/small/backups/${latest}`, undefined, 404)).toMatchObject(
+        {
+          detail: `small has no backup whose ${act} passed.`,
+        },
+      );
     expect(await api.json("/v1/databases/small")).toMatchObject({
       state: "corrupt",
       newestVerified: null,

@@ -1,13 +1,13 @@
 import { defineCommand } from "citty";
-import { json } from "../../args.ts";
-import { apiClient, bodyOf, connection } from "../../client.ts";
+import { json } from "../../line/args.ts";
+import { bodyOf, signIn } from "../../client.ts";
 import { moment, print, printJson, printTable } from "../../output.ts";
 
 export default defineCommand({
   meta: { name: "alert channels", description: "List where alerts are sent to, and how that goes" },
   args: { json },
   async run({ args }) {
-    const client = apiClient(connection(process.env));
+    const client = signIn();
     const { channels } = await bodyOf(client.v1.alerts.channels.$get());
     if (args.json) return printJson({ channels });
     if (channels.length === 0)

@@ -1,7 +1,7 @@
 import { defineCommand } from "citty";
 import { RULE_NAMES } from "../../../plan/alerts/alert.ts";
-import { type Filter, given, json } from "../../args.ts";
-import { apiClient, bodyOf, connection } from "../../client.ts";
+import { type Filter, given, json } from "../../line/args.ts";
+import { bodyOf, signIn } from "../../client.ts";
 import { moment, paint, print, printJson, printTable } from "../../output.ts";
 import { pagesOf } from "../../pages.ts";
 
@@ -16,7 +16,7 @@ export default defineCommand({
     json,
   },
   async run({ args }) {
-    const client = apiClient(connection(process.env));
+    const client = signIn();
     const { database, rule } = args;
     const open = args.all ? undefined : "true";
     const filter = given<Filter>({ database, rule, open });

@@ -1,6 +1,6 @@
 import { defineCommand } from "citty";
-import { json } from "../../args.ts";
-import { apiClient, bodyOf, connection } from "../../client.ts";
+import { json } from "../../line/args.ts";
+import { bodyOf, signIn } from "../../client.ts";
 import { moment, print, printJson, printTable } from "../../output.ts";
 
 export default defineCommand({
@@ -10,7 +10,7 @@ export default defineCommand({
     json,
   },
   async run({ args }) {
-    const client = apiClient(connection(process.env));
+    const client = signIn();
     const incident = await bodyOf(
       client.v1.alerts[":incident"].$get({ param: { incident: args.incident } }),
     );

@@ -1,6 +1,6 @@
 import { defineCommand } from "citty";
-import { json } from "../../args.ts";
-import { apiClient, bodyOf, connection } from "../../client.ts";
+import { json } from "../../line/args.ts";
+import { bodyOf, signIn } from "../../client.ts";
 import { CliError, EXIT } from "../../exit.ts";
 import { paint, print, printJson } from "../../output.ts";
 
@@ -11,7 +11,7 @@ export default defineCommand({
     json,
   },
   async run({ args }) {
-    const client = apiClient(connection(process.env));
+    const client = signIn();
     const { channel } = args;
     const { results } = await bodyOf(
       client.v1.alerts.test.$post({ json: channel === undefined ? {} : { channel } }),

@@ -1,6 +1,6 @@
 import { defineCommand } from "citty";
-import { json } from "../../args.ts";
-import { apiClient, bodyOf, connection } from "../../client.ts";
+import { json } from "../../line/args.ts";
+import { bodyOf, signIn } from "../../client.ts";
 import { print, printJson } from "../../output.ts";
 
 /** Make the command that grants or denies what another person has asked for. */
@@ -12,7 +12,7 @@ export function decide(verb: "grant" | "deny", description: string, done: string
       json,
     },
     async run({ args }) {
-      const { [":id"]: approval } = apiClient(connection(process.env)).v1.approvals;
+      const { [":id"]: approval } = signIn().v1.approvals;
       const decided = await bodyOf(approval[verb].$post({ param: { id: args.approval } }));
       if (args.json) printJson(decided);
       else print(`Approval ${decided.id} ${done}: ${decided.summary}.`);

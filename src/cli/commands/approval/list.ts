@@ -1,6 +1,6 @@
 import { defineCommand } from "citty";
-import { json } from "../../args.ts";
-import { apiClient, bodyOf, connection } from "../../client.ts";
+import { json } from "../../line/args.ts";
+import { bodyOf, signIn } from "../../client.ts";
 import { moment, paint, print, printJson, printTable } from "../../output.ts";
 
 const STYLES = {
@@ -18,7 +18,7 @@ export default defineCommand({
   },
   args: { json },
   async run({ args }) {
-    const client = apiClient(connection(process.env));
+    const client = signIn();
     const { approvals } = await bodyOf(client.v1.approvals.$get({ query: { limit: "50" } }));
     if (args.json) return printJson({ approvals });
     if (approvals.length === 0) return print("Nothing has asked for an approval.");

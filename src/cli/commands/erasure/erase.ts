@@ -2,8 +2,8 @@ import { userInfo } from "node:os";
 import { text } from "node:stream/consumers";
 import { defineCommand } from "citty";
 import { whenApproved } from "../../approval.ts";
-import { database, json } from "../../args.ts";
-import { apiClient, bodyOf, connection } from "../../client.ts";
+import { database, json } from "../../line/args.ts";
+import { bodyOf, signIn } from "../../client.ts";
 import { CliError, EXIT } from "../../exit.ts";
 import { print, printJson } from "../../output.ts";
 import { askSecret } from "../../terminal.ts";
@@ -32,7 +32,7 @@ export default defineCommand({
     json,
   },
   async run({ args }) {
-    const client = apiClient(connection(process.env));
+    const client = signIn();
     const { table, column, force } = args;
     const key = args.key === "-" ? await keyFromInput() : args.key;
     const who = args.who ?? userInfo().username;

@@ -1,7 +1,7 @@
 import { userInfo } from "node:os";
 import { defineCommand } from "citty";
-import { database, json } from "../../args.ts";
-import { apiClient, bodyOf, connection } from "../../client.ts";
+import { database, json } from "../../line/args.ts";
+import { bodyOf, signIn } from "../../client.ts";
 import { CliError, EXIT } from "../../exit.ts";
 import { moment, print, printJson, printTable } from "../../output.ts";
 
@@ -15,7 +15,7 @@ export default defineCommand({
     json,
   },
   async run({ args }) {
-    const client = apiClient(connection(process.env));
+    const client = signIn();
     const { database: db, withdraw: id, reason } = args;
     if ((id === undefined) !== (reason === undefined))
       throw new CliError(EXIT.usage, "--withdraw and --reason go together.");

@@ -1,6 +1,6 @@
 import { defineCommand } from "citty";
-import { json } from "../../args.ts";
-import { apiClient, bodyOf, connection } from "../../client.ts";
+import { json } from "../../line/args.ts";
+import { bodyOf, signIn } from "../../client.ts";
 import { moment, paint, print, printJson, printTable } from "../../output.ts";
 import { pagesOf } from "../../pages.ts";
 
@@ -13,7 +13,7 @@ export default defineCommand({
     json,
   },
   async run({ args }) {
-    const client = apiClient(connection(process.env));
+    const client = signIn();
     const { database } = args;
     const filter = database === undefined ? {} : { database };
     const pages = pagesOf((page) =>

@@ -1,6 +1,6 @@
 import { defineCommand } from "citty";
-import { json } from "../../args.ts";
-import { apiClient, connection, reach, refusal } from "../../client.ts";
+import { json } from "../../line/args.ts";
+import { reach, refusal, signIn } from "../../client.ts";
 import { CliError, EXIT } from "../../exit.ts";
 import { print, printJson } from "../../output.ts";
 
@@ -20,7 +20,7 @@ export default defineCommand({
           hint: "Give the URL as `nightjar url` printed it, or the `id` that it prints with --json.",
         },
       );
-    const client = apiClient(connection(process.env));
+    const client = signIn();
     const answer = await reach(client.v1.links[":id"].$delete({ param: { id } }));
     if (!answer.ok) throw await refusal(answer);
     if (args.json) printJson({ id, revoked: true });

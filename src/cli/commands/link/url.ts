@@ -1,8 +1,9 @@
 import { defineCommand } from "citty";
-import { backup, database, json, momentArg, refuseBoth } from "../../args.ts";
-import { apiClient, connection } from "../../client.ts";
+import { backup, database, json, momentArg, refuseBoth } from "../../line/args.ts";
+import { signIn } from "../../client.ts";
 import { CliError, EXIT } from "../../exit.ts";
-import { findBackup, makeLink, makeMomentLink, type Terms } from "../../link.ts";
+import { findBackup } from "../../find-backup.ts";
+import { makeLink, makeMomentLink, type Terms } from "../../link.ts";
 import { uncertainty } from "../../moment.ts";
 import { print, printAside, printJson } from "../../output.ts";
 import { printWarnings } from "../../warnings.ts";
@@ -43,7 +44,7 @@ export default defineCommand({
   },
   async run({ args }) {
     refuseBoth(args);
-    const client = apiClient(connection(process.env));
+    const client = signIn();
     const {
       database: db,
       at,

@@ -1,6 +1,6 @@
 import { defineCommand } from "citty";
-import { database, json } from "../../args.ts";
-import { apiClient, bodyOf, connection } from "../../client.ts";
+import { database, json } from "../../line/args.ts";
+import { bodyOf, signIn } from "../../client.ts";
 import { GOES_ON, ifStopped } from "../../files/unfinished.ts";
 import { print, printJson } from "../../output.ts";
 
@@ -8,7 +8,7 @@ export default defineCommand({
   meta: { name: "log pull", description: "Pull what is new at the server into the page log now" },
   args: { database, json },
   async run({ args }) {
-    const client = apiClient(connection(process.env));
+    const client = signIn();
     const { database: db } = args;
     const pulled = await ifStopped(GOES_ON, () =>
       bodyOf(client.v1.databases[":db"].log.$post({ param: { db } })),

@@ -1,7 +1,7 @@
 import { defineCommand } from "citty";
-import { backup, database, json } from "../../args.ts";
-import { apiClient, bodyOf, connection } from "../../client.ts";
-import { findBackup } from "../../link.ts";
+import { backup, database, json } from "../../line/args.ts";
+import { bodyOf, signIn } from "../../client.ts";
+import { findBackup } from "../../find-backup.ts";
 import { print, printJson } from "../../output.ts";
 import { GOES_ON, ifStopped } from "../../files/unfinished.ts";
 
@@ -14,7 +14,7 @@ export default defineCommand({
     json,
   },
   async run({ args }) {
-    const client = apiClient(connection(process.env));
+    const client = signIn();
     const { id } = await findBackup(client, args.database, args.backup);
     const pinned = await ifStopped(GOES_ON, () =>
       bodyOf(

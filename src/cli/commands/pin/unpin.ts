@@ -1,15 +1,15 @@
 import { defineCommand } from "citty";
 import { whenApproved } from "../../approval.ts";
-import { backup, database, json } from "../../args.ts";
-import { apiClient, bodyOf, connection } from "../../client.ts";
-import { findAnyBackup } from "../../link.ts";
+import { backup, database, json } from "../../line/args.ts";
+import { bodyOf, signIn } from "../../client.ts";
+import { findAnyBackup } from "../../find-backup.ts";
 import { print, printJson } from "../../output.ts";
 
 export default defineCommand({
   meta: { name: "unpin", description: "Leave a pinned backup to the retention policy again" },
   args: { database, backup, json },
   async run({ args }) {
-    const client = apiClient(connection(process.env));
+    const client = signIn();
     const { id } = await findAnyBackup(client, args.database, args.backup);
     const unpinned = await whenApproved(client, () =>
       bodyOf(client.v1.backups[":id"].pin.$delete({ param: { id } })),

@@ -1,7 +1,7 @@
 import { defineCommand } from "citty";
 import { SCOPES } from "../../../plan/access.ts";
-import { json } from "../../args.ts";
-import { apiClient, bodyOf, connection } from "../../client.ts";
+import { json } from "../../line/args.ts";
+import { bodyOf, signIn } from "../../client.ts";
 import { print, printAside, printJson } from "../../output.ts";
 import { databasesWord, listOf, scopesOf } from "../../tokens.ts";
 
@@ -29,7 +29,7 @@ export default defineCommand({
   },
   async run({ args }) {
     const { name, scope, database, "expires-in": expiresIn } = args;
-    const client = apiClient(connection(process.env));
+    const client = signIn();
     const made = await bodyOf(
       client.v1.tokens.$post({
         json: {

@@ -1,6 +1,6 @@
 import { defineCommand } from "citty";
-import { json } from "../../args.ts";
-import { apiClient, bodyOf, connection } from "../../client.ts";
+import { json } from "../../line/args.ts";
+import { bodyOf, signIn } from "../../client.ts";
 import { moment, paint, print, printJson, printTable } from "../../output.ts";
 import { pagesOf } from "../../pages.ts";
 import { databasesWord } from "../../tokens.ts";
@@ -11,7 +11,7 @@ export default defineCommand({
   meta: { name: "token list", description: "List the tokens of the API, newest first" },
   args: { json },
   async run({ args }) {
-    const client = apiClient(connection(process.env));
+    const client = signIn();
     const pages = pagesOf((page) =>
       bodyOf(client.v1.tokens.$get({ query: { limit: "200", ...page } })),
     );

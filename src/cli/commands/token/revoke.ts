@@ -1,6 +1,6 @@
 import { defineCommand } from "citty";
-import { json } from "../../args.ts";
-import { apiClient, connection, reach, refusal } from "../../client.ts";
+import { json } from "../../line/args.ts";
+import { reach, refusal, signIn } from "../../client.ts";
 import { CliError, EXIT } from "../../exit.ts";
 import { print, printJson } from "../../output.ts";
 
@@ -16,7 +16,7 @@ export default defineCommand({
       throw new CliError(EXIT.usage, "This is no token's id.", {
         hint: "`nightjar token list` shows the ids. Never put a token itself on a command line.",
       });
-    const client = apiClient(connection(process.env));
+    const client = signIn();
     const answer = await reach(client.v1.tokens[":id"].$delete({ param: { id } }));
     if (!answer.ok) throw await refusal(answer);
     if (args.json) printJson({ id, revoked: true });

@@ -1,4 +1,4 @@
-import { CliError, EXIT } from "./exit.ts";
+import { CliError, EXIT } from "../exit.ts";
 
 /** Arguments that several commands share. */
 export const database = {
@@ -15,15 +15,28 @@ export const json = {
 
 export const backup = {
   type: "string",
-  description: "A backup's id, latest, or latest-drilled (the newest whose drill passed)",
+  description:
+    "A backup: its id or the start of it, its name, latest, latest-verified or latest-drilled",
   default: "latest",
-  valueHint: "id",
+  valueHint: "backup",
 } as const;
 
 export const momentArg = {
   type: "string",
-  description: "A moment in ISO 8601, like 2026-11-20T14:03:00Z: from the page log",
+  description: "A moment of the page log: 2026-11-20T14:03:00Z, -2h (two hours ago) or yesterday",
   valueHint: "moment",
+} as const;
+
+export const migration = {
+  type: "string",
+  description: "The newest backup with this in its migration's name, like 0042",
+  valueHint: "name",
+} as const;
+
+export const profile = {
+  type: "string",
+  description: "Sign in as this profile: see nightjar login",
+  valueHint: "name",
 } as const;
 
 export const overwrite = {

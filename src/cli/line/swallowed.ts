@@ -1,4 +1,4 @@
-import { CliError, EXIT } from "./exit.ts";
+import { CliError, EXIT } from "../exit.ts";
 
 /** The scripts of package.json that take options. */
 const SCRIPTS: ReadonlySet<string | undefined> = new Set(["nightjar", "setup", "deploy"]);

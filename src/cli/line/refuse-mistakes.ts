@@ -1,13 +1,13 @@
 import { parseArgs, type ParseArgsOptionsConfig } from "node:util";
 import type { ArgsDef } from "citty";
-import { messageOf } from "../errors/errors.ts";
-import { CliError, EXIT } from "./exit.ts";
-import { nearest } from "../plan/nearest.ts";
+import { messageOf } from "../../errors/errors.ts";
+import { CliError, EXIT } from "../exit.ts";
+import { nearest } from "../../plan/nearest.ts";
 
-/** Form of the name of a database, a backup or a run. Anything else would change the request's address. */
+/** Form of the name of a database or the id of a run. Anything else would change the request's address. */
 const NAME = /^[\w-]+$/;
 /** Arguments that are no such name. */
-const TEXTS: ReadonlySet<string | undefined> = new Set(["sql", "link"]);
+const TEXTS: ReadonlySet<string | undefined> = new Set(["sql", "link", "url", "shell"]);
 
 /**
  * citty passes over options that it does not know, arguments too many and values that are missing.
@@ -42,7 +42,7 @@ export function refuseMistakes(command: string, argv: readonly string[], args: A
       throw new CliError(EXIT.usage, `--${name} needs a value.`, { hint });
   }
   const names = positionals.filter((_, at) => !TEXTS.has(places[at]));
-  for (const name of [...names, ...[values["backup"] ?? []].flat().map(String)])
+  for (const name of names)
     if (!NAME.test(name)) throw new CliError(EXIT.usage, `"${name}" is no name or id.`, { hint });
 }
 
