@@ -10,9 +10,9 @@ import { workingFolder } from "../../files/folder.ts";
 import { print, printJson } from "../../output.ts";
 
 /** List what the command line writes: copies of a database, and the keys that open them. */
-const ignoredFor = (database: string): readonly string[] => [
+const ignoredFor = (name: string): readonly string[] => [
   // Not every *.sql: a repository has its migrations.
-  ...[`${database}.db*`, `${database}.sql*`, `${database}-*.db`, "*.sql.gz", "*.zst", "*.age"],
+  ...[`${name}.db*`, `${name}.sql*`, `${name}-*.db`, "*.sql.gz", "*.zst", "*.age"],
   "*identity*.txt",
 ];
 const HEAD = "# Copies of the database (nightjar pull), and keys:";
