@@ -2,6 +2,8 @@ import { chmod, copyFile, mkdir, readFile, rm, writeFile } from "node:fs/promise
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { build, type Plugin } from "esbuild";
+import { describeCommands } from "../src/cli/line/describe.ts";
+import { manPageOf } from "./lib/manual.ts";
 import { ROOT } from "./lib/paths.ts";
 
 /**
@@ -53,12 +55,14 @@ await writeFile(
     {
       ...{ name: config.commandPackage, version, description, license, keywords, type: "module" },
       bin: { nightjar: "nightjar.js" },
+      man: "nightjar.1",
       engines: { node: `>=${NODE}` },
-      files: ["nightjar.js"],
+      files: ["nightjar.js", "nightjar.1"],
     },
     undefined,
     2,
   )}\n`,
 );
+await writeFile(join(DIST, "nightjar.1"), manPageOf(await describeCommands(), version));
 await copyFile(join(ROOT, "LICENSE"), join(DIST, "LICENSE"));
 await copyFile(join(ROOT, "docs/cli.md"), join(DIST, "README.md"));

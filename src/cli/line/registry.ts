@@ -10,6 +10,7 @@ export const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   logout: () => import("../commands/account/logout.ts").then((module) => module.default),
   profiles: () => import("../commands/account/profiles.ts").then((module) => module.default),
   init: () => import("../commands/account/init.ts").then((module) => module.default),
+  completion: () => import("../commands/account/completion.ts").then((module) => module.default),
   status: () => import("../commands/status.ts").then((module) => module.default),
   health: () => import("../commands/health.ts").then((module) => module.default),
   backup: () => import("../commands/backup.ts").then((module) => module.default),
