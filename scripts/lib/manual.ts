@@ -54,7 +54,7 @@ export function manPageOf(commands: readonly Described[], version: string): stri
       if (arg.isPositional) continue;
       const preset = arg.default === undefined ? "" : ` (default: ${arg.default})`;
       lines.push(".RS", ".TP", `\\fB${roff(optionOf(arg))}\\fR`);
-      lines.push(`${roff(arg.description + preset)}`, ".RE");
+      lines.push(roff(arg.description + preset), ".RE");
     }
   }
   lines.push(

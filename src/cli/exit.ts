@@ -23,7 +23,9 @@ export const CLI_CODES = [
   "FILE_EXISTS",
   "NOT_CONFIRMED",
   "NOT_HEALTHY",
+  "NOT_PROVEN",
   "RESTORE_UNHEARD",
+  "STILL_RUNNING",
   "STOPPED",
 ] as const;
 

@@ -37,7 +37,8 @@ export function proveCommand(act: Act, description: string) {
   });
 }
 
-function prove(client: Client, act: Act, id: string) {
+/** Let Nightjar verify or drill a backup. */
+export function prove(client: Client, act: Act, id: string) {
   const route = client.v1.backups[":id"];
   return bodyOf(route[act].$post({ param: { id } }));
 }

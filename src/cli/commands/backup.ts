@@ -44,7 +44,12 @@ export default defineCommand({
   },
 });
 
-function parseLabels(text: string | undefined): Record<string, string> {
+/**
+ * Read labels such as `app=shop,commit=1a2b3c`.
+ *
+ * @throws CliError `usage`
+ */
+export function parseLabels(text: string | undefined): Record<string, string> {
   if (text === undefined) return {};
   const pairs = text.split(",").map((pair) => {
     const [key, ...value] = pair.split("=");

@@ -14,6 +14,7 @@ export const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   status: () => import("../commands/status.ts").then((module) => module.default),
   health: () => import("../commands/health.ts").then((module) => module.default),
   backup: () => import("../commands/backup.ts").then((module) => module.default),
+  gate: () => import("../commands/gate.ts").then((module) => module.default),
   badge: () => import("../commands/badge.ts").then((module) => module.default),
   run: () => import("../commands/run.ts").then((module) => module.default),
   runs: () => import("../commands/runs.ts").then((module) => module.default),

@@ -15,6 +15,11 @@ const KNOWN: readonly MigrationTable[] = [
   { name: "_prisma_migrations", column: "migration_name", order: ["finished_at", "started_at"] },
   { name: "knex_migrations", column: "name", order: ["id"] },
   { name: "schema_migrations", column: "version", order: ["version"] }, // Rails
+  { name: "django_migrations", column: "name", order: ["id"] },
+  { name: "d1_migrations", column: "name", order: ["id"] }, // Wrangler
+  { name: "alembic_version", column: "version_num", order: ["version_num"] },
+  { name: "_sqlx_migrations", column: "description", order: ["version"] },
+  { name: "__diesel_schema_migrations", column: "version", order: ["version"] },
 ];
 
 /** Characters of a name at most, as it goes into every list of backups; a longer one is cut. */

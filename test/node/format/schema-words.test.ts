@@ -68,6 +68,35 @@ describe("the newest migration", () => {
       [["20260301120000"], ["20250101000000"], ["9"]],
       "20260301120000",
     ],
+    [
+      "django_migrations",
+      ["id", "app", "name"],
+      [
+        ["10", "b", "0002_x"],
+        ["9", "a", "0001_y"],
+      ],
+      "0002_x",
+    ],
+    [
+      "d1_migrations",
+      ["id", "name"],
+      [
+        ["2", "0002_b.sql"],
+        ["1", "0001_a.sql"],
+      ],
+      "0002_b.sql",
+    ],
+    ["alembic_version", ["version_num"], [["1975ea83b712"]], "1975ea83b712"],
+    [
+      "_sqlx_migrations",
+      ["version", "description"],
+      [
+        ["2", "b"],
+        ["10", "j"],
+      ],
+      "j",
+    ],
+    ["__diesel_schema_migrations", ["version"], [["20260102"], ["20260101"]], "20260102"],
     ["schema_migrations", ["version"], [["10"], ["9"], ["0007"]], "10"],
     [
       "__drizzle_migrations",
