@@ -131,16 +131,22 @@ function json(rules: object): string {
   return `${JSON.stringify(rules, undefined, 2)}\n`;
 }
 
-/** List the secrets that the configuration needs and the deployed Worker does not have. */
-export async function missingSecrets(
-  wrangler: Wrangler,
-  { databases, copy, channels }: Project,
-): Promise<string[]> {
+/** Cloudflare's code for a Worker that is not there (yet). */
+const NO_SUCH_WORKER = "10007";
+
+/** List the secrets that the configuration needs and the Worker does not have, deployed or not. */
+export async function missingSecrets(wrangler: Wrangler, project: Project): Promise<string[]> {
   const { ok, output } = await wrangler.ask(["secret", "list", "--format", "json"]);
-  if (!ok) throw new Error(`wrangler secret list failed:\n${output}`);
+  if (!ok && !output.includes(NO_SUCH_WORKER))
+    throw new Error(`wrangler secret list failed:\n${output}`);
   // wrangler may print notices around its JSON.
   const secrets = output.slice(output.indexOf("["), output.lastIndexOf("]") + 1);
-  const there = (JSON.parse(secrets) as { name: string }[]).map(({ name }) => name);
+  const there = ok ? (JSON.parse(secrets) as { name: string }[]).map(({ name }) => name) : [];
+  return neededSecrets(project).filter((name) => !there.includes(name));
+}
+
+/** List the secrets that the configuration needs. */
+export function neededSecrets({ databases, copy, channels }: Project): string[] {
   const tokens = [...databases.values()].flatMap(({ tokenSecret }) => tokenSecret ?? []);
   const identities = [...databases.values()].flatMap(({ identitySecret }) => identitySecret ?? []);
   const heartbeats = [...databases.values()].flatMap(
@@ -148,5 +154,5 @@ export async function missingSecrets(
   );
   const keys = [copySecrets(copy), ...channels.map(channelSecrets)].flat().map(({ name }) => name);
   const needed = ["ADMIN_TOKEN", "SIGNING_KEY", ...tokens, ...identities, ...heartbeats, ...keys];
-  return [...new Set(needed)].filter((name) => !there.includes(name));
+  return [...new Set(needed)];
 }

@@ -15,13 +15,16 @@ interface Script {
   project: Project;
   writeRules: WriteRules;
   dryRun: boolean;
+  /** True where the configuration is to be checked, and nothing else. */
+  check: boolean;
 }
 
 /** Read the project, run a script on it, and report errors on one line. */
 export async function runScript(script: (tools: Script) => Promise<void>): Promise<void> {
   try {
-    refuseSwallowed(["dry-run"], process.argv.slice(2), process.env);
-    const { values } = parseArgs({ options: { "dry-run": { type: "boolean", default: false } } });
+    refuseSwallowed(["dry-run", "check"], process.argv.slice(2), process.env);
+    const flag = { type: "boolean", default: false } as const;
+    const { values } = parseArgs({ options: { "dry-run": flag, check: flag } });
     const dryRun = values["dry-run"];
     const project = readProject(await readFile(join(ROOT, "wrangler.toml"), "utf8"));
     for (const note of lockNotes(project.databases)) console.log(`Note: ${note}`);
@@ -33,7 +36,7 @@ export async function runScript(script: (tools: Script) => Promise<void>): Promi
       return path;
     };
     const cloudflare = dryRun ? dryWrangler((line) => console.log(line)) : wrangler();
-    await script({ wrangler: cloudflare, project, writeRules, dryRun });
+    await script({ wrangler: cloudflare, project, writeRules, dryRun, check: values.check });
   } catch (error) {
     console.error(printableLines(messageOf(error)));
     if (error instanceof NightjarError || error instanceof CliError) console.error(error.hint);

@@ -8,12 +8,12 @@ import {
 } from "../catalog/watch/watches.ts";
 import { isMisconfigured } from "../config/database.ts";
 import { log } from "../core/log.ts";
+import { claimsOf } from "../core/token-claims.ts";
 import type { Comparison, WatchFacts } from "../plan/alerts/problems.ts";
 import { HOUR } from "../plan/duration.ts";
 import { fleetHealth, type Health } from "../read/health.ts";
 import type { Context } from "../worker/context.ts";
 import { compareNewest } from "./compare.ts";
-import { tokenExpiry } from "./token-expiry.ts";
 
 /** Interval at which the bytes of a page log are added up, ms. */
 const MEASURE = HOUR;
@@ -88,7 +88,7 @@ async function factsOf(
     logBytes,
     tokenExpiresAt: isMisconfigured(database)
       ? undefined
-      : tokenExpiry(context.config.token(database)),
+      : claimsOf(context.config.token(database)).expiresAt,
   };
 }
 

@@ -12,6 +12,7 @@ export const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   init: () => import("../commands/account/init.ts").then((module) => module.default),
   completion: () => import("../commands/account/completion.ts").then((module) => module.default),
   status: () => import("../commands/status.ts").then((module) => module.default),
+  doctor: () => import("../commands/doctor.ts").then((module) => module.default),
   health: () => import("../commands/health.ts").then((module) => module.default),
   backup: () => import("../commands/backup.ts").then((module) => module.default),
   gate: () => import("../commands/gate.ts").then((module) => module.default),

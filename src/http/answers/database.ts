@@ -131,6 +131,42 @@ export const TIMELINE: v.InferInput<typeof timelineAnswer> = {
   next: null,
 };
 
+export const sourceAnswer = v.object({
+  database: v.string(),
+  ms: said(count, "How long its server took to tell."),
+  method: said(
+    v.nullable(
+      v.object({
+        protocol: v.picklist(["sync", "replica", "dbpage", "dump"]),
+        image: said(v.boolean(), "True if whole databases are read through `sqlite_dbpage`."),
+        why: v.string(),
+      }),
+    ),
+    "How it is read best; null where its server did not say.",
+  ),
+  error: v.nullable(errorReport),
+  token: said(
+    v.nullable(
+      v.object({
+        expiresAt: said(
+          v.nullable(moment),
+          "Null where the token does not tell, or never expires.",
+        ),
+        readOnly: said(v.nullable(v.boolean()), "Null where the token does not tell."),
+      }),
+    ),
+    "The source's token, as it describes itself; null for none.",
+  ),
+});
+export const SOURCE: v.InferInput<typeof sourceAnswer> = {
+  ...{ database: "shop", ms: 84, error: null },
+  method: {
+    ...{ protocol: "replica", image: true },
+    why: "no sync protocol; replication is offered, sqlite_dbpage gives its base",
+  },
+  token: { expiresAt: "2027-02-18T08:00:00.000Z", readOnly: true },
+};
+
 export const pulledAnswer = v.object({
   database: v.string(),
   log: said(v.nullable(place), "Null where there is no log yet: the next backup begins it."),

@@ -31,6 +31,7 @@ import { newestFirst, pageOf, placeOf } from "../paging.ts";
 import { backupSummary, backupView, databaseViews, runView } from "../views.ts";
 import { erasures } from "./erasures.ts";
 import { moments } from "./moments.ts";
+import { source } from "./source.ts";
 import { about, json } from "../openapi/about.ts";
 import { BACKUP, BACKUP_SUMMARY, backupAnswer, backupsAnswer } from "../answers/backup.ts";
 import { DATABASE, databaseAnswer, databasesAnswer } from "../answers/database.ts";
@@ -261,5 +262,6 @@ export const databases = new Hono<HttpEnv>()
   )
 
   .route("/", moments)
+  .route("/", source)
   .route("/", restoreMoment)
   .route("/", erasures);

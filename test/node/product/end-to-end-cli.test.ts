@@ -82,6 +82,36 @@ describe("backup, list and status", () => {
     expect((await nightjar("prune", "--dry-run")).out).toMatch(/0 of \d+ backups would go/);
   });
 
+  it("let a doctor look at all of it", async () => {
+    const { code, out, err } = await nightjar("doctor", "--json");
+    expect({ code, error: JSON.parse(err).error.code }).toEqual({ code: 1, error: "NOT_HEALTHY" });
+    const findings = JSON.parse(out).findings as Record<string, string>[];
+    const about = (name: string) =>
+      findings
+        .filter((one) => one["about"] === name)
+        .map((one) => `${one["level"]} ${one["message"]}`);
+    expect(about("token")).toEqual(["good ADMIN_TOKEN may admin (all databases)."]);
+    expect(about("cron")).toEqual(["problem It has never run: nothing is backed up."]);
+    expect(about("shop")).toContainEqual(
+      expect.stringMatching(/^good Its server answers in \d+ ms: replica \(no sync protocol/),
+    );
+    expect(about("untouched")).toContain("problem It has no backup yet.");
+    expect(about("broken").join()).toContain("problem Its last run failed: ");
+    const { token } = await json(
+      "token",
+      "create",
+      "reader",
+      "--scope",
+      "read",
+      "--database",
+      "shop",
+    );
+    const env = { NIGHTJAR_URL: product.worker.url, NIGHTJAR_TOKEN: token };
+    const limited = await runCli(["doctor", "shop"], product.dir, env);
+    expect(limited.code).toBe(0);
+    expect(limited.out).toMatch(/^\? +shop: This needs the scope backup/m);
+  });
+
   it("tell how a run is getting on, and what was found of a backup", async () => {
     const { backups } = await json("list", "shop");
     const { databases } = await json("status", "shop");

@@ -8,6 +8,8 @@ import {
   readProject,
   type WriteRules,
 } from "../../../scripts/lib/provision.ts";
+import { checkProject } from "../../../scripts/lib/check-project.ts";
+import { lifecycleRules } from "../../../src/plan/lifecycle.ts";
 import { lockNotes } from "../../../src/plan/locks.ts";
 import type { Wrangler } from "../../../scripts/lib/wrangler.ts";
 
@@ -127,6 +129,18 @@ describe("deploying", () => {
     expect(await missingSecrets(recorder(all).wrangler, sealed)).toEqual(["SHOP_IDENTITY"]);
   });
 
+  it("takes a Worker that is not there yet for one without secrets, and no other failure", async () => {
+    const failing = (output: string): Wrangler => ({
+      run: () => Promise.resolve(""),
+      ask: () => Promise.resolve({ ok: false, output }),
+    });
+    const absent = failing("This Worker does not exist on your account. [code: 10007]");
+    expect(await missingSecrets(absent, readProject(TOML))).toHaveLength(3);
+    await expect(missingSecrets(failing("not signed in"), readProject(TOML))).rejects.toThrow(
+      "not signed in",
+    );
+  });
+
   it("refuses a mistake before anything is shipped", () => {
     expect(() => readProject(`${TOML}\nshedule = "0 0 * * *"`)).toThrow(
       /DATABASES\.shop\.shedule: unknown key/,
@@ -187,5 +201,84 @@ bucket = "binding"
   it("finds the project's own wrangler.toml in order", () => {
     const own = readProject(readFileSync(join(ROOT, "wrangler.toml"), "utf8"));
     expect(own).toMatchObject({ bucket: "nightjar" });
+  });
+});
+
+/** Rules as wrangler 4 lists them. */
+function listed(rules: readonly Record<string, string>[]): string {
+  const lines = rules.map((rule) =>
+    Object.entries(rule).map(([label, value]) => `\u001b[37m${label}:\u001b[39m  ${value}`),
+  );
+  return `Listing rules for bucket 'acme-backups'...\n${lines.map((one) => one.join("\n")).join("\n\n")}\n`;
+}
+
+describe("checking without a deploy", () => {
+  const project = readProject(TOML);
+  const sound = lifecycleRules(project.databases).rules.map((rule) => ({
+    name: rule.id,
+    enabled: "Yes",
+    prefix: rule.conditions.prefix || "(all prefixes)",
+    action: [
+      rule.deleteObjectsTransition && ["Expire objects", rule.deleteObjectsTransition],
+      ...(rule.storageClassTransitions ?? []).map((one) => [
+        "Transition to Infrequent Access",
+        one,
+      ]),
+      rule.abortMultipartUploadsTransition && [
+        "Abort incomplete multipart uploads",
+        rule.abortMultipartUploadsTransition,
+      ],
+    ]
+      .filter((one) => one !== undefined)
+      .map((one) => {
+        const [words, { condition }] = one as [string, { condition: { maxAge: number } }];
+        return `${words} after ${condition.maxAge / 86_400} days`;
+      })
+      .join(", "),
+  }));
+
+  async function check(rules: readonly Record<string, string>[]): Promise<string> {
+    const asked: string[] = [];
+    const wrangler: Wrangler = {
+      run: () => Promise.reject(new Error("nothing may be changed")),
+      async ask(args) {
+        asked.push(args.join(" "));
+        return { ok: true, output: args.includes("lock") ? listed([]) : listed(rules) };
+      },
+    };
+    const lines = await checkProject(wrangler, project);
+    expect(asked).toEqual(["r2 bucket lifecycle list acme-backups", LIST_LOCKS]);
+    return lines.join("\n");
+  }
+
+  it("tells the secrets, and that the rules are as they should be", async () => {
+    const told = await check([{ name: "somebody else's", enabled: "Yes" }, ...sound]);
+    expect(told).toContain("It needs the secrets ADMIN_TOKEN, SIGNING_KEY, SHOP_TOKEN.");
+    expect(told).toContain("The lifecycle rules of acme-backups are as they should be.");
+    expect(told).toContain("The lock rules of acme-backups are as they should be.");
+  });
+
+  it("tells a rule that is missing, changed, off, or left over", async () => {
+    const daily = sound.findIndex(({ name }) => name === "nightjar daily shop");
+    const other = (fields: object) => sound.with(daily, { ...sound[daily]!, ...fields });
+    expect(await check(sound.toSpliced(daily, 1))).toContain("  + nightjar daily shop");
+    expect(await check([...sound, { ...sound[0]!, name: "nightjar daily old" }])).toContain(
+      "  - nightjar daily old",
+    );
+    expect(await check(other({ action: "Expire objects after 1 day" }))).toMatch(
+      /~ nightjar daily shop: .* after 1 day, should be .* after 7 days/,
+    );
+    expect(await check(other({ enabled: "No" }))).toContain("~ nightjar daily shop: (off)");
+    expect(await check(other({ prefix: "daily/" }))).toContain("~ nightjar daily shop: daily/ ");
+  });
+
+  it("says that nothing was compared where nobody is signed in", async () => {
+    const wrangler: Wrangler = {
+      run: () => Promise.reject(new Error("nothing may be changed")),
+      ask: () => Promise.resolve({ ok: false, output: "✘ [ERROR] Not signed in\n" }),
+    };
+    expect((await checkProject(wrangler, project)).join("\n")).toContain(
+      "The lifecycle rules of acme-backups were not compared: Not signed in",
+    );
   });
 });

@@ -1,0 +1,120 @@
+import type { DatabaseAnswer } from "../../http/views.ts";
+import { span } from "../../plan/duration.ts";
+import { moment } from "../output.ts";
+import { SOON } from "./account.ts";
+import { type Finding, good, problem, warning } from "./finding.ts";
+
+/** What Nightjar found when it asked a database's server. */
+export interface SourceFacts {
+  readonly ms: number;
+  readonly method: { readonly protocol: string; readonly why: string } | null;
+  readonly error: { readonly message: string; readonly hint: string } | null;
+  readonly token: {
+    readonly expiresAt: string | null;
+    readonly readOnly: boolean | null;
+  } | null;
+}
+
+/** Judge what Nightjar knows of a database. */
+export function judgeDatabase(database: DatabaseAnswer): Finding[] {
+  const { name, state, mistakes, nextScheduledAt, lastRun, newestBackup, follow } = database;
+  if (state === "not configured")
+    return [
+      warning(
+        name,
+        "It is not configured any more: its backups stay, and no new ones are made.",
+        "Add it to DATABASES again, or delete what is left of it (docs/configuration.md).",
+      ),
+    ];
+  const found: Finding[] = mistakes.map(({ path, fix }) =>
+    problem(
+      name,
+      `${path} ${fix}`,
+      "Correct it, and deploy again. Until then it is not backed up.",
+    ),
+  );
+  if (mistakes.length === 0) found.push(judgeState(database));
+  found.push(
+    nextScheduledAt === null
+      ? warning(name, "Nothing is scheduled.", "Give it a schedule: docs/configuration.md.")
+      : good(name, `The next backup is due at ${moment(nextScheduledAt)}.`),
+  );
+  if (lastRun?.state === "failed" && lastRun.error !== null)
+    found.push(problem(name, `Its last run failed: ${lastRun.error.message}`, lastRun.error.hint));
+  if (follow?.error != null)
+    found.push(
+      problem(name, `Its log does not follow: ${follow.error.message}`, follow.error.hint),
+    );
+  const copy = newestBackup?.copy;
+  if (copy?.state === "failed")
+    found.push(
+      problem(
+        name,
+        `Its newest backup has no second copy: ${copy.error?.message ?? ""}`,
+        copy.error?.hint ?? "See docs/second-copy.md.",
+      ),
+    );
+  for (const [what, objective] of [
+    ["recovery point", database.recoveryPoint],
+    ["recovery time", database.recoveryTime],
+  ] as const)
+    if (objective?.state === "missed" || objective?.state === "at-risk")
+      found.push(
+        warning(
+          name,
+          `Its objective of ${span(objective.objectiveSeconds! * 1000)} for the ${what} is ${objective.state === "missed" ? "missed" : "at risk"}.`,
+          "docs/verification.md tells what makes it shorter.",
+        ),
+      );
+  return found;
+}
+
+function judgeState({ name, state, newestBackup }: DatabaseAnswer): Finding {
+  if (state === "fresh")
+    return good(name, `Its newest backup, of ${moment(newestBackup!.takenAt)}, is fresh and good.`);
+  if (state === "none")
+    return problem(name, "It has no backup yet.", `Make one with: nightjar backup ${name}`);
+  const words = { late: "late", unverified: "not verified", failed: "failed", corrupt: "corrupt" };
+  const word = words[state as keyof typeof words] ?? state;
+  return (state === "late" || state === "unverified" ? warning : problem)(
+    name,
+    `Its newest backup is ${word}.`,
+    `nightjar runs ${name} and nightjar proofs ${name} tell why.`,
+  );
+}
+
+/** Judge a database's server and the token of it. */
+export function judgeSource(name: string, source: SourceFacts, now: number): Finding[] {
+  const { ms, method, error, token } = source;
+  const found: Finding[] = [];
+  if (error !== null) found.push(problem(name, `Its server: ${error.message}`, error.hint));
+  else if (method?.protocol === "dump")
+    found.push(
+      warning(
+        name,
+        `Its server answers in ${ms} ms, and is read by dump alone: ${method.why}.`,
+        "Without pages there is no log, and no moment between two backups: docs/pages.md.",
+      ),
+    );
+  else if (method !== null)
+    found.push(good(name, `Its server answers in ${ms} ms: ${method.protocol} (${method.why}).`));
+  if (token === null) return found;
+  const left = token.expiresAt === null ? Infinity : Date.parse(token.expiresAt) - now;
+  const again = `turso db tokens create ${name} --read-only, then: npx wrangler secret put`;
+  if (left < 0) found.push(problem(name, "Its source's token has expired.", `Make one: ${again}`));
+  else if (left < SOON)
+    found.push(
+      warning(name, `Its source's token expires in ${span(left)}.`, `Make another one: ${again}`),
+    );
+  if (token.readOnly === false)
+    found.push(
+      warning(
+        name,
+        "Its source's token may write, which Nightjar never does.",
+        `Make one that reads only: ${again}`,
+      ),
+    );
+  if (token.readOnly === true && left >= SOON)
+    found.push(good(name, "Its source's token reads only."));
+  return found;
+}

@@ -1,0 +1,37 @@
+import type { DatabaseConfig } from "../../config/database.ts";
+import { claimsOf } from "../../core/token-claims.ts";
+import { asNightjarError, type NightjarError } from "../../errors/errors.ts";
+import { sourceOf } from "../../libsql/server.ts";
+import type { Method } from "../../model/manifest.ts";
+import { probe } from "../../source/probe.ts";
+import type { Context } from "../../worker/context.ts";
+
+/** What a database's server and its token are like now. */
+export interface SourceReport {
+  /** How the database can be read; undefined if its server does not say. */
+  readonly method: Method | undefined;
+  readonly error: NightjarError | undefined;
+  /** How long the server took to tell, ms. */
+  readonly ms: number;
+  readonly token:
+    { readonly expiresAt: number | undefined; readonly readOnly: boolean | undefined } | undefined;
+}
+
+/** Ask a database's server how it can be read. Nothing is remembered of the answer, and a failure is one. */
+export async function probeSource(
+  { config, deps }: Context,
+  database: DatabaseConfig,
+): Promise<SourceReport> {
+  const token = config.token(database);
+  const begun = deps.now();
+  const report = (method: Method | undefined, error: NightjarError | undefined): SourceReport => ({
+    ...{ method, error, ms: deps.now() - begun },
+    token: token === undefined ? undefined : claimsOf(token),
+  });
+  try {
+    const { method } = await probe(sourceOf(database, token), deps);
+    return report(method, undefined);
+  } catch (thrown) {
+    return report(undefined, asNightjarError(thrown));
+  }
+}

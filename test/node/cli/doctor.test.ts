@@ -1,0 +1,155 @@
+import { describe, expect, it } from "vitest";
+import { judgeAccount, judgeFleet } from "../../../src/cli/doctor/account.ts";
+import { judgeDatabase, judgeSource } from "../../../src/cli/doctor/database.ts";
+import type { Finding } from "../../../src/cli/doctor/finding.ts";
+import { claimsOf } from "../../../src/core/token-claims.ts";
+import { DATABASE, SOURCE } from "../../../src/http/answers/database.ts";
+import type { DatabaseAnswer } from "../../../src/http/views.ts";
+import { DAY } from "../../../src/plan/duration.ts";
+
+/** What the doctor makes of the answers that it gets. */
+const NOW = Date.parse("2026-11-20T12:00:00.000Z");
+const at = (ms: number) => new Date(NOW + ms).toISOString();
+
+const told = (findings: readonly Finding[]) =>
+  findings
+    .filter(({ level }) => level !== "good")
+    .map(({ level, message }) => `${level}: ${message}`);
+
+describe("address, version, clock and token", () => {
+  const CALLER = {
+    ...{ name: "ci", scopes: ["backup"], databases: ["shop"], expiresAt: null },
+    ...{ now: at(0), version: "0.1.0", asked: NOW - 50, answered: NOW + 50 },
+  };
+  const judge = (fields: object) =>
+    told(judgeAccount("https://x", "0.1.0", { ...CALLER, ...fields }));
+
+  it.each([
+    [{}, []],
+    [{ version: "0.2.0" }, ["warning: It has version 0.2.0, and this command 0.1.0."]],
+    [{ expiresAt: at(15 * DAY) }, []],
+    [{ expiresAt: at(13 * DAY) }, ["warning: ci may backup (shop), and ends in 13 d."]],
+    [{ now: at(20_000) }, []],
+    [{ now: at(120_000) }, ["warning: Its clock is 2 min ahead of this machine's."]],
+    [{ now: at(-120_000) }, ["warning: Its clock is 2 min behind this machine's."]],
+    // A slow answer says little of the clock.
+    [{ now: at(40_000), asked: NOW - 50_000, answered: NOW + 50_000 }, []],
+  ])("%j", (fields, expected) => {
+    expect(judge(fields)).toEqual(expected);
+  });
+});
+
+describe("cron, alerts and copies", () => {
+  const channel = { name: "ops", mistakes: [], error: null };
+  const SOUND = { cronAt: at(0), isAsleep: false, channels: [channel], hasCopies: true };
+  const unseen = "unseen: The bucket's own rules can be seen by its Cloudflare account alone.";
+
+  it.each([
+    [{}, []],
+    [{ isAsleep: true }, [`problem: It last ran at ${at(0)}.`]],
+    [{ isAsleep: true, cronAt: null }, ["problem: It has never run: nothing is backed up."]],
+    [{ channels: [] }, ["warning: Nobody is told when a backup fails."]],
+    [
+      { channels: [{ ...channel, error: { message: "refused", hint: "-" } }] },
+      ["problem: Channel ops: refused"],
+    ],
+    [
+      { channels: [{ ...channel, mistakes: [{ path: "ALERTS.ops.url", fix: "is missing" }] }] },
+      ["problem: ALERTS.ops.url is missing"],
+    ],
+    [
+      { hasCopies: false },
+      ["warning: There is no second copy: an account that is lost takes all backups along."],
+    ],
+  ])("%j", (fields, expected) => {
+    const found = told(judgeFleet({ ...SOUND, ...fields }));
+    expect(found).toEqual(expect.arrayContaining([...expected, unseen]));
+    expect(found.filter((one) => one !== unseen).slice(0, 1)).toEqual(expected.slice(0, 1));
+  });
+});
+
+describe("a database", () => {
+  const error = { code: "X", message: "It broke.", hint: "Mend it." };
+  const lastRun = { ...DATABASE.lastRun!, state: "failed", error };
+  const copy = { ...DATABASE.newestBackup!, copy: { state: "failed", error } };
+
+  it.each([
+    [{}, []],
+    [{ state: "none", newestBackup: null }, ["problem: It has no backup yet."]],
+    [{ state: "late" }, ["warning: Its newest backup is late."]],
+    [{ state: "corrupt" }, ["problem: Its newest backup is corrupt."]],
+    [{ lastRun }, ["problem: Its last run failed: It broke."]],
+    [{ follow: { ...DATABASE.follow, error } }, ["problem: Its log does not follow: It broke."]],
+    [{ newestBackup: copy }, ["problem: Its newest backup has no second copy: It broke."]],
+    [{ nextScheduledAt: null }, ["warning: Nothing is scheduled."]],
+    [
+      { recoveryPoint: { ...DATABASE.recoveryPoint, state: "missed" } },
+      ["warning: Its objective of 1 h for the recovery point is missed."],
+    ],
+    [
+      { state: "misconfigured", mistakes: [{ path: "DATABASES.shop.url", fix: "is missing" }] },
+      ["problem: DATABASES.shop.url is missing"],
+    ],
+    [
+      { state: "not configured" },
+      ["warning: It is not configured any more: its backups stay, and no new ones are made."],
+    ],
+  ])("%j", (fields, expected) => {
+    const database = { ...DATABASE, ...fields } as unknown as DatabaseAnswer;
+    const findings = judgeDatabase(database);
+    expect(told(findings)).toEqual(expected);
+    expect(findings.every(({ level, fix }) => level === "good" || fix)).toBe(true);
+  });
+});
+
+describe("its server and token", () => {
+  const judge = (fields: object) =>
+    told(judgeSource("shop", { ...SOURCE, ...fields } as never, NOW));
+  const token = (fields: object) => ({ token: { ...SOURCE.token!, ...fields } });
+
+  it.each([
+    [{}, []],
+    [{ token: null }, []],
+    [
+      { method: null, error: { code: "X", message: "It is gone.", hint: "-" } },
+      ["problem: Its server: It is gone."],
+    ],
+    [
+      { method: { ...SOURCE.method!, protocol: "dump", why: "no pages" } },
+      ["warning: Its server answers in 84 ms, and is read by dump alone: no pages."],
+    ],
+    [token({ expiresAt: at(-1) }), ["problem: Its source's token has expired."]],
+    [token({ expiresAt: at(DAY) }), ["warning: Its source's token expires in 1 d."]],
+    [
+      token({ readOnly: false }),
+      ["warning: Its source's token may write, which Nightjar never does."],
+    ],
+    [token({ readOnly: null, expiresAt: null }), []],
+  ])("%j", (fields, expected) => {
+    expect(judge(fields)).toEqual(expected);
+  });
+
+  it.each([
+    [
+      { exp: 100, a: "ro" },
+      { expiresAt: 100_000, readOnly: true },
+    ],
+    [{ a: "rw" }, { expiresAt: undefined, readOnly: false }],
+    [{ p: { ro: { ns: ["x"] } } }, { expiresAt: undefined, readOnly: true }],
+    [{ p: { rw: { ns: ["x"] }, ro: {} } }, { expiresAt: undefined, readOnly: false }],
+    [
+      { id: "x", exp: "soon" },
+      { expiresAt: undefined, readOnly: undefined },
+    ],
+  ])("a token that says %j", (payload, expected) => {
+    const text = Buffer.from(JSON.stringify(payload)).toString("base64url");
+    expect(claimsOf(`e30.${text}.signature`)).toEqual(expected);
+  });
+
+  it.each([undefined, "", "opaque", "a.b.c", "a.e30=.c", `a.${btoa("null")}.c`])(
+    "nothing of the opaque token %j",
+    (token) => {
+      expect(claimsOf(token)).toEqual({ expiresAt: undefined, readOnly: undefined });
+    },
+  );
+});
