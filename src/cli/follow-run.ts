@@ -2,7 +2,6 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { bodyOf, type Client } from "./client.ts";
 import { CliError, EXIT } from "./exit.ts";
 import { ifStopped } from "./files/unfinished.ts";
-import { size } from "./output.ts";
 import { Progress } from "./progress.ts";
 
 /** Interval at which a run is asked for, ms. */
@@ -23,8 +22,10 @@ export function followRun(client: Client, id: string, quiet: boolean, until = In
   const goesOn = `Run ${id} goes on without this command: see nightjar run ${id}.`;
   return ifStopped(goesOn, async () => {
     const progress = new Progress(quiet);
-    for (;;) {
+    let expected: number | undefined;
+    for (let asked = 0; ; asked++) {
       const run = await getRun(client, id);
+      if (asked === 1) expected = await expectedBytes(client, run.database);
       if (run.finishedAt !== null) {
         progress.end();
         return run;
@@ -35,9 +36,15 @@ export function followRun(client: Client, id: string, quiet: boolean, until = In
           code: "STILL_RUNNING",
         });
       const again = run.attempt > 1 ? ` (attempt ${run.attempt}, after ${run.error?.code})` : "";
-      const bytes = run.rawBytes > 0 ? ` ${size(run.rawBytes)}` : "";
-      progress.show(`${run.state}${bytes}${again}`);
+      if (run.rawBytes > 0 && again === "") progress.count(run.state, run.rawBytes, expected, true);
+      else progress.show(`${run.state}${again}`);
       await sleep(ASK_EVERY);
     }
   });
+}
+
+/** Return how many bytes a run will likely read: as many as the newest backup has. */
+async function expectedBytes(client: Client, db: string): Promise<number | undefined> {
+  const { newestBackup } = await bodyOf(client.v1.databases[":db"].$get({ param: { db } }));
+  return newestBackup?.raw.bytes;
 }

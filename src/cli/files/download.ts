@@ -5,11 +5,10 @@ import { createGunzip } from "node:zlib";
 import { messageOf } from "../../errors/errors.ts";
 import { type Encryption, isWrittenAnew } from "../../model/manifest.ts";
 import { storedFormat } from "../../plan/formats.ts";
-import { reach, refusal } from "../client.ts";
 import { CliError, EXIT } from "../exit.ts";
 import { finishFile } from "./finish-file.ts";
-import { size } from "../output.ts";
 import { Progress } from "../progress.ts";
+import { download } from "./resume.ts";
 import { createPrivate, withUnfinished } from "./unfinished.ts";
 
 /** The bytes of a backup as the catalog has them. */
@@ -74,9 +73,7 @@ async function save(
   part: string,
   quiet: boolean,
 ): Promise<number> {
-  const response = await reach(fetch(url));
-  if (!response.ok || response.body === null) throw await refusal(response);
-
+  const { length, bytes: source } = await download(url);
   const hash = createHash("sha256");
   const gunzip = expected?.gzipped === true ? createGunzip() : undefined;
   const progress = new Progress(quiet);
@@ -84,13 +81,13 @@ async function save(
   try {
     const hashing = gunzip && pipeline(gunzip, hash, { end: false });
     await pipeline(
-      response.body as unknown as AsyncIterable<Uint8Array>,
-      async function* (source: AsyncIterable<Uint8Array>) {
-        for await (const chunk of source) {
+      source,
+      async function* (chunks: AsyncIterable<Uint8Array>) {
+        for await (const chunk of chunks) {
           bytes += chunk.length;
           if (gunzip === undefined) hash.update(chunk);
           else if (!gunzip.write(chunk)) await new Promise((go) => gunzip.once("drain", go));
-          progress.show(`downloading ${size(bytes)}`);
+          progress.count("downloading", bytes, length);
           yield chunk;
         }
         gunzip?.end();

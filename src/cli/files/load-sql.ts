@@ -6,9 +6,7 @@ import type { Selection } from "../../format/tables/selection.ts";
 import { SqlSelector } from "../../format/sql/select-sql.ts";
 import { SqlScanner } from "../../format/sql/scanner.ts";
 import { refuseForeign } from "../../format/sql/written-sql.ts";
-import { reach, refusal } from "../client.ts";
 import { CliError, EXIT } from "../exit.ts";
-import { size } from "../output.ts";
 import { Progress } from "../progress.ts";
 import type { Database } from "../sqlite/database.ts";
 
@@ -16,13 +14,6 @@ import type { Database } from "../sqlite/database.ts";
 const NEEDS_LIBSQL = " needs libSQL: ";
 /** The longest statement that is loaded: a string of JavaScript holds a few more; bytes. */
 const LONGEST_STATEMENT = 500_000_000;
-
-/** Download the bytes that a link leads to. */
-export async function linkedBytes(url: string): Promise<AsyncIterable<Uint8Array>> {
-  const response = await reach(fetch(url));
-  if (!response.ok || response.body === null) throw await refusal(response);
-  return response.body;
-}
 
 /**
  * Load SQL into a database, statement by statement as it comes, in one transaction. Only statements of
@@ -76,7 +67,7 @@ export async function loadSql(
       hash.update(chunk);
       bytes += chunk.length;
       scanner.push(chunk);
-      progress.show(`loading ${size(bytes)} of SQL`);
+      progress.count("loading SQL:", bytes);
     }
     database.exec("COMMIT");
   } catch (error) {

@@ -9,7 +9,8 @@ import { saveVerified } from "../files/download.ts";
 import { CliError, EXIT } from "../exit.ts";
 import { checkFile } from "../files/check-file.ts";
 import { finishFile, seen } from "../files/finish-file.ts";
-import { linkedBytes, loadSql } from "../files/load-sql.ts";
+import { loadSql } from "../files/load-sql.ts";
+import { download } from "../files/resume.ts";
 import { print, printAside, printJson, size } from "../output.ts";
 import { type Found, findSubject, type RestoreOptions } from "./options.ts";
 import { refuseOpenDatabase, refuseTarget, target } from "./target.ts";
@@ -136,7 +137,7 @@ async function loadText(
   const kind = found.kind === "dump" ? "dump" : "written";
   if (found.open === undefined) {
     const { url, digest } = await found.link("sql");
-    return loadSql(await linkedBytes(url), kind, digest?.sha256, database, selection, quiet);
+    return loadSql((await download(url)).bytes, kind, digest?.sha256, database, selection, quiet);
   }
   try {
     await found.open("sql", file);

@@ -157,7 +157,7 @@ async function sendAll(
       bytes: chunk,
     });
     sent += chunk.length;
-    progress.show(`uploading ${size(sent)} of ${size(bytes)}`);
+    progress.count("uploading", sent, bytes);
   }
   if (!(await file.ended()) || (sha256 !== undefined && file.digest() !== sha256))
     throw new CliError(

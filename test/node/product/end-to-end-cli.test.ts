@@ -1,6 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
+import { type AddressInfo, connect, createServer } from "node:net";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { zstdDecompressSync } from "node:zlib";
@@ -226,6 +227,36 @@ async function spoil(db: string): Promise<() => Promise<void>> {
   await writeFile(blob!, bad);
   return () => writeFile(blob!, good);
 }
+
+it("a pull goes on where its connection breaks", async () => {
+  const { hostname, port } = new URL(product.worker.url);
+  let cuts = 0;
+  const cutter = createServer((client) => {
+    const upstream = connect(Number(port), hostname);
+    let passed = 0;
+    upstream.on("data", (data) => {
+      passed += data.length;
+      if (passed > 600_000 && cuts < 3) {
+        cuts++;
+        client.destroy();
+        upstream.destroy();
+      } else client.write(data);
+    });
+    client.pipe(upstream);
+    for (const socket of [client, upstream]) {
+      socket.on("error", () => {});
+      socket.on("close", () => void [client.destroy(), upstream.destroy()]);
+    }
+  });
+  await new Promise<void>((listening) => cutter.listen(0, "127.0.0.1", listening));
+  const url = `http://127.0.0.1:${(cutter.address() as AddressInfo).port}`;
+  const env = { NIGHTJAR_URL: url, NIGHTJAR_TOKEN: TOKEN };
+  const pulled = await runCli(["pull", "shop", "-o", "resumed.db"], product.dir, env);
+  cutter.close();
+  expect({ code: pulled.code, cuts }).toEqual({ code: 0, cuts: 3 });
+  const copy = new DatabaseSync(inDir("resumed.db"));
+  expect((await differences(shop.url, copy)).differing).toEqual([]);
+});
 
 describe("signed in", () => {
   const signedIn = (args: string[], input = "") => {
