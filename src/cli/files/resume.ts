@@ -44,9 +44,7 @@ export async function download(url: string, pause = PAUSE): Promise<Download> {
     async function takeUp(error: unknown): Promise<Response> {
       while (tries++ < MOST_TRIES) {
         await sleep(pause * tries);
-        const again = await request(url, { range: `bytes=${at}-`, "if-range": etag! }).catch(
-          () => undefined,
-        );
+        const again = await requestAgain(url, { range: `bytes=${at}-`, "if-range": etag! });
         if (again === undefined) continue;
         const range = `bytes ${at}-${length - 1}/${length}`;
         if (again.status === 206 && again.headers.get("content-range") === range) return again;
@@ -63,4 +61,16 @@ async function request(url: string, headers: Record<string, string> = {}): Promi
   const response = await reach(fetch(url, { headers }));
   if (!response.ok || response.body === null) throw await refusal(response);
   return response;
+}
+
+/** Request it once more. Return undefined where that fails. */
+async function requestAgain(
+  url: string,
+  headers: Record<string, string>,
+): Promise<Response | undefined> {
+  try {
+    return await request(url, headers);
+  } catch {
+    return undefined; // the error that broke the download is told, if no try gets further
+  }
 }
