@@ -23,6 +23,8 @@ const commands: Record<string, () => Promise<Command>> = {
   runs: () => import("./commands/runs.ts").then((module) => module.default),
   list: () => import("./commands/list.ts").then((module) => module.default),
   pull: () => import("./commands/pull.ts").then((module) => module.default),
+  export: () => import("./commands/rows/export.ts").then((module) => module.default),
+  import: () => import("./commands/rows/import.ts").then((module) => module.default),
   url: () => import("./commands/link/url.ts").then((module) => module.default),
   "link list": () => import("./commands/link/list.ts").then((module) => module.default),
   "link revoke": () => import("./commands/link/revoke.ts").then((module) => module.default),

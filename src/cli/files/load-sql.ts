@@ -13,7 +13,7 @@ import { size } from "../output.ts";
 import { Progress } from "../progress.ts";
 
 /** Start of a comment in Nightjar's SQL that holds a statement for libSQL only. */
-const NEEDS_LIBSQL = " needs libSQL: ";
+export const NEEDS_LIBSQL = " needs libSQL: ";
 /** The longest statement that is loaded: a string of JavaScript holds a few more; bytes. */
 const LONGEST_STATEMENT = 500_000_000;
 
