@@ -1,4 +1,5 @@
 import type { Choice } from "../../format/rows/choice.ts";
+import { choiceFields } from "../choice.ts";
 import type { Client } from "../client.ts";
 import { CliError, EXIT } from "../exit.ts";
 import { findBackup, makeLink, makeMomentLink } from "../link.ts";
@@ -53,7 +54,7 @@ export async function findExport(
   return {
     ...{ database, backup: found.id, counts },
     async link(format, choice) {
-      const terms = { format, expiresIn: EXPIRES_IN, ...given(choice) };
+      const terms = { format, expiresIn: EXPIRES_IN, ...choiceFields(choice) };
       return { ...(await makeLink(client, found.id, terms)), asOf, moment: null };
     },
   };
@@ -64,7 +65,7 @@ function momentSubject(client: Client, database: string, at: string): Subject {
   return {
     ...{ database, backup: null, counts: new Map() },
     async link(format, choice) {
-      const terms = { format, expiresIn: EXPIRES_IN, ...given(choice) };
+      const terms = { format, expiresIn: EXPIRES_IN, ...choiceFields(choice) };
       const link = await makeMomentLink(client, database, at, terms);
       const { lineage, txid, committedAt } = link.moment;
       first ??= { lineage, txid };
@@ -74,14 +75,5 @@ function momentSubject(client: Client, database: string, at: string): Subject {
         });
       return { ...link, asOf: committedAt, moment: { lineage, txid } };
     },
-  };
-}
-
-/** The fields of a choice as the API takes them. */
-function given({ tables, where, ...rest }: Choice) {
-  return {
-    ...(tables !== undefined && { tables: [...tables] }),
-    ...(where !== undefined && { where: { ...where } }),
-    ...rest,
   };
 }

@@ -1,6 +1,6 @@
 import { lstat, mkdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
-import type { BlobForm, Choice, RowContent } from "../../format/rows/choice.ts";
+import type { Choice, RowContent } from "../../format/rows/choice.ts";
 import { CliError, EXIT } from "../exit.ts";
 import { nameFile } from "../files/name-file.ts";
 import { withUnfinished } from "../files/unfinished.ts";
@@ -15,11 +15,8 @@ const SCHEMA = "schema.sql";
 /** What a folder is to hold. */
 export interface FolderOptions {
   readonly rows: RowContent;
-  readonly blobs: BlobForm;
-  /** Tables, each once; expressions; the order. */
-  readonly choice: Pick<Choice, "tables" | "where" | "order">;
-  readonly schema: boolean;
-  readonly data: boolean;
+  /** Its tables are named once each. */
+  readonly choice: Choice;
   readonly overwrite: boolean;
   readonly quiet: boolean;
 }
@@ -38,11 +35,13 @@ export async function writeFolder(
 ): Promise<Sidecar> {
   await refuseNoFolder(folder);
   const before = await readSidecar(folder);
-  const { rows, blobs, choice, quiet } = options;
+  const { rows, quiet } = options;
+  // CSV is made of NDJSON here, its BLOBs too.
+  const { only, blobs = "base64", ...choice } = options.choice;
   const { tables: chosen, where = {}, order = "stored" } = choice;
   const ofSchema: Choice = { ...(chosen !== undefined && { tables: chosen }), only: "schema" };
-  const data = options.data ? await subject.link("ndjson", choice) : undefined;
-  const schema = options.schema ? await subject.link("sql", ofSchema) : undefined;
+  const data = only === "schema" ? undefined : await subject.link("ndjson", choice);
+  const schema = only === "data" ? undefined : await subject.link("sql", ofSchema);
   const { asOf, moment, erasures } = (data ?? schema)!;
   const tables = (data?.export?.tables ?? []).map((table) => ({
     ...table,

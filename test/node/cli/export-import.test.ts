@@ -42,8 +42,7 @@ afterAll(async () => {
 const TRIALS = Number(process.env["TRIALS"] ?? 120);
 
 const WHOLE: FolderOptions = {
-  ...{ rows: "ndjson", blobs: "base64", choice: {}, schema: true, data: true },
-  ...{ overwrite: false, quiet: true },
+  ...{ rows: "ndjson", choice: {}, overwrite: false, quiet: true },
 };
 
 /** Make a file, and open it as the Worker does. */
@@ -147,7 +146,7 @@ describe("an export that is imported again", () => {
         "INSERT INTO photos VALUES (1, X''), (2, NULL), (3, X'0001FF'), (4, zeroblob(70000))",
       ]);
       const choice = { tables: [...chosen, "photos"] };
-      await exportTo(exports.subjectOf(again), { rows: "csv", choice, blobs });
+      await exportTo(exports.subjectOf(again), { rows: "csv", choice: { ...choice, blobs } });
       await importTo("new.db", true);
       const rows = (path: string) =>
         described(path).filter((line) => {
