@@ -158,6 +158,18 @@ describe("an export that is imported again", () => {
     }
   });
 
+  it("is refused where a column would change a value, as after an ALTER COLUMN", async () => {
+    const { image } = await made([
+      "CREATE TABLE altered(id INTEGER PRIMARY KEY, a)",
+      "INSERT INTO altered VALUES (1, 1), (2, 1.0), (3, '1')",
+      "PRAGMA writable_schema = ON",
+      "UPDATE sqlite_schema SET sql = 'CREATE TABLE altered(id INTEGER PRIMARY KEY, a INTEGER)'",
+    ]);
+    await exportTo(exports.subjectOf(image));
+    await expect(importTo()).rejects.toThrow(/row 2 of altered has another value in a/);
+    expect(existsSync(join(dir, "new.db"))).toBe(false);
+  });
+
   it("is what was asked for: some tables, some rows", async () => {
     const { image } = await made([
       "CREATE TABLE parents(id INTEGER PRIMARY KEY, v)",

@@ -75,7 +75,7 @@ it("a folder is imported as the database that a pull gives", async () => {
   const kinds = db.prepare(
     "SELECT type, count(*) AS n FROM sqlite_schema WHERE sql NOT NULL GROUP BY 1",
   );
-  expect(kinds.all().map(({ type, n }) => `${type} ${n}`)).toEqual([
+  expect(kinds.all().map(({ type, n }) => [type, n].join(" "))).toEqual([
     ...["index 2", "table 7", "trigger 1", "view 1"],
   ]);
   db.close();
