@@ -1,5 +1,5 @@
 import type { Choice } from "../../format/rows/choice.ts";
-import { choiceFields } from "../choice.ts";
+import { choiceFields } from "./choice.ts";
 import type { Client } from "../client.ts";
 import { CliError, EXIT } from "../exit.ts";
 import { findBackup, makeLink, makeMomentLink } from "../link.ts";

@@ -1,5 +1,7 @@
 import * as v from "valibot";
+import { NightjarError } from "../../errors/errors.ts";
 import { isTable } from "../../errors/schema-issue.ts";
+import { encode } from "../../format/bytes/bytes.ts";
 import { fingerprint } from "../../format/bytes/hash.ts";
 import type { Choice } from "../../format/rows/choice.ts";
 import type { Detail } from "../../model/audit.ts";
@@ -10,6 +12,8 @@ import { bounded } from "../fields.ts";
 const MOST = 1000;
 const NAME = 1000;
 const EXPRESSION = 10_000;
+/** Bytes of a choice, which is kept in rows of the catalog and of the audit. */
+const LARGEST = 100_000;
 
 /** Fields of a request for a link that choose a part of the database. */
 export const choiceFields = {
@@ -59,12 +63,22 @@ export const choiceFields = {
 /** The fields of a request of which each may be left out. */
 type Asked = { readonly [K in keyof Choice]: Choice[K] | undefined };
 
-/** Return the choice of a request; undefined if it chooses nothing. */
+/**
+ * Return the choice of a request; undefined if it chooses nothing.
+ *
+ * @throws NightjarError `REQUEST_INVALID` for one that is too large for a row of the catalog
+ */
 export function choiceOf({ tables, where, only, blobs, order }: Asked): Choice | undefined {
   const given = Object.entries({ tables, where, only, blobs, order }).filter(
     ([, value]) => value !== undefined,
   );
-  return given.length === 0 ? undefined : Object.fromEntries(given);
+  if (given.length === 0) return undefined;
+  if (encode(JSON.stringify(given)).length > LARGEST)
+    throw new NightjarError(
+      "REQUEST_INVALID",
+      `tables and where: must have at most ${LARGEST} bytes together`,
+    );
+  return Object.fromEntries(given);
 }
 
 /** Name a choice, so that downloads with different ones have different tags. */

@@ -6,6 +6,7 @@ import { newestBackup } from "../../../src/catalog/backups.ts";
 import { sharedBlocks } from "../../../src/store/block-cache.ts";
 import { apiOf, askApp } from "../../support/api.ts";
 import { backUp, manualRun, testContext } from "../../support/context.ts";
+import { LIBSQL_ONLY } from "../../support/fidelity.ts";
 import { lyingBucket } from "../../support/lying-bucket.ts";
 import { PageDatabase } from "../../support/page-database.ts";
 
@@ -133,6 +134,28 @@ describe("a link to rows", () => {
     expect(rows.map(({ title }) => title)).toEqual(["Let There Be Rock", "Post"]);
   });
 
+  it("gives rows of what only libSQL can make", async () => {
+    const own = await PageDatabase.create();
+    await own.exec(LIBSQL_ONLY.join(";\n"));
+    const only = testContext({ libsql: own.config });
+    await backUp(only, manualRun("libsql"));
+    const ask = apiOf(only);
+    const { id } = (await newestBackup(only.catalog, "libsql"))!;
+    const link = await ask.json(`/v1/backups/${id}/links`, { format: "json" });
+    expect(link["export"].leftOut).toEqual([]);
+    const document = JSON.parse(Buffer.from(await ask.bytes(link["url"])).toString());
+    expect(Object.keys(document)).toEqual(["vectors", "drawn", "changed"]);
+    expect(document.vectors[0]).toEqual({
+      id: 1,
+      e: { blob: "AACAPwAAAEAAAEBA" },
+      w: { real: "1.0" },
+    });
+    expect(document.drawn.map(({ a }: { a: unknown }) => a)).toEqual(
+      expect.arrayContaining(["first", { real: "2.0" }]),
+    );
+    expect(document.changed).toEqual([{ a: 1, b: "x" }]);
+  });
+
   it("never gives erased rows", async () => {
     const erased = await PageDatabase.create(SHOP);
     const own = testContext({ erased: erased.config });
@@ -158,6 +181,10 @@ describe("a link to rows", () => {
   });
 });
 
+/** Names of so many tables, each of so many characters. */
+const numbered = (count: number, length: number): string[] =>
+  Array.from({ length: count }, (_, at) => `t${String(at).padStart(length - 1, "0")}`);
+
 describe("a link that would give nothing but an error", () => {
   it.each([
     [{ tables: ["nowhere"] }, "REQUEST_INVALID", /no table nowhere/],
@@ -171,6 +198,8 @@ describe("a link that would give nothing but an error", () => {
     [{ blobs: "hex" }, "REQUEST_INVALID", /for csv/],
     [{ tables: ["artists"], where: { albums: "1" } }, "REQUEST_INVALID", /albums/],
     [{ tables: [] }, "REQUEST_INVALID", /must name a table/],
+    [{ tables: numbered(1001, 4) }, "REQUEST_INVALID", /at most 1000 tables/],
+    [{ tables: numbered(200, 600) }, "REQUEST_INVALID", /at most 100000 bytes/],
     [{ where: { artists: "1) UNION SELECT 1 -- " } }, "QUERY_REFUSED", /artists/],
     [{ where: { artists: "nme = 1" } }, "QUERY_REFUSED", /no such column: nme/],
     [{ where: { artists: "id IN (SELECT id FROM albums)" } }, "QUERY_REFUSED", /artists/],

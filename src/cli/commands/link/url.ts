@@ -1,6 +1,6 @@
 import { defineCommand } from "citty";
 import { backup, database, json, momentArg, refuseBoth } from "../../args.ts";
-import { choiceArgs, choiceFields, readChoice } from "../../choice.ts";
+import { choiceArgs, choiceFields, readChoice } from "../../export/choice.ts";
 import { apiClient, connection } from "../../client.ts";
 import { CliError, EXIT } from "../../exit.ts";
 import { findBackup, makeLink, makeMomentLink, type Terms } from "../../link.ts";

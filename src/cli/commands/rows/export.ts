@@ -4,7 +4,7 @@ import { defineCommand } from "citty";
 import { messageOf } from "../../../errors/errors.ts";
 import type { Choice, RowContent } from "../../../format/rows/choice.ts";
 import { backup, choiceOf, database, json, momentArg, overwrite, refuseBoth } from "../../args.ts";
-import { choiceArgs, readChoice } from "../../choice.ts";
+import { choiceArgs, readChoice } from "../../export/choice.ts";
 import { apiClient, connection } from "../../client.ts";
 import { CliError, EXIT } from "../../exit.ts";
 import { warnOfGit } from "../../export/git-warning.ts";
@@ -75,6 +75,7 @@ async function writeToStream(url: string): Promise<void> {
   try {
     await pipeline(await linkedBytes(url), process.stdout, { end: false });
   } catch (thrown) {
+    if ((thrown as NodeJS.ErrnoException).code === "EPIPE") return; // the reader has enough
     if (thrown instanceof CliError) throw thrown;
     throw new CliError(EXIT.failed, `The export broke off: ${messageOf(thrown)}`, {
       hint: "What came is only a part: throw it away, and run the command again.",

@@ -1,7 +1,7 @@
-import type { BlobForm, Choice, RowOrder } from "../format/rows/choice.ts";
-import { lowerName } from "../format/tables/selection.ts";
-import { choiceOf } from "./args.ts";
-import { CliError, EXIT } from "./exit.ts";
+import type { BlobForm, Choice, RowOrder } from "../../format/rows/choice.ts";
+import { lowerName } from "../../format/tables/selection.ts";
+import { choiceOf } from "../args.ts";
+import { CliError, EXIT } from "../exit.ts";
 
 /** Arguments that choose a part of a database. */
 export const choiceArgs = {
