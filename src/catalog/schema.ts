@@ -1,6 +1,7 @@
 import { sql } from "drizzle-orm";
 import { index, integer, sqliteTable, text, uniqueIndex } from "drizzle-orm/sqlite-core";
 import type { Action, Outcome } from "../model/audit.ts";
+import type { Choice } from "../model/choice.ts";
 import type { CopyState } from "../model/copy.ts";
 import type { ErrorReport } from "../errors/errors.ts";
 import type { Manifest, Method, PageCursor, Trigger } from "../model/manifest.ts";
@@ -218,6 +219,8 @@ export const links = sqliteTable("links", {
   uses: integer().notNull().default(0),
   /** The only address that may use it, as attempts are counted; null for any. */
   address: text(),
+  /** The part of the database that it gives; null for all of it. */
+  choice: text({ mode: "json" }).$type<Choice>(),
 });
 
 /** Tokens of the API, apart from ADMIN_TOKEN. */

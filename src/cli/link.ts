@@ -6,6 +6,11 @@ export interface Terms {
   expiresIn: string;
   maxUses?: number;
   address?: string;
+  tables?: string[];
+  where?: Record<string, string>;
+  only?: "schema" | "data";
+  blobs?: "base64" | "hex";
+  order?: "stored" | "key";
 }
 
 /** Make a download link to a database as it was at a moment. */

@@ -1,6 +1,6 @@
 /** The parts of a format. */
 interface Parts {
-  readonly content: "db" | "sql";
+  readonly content: "db" | "sql" | "ndjson" | "json" | "csv";
   readonly coding?: "gz" | "zst";
   readonly encrypted?: true;
   /** The only reader of the SQL; undefined if every SQLite reads it. */
@@ -18,6 +18,12 @@ const PARTS = {
   "libsql.sql": { content: "sql", reader: "libsql" },
   "libsql.sql.gz": { content: "sql", coding: "gz", reader: "libsql" },
   "libsql.sql.zst": { content: "sql", coding: "zst", reader: "libsql" },
+  ndjson: { content: "ndjson" },
+  "ndjson.gz": { content: "ndjson", coding: "gz" },
+  json: { content: "json" },
+  "json.gz": { content: "json", coding: "gz" },
+  csv: { content: "csv" },
+  "csv.gz": { content: "csv", coding: "gz" },
 } as const satisfies Record<string, Parts>;
 
 /** Every format that a database can be delivered in; the stored form decides which of them are available. */
@@ -28,6 +34,11 @@ export const FORMATS = Object.keys(PARTS) as readonly Format[];
 export function partsOf(format: Format): Parts {
   return PARTS[format];
 }
+
+/** Formats of rows alone, of all tables or of some. */
+export const ROW_FORMATS = FORMATS.filter((format) =>
+  ["ndjson", "json", "csv"].includes(PARTS[format].content),
+);
 
 /** The facts of a stored backup that decide its formats. */
 export interface StoredForm {
@@ -53,15 +64,15 @@ export function storedForm({
 /**
  * List the formats of a stored backup, the stored form first; an encrypted one has that form alone. A
  * moment of the log has the formats of a snapshot. A dump's SQL is the server's own: it is libSQL's
- * already. SQL is written only of databases in UTF-8.
+ * already. SQL, and rows, are written only of databases in UTF-8.
  */
 export function formatsOf({ kind, encrypted, encoding = "UTF-8" }: StoredForm): readonly Format[] {
   if (encrypted) return [kind === "dump" ? "sql.zst.age" : "db.zst.age"];
   if (kind === "dump") return ["sql.zst", "sql.gz", "sql"];
   const files: readonly Format[] = ["db.zst", "db"];
-  return encoding === "UTF-8"
-    ? [...files, "sql.gz", "sql", "sql.zst", "libsql.sql.gz", "libsql.sql", "libsql.sql.zst"]
-    : files;
+  if (encoding !== "UTF-8") return files;
+  const sql: readonly Format[] = ["sql.gz", "sql", "sql.zst"];
+  return [...files, ...sql, "libsql.sql.gz", "libsql.sql", "libsql.sql.zst", ...ROW_FORMATS];
 }
 
 /** Return the format in which a backup is stored in the bucket. */

@@ -4,15 +4,16 @@ import { concat } from "../format/bytes/bytes.ts";
 import { gzipCompress, zstdCompress } from "../format/bytes/codec.ts";
 import type { Erasure } from "../format/tables/erasure.ts";
 import type { Page } from "../format/pages/page.ts";
-import { EVERYTHING } from "../format/tables/selection.ts";
+import type { Choice } from "../format/rows/choice.ts";
 import { seekableCompress } from "../format/bytes/seekable.ts";
 import { loadableText } from "../format/dump/loadable-dump.ts";
 import { isWrittenAnew, type Manifest } from "../model/manifest.ts";
-import { type Format, formatsOf, partsOf, storedForm } from "../plan/formats.ts";
-import { refuseSql, writeSql } from "../sqlite/sql/write-sql.ts";
+import { lowerName } from "../format/tables/selection.ts";
+import { type Format, formatsOf, partsOf, ROW_FORMATS, storedForm } from "../plan/formats.ts";
 import { refuseFile } from "./erasures.ts";
+import { openExport } from "./export.ts";
 import type { Moment } from "./moment.ts";
-import { dumpText, momentPages, openStored, snapshotFile, type Stored } from "./stored.ts";
+import { dumpText, momentPages, snapshotFile } from "./stored.ts";
 
 /** Bytes made for a download, and their number, if it is known. */
 export interface Derived {
@@ -25,20 +26,25 @@ export interface Derived {
  * bytes is thrown before the last of them is yielded.
  *
  * @throws NightjarError here or while reading: `OBJECT_MISSING`, `OBJECT_CORRUPT`, `STORE_FAILED`,
- *   `ERASURE_APPLIES`, `ERASURE_FAILED`, `FORMAT_UNAVAILABLE`, `SCHEMA_UNSAFE`
+ *   `ERASURE_APPLIES`, `ERASURE_FAILED`, `FORMAT_UNAVAILABLE`, `SCHEMA_UNSAFE`, `REQUEST_INVALID`,
+ *   `QUERY_REFUSED`
  */
 export async function deriveBackup(
   context: Context,
   manifest: Manifest,
   format: Format,
   erasures: readonly Erasure[],
+  choice: Choice = {},
 ): Promise<Derived> {
   const { kind, raw } = manifest;
   refuseFormat(manifest, format);
   refuseFile(erasures, format);
+  refuseChoice(kind, format, choice);
   const { content: wanted, coding } = partsOf(format);
-  if (kind === "snapshot" && wanted === "sql")
-    return sqlOf(context, { manifest }, format, erasures);
+  if (kind === "snapshot" && wanted !== "db") {
+    const bytes = await openExport(context, { manifest }, format, erasures, choice);
+    return { bytes: coded(bytes, format), length: undefined };
+  }
   const anew = isWrittenAnew(manifest);
   const plain =
     kind === "snapshot"
@@ -58,10 +64,15 @@ export async function deriveMoment(
   moment: Moment,
   format: Format,
   erasures: readonly Erasure[],
+  choice: Choice = {},
 ): Promise<Derived> {
   const { pageSize, pageCount } = moment;
   refuseFile(erasures, format);
-  if (partsOf(format).content === "sql") return sqlOf(context, { moment }, format, erasures);
+  refuseChoice("snapshot", format, choice);
+  if (partsOf(format).content !== "db") {
+    const bytes = await openExport(context, { moment }, format, erasures, choice);
+    return { bytes: coded(bytes, format), length: undefined };
+  }
   const pages = momentPages(context, moment);
   if (format === "db.zst") return { bytes: seekableCompress(pages, () => {}), length: undefined };
   async function* file(): AsyncIterable<Uint8Array> {
@@ -78,32 +89,6 @@ function joined(batch: readonly Page[], pageSize: number): Uint8Array {
   );
 }
 
-/**
- * Convert stored pages to SQL. Rows are erased, and what cannot be written is refused, before the first
- * byte is yielded: the result is then an error, and not half of a file.
- */
-async function sqlOf(
-  context: Context,
-  stored: Stored,
-  format: Format,
-  erasures: readonly Erasure[],
-): Promise<Derived> {
-  const image = await openStored(context, stored, erasures);
-  try {
-    await refuseSql(image, EVERYTHING);
-  } catch (thrown) {
-    image.close();
-    throw thrown;
-  }
-  async function* text(): AsyncIterable<Uint8Array> {
-    try {
-      yield* writeSql(image, partsOf(format).reader);
-    } finally {
-      image.close();
-    }
-  }
-  return { bytes: coded(text(), format), length: undefined };
-}
 function coded(bytes: AsyncIterable<Uint8Array>, format: Format): AsyncIterable<Uint8Array> {
   const { coding } = partsOf(format);
   if (coding === "gz") return gzipCompress(bytes);
@@ -125,8 +110,39 @@ export function refuseFormat(
   if (known.includes(format as Format)) return;
   const article = encryption === undefined ? `A ${kind}` : `An encrypted ${kind}`;
   const what = snapshot?.encoding === undefined ? article : `${article} in ${snapshot.encoding}`;
+  const isRows = ROW_FORMATS.includes(format as Format) && kind === "dump";
   throw new NightjarError(
     "FORMAT_UNAVAILABLE",
     `${what} can be downloaded as ${known.join(", ")}, not as ${format.slice(0, 20)}.`,
+    isRows ? { hint: OF_A_DUMP } : {},
   );
+}
+
+const OF_A_DUMP =
+  "Nightjar reads rows of snapshots and moments only: get the dump with `nightjar pull` and load it with `sqlite3 -safe`, or export a backup that was made by pages.";
+
+/**
+ * Refuse a choice that a format cannot give.
+ *
+ * @throws NightjarError `REQUEST_INVALID`; `FORMAT_UNAVAILABLE` for a part of a dump
+ */
+export function refuseChoice(kind: Manifest["kind"], format: Format, choice: Choice): void {
+  const { content } = partsOf(format);
+  const { tables, where, only, blobs, order } = choice;
+  const refuse = (message: string): never => {
+    throw new NightjarError("REQUEST_INVALID", message);
+  };
+  const given = Object.keys(choice);
+  if (content === "csv" && new Set(tables?.map(lowerName)).size !== 1)
+    refuse("`tables` must name one table for csv.");
+  if (given.length === 0) return;
+  if (content === "db") refuse(`${given.join(", ")}: a ${format} is whole.`);
+  if (kind === "dump")
+    throw new NightjarError("FORMAT_UNAVAILABLE", "A dump is given as a whole.", {
+      hint: OF_A_DUMP,
+    });
+  if (content === "sql" && (where ?? blobs ?? order) !== undefined)
+    refuse("where, blobs and order are for ndjson, json and csv.");
+  if (content !== "sql" && only === "schema") refuse("`only`: the schema is given as sql.");
+  if (content !== "csv" && blobs !== undefined) refuse("blobs is for csv.");
 }

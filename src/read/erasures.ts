@@ -118,7 +118,7 @@ export async function erasuresAt(
  */
 export function refuseFile(erasures: readonly Erasure[], format: Format): void {
   const { content, encrypted } = partsOf(format);
-  if (erasures.length === 0 || content === "sql" || encrypted === true) return;
+  if (erasures.length === 0 || content !== "db" || encrypted === true) return;
   throw new NightjarError(
     "ERASURE_APPLIES",
     `Rows were erased since then, and the pages of a ${format} still hold them (entries of the list: ${erasures.length}).`,

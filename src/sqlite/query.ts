@@ -1,16 +1,17 @@
 import { NightjarError } from "../errors/errors.ts";
 import { encode } from "../format/bytes/bytes.ts";
 import { ACTION, CODE, LIMIT } from "./engine/codes.ts";
+import type { JsonValue } from "../format/rows/json-value.ts";
 import { type Engine, SqliteError } from "./engine/engine.ts";
 import { refusal } from "./engine/guard.ts";
 import type { Image } from "./engine/image.ts";
 import { Statement } from "./engine/statement.ts";
-import { type JsonValue, readValue, toBound, valueSize } from "./engine/value.ts";
+import { readValue, toBound, valueSize } from "./engine/value.ts";
 
 export interface Query {
   /** One statement. */
   readonly sql: string;
-  /** The values of its `?` parameters, in order, in the forms that value.ts lists. */
+  /** The values of its `?` parameters, in order, in the forms of `JsonValue`. */
   readonly args?: readonly unknown[];
 }
 
@@ -120,8 +121,12 @@ async function answer(engine: Engine, { sql, args = [] }: Query, watch: Watch): 
   }
 }
 
-/** Prepare `sql`, which must be exactly one statement. */
-async function prepareOnly(engine: Engine, sql: string): Promise<Statement> {
+/**
+ * Prepare `sql`, which must be exactly one statement.
+ *
+ * @throws NightjarError `QUERY_REFUSED`; SqliteError
+ */
+export async function prepareOnly(engine: Engine, sql: string): Promise<Statement> {
   const bytes = encode(sql);
   if (bytes.length > MAX_SQL)
     throw refused(`The SQL has ${bytes.length} bytes; at most ${MAX_SQL} are looked at.`);

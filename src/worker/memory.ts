@@ -59,7 +59,7 @@ export function proofCost({ kind, raw, snapshot, encryption }: Manifest, act: Ac
 /** Memory that a download made while it is sent holds, bytes. */
 export function downloadCost(kind: Manifest["kind"], format: Format): number {
   const { content } = partsOf(format);
-  return kind === "snapshot" && content === "sql" ? SQLITE + 2 * MIB : 10 * MIB;
+  return kind === "snapshot" && content !== "db" ? SQLITE + 2 * MIB : 10 * MIB;
 }
 
 /** Do a piece of work that nobody waits for at a screen, when it is its turn. */

@@ -35,8 +35,8 @@ export interface Checked {
  */
 export async function checkFile(
   file: string,
-  found: Found,
-  options: RestoreOptions,
+  found: Pick<Found, "tables" | "erasures">,
+  options: Pick<RestoreOptions, "verify" | "schemaOnly" | "tables">,
   leftOut: readonly string[] = [],
 ): Promise<Checked> {
   refuseForeign(file);
@@ -157,8 +157,8 @@ function vectorTables(leftOut: readonly string[]): Set<string> {
 function countRows(
   database: Database,
   schema: readonly SchemaText[],
-  { tables, erasures }: Found,
-  options: RestoreOptions,
+  { tables, erasures }: Pick<Found, "tables" | "erasures">,
+  options: Pick<RestoreOptions, "tables">,
   absent: ReadonlySet<string>,
 ): number {
   const fewer = new Set(erasures.map(({ table }) => table.toLowerCase()));

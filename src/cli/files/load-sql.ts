@@ -11,7 +11,7 @@ import { Progress } from "../progress.ts";
 import type { Database } from "../sqlite/database.ts";
 
 /** Start of a comment in Nightjar's SQL that holds a statement for libSQL only. */
-const NEEDS_LIBSQL = " needs libSQL: ";
+export const NEEDS_LIBSQL = " needs libSQL: ";
 /** The longest statement that is loaded: a string of JavaScript holds a few more; bytes. */
 const LONGEST_STATEMENT = 500_000_000;
 

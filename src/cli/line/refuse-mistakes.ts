@@ -7,7 +7,9 @@ import { nearest } from "../../plan/nearest.ts";
 /** Form of the name of a database or the id of a run. Anything else would change the request's address. */
 const NAME = /^[\w-]+$/;
 /** Arguments that are no such name. */
-const TEXTS: ReadonlySet<string | undefined> = new Set(["sql", "link", "url", "shell"]);
+const TEXTS: ReadonlySet<string | undefined> = new Set(["sql", "link", "url", "shell", "folder"]);
+/** Options that may be given more than once. */
+const REPEATED: ReadonlySet<string> = new Set(["where"]);
 
 /**
  * citty passes over options that it does not know, arguments too many and values that are missing.
@@ -36,7 +38,7 @@ export function refuseMistakes(command: string, argv: readonly string[], args: A
       hint,
     });
   for (const [name, given] of Object.entries(values)) {
-    if (Array.isArray(given) && given.length > 1)
+    if (Array.isArray(given) && given.length > 1 && !REPEATED.has(name))
       throw new CliError(EXIT.usage, `--${name} is given more than once.`, { hint });
     if ([given].flat().includes(""))
       throw new CliError(EXIT.usage, `--${name} needs a value.`, { hint });

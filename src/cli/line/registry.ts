@@ -21,6 +21,8 @@ export const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   runs: () => import("../commands/runs.ts").then((module) => module.default),
   list: () => import("../commands/list.ts").then((module) => module.default),
   pull: () => import("../commands/pull.ts").then((module) => module.default),
+  export: () => import("../commands/rows/export.ts").then((module) => module.default),
+  import: () => import("../commands/rows/import.ts").then((module) => module.default),
   url: () => import("../commands/link/url.ts").then((module) => module.default),
   "link list": () => import("../commands/link/list.ts").then((module) => module.default),
   "link revoke": () => import("../commands/link/revoke.ts").then((module) => module.default),
@@ -68,7 +70,7 @@ export async function loadCommand(name: string): Promise<{ command: Command; arg
 }
 
 /** Commands that work on this machine alone. */
-const LOCAL: ReadonlySet<string> = new Set(["completion", "login", "logout", "profiles"]);
+const LOCAL: ReadonlySet<string> = new Set(["completion", "import", "login", "logout", "profiles"]);
 
 function needsServer(name: string): boolean {
   return !LOCAL.has(name);

@@ -4,12 +4,34 @@ import { place } from "./backup.ts";
 import { knownBadAnswer } from "./proof.ts";
 import { BACKUP_ID, count, LINEAGE, moment, next, said } from "./parts.ts";
 
+const LEFT_OUT = ["content elsewhere", "no content", "module not known", "not readable"] as const;
 const made = {
   id: v.string(),
   url: said(v.pipe(v.string(), v.url()), "The download. Whoever has it needs nothing else."),
   format: v.picklist(FORMATS),
   expiresAt: moment,
   erasures: said(count, "Entries of the erasure list whose rows are left out."),
+  export: said(
+    v.nullable(
+      v.object({
+        tables: v.array(
+          v.object({
+            name: v.string(),
+            columns: v.array(v.string()),
+            sequence: said(
+              v.nullable(v.string()),
+              "The greatest number that AUTOINCREMENT gave; null if it has none.",
+            ),
+          }),
+        ),
+        leftOut: said(
+          v.array(v.object({ name: v.string(), why: v.picklist(LEFT_OUT) })),
+          "Virtual tables without rows of their own, and those that cannot be read.",
+        ),
+      }),
+    ),
+    "What ndjson, json and csv hold, in its order; null for other formats.",
+  ),
 };
 export const backupLinkAnswer = v.object({ ...made, knownBad: v.nullable(knownBadAnswer) });
 const momentFacts = {
@@ -36,6 +58,18 @@ export const linksAnswer = v.object({
       maxUses: v.nullable(count),
       uses: count,
       address: v.nullable(v.string()),
+      choice: said(
+        v.nullable(
+          v.object({
+            tables: v.optional(v.array(v.string())),
+            where: v.optional(v.record(v.string(), v.string())),
+            only: v.optional(v.picklist(["schema", "data"])),
+            blobs: v.optional(v.picklist(["base64", "hex"])),
+            order: v.optional(v.picklist(["stored", "key"])),
+          }),
+        ),
+        "The part of the database that it gives; null for all of it.",
+      ),
     }),
   ),
   next,
@@ -70,14 +104,14 @@ const ID = "h2k9s0d4m7qx";
 const LINK = `https://nightjar.example/d/${ID}.t2x1mc.Qm3vS0cJ8nYy1tqk5hTz9o2xWb7uRfLdEaGiPsKvNj4/`;
 export const BACKUP_LINK: v.InferInput<typeof backupLinkAnswer> = {
   ...{ id: ID, url: `${LINK}shop-20261120T020001Z-${BACKUP_ID}.sql.gz`, format: "sql.gz" },
-  ...{ expiresAt: "2026-11-20T09:00:00.000Z", erasures: 0, knownBad: null },
+  ...{ expiresAt: "2026-11-20T09:00:00.000Z", erasures: 0, knownBad: null, export: null },
 };
 const MOMENT = {
   ...{ lineage: LINEAGE, txid: 415, committedAt: "2026-11-20T07:56:10.000Z", uncertaintyMs: 0 },
 };
 export const MOMENT_LINK: v.InferInput<typeof momentLinkAnswer> = {
   ...{ id: ID, url: `${LINK}shop-20261120T075610Z-5t0w8n2rj6pb-415.sql.gz`, format: "sql.gz" },
-  ...{ expiresAt: "2026-11-20T09:00:00.000Z", erasures: 0 },
+  ...{ expiresAt: "2026-11-20T09:00:00.000Z", erasures: 0, export: null },
   moment: { ...MOMENT, bytes: 102_400 },
 };
 export const LINKS: v.InferInput<typeof linksAnswer> = {
@@ -86,7 +120,7 @@ export const LINKS: v.InferInput<typeof linksAnswer> = {
       ...{ id: ID, database: "shop", subject: BACKUP_ID, format: "sql.gz", state: "valid" },
       ...{ createdBy: "ADMIN_TOKEN", createdAt: "2026-11-20T08:00:00.000Z" },
       ...{ expiresAt: "2026-11-20T09:00:00.000Z", revokedAt: null },
-      ...{ maxUses: 3, uses: 1, address: null },
+      ...{ maxUses: 3, uses: 1, address: null, choice: null },
     },
   ],
   next: null,

@@ -2,7 +2,8 @@ import { Hono } from "hono";
 import * as v from "valibot";
 import { existingBackup } from "../../catalog/backups.ts";
 import { queryBackup } from "../../read/query.ts";
-import { refuseFormat } from "../../read/derive.ts";
+import { refuseChoice, refuseFormat } from "../../read/derive.ts";
+import { checkExport } from "../../read/export.ts";
 import { erasuresOfBackup, refuseFile } from "../../read/erasures.ts";
 import { pinBackup, unpinBackup } from "../../jobs/retention/pin.ts";
 import { fingerprint } from "../../format/bytes/hash.ts";
@@ -15,6 +16,7 @@ import { input } from "../input.ts";
 import { requireApproval } from "../access/approval.ts";
 import { needs, note } from "../access/needs.ts";
 import { grantFor } from "../links/link-url.ts";
+import { choiceFields, choiceOf, exportView } from "../links/choice.ts";
 import { linkFields, makeLink } from "../links/links.ts";
 import { QUERIES, querySchema, text } from "../fields.ts";
 import { backupView, copyView, manifestView } from "../views.ts";
@@ -36,7 +38,7 @@ const newPinSchema = v.strictObject({
   reason: v.optional(text(200), "pinned by hand"),
 });
 
-const newLinkSchema = v.strictObject(linkFields);
+const newLinkSchema = v.strictObject({ ...linkFields, ...choiceFields });
 
 /** `/v1/backups`: one backup by its id, and everything that is done with it. */
 export const backups = new Hono<HttpEnv>()
@@ -67,14 +69,19 @@ export const backups = new Hono<HttpEnv>()
     async (c) => {
       const backup = await existingBackup(c.env.catalog, c.req.param("id"));
       const { format, ...terms } = c.req.valid("json");
-      refuseFormat(backup.manifest, format);
-      const erasures = await erasuresOfBackup(c.env, backup.manifest);
+      const { manifest, database } = backup;
+      const choice = choiceOf(terms);
+      refuseFormat(manifest, format);
+      refuseChoice(manifest.kind, format, choice ?? {});
+      const erasures = await erasuresOfBackup(c.env, manifest);
       refuseFile(erasures, format);
-      const opened = { database: backup.database, subject: backup.id };
+      const plan = await checkExport(c.env, { manifest }, format, choice ?? {});
+      const opened = { database, subject: backup.id, choice };
       const link = await makeLink(c, opened, { format, ...terms }, (id, expires) =>
         grantFor(backup, format, id, expires),
       );
-      return c.json({ ...link, erasures: erasures.length, knownBad: knownBad(backup) }, 201);
+      const shown = { erasures: erasures.length, knownBad: knownBad(backup) };
+      return c.json({ ...link, ...shown, export: exportView(plan) }, 201);
     },
   )
 

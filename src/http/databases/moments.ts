@@ -3,7 +3,8 @@ import * as v from "valibot";
 import type { Segment } from "../../catalog/lineages.ts";
 import { type Place, timelineOf } from "../../catalog/timeline.ts";
 import { queryMoment } from "../../read/query.ts";
-import { refuseFormat } from "../../read/derive.ts";
+import { refuseChoice, refuseFormat } from "../../read/derive.ts";
+import { checkExport } from "../../read/export.ts";
 import { erasuresAt, refuseFile } from "../../read/erasures.ts";
 import { earliestOf, momentAt, windowOf } from "../../read/moment.ts";
 import { verifyLog } from "../../jobs/proof/verify-log.ts";
@@ -14,6 +15,7 @@ import type { HttpEnv } from "../hono-env.ts";
 import { input } from "../input.ts";
 import { atField, CURSOR, keyCursor, limitField, QUERIES, querySchema } from "../fields.ts";
 import { grantForMoment } from "../links/link-url.ts";
+import { choiceFields, choiceOf, exportView } from "../links/choice.ts";
 import { linkFields, makeLink } from "../links/links.ts";
 import { iso } from "../../core/iso.ts";
 import { about, json } from "../openapi/about.ts";
@@ -27,7 +29,7 @@ import {
 import { LINEAGE } from "../answers/parts.ts";
 import { logVerifiedAnswer } from "../answers/proof.ts";
 
-const newLinkSchema = v.strictObject({ at: atField, ...linkFields });
+const newLinkSchema = v.strictObject({ at: atField, ...linkFields, ...choiceFields });
 const momentQuerySchema = v.strictObject({ at: v.optional(atField), ...querySchema.entries });
 const verifySchema = v.strictObject({ cursor: keyCursor });
 const timelineSchema = v.strictObject({
@@ -149,19 +151,23 @@ export const moments = new Hono<HttpEnv>()
     async (c) => {
       const { name } = await knownDatabase(c.env, c.req.param("db"), c.get("caller").rights);
       const { at: wanted, format, ...terms } = c.req.valid("json");
+      const choice = choiceOf(terms);
       refuseFormat({ kind: "snapshot" }, format);
+      refuseChoice("snapshot", format, choice ?? {});
       const moment = await momentAt(c.env, name, Date.parse(wanted));
       const { lineage, txid, committedAt, uncertaintyMs, pageCount, pageSize } = moment;
       const erasures = await erasuresAt(c.env, name, earliestOf(moment));
       refuseFile(erasures, format);
-      const opened = { database: name, subject: `log/${name}/${lineage}/${txid}` };
+      const plan = await checkExport(c.env, { moment }, format, choice ?? {});
+      const opened = { database: name, subject: `log/${name}/${lineage}/${txid}`, choice };
       const link = await makeLink(c, opened, { format, ...terms }, (id, expires) =>
         grantForMoment(moment, format, id, expires),
       );
       note(c, { at: wanted });
       const bytes = pageCount * pageSize;
       const shown = { committedAt: iso(committedAt), uncertaintyMs, lineage, txid, bytes };
-      return c.json({ ...link, erasures: erasures.length, moment: shown }, 201);
+      const more = { erasures: erasures.length, export: exportView(plan) };
+      return c.json({ ...link, ...more, moment: shown }, 201);
     },
   )
 

@@ -10,18 +10,23 @@ import { deriveBackup, deriveMoment, refuseFormat } from "../../read/derive.ts";
 import { earliestOf, type Moment, momentOf } from "../../read/moment.ts";
 import { downloadCost } from "../../worker/memory.ts";
 import type { Actor } from "../../model/actor.ts";
+import type { Choice } from "../../model/choice.ts";
 import { isWrittenAnew, type Manifest } from "../../model/manifest.ts";
 import { partsOf, storedFormat } from "../../plan/formats.ts";
 import type { HttpEnv } from "../hono-env.ts";
 import { setKnownBad } from "../backups/known-bad.ts";
 import { addressOf, countFailed, refuseBlocked } from "../access/attempts.ts";
 import { type Grant, readLink } from "./link-url.ts";
+import { choiceDetail, choiceTag } from "./choice.ts";
 import { signingKeys } from "./signature.ts";
 import { type Download, respondDerived, respondFile, respondStored } from "./respond.ts";
 import { about, empty, media } from "../openapi/about.ts";
 
 const CONTENT_TYPES = {
   db: "application/vnd.sqlite3",
+  csv: "text/csv; charset=utf-8",
+  json: "application/json",
+  ndjson: "application/x-ndjson",
   sql: "application/sql",
   gz: "application/gzip",
   zst: "application/zstd",
@@ -73,7 +78,7 @@ export const download = new Hono<HttpEnv>().get(
       await countFailed(c.env, c.req.raw, { shown: "link" });
       throw new NightjarError("LINK_INVALID", "This link is not valid.");
     }
-    const { target, counted } = await granted(c.env, grant, c.req.raw);
+    const { target, counted, choice } = await granted(c.env, grant, c.req.raw);
     const { format } = grant;
     const { content, coding, encrypted } = partsOf(format);
     const erasures = await erasuresOf(c.env, target);
@@ -83,7 +88,7 @@ export const download = new Hono<HttpEnv>().get(
       "cache-control": "private, no-store, no-transform",
       "x-content-type-options": "nosniff",
       // The same bytes have the same tag for ever; each format has its own.
-      etag: `"${contentOf(target)}-${format}${anewTag(target)}${erasedTag(erasures)}"`,
+      etag: `"${contentOf(target)}-${format}${anewTag(target)}${erasedTag(erasures)}${choiceTag(choice)}"`,
     });
     if (erasures.length > 0) headers.set("x-nightjar-erasures", String(erasures.length));
     const anew = "backup" in target && isWrittenAnew(target.backup.manifest);
@@ -93,7 +98,7 @@ export const download = new Hono<HttpEnv>().get(
       return new Response(null, { status: 304, headers });
     const asked = {
       ...{ context: c.env, request: c.req.raw, headers },
-      act: actOf(c.req.raw, grant, target),
+      act: actOf(c.req.raw, grant, target, choice),
       use: () => countUse(c.env, grant),
       counted,
     };
@@ -101,17 +106,21 @@ export const download = new Hono<HttpEnv>().get(
     if ("moment" in target) {
       const { moment } = target;
       const cost = downloadCost("snapshot", format);
-      const derive = () => deriveMoment(c.env, moment, format, erasures);
+      const derive = () => deriveMoment(c.env, moment, format, erasures, choice ?? {});
       if (!isFile) return respondDerived(asked, cost, derive);
       refuseFile(erasures, format);
       return respondFile(asked, { moment }, moment.pageSize * moment.pageCount, cost, derive);
     }
     const { manifest } = target.backup;
     const stored = storedFormat(manifest.kind, manifest.encryption !== undefined);
-    if (format === stored && ((erasures.length === 0 && !anew) || encrypted === true))
+    if (
+      choice === null &&
+      format === stored &&
+      ((erasures.length === 0 && !anew) || encrypted === true)
+    )
       return respondStored(asked, manifest);
     const cost = downloadCost(manifest.kind, format);
-    const derive = () => deriveBackup(c.env, manifest, format, erasures);
+    const derive = () => deriveBackup(c.env, manifest, format, erasures, choice ?? {});
     if (!isFile) return respondDerived(asked, cost, derive);
     refuseFile(erasures, format);
     refuseFormat(manifest, format);
@@ -125,12 +134,12 @@ async function countUse({ catalog }: Context, { id }: Grant): Promise<void> {
   throw new NightjarError("LINK_INVALID", "This link was used up.");
 }
 
-function actOf(request: Request, grant: Grant, target: Target): Download {
+function actOf(request: Request, grant: Grant, target: Target, choice: Choice | null): Download {
   const { database, format } = grant;
   return {
     by: holderOf(grant),
     ...{ action: "download", database, subject: subjectOf(target) },
-    detail: { format, address: addressOf(request) },
+    detail: { format, address: addressOf(request), ...choiceDetail(choice) },
   };
 }
 
@@ -149,7 +158,7 @@ async function granted(
   context: Context,
   grant: Grant,
   request: Request,
-): Promise<{ target: Target; counted: boolean }> {
+): Promise<{ target: Target; counted: boolean; choice: Choice | null }> {
   const { catalog, deps } = context;
   const refuse = async (why: string): Promise<never> => {
     const { database, format } = grant;
@@ -166,15 +175,15 @@ async function granted(
     return refuse("is for another address");
   if (link.maxUses !== null && link.uses >= link.maxUses) return refuse("was used up");
   const [kind, database, lineage, txid] = link.subject.split("/");
-  const counted = link.maxUses !== null;
+  const opened = { counted: link.maxUses !== null, choice: link.choice };
   if (kind === "log") {
     const moment = await momentOf(context, database!, lineage!, Number(txid));
-    return { target: { moment }, counted };
+    return { target: { moment }, ...opened };
   }
   const backup = await findBackup(catalog, link.subject);
   if (backup === undefined)
     throw new NightjarError("BACKUP_NOT_FOUND", "The backup of this link is no longer kept.");
-  return { target: { backup }, counted };
+  return { target: { backup }, ...opened };
 }
 
 /** Find the erasures since then, whose rows are left out. */

@@ -19,6 +19,8 @@ import { newestFirst, pageOf, placeOf } from "../paging.ts";
 import type { HttpEnv } from "../hono-env.ts";
 import { type Grant, linkPath } from "./link-url.ts";
 import { iso } from "../../core/iso.ts";
+import type { Choice } from "../../model/choice.ts";
+import { choiceDetail } from "./choice.ts";
 import { about, empty, json } from "../openapi/about.ts";
 import { LINKS, linksAnswer } from "../answers/link.ts";
 
@@ -69,10 +71,11 @@ interface Terms {
   readonly address?: string | undefined;
 }
 
-/** What a link opens: its database, and the subject as the catalog's schema says. */
+/** What a link opens: its database, the subject as the catalog's schema says, and the part of it. */
 interface Opened {
   readonly database: string;
   readonly subject: string;
+  readonly choice: Choice | undefined;
 }
 
 /**
@@ -83,7 +86,7 @@ interface Opened {
  */
 export async function makeLink(
   c: HonoContext<HttpEnv>,
-  opened: Opened,
+  { choice, ...opened }: Opened,
   { format, expiresIn, maxUses, address }: Terms,
   grant: (id: string, expires: number) => Grant,
 ) {
@@ -96,6 +99,7 @@ export async function makeLink(
     ...{ id, ...opened, format, createdAt, createdBy: c.get("caller").id, expiresAt },
     maxUses: maxUses ?? null,
     address: address === undefined ? null : networkOf(address),
+    choice: choice ?? null,
   });
   const url = new URL(c.req.url).origin + linkPath(grant(id, expires), config.signingKey);
   const made = { id, url, format, expiresAt: new Date(expiresAt).toISOString() };
@@ -103,6 +107,7 @@ export async function makeLink(
     ...{ link: id, format, expiresAt: made.expiresAt },
     ...(maxUses !== undefined && { maxUses }),
     ...(address !== undefined && { address }),
+    ...choiceDetail(choice),
   });
   return made;
 }
@@ -116,8 +121,8 @@ type LinkState = "valid" | "expired" | "revoked" | "used up";
 
 /** A link as the API shows it; the URL itself is shown only when it is made. */
 function linkView(link: Link, now: number) {
-  const { id, database, subject, format, createdBy, expiresAt, revokedAt, maxUses, uses, address } =
-    link;
+  const { id, database, subject, format, createdBy, expiresAt, revokedAt } = link;
+  const { maxUses, uses, address, choice } = link;
   const state: LinkState =
     revokedAt !== null
       ? "revoked"
@@ -127,7 +132,7 @@ function linkView(link: Link, now: number) {
           ? "used up"
           : "valid";
   return {
-    ...{ id, database, subject, format, state, createdBy, maxUses, uses, address },
+    ...{ id, database, subject, format, state, createdBy, maxUses, uses, address, choice },
     createdAt: iso(link.createdAt),
     expiresAt: iso(expiresAt),
     revokedAt: revokedAt === null ? null : iso(revokedAt),

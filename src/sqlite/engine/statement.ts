@@ -1,3 +1,4 @@
+import type { SqlValue } from "../../format/rows/json-value.ts";
 import { CODE, TYPE } from "./codes.ts";
 import { type Engine, SHOWN } from "./engine.ts";
 
@@ -6,8 +7,8 @@ export { TYPE };
 /** SQLITE_TRANSIENT: SQLite copies the bytes that it is given. */
 const TRANSIENT = -1;
 
-/** A value that can be bound: a number is a REAL, a bigint an INTEGER. */
-export type Bound = null | number | bigint | { readonly text: Uint8Array } | Uint8Array;
+/** A value that can be bound. */
+export type Bound = SqlValue;
 
 /** One prepared statement. Finalize it, or its memory stays taken until the image is closed. */
 export class Statement {

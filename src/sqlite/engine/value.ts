@@ -1,32 +1,6 @@
-import { Buffer } from "node:buffer";
 import { NightjarError } from "../../errors/errors.ts";
-import { encode } from "../../format/bytes/bytes.ts";
+import { type JsonValue, sqlValueOf, toBase64 } from "../../format/rows/json-value.ts";
 import { type Bound, type Statement, TYPE } from "./statement.ts";
-
-/**
- * A value of SQLite in JSON, without any loss:
- *
- * | SQLite | JSON |
- * |---|---|
- * | NULL | `null` |
- * | INTEGER within ±(2^53 − 1) | a number |
- * | INTEGER beyond | `{"integer": "9223372036854775807"}` |
- * | REAL | a number; `{"real": "Infinity"}`, `"-Infinity"`, `"-0.0"` |
- * | TEXT | a string; `{"text": "<base64>"}` when it is not UTF-8 |
- * | BLOB | `{"blob": "<base64>"}` |
- *
- * A whole number may be INTEGER or REAL, which JSON does not distinguish: ask for `typeof(x)`. An argument
- * is given the same way: a whole number within ±(2^53 − 1) binds as INTEGER, any other as REAL, and
- * `{"real": "1.0"}` binds a whole REAL.
- */
-export type JsonValue =
-  | null
-  | number
-  | string
-  | { readonly integer: string }
-  | { readonly real: string }
-  | { readonly text: string }
-  | { readonly blob: string };
 
 const UTF8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
@@ -61,28 +35,20 @@ export function readValue(row: Statement, at: number): JsonValue {
       try {
         return UTF8.decode(view);
       } catch {
-        return { text: base64(view) };
+        return { text: toBase64(view) };
       }
     }
     case TYPE.BLOB:
-      return { blob: base64(row.view(at)) };
+      return { blob: toBase64(row.view(at)) };
     default:
       return null;
   }
 }
 
-/** @throws NightjarError `QUERY_REFUSED` when `value` has none of the forms above */
+/** @throws NightjarError `QUERY_REFUSED` when `value` has none of the forms of `JsonValue` */
 export function toBound(value: unknown, at: number): Bound {
-  if (value === null) return null;
-  if (typeof value === "number") return Number.isSafeInteger(value) ? BigInt(value) : value;
-  if (typeof value === "string") return { text: encode(value) };
-  if (typeof value === "object") {
-    const [[kind, text] = [], another] = Object.entries(value) as [string, unknown][];
-    if (another === undefined && typeof text === "string") {
-      const bound = typed(kind!, text);
-      if (bound !== undefined) return bound;
-    }
-  }
+  const bound = sqlValueOf(value);
+  if (bound !== undefined) return bound;
   throw new NightjarError(
     "QUERY_REFUSED",
     `Argument ${at + 1} is neither null, a number, a string nor one of {"integer"}, {"real"}, {"text"}, {"blob"} with its text.`,
@@ -90,34 +56,4 @@ export function toBound(value: unknown, at: number): Bound {
       hint: 'For example {"integer":"9223372036854775807"}, {"blob":"<base64>"}.',
     },
   );
-}
-
-function typed(kind: string, text: string): Bound | undefined {
-  switch (kind) {
-    case "integer": {
-      if (!/^-?[0-9]{1,19}$/.test(text)) return undefined;
-      const integer = BigInt(text);
-      return BigInt.asIntN(64, integer) === integer ? integer : undefined;
-    }
-    case "real": {
-      const real = text.trim() === "" ? Number.NaN : Number(text);
-      return Number.isNaN(real) ? undefined : real;
-    }
-    case "text":
-    case "blob": {
-      const bytes = fromBase64(text);
-      return kind === "blob" || bytes === undefined ? bytes : { text: bytes };
-    }
-    default:
-      return undefined;
-  }
-}
-
-function base64(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("base64");
-}
-
-function fromBase64(text: string): Uint8Array | undefined {
-  const bytes = Buffer.from(text, "base64");
-  return bytes.toString("base64") === text ? new Uint8Array(bytes) : undefined;
 }

@@ -22,7 +22,7 @@ import { refuseUnwritable, writtenSql } from "./written-schema.ts";
 export type SqlTarget = "sqlite" | "libsql";
 
 /**
- * Write the whole database as SQL, in the order in which it loads: tables with their rows, virtual tables
+ * Write the database as SQL, all of it or what is selected, in the order in which it loads: tables with their rows, virtual tables
  * with the content of their shadow tables, AUTOINCREMENT's counters, indexes, statistics, views, triggers.
  * Values keep type and bytes, rows keep their rowids. Memory stays at one chunk of about 64 KiB, or one row
  * if that is larger; each chunk holds whole statements.
@@ -33,8 +33,9 @@ export type SqlTarget = "sqlite" | "libsql";
 export async function* writeSql(
   image: Image,
   target: SqlTarget = "sqlite",
+  selection: Selection = EVERYTHING,
 ): AsyncGenerator<Uint8Array> {
-  const writing = await prepareSql(image, target, EVERYTHING);
+  const writing = await prepareSql(image, target, selection);
   // The head and the end are those of sqld's own dump, so that the same readers can check both.
   yield encode("PRAGMA foreign_keys=OFF;\nBEGIN TRANSACTION;\n");
   yield* writeStatements(writing);

@@ -1,4 +1,5 @@
 import type { BackupAnswer } from "../../http/views.ts";
+import { type Format, partsOf } from "../../plan/formats.ts";
 import { Layout } from "../layout.tsx";
 import { timeOf, When, Word } from "../parts/words.tsx";
 import { sizeOf } from "../size.ts";
@@ -142,6 +143,9 @@ export function BackupPage(props: BackupPageOf) {
   );
 }
 
+/** CSV is of one table, which nobody chooses here. */
+const isWhole = (format: Format): boolean => partsOf(format).content !== "csv";
+
 function Actions({ backup, may, targets }: BackupPageOf) {
   const { id, database, formats, pin } = backup;
   return (
@@ -151,7 +155,7 @@ function Actions({ backup, may, targets }: BackupPageOf) {
           <label>
             Download as{" "}
             <select name="format">
-              {formats.map((format) => (
+              {formats.filter(isWhole).map((format) => (
                 <option value={format}>{format}</option>
               ))}
             </select>

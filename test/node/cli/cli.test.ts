@@ -30,6 +30,18 @@ it.each([
   ["timeline ../shop", '"../shop" is no name or id'],
   ["pull shop --at", "argument missing"],
   ["pull shop -o nowhere/x.db", "There is no folder"],
+  ["export shop --format xml", "--format must be one of ndjson, json, csv"],
+  ["export shop --schema-only --data-only", "exclude each other"],
+  ["export shop --where id>1", "--where takes a table and an expression"],
+  ["export shop --where=a:1 --where=A:2", "one expression for each table"],
+  ["export shop --blobs raw", "--blobs must be one of base64, hex"],
+  ["export shop -o nowhere/x.csv", "There is no folder"],
+  ["export shop --backup x --at y", "--at and --backup exclude each other"],
+  ["url shop --order random", "--order must be one of stored, key"],
+  ["import", "Missing required positional argument"],
+  ["import x", "Give the file to write with --to"],
+  ["import x --to libsql://x", "into a new file only"],
+  ["import nowhere --to new.db", "it has no export.json"],
   ["query shop", "Missing required positional argument"],
   ["query ../shop SELECT", '"../shop" is no name or id'],
   ["query shop SELECT 1", 'does not take "1"'],
@@ -138,7 +150,7 @@ it("takes SQL as it is", async () => {
 
 it("shows its help", async () => {
   expect((await nightjar(["--help"])).out).toContain(
-    "login|logout|profiles|init|completion|status|doctor|health|backup|gate|badge|run|runs|list|pull|url|link list|link revoke|restore|query|timeline|log pull|verify|drill|proofs|pin|unpin|copy|erase|erasures|prune|token create|token list|token revoke|approval list|approval grant|approval deny|alert list|alert show|alert channels|alert test|audit|reconcile|rebuild",
+    "login|logout|profiles|init|completion|status|doctor|health|backup|gate|badge|run|runs|list|pull|export|import|url|link list|link revoke|restore|query|timeline|log pull|verify|drill|proofs|pin|unpin|copy|erase|erasures|prune|token create|token list|token revoke|approval list|approval grant|approval deny|alert list|alert show|alert channels|alert test|audit|reconcile|rebuild",
   );
   expect((await nightjar(["url", "--help"])).out).toContain("--expires-in");
 });

@@ -119,7 +119,7 @@ describe("downloads of a snapshot", () => {
   });
 
   it("are refused in a form that there is not", async () => {
-    const answer = await api.json(`/v1/backups/${backupId}/links`, { format: "csv" }, 422);
+    const answer = await api.json(`/v1/backups/${backupId}/links`, { format: "xlsx" }, 422);
     expect(answer["detail"]).toContain("db.zst, db, sql.gz");
   });
 });

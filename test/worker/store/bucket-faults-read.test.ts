@@ -53,7 +53,7 @@ const manifestOf = async (context: Context, id: string) =>
   (await existingBackup(context.catalog, id)).manifest;
 
 const download =
-  (format: "sql" | "db" | "sql.gz"): Act =>
+  (format: "sql" | "db" | "sql.gz" | "ndjson"): Act =>
   async (context, id) => {
     const manifest = await manifestOf(context, id);
     const erasures = await erasuresOfBackup(context, manifest);
@@ -75,12 +75,17 @@ const ACTS: Record<string, Act> = {
   "download as sql": download("sql"),
   "download as sql.gz": download("sql.gz"),
   "download as db": download("db"),
+  "download as ndjson": download("ndjson"),
 };
+
+/** Acts that a dump has no answer to, and those that the erasure list applies to. */
+const OF_PAGES = new Set(["download as db", "download as ndjson"]);
+const ERASING = new Set(["download as sql", "download as ndjson"]);
 
 const CASES = Object.keys(ACTS).flatMap((act) =>
   ["snapshot", "dump", "erased"]
-    .filter((name) => (name === "snapshot" || act !== "download as db") && act.length > 0)
-    .filter((name) => name !== "erased" || act === "download as sql")
+    .filter((name) => name !== "dump" || !OF_PAGES.has(act))
+    .filter((name) => name !== "erased" || ERASING.has(act))
     .map((name) => [act, name] as const),
 );
 

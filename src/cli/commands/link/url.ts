@@ -1,5 +1,6 @@
 import { defineCommand } from "citty";
 import { backup, database, json, momentArg, refuseBoth } from "../../line/args.ts";
+import { choiceArgs, choiceFields, readChoice } from "../../export/choice.ts";
 import { signIn } from "../../client.ts";
 import { CliError, EXIT } from "../../exit.ts";
 import { findBackup } from "../../find-backup.ts";
@@ -20,9 +21,11 @@ export default defineCommand({
     at: momentArg,
     format: {
       type: "string",
-      description: "sql.gz, sql, sql.zst, db or db.zst; libsql.sql for a libSQL server",
+      description:
+        "sql.gz, sql, sql.zst, db or db.zst; libsql.sql for a libSQL server; ndjson, json or csv for rows",
       default: "sql.gz",
     },
+    ...choiceArgs,
     "expires-in": {
       type: "string",
       description: "For how long it works, up to 7d",
@@ -42,7 +45,7 @@ export default defineCommand({
     },
     json,
   },
-  async run({ args }) {
+  async run({ args, rawArgs }) {
     refuseBoth(args);
     const client = signIn();
     const {
@@ -59,6 +62,7 @@ export default defineCommand({
       ...{ format, expiresIn },
       ...(maxUses !== undefined && { maxUses: Number(maxUses) }),
       ...(address !== undefined && { address }),
+      ...choiceFields(readChoice(args, rawArgs)),
     };
     if (at !== undefined) {
       const link = await makeMomentLink(client, db, at, terms);

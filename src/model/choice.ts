@@ -1,0 +1,1 @@
+export type { BlobForm, Choice, RowOrder } from "../format/rows/choice.ts";
