@@ -1,0 +1,105 @@
+import * as v from "valibot";
+
+const change = v.picklist(["added", "removed", "changed"]);
+const count = v.pipe(v.number(), v.integer(), v.minValue(0));
+const nullableText = v.nullable(v.string());
+
+/** One side of a comparison. */
+const side = v.object({
+  /** The backup's id; null for a moment. */
+  backup: nullableText,
+  /** The last commit in it, ISO 8601. */
+  asOf: v.string(),
+  lineage: nullableText,
+  txid: v.nullable(count),
+});
+
+/** An object of the schema that differs, with its text on each side. */
+const objectChange = v.object({
+  change,
+  type: v.picklist(["table", "index", "view", "trigger"]),
+  name: v.string(),
+  table: v.string(),
+  from: nullableText,
+  to: nullableText,
+});
+
+/** A value of the database's header that differs. */
+const settingChange = v.object({
+  name: v.picklist(["user_version", "application_id"]),
+  from: v.number(),
+  to: v.number(),
+});
+
+/** A table with rows that differ, or that only one side has. */
+const tableChange = v.object({
+  name: v.string(),
+  change,
+  /** The virtual table that it holds the content of. */
+  owner: nullableText,
+  matching: v.picklist(["rowid", "key", "none"]),
+  /** Numbers of rows. */
+  added: count,
+  removed: count,
+  changed: count,
+  /** Columns that only one side has. They make no row a changed one. */
+  newColumns: v.array(v.string()),
+  lostColumns: v.array(v.string()),
+});
+
+/** A column's name and its value: a list, as valibot's records leave out some names. */
+const named = v.tuple([v.string(), v.unknown()]);
+/** A column's name, its value before, and after. */
+const altered = v.tuple([v.string(), v.unknown(), v.unknown()]);
+
+/** The values that identify a row; null where rows are not matched. */
+const key = v.nullable(v.array(named));
+
+/** A row that differs; of a changed one only the columns that do. */
+const rowChange = v.variant("change", [
+  v.object({ change: v.literal("added"), table: v.string(), key, values: v.array(named) }),
+  v.object({ change: v.literal("removed"), table: v.string(), key, values: v.array(named) }),
+  v.object({ change: v.literal("changed"), table: v.string(), key, values: v.array(altered) }),
+]);
+
+export const diffSides = v.object({ from: side, to: side });
+
+/** A comparison without its rows. */
+export const diffSummary = v.object({
+  /** False if nothing differs. */
+  different: v.boolean(),
+  objects: v.array(objectChange),
+  settings: v.array(settingChange),
+  tables: v.array(tableChange),
+  /** Tables that were compared, those that do not differ included. */
+  compared: count,
+});
+
+const failure = v.object({ code: v.string(), message: v.string(), hint: v.string() });
+
+const lineSchema = v.union([
+  diffSides,
+  v.object({ row: rowChange }),
+  v.object({ done: diffSummary }),
+  v.object({ error: failure }),
+]);
+
+export type DiffSide = v.InferOutput<typeof side>;
+export type DiffObject = v.InferOutput<typeof objectChange>;
+export type DiffSetting = v.InferOutput<typeof settingChange>;
+export type DiffTable = v.InferOutput<typeof tableChange>;
+export type DiffRow = v.InferOutput<typeof rowChange>;
+export type DiffSides = v.InferOutput<typeof diffSides>;
+export type DiffSummary = v.InferOutput<typeof diffSummary>;
+
+/** One line of a comparison with rows: the sides, then the rows, and last the summary or an error. */
+export type DiffLine = v.InferOutput<typeof lineSchema>;
+
+/**
+ * Parse a line of a comparison.
+ *
+ * @throws Error if it is not one: a proxy cut it, or another version of Nightjar wrote it
+ */
+export function parseDiffLine(text: string): DiffLine {
+  return v.parse(lineSchema, JSON.parse(text));
+}

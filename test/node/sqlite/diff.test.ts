@@ -1,0 +1,176 @@
+import { copyFileSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import fc from "fast-check";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { EVERYTHING } from "../../../src/format/tables/selection.ts";
+import { Comparison } from "../../../src/sqlite/diff/comparison.ts";
+import { writeRowLines } from "../../../src/sqlite/diff/row-lines.ts";
+import { type Summary, summarize } from "../../../src/sqlite/diff/summarize.ts";
+import { writeDiff } from "../../../src/sqlite/diff/write-diff.ts";
+import { openImageWith } from "../../../src/sqlite/engine/image.ts";
+import { parseDiffLine } from "../../../src/model/diff-line.ts";
+import { createTables, histories, type Histories, runSteps } from "../../support/database-states.ts";
+import { describeImage, pagesOf } from "../../support/describe-image.ts";
+import { compiledWasm } from "../../support/wasm.ts";
+
+const dir = mkdtempSync(join(tmpdir(), "nightjar-diff-"));
+let wasm: WebAssembly.Module;
+beforeAll(async () => {
+  wasm = await compiledWasm();
+});
+afterAll(() => rmSync(dir, { recursive: true, force: true }));
+
+const [A, B, AFTER] = ["a.db", "b.db", "after.db"].map((name) => join(dir, name)) as [
+  string,
+  string,
+  string,
+];
+
+function open(file: string): DatabaseSync {
+  return new DatabaseSync(file, { defensive: false, enableForeignKeyConstraints: false });
+}
+
+/** Make both states as files. */
+function make({ begins, before, after, apart }: Histories): void {
+  for (const file of [A, B, AFTER]) rmSync(file, { force: true });
+  const first = open(A);
+  runSteps(first, [...createTables(begins), ...before]);
+  first.close();
+  if (!apart) copyFileSync(A, B);
+  const second = open(B);
+  if (apart) runSteps(second, createTables(begins.toReversed()));
+  runSteps(second, after);
+  second.close();
+}
+
+async function withDiff<T>(from: string, to: string, use: (comparison: Comparison) => Promise<T>) {
+  const before = await openImageWith(wasm, pagesOf(readFileSync(from)));
+  const after = await openImageWith(wasm, pagesOf(readFileSync(to)));
+  try {
+    return await use(await Comparison.open(before, after, EVERYTHING));
+  } finally {
+    before.close();
+    after.close();
+  }
+}
+
+function sqlOf(from: string, to: string): Promise<string> {
+  return withDiff(from, to, async (comparison) => {
+    const chunks: Uint8Array[] = [];
+    for await (const chunk of writeDiff(comparison)) chunks.push(chunk);
+    return Buffer.concat(chunks).toString();
+  });
+}
+
+async function linesOf(from: string, to: string): Promise<{ rows: object[]; summary: Summary }> {
+  return withDiff(from, to, async (comparison) => {
+    const lines = writeRowLines(comparison);
+    let text = "";
+    for (;;) {
+      const step = await lines.next();
+      if (step.done === true)
+        return {
+          rows: text.split("\n").slice(0, -1).map((line) => parseDiffLine(line)),
+          summary: step.value,
+        };
+      text += Buffer.from(step.value).toString();
+    }
+  });
+}
+
+/** List all that a database holds, without SQLite's statistics. */
+async function contentOf(file: string): Promise<string[]> {
+  const image = await openImageWith(wasm, pagesOf(readFileSync(file)));
+  const lines = await describeImage(image);
+  image.close();
+  // The table of counters stays when the last AUTOINCREMENT is dropped.
+  return lines.filter((line) => !/^table "sqlite_(sequence|stat)|sqlite_stat/.test(line));
+}
+
+/** Ask SQLite what is wrong: rows that are older than a rule break it on both sides. */
+function checksOf(file: string): unknown[] {
+  const db = open(file);
+  const found = db.prepare("PRAGMA integrity_check").all();
+  db.close();
+  return found;
+}
+
+/** Count the rows of a table that differ, from all of them as text. */
+function countsOf(table: string): { added: number; removed: number; changed: number } | undefined {
+  const [before, after] = [A, B].map((file) => rowsOf(file, table));
+  if (before === undefined || after === undefined) return undefined;
+  const counts = { added: 0, removed: 0, changed: 0 };
+  for (const [key, row] of before)
+    if (!after.has(key)) counts.removed++;
+    else if (after.get(key) !== row) counts.changed++;
+  for (const key of after.keys()) if (!before.has(key)) counts.added++;
+  return counts;
+}
+
+function rowsOf(file: string, table: string): Map<string, string> | undefined {
+  const db = open(file);
+  try {
+    const quoted = `"${table.replaceAll('"', '""')}"`;
+    const columns = db
+      .prepare("SELECT name FROM pragma_table_xinfo(?) WHERE hidden = 0")
+      .all(table)
+      .map(({ name }) => `"${String(name).replaceAll('"', '""')}"`);
+    if (columns.length === 0) return undefined;
+    const exact = (column: string) => `typeof(${column})||hex(${column})||quote(${column})`;
+    const keys: Record<string, string> = {
+      nocase: "lower(k)",
+      wide: `${exact("CASE WHEN typeof(b)='text' THEN rtrim(b) ELSE b END")}||'/'||${exact("a")}`,
+    };
+    const key = keys[table] ?? "_rowid_";
+    const sql = `SELECT ${key} AS k, ${columns.map(exact).join("||'|'||")} AS v FROM ${quoted} NOT INDEXED`;
+    const statement = db.prepare(sql);
+    statement.setReadBigInts(true);
+    return new Map(statement.all().map(({ k, v }) => [String(k), String(v)]));
+  } finally {
+    db.close();
+  }
+}
+
+function schemaOf(file: string, table: string): unknown {
+  const db = open(file);
+  const row = db.prepare("SELECT sql FROM sqlite_schema WHERE name = ?").get(table);
+  db.close();
+  return row?.["sql"];
+}
+
+describe("a diff", () => {
+  it("in SQL makes the one of the other, and counts the rows that differ", async () => {
+    await fc.assert(
+      fc.asyncProperty(histories, async (history) => {
+        make(history);
+        const sql = await sqlOf(A, B);
+        copyFileSync(A, AFTER);
+        const db = open(AFTER);
+        db.exec(sql);
+        db.close();
+        expect(checksOf(AFTER)).toEqual(checksOf(B));
+        const [is, wanted] = [await contentOf(AFTER), await contentOf(B)];
+        expect(is).toEqual(wanted);
+
+        const { rows, summary } = await linesOf(A, B);
+        expect(await withDiff(A, B, summarize)).toEqual(summary);
+        const total = summary.tables.reduce((sum, t) => sum + t.added + t.removed + t.changed, 0);
+        expect(rows).toHaveLength(total);
+        expect(summary.different).toBe(
+          JSON.stringify(await contentOf(A)) !== JSON.stringify(wanted),
+        );
+        for (const name of history.begins) {
+          if (name === "taken" || schemaOf(A, name) !== schemaOf(B, name)) continue;
+          const none = { added: 0, removed: 0, changed: 0 };
+          expect(summary.tables.find((one) => one.name === name) ?? none).toMatchObject(
+            countsOf(name) ?? none,
+          );
+        }
+        expect(await sqlOf(B, B)).toBe("PRAGMA foreign_keys=OFF;\nBEGIN TRANSACTION;\nCOMMIT;\n");
+      }),
+      { numRuns: Number(process.env["RUNS"] ?? 500) },
+    );
+  });
+});
