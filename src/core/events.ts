@@ -67,6 +67,7 @@ export const EVENTS = {
   "audit-head-failed": "error",
   "request-failed": "error",
   "download-broken": "error",
+  "diff-broken": "error",
   "alert-not-delivered": "error",
   "alerts-not-sent": "error",
   "heartbeat-failed": "error",

@@ -62,6 +62,7 @@ const rowChange = v.variant("change", [
   v.object({ change: v.literal("changed"), table: v.string(), key, values: v.array(altered) }),
 ]);
 
+/** What is compared with what. */
 export const diffSides = v.object({ from: side, to: side });
 
 /** A comparison without its rows. */
@@ -75,12 +76,19 @@ export const diffSummary = v.object({
   compared: count,
 });
 
+/** The last line of a comparison with rows. */
+const diffDone = v.object({
+  ...diffSummary.entries,
+  /** Pages that were read, and pages of both sides. */
+  pages: v.object({ read: count, of: count }),
+});
+
 const failure = v.object({ code: v.string(), message: v.string(), hint: v.string() });
 
 const lineSchema = v.union([
   diffSides,
   v.object({ row: rowChange }),
-  v.object({ done: diffSummary }),
+  v.object({ done: diffDone }),
   v.object({ error: failure }),
 ]);
 
@@ -90,7 +98,7 @@ export type DiffSetting = v.InferOutput<typeof settingChange>;
 export type DiffTable = v.InferOutput<typeof tableChange>;
 export type DiffRow = v.InferOutput<typeof rowChange>;
 export type DiffSides = v.InferOutput<typeof diffSides>;
-export type DiffSummary = v.InferOutput<typeof diffSummary>;
+export type DiffDone = v.InferOutput<typeof diffDone>;
 
 /** One line of a comparison with rows: the sides, then the rows, and last the summary or an error. */
 export type DiffLine = v.InferOutput<typeof lineSchema>;

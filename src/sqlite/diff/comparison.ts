@@ -11,6 +11,9 @@ import { RowReader } from "./row-reader.ts";
 import { compareSchemas, type ObjectChange, type Schema } from "./schema-changes.ts";
 import { type Matching, matchingOf, readShape, type Shape } from "./shape.ts";
 
+/** Rows are read in the order of the tables, once: a small cache is enough, as two images are open. */
+const CACHE = "PRAGMA cache_size=-1024";
+
 /** One of the two databases, and its schema. */
 export interface Side extends Schema {
   readonly image: Image;
@@ -81,6 +84,7 @@ export class Comparison {
     selection: Selection,
     pages?: ChangedPages,
   ): Promise<Comparison> {
+    for (const image of [before, after]) await image.rows(CACHE, () => undefined);
     const [old, now] = [await readSide(before), await readSide(after)];
     refuseUnknown(selection, [...old.tables, ...now.tables]);
     const settings = selection.tables === undefined ? await compareSettings(before, after) : [];
@@ -104,6 +108,12 @@ export class Comparison {
     const { removed } = yield* this.#merge({ ...pair, after: undefined }, visitor);
     const { added } = yield* this.#merge({ ...pair, before: undefined }, visitor);
     return { added, removed, changed: 0 };
+  }
+
+  /** Give the memory of both images back. */
+  close(): void {
+    this.before.image.close();
+    this.after.image.close();
   }
 
   /** Return true if the rows of a table that cannot be matched are not the same on both sides. */
