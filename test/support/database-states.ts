@@ -56,47 +56,75 @@ const value: fc.Arbitrary<SQLInputValue> = fc.oneof(
   blob.map((hex) => new Uint8Array(Buffer.from(hex, "hex"))),
 );
 
-const table = fc.constantFrom(...Object.keys(TABLES));
-const rows: fc.Arbitrary<Step> = fc.oneof(
-  fc.tuple(table, fc.array(value, { minLength: 4, maxLength: 4 }), fc.boolean()).map(
-    ([name, values, replaces]) => {
-      const columns = COLUMNS[name]!;
-      const marks = columns.map(() => "?").join();
-      const sql = `INSERT ${replaces ? "OR REPLACE " : ""}INTO ${quoted(name)}(${columns.map(quoted).join()}) VALUES(${marks})`;
-      return { sql, values: values.slice(0, columns.length) };
-    },
-  ),
-  fc.tuple(table, fc.nat(3), value, fc.nat(3), value).map(([name, at, is, by, key]) => {
-    const columns = COLUMNS[name]!;
-    const column = quoted(columns[at % columns.length]!);
-    const where = quoted(columns[by % columns.length]!);
-    const sql = `UPDATE ${quoted(name)} SET ${column}=? WHERE ${where} IS NOT ?`;
+/** A change of rows, of the table that a number stands for. */
+type Change = (tables: readonly string[]) => Step;
+
+const columnsOf = (name: string) => COLUMNS[name]!.map(quoted);
+const pick = <T>(list: readonly T[], at: number): T => list[at % list.length]!;
+const fixed = (sql: string, ...values: SQLInputValue[]): Change => () => ({ sql, values });
+
+const number = fc.nat(99);
+const insert: fc.Arbitrary<Change> = fc
+  .tuple(number, fc.array(value, { minLength: 4, maxLength: 4 }), fc.boolean())
+  .map(([table, values, replaces]) => (tables) => {
+    const name = pick(tables, table);
+    const columns = columnsOf(name);
+    const verb = replaces ? "INSERT OR REPLACE" : "INSERT";
+    const marks = columns.map(() => "?").join();
+    const sql = `${verb} INTO ${quoted(name)}(${columns.join()}) VALUES(${marks})`;
+    return { sql, values: values.slice(0, columns.length) };
+  });
+const update: fc.Arbitrary<Change> = fc
+  .tuple(number, number, value, number, value, fc.constantFrom("IS", "<", ">", "IS NOT"))
+  .map(([table, column, is, by, key, comparison]) => (tables) => {
+    const name = pick(tables, table);
+    const columns = columnsOf(name);
+    const sql = `UPDATE ${quoted(name)} SET ${pick(columns, column)}=? WHERE ${pick(columns, by)} ${comparison} ?`;
     return { sql, values: [is, key] };
-  }),
-  fc.tuple(table, fc.nat(3), value).map(([name, by, key]) => {
-    const columns = COLUMNS[name]!;
-    return {
-      sql: `DELETE FROM ${quoted(name)} WHERE ${quoted(columns[by % columns.length]!)} > ?`,
-      values: [key],
-    };
-  }),
-  fc.tuple(text, text, fc.nat(5)).map(([a, b, id]) => ({
-    sql: "INSERT INTO docs(rowid, title, body) VALUES(?,?,?)",
-    values: [id + 1, a, b],
-  })),
-  fc.nat(5).map((id) => ({ sql: "DELETE FROM docs WHERE rowid=?", values: [id + 1] })),
-  fc.tuple(fc.nat(5), text).map(([id, body]) => ({
-    sql: "UPDATE docs SET body=? WHERE rowid=?",
-    values: [body, id + 1],
-  })),
-  fc.nat(4).map((id) => ({ sql: "INSERT OR REPLACE INTO boxes VALUES(?,1,2,3,4)", values: [id] })),
+  });
+/** Two rows that exchange the values of a column, which may be unique. */
+const exchange: fc.Arbitrary<Change> = fc.tuple(number, number).map(([table, column]) => (tables) => {
+  const name = pick(tables, table);
+  const at = pick(columnsOf(name), column);
+  const side = (order: string) => `(SELECT ${at} FROM ${quoted(name)} ORDER BY ${at} ${order} LIMIT 1)`;
+  const [low, high] = [side("ASC"), side("DESC")];
+  const free = "'between'";
+  return {
+    sql: `CREATE TEMP TABLE IF NOT EXISTS ends(a, b); DELETE FROM ends; INSERT INTO ends VALUES(${low}, ${high});
+      UPDATE ${quoted(name)} SET ${at}=${free} WHERE ${at} IS (SELECT a FROM ends);
+      UPDATE ${quoted(name)} SET ${at}=(SELECT a FROM ends) WHERE ${at} IS (SELECT b FROM ends);
+      UPDATE ${quoted(name)} SET ${at}=(SELECT b FROM ends) WHERE ${at}=${free}`,
+    values: [],
+  };
+});
+const remove: fc.Arbitrary<Change> = fc.tuple(number, number, value).map(([table, by, key]) => (tables) => {
+  const name = pick(tables, table);
+  return {
+    sql: `DELETE FROM ${quoted(name)} WHERE ${pick(columnsOf(name), by)} IS ?`,
+    values: [key],
+  };
+});
+const virtual: fc.Arbitrary<Change> = fc.tuple(fc.nat(3), fc.nat(5), text, text).map(([kind, id, a, b]) => {
+  if (kind === 0) return fixed("INSERT INTO docs(rowid, title, body) VALUES(?,?,?)", id + 1, a, b);
+  if (kind === 1) return fixed("DELETE FROM docs WHERE rowid=?", id + 1);
+  if (kind === 2) return fixed("UPDATE docs SET body=? WHERE rowid=?", b, id + 1);
+  return fixed("INSERT OR REPLACE INTO boxes VALUES(?,1,2,3,4)", id);
+});
+const rows: fc.Arbitrary<Change> = fc.oneof(
+  { weight: 8, arbitrary: insert },
+  { weight: 3, arbitrary: update },
+  exchange,
+  remove,
+  virtual,
 );
 
-const statement = (...sql: string[]): fc.Arbitrary<Step> =>
-  fc.constantFrom(...sql).map((one) => ({ sql: one, values: [] }));
-const schema: fc.Arbitrary<Step> = fc.oneof(
-  table.map((name) => ({ sql: TABLES[name]!, values: [] })),
-  table.map((name) => ({ sql: `DROP TABLE ${quoted(name)}`, values: [] })),
+const statement = (...sql: string[]): fc.Arbitrary<Change> =>
+  fc.constantFrom(...sql).map((one) => fixed(one));
+const schema: fc.Arbitrary<Change> = fc.oneof(
+  number.map((table): Change => (tables) => ({ sql: TABLES[pick(tables, table)]!, values: [] })),
+  number.map((table): Change => (tables) => {
+    return { sql: `DROP TABLE ${quoted(pick(tables, table))}`, values: [] };
+  }),
   statement(
     "CREATE VIRTUAL TABLE docs USING fts5(title, body)",
     "CREATE VIRTUAL TABLE docs USING fts5(title, body, tokenize='porter')",
@@ -142,16 +170,23 @@ const schema: fc.Arbitrary<Step> = fc.oneof(
   ),
 );
 
-const steps = (max: number) => fc.array(fc.oneof({ weight: 4, arbitrary: rows }, schema), { maxLength: max });
+const changes = (max: number, weight: number) =>
+  fc.array(fc.oneof({ weight, arbitrary: rows }, schema), { maxLength: max, size: "max" });
 
-/** All tables at first, then what is done until the one state, and from there on until the other. */
-export const histories = fc.record({
-  begins: fc.subarray(Object.keys(TABLES), { minLength: 5 }),
-  before: steps(40),
-  after: steps(25),
-  /** True if the other state has nothing to do with the first one. */
-  apart: fc.constantFrom(false, false, false, true),
-});
+/** A few tables at first, then what is done until the one state, and from there on until the other. */
+export const histories = fc
+  .record({
+    begins: fc.subarray(Object.keys(TABLES), { minLength: 2, maxLength: 5 }),
+    before: changes(80, 12),
+    after: changes(20, 6),
+    /** True if the other state has nothing to do with the first one. */
+    apart: fc.constantFrom(false, false, false, true),
+  })
+  .map(({ begins, before, after, apart }) => ({
+    ...{ begins, apart },
+    before: before.map((change) => change(begins)),
+    after: after.map((change) => change(begins)),
+  }));
 
 export type Histories = typeof histories extends fc.Arbitrary<infer H> ? H : never;
 

@@ -117,7 +117,7 @@ function rowsOf(file: string, table: string): Map<string, string> | undefined {
     if (columns.length === 0) return undefined;
     const exact = (column: string) => `typeof(${column})||hex(${column})||quote(${column})`;
     const keys: Record<string, string> = {
-      nocase: "lower(k)",
+      nocase: "typeof(k)||hex(CASE WHEN typeof(k)='text' THEN lower(k) ELSE k END)",
       wide: `${exact("CASE WHEN typeof(b)='text' THEN rtrim(b) ELSE b END")}||'/'||${exact("a")}`,
     };
     const key = keys[table] ?? "_rowid_";
