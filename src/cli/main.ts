@@ -28,6 +28,7 @@ const commands: Record<string, () => Promise<Command>> = {
   "link revoke": () => import("./commands/link/revoke.ts").then((module) => module.default),
   restore: () => import("./commands/restore.ts").then((module) => module.default),
   query: () => import("./commands/query.ts").then((module) => module.default),
+  diff: () => import("./commands/diff.ts").then((module) => module.default),
   timeline: () => import("./commands/timeline.ts").then((module) => module.default),
   "log pull": () => import("./commands/log/pull.ts").then((module) => module.default),
   verify: () => import("./commands/verify.ts").then((module) => module.default),

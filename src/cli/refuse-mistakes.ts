@@ -7,7 +7,7 @@ import { nearest } from "../plan/nearest.ts";
 /** Form of the name of a database, a backup or a run. Anything else would change the request's address. */
 const NAME = /^[\w-]+$/;
 /** Arguments that are no such name. */
-const TEXTS: ReadonlySet<string | undefined> = new Set(["sql", "link"]);
+const TEXTS: ReadonlySet<string | undefined> = new Set(["sql", "link", "from", "to"]);
 
 /**
  * citty passes over options that it does not know, arguments too many and values that are missing.

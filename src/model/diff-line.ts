@@ -6,10 +6,8 @@ const nullableText = v.nullable(v.string());
 
 /** One side of a comparison. */
 const side = v.object({
-  /** The backup's id; null for a moment. */
-  backup: nullableText,
-  /** The last commit in it, ISO 8601. */
-  asOf: v.string(),
+  backup: v.pipe(nullableText, v.description("Null for a moment.")),
+  asOf: v.pipe(v.string(), v.description("The last commit in it, ISO 8601.")),
   lineage: nullableText,
   txid: v.nullable(count),
 });
@@ -35,15 +33,18 @@ const settingChange = v.object({
 const tableChange = v.object({
   name: v.string(),
   change,
-  /** The virtual table that it holds the content of. */
-  owner: nullableText,
-  matching: v.picklist(["rowid", "key", "none"]),
-  /** Numbers of rows. */
+  owner: v.pipe(nullableText, v.description("The virtual table that it holds the content of.")),
+  matching: v.pipe(
+    v.picklist(["rowid", "key", "none"]),
+    v.description("How rows of both sides were matched: docs/diff.md."),
+  ),
   added: count,
   removed: count,
   changed: count,
-  /** Columns that only one side has. They make no row a changed one. */
-  newColumns: v.array(v.string()),
+  newColumns: v.pipe(
+    v.array(v.string()),
+    v.description("Columns that only the later side has. They make no row a changed one."),
+  ),
   lostColumns: v.array(v.string()),
 });
 
@@ -57,31 +58,34 @@ const key = v.nullable(v.array(named));
 
 /** A row that differs; of a changed one only the columns that do. */
 const rowChange = v.variant("change", [
-  v.object({ change: v.literal("added"), table: v.string(), key, values: v.array(named) }),
-  v.object({ change: v.literal("removed"), table: v.string(), key, values: v.array(named) }),
-  v.object({ change: v.literal("changed"), table: v.string(), key, values: v.array(altered) }),
+  v.object({ table: v.string(), change: v.literal("added"), key, values: v.array(named) }),
+  v.object({ table: v.string(), change: v.literal("removed"), key, values: v.array(named) }),
+  v.object({ table: v.string(), change: v.literal("changed"), key, values: v.array(altered) }),
 ]);
 
 /** What is compared with what. */
 export const diffSides = v.object({ from: side, to: side });
 
 /** A comparison without its rows. */
-export const diffSummary = v.object({
-  /** False if nothing differs. */
+const diffSummary = v.object({
   different: v.boolean(),
   objects: v.array(objectChange),
   settings: v.array(settingChange),
   tables: v.array(tableChange),
-  /** Tables that were compared, those that do not differ included. */
-  compared: count,
+  compared: v.pipe(count, v.description("Tables that were compared, the same ones included.")),
 });
 
-/** The last line of a comparison with rows. */
+/** The last line of a comparison with rows: what differs, and what it took. */
 const diffDone = v.object({
   ...diffSummary.entries,
-  /** Pages that were read, and pages of both sides. */
-  pages: v.object({ read: count, of: count }),
+  pages: v.pipe(
+    v.object({ read: count, of: count }),
+    v.description("Pages that were read, and pages of both sides."),
+  ),
 });
+
+/** A comparison without its rows, and what was compared. */
+export const diffFound = v.object({ ...diffSides.entries, ...diffDone.entries });
 
 const failure = v.object({ code: v.string(), message: v.string(), hint: v.string() });
 
@@ -102,6 +106,17 @@ export type DiffDone = v.InferOutput<typeof diffDone>;
 
 /** One line of a comparison with rows: the sides, then the rows, and last the summary or an error. */
 export type DiffLine = v.InferOutput<typeof lineSchema>;
+
+export type DiffFound = v.InferOutput<typeof diffFound>;
+
+/**
+ * Parse a comparison without its rows.
+ *
+ * @throws Error if it is not one
+ */
+export function parseDiff(answer: unknown): DiffFound {
+  return v.parse(diffFound, answer);
+}
 
 /**
  * Parse a line of a comparison.

@@ -61,7 +61,9 @@ export function chainBetween<S extends ChainLink>(
   for (let reached = from; reached < to;) {
     const next = usable
       .filter(({ minTxid, maxTxid }) => minTxid <= reached + 1 && maxTxid > reached)
-      .toSorted((a, b) => beyond(a, to) - beyond(b, to) || b.minTxid - a.minTxid || b.maxTxid - a.maxTxid)
+      .toSorted(
+        (a, b) => beyond(a, to) - beyond(b, to) || b.minTxid - a.minTxid || b.maxTxid - a.maxTxid,
+      )
       .at(0);
     if (next === undefined) return undefined;
     chain.push(next);

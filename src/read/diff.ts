@@ -105,8 +105,7 @@ export async function openDiff(
     await openPages(counter, from, group),
     await openPages(counter, to, group),
   ];
-  const pages =
-    changed === undefined ? undefined : await pagesToSkip(before, after, changed);
+  const pages = changed === undefined ? undefined : await pagesToSkip(before, after, changed);
   const images: Image[] = [];
   try {
     images.push(await openSide(context, from, before, old));

@@ -1,19 +1,14 @@
-import * as v from "valibot";
-import { diffSides, diffSummary } from "../../model/diff-line.ts";
-import { BACKUP_ID, count, LINEAGE, said } from "./parts.ts";
+import type * as v from "valibot";
+import { diffFound } from "../../model/diff-line.ts";
+import { BACKUP_ID, LINEAGE } from "./parts.ts";
 
-const read = said(
-  v.object({ read: count, of: count }),
-  "Pages that were read, and pages of both sides.",
-);
-
-export const diffAnswer = v.object({ ...diffSides.entries, ...diffSummary.entries, pages: read });
+export const diffAnswer = diffFound;
 
 const SIDES = {
   from: { backup: BACKUP_ID, asOf: "2026-11-20T01:58:40.000Z", lineage: LINEAGE, txid: 412 },
   to: { backup: null, asOf: "2026-11-20T07:56:10.000Z", lineage: LINEAGE, txid: 415 },
 };
-const SUMMARY: v.InferInput<typeof diffSummary> = {
+const SUMMARY: Omit<v.InferInput<typeof diffFound>, "from" | "to" | "pages"> = {
   different: true,
   objects: [
     {

@@ -106,10 +106,10 @@ export const diff = new Hono<HttpEnv>().post(
     let response: Response;
     try {
       if (detail === "summary") {
-        response = c.json({ ...known, ...(await opened.diff.summarize()) });
+        response = c.json({ ...known, ...(await opened.comparison.summarize()) });
         opened.close();
       } else {
-        if (detail === "sql") await opened.diff.refuseSql();
+        if (detail === "sql") await opened.comparison.refuseSql();
         response = await stream(c, detail, opened, known);
       }
     } catch (thrown) {
@@ -145,8 +145,8 @@ function wordOf(stored: Stored): string {
 
 /** A comparison that holds memory until it is closed. */
 interface Opened {
-  readonly diff: Diff;
-  close(): void;
+  readonly comparison: Diff;
+  readonly close: () => void;
 }
 
 /** @throws NightjarError `BUSY`; as `openDiff` */
@@ -156,14 +156,12 @@ async function open(
 ): Promise<Opened> {
   const release = await context.memory.hold(COSTS.diff, PATIENCE);
   try {
-    const diff = await openDiff(context, from, to, selection);
-    return {
-      diff,
-      close() {
-        diff.close();
-        release();
-      },
+    const comparison = await openDiff(context, from, to, selection);
+    const close = () => {
+      comparison.close();
+      release();
     };
+    return { comparison, close };
   } catch (thrown) {
     release();
     throw thrown;
@@ -177,7 +175,7 @@ async function open(
 async function stream(
   c: HonoContext<HttpEnv>,
   detail: "rows" | "sql",
-  { diff: comparison, close }: Opened,
+  { comparison, close }: Opened,
   sides: DiffSides,
 ): Promise<Response> {
   const { env } = c;

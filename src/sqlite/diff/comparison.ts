@@ -1,5 +1,9 @@
 import { NightjarError } from "../../errors/errors.ts";
-import { type ChangedRanges, changedRanges, isSameTree } from "../../format/pages/changed/changed-ranges.ts";
+import {
+  type ChangedRanges,
+  changedRanges,
+  isSameTree,
+} from "../../format/pages/changed/changed-ranges.ts";
 import type { PageSet } from "../../format/pages/changed/page-set.ts";
 import type { PageReader } from "../../format/pages/page.ts";
 import { lowerName, type Selection, selects } from "../../format/tables/selection.ts";
@@ -127,8 +131,7 @@ export class Comparison {
     ranges?: ChangedRanges,
   ): AsyncGenerator<void, RowCounts> {
     const open = async ({ image }: Side, shape: Shape | undefined, side: "before" | "after") =>
-      shape &&
-      image.exclusive((engine) => RowReader.open(engine, shape, matching, ranges?.[side]));
+      shape && image.exclusive((engine) => RowReader.open(engine, shape, matching, ranges?.[side]));
     const old = await open(this.before, before, "before");
     const now = await open(this.after, after, "after");
     const merge = new RowMerge(old, now, visitor);

@@ -42,8 +42,7 @@ export class RowMerge {
     this.#after = after;
     this.#visitor = visitor;
     const names = before?.shape.plan.names.map((name) => name.toLowerCase()) ?? [];
-    this.#places =
-      after?.shape.plan.names.map((name) => names.indexOf(name.toLowerCase())) ?? [];
+    this.#places = after?.shape.plan.names.map((name) => names.indexOf(name.toLowerCase())) ?? [];
   }
 
   /** Compare some more rows. Return false at the end. */

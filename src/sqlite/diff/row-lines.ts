@@ -15,9 +15,7 @@ const CHUNK = 64 * 1024;
  * @returns the summary
  * @throws NightjarError as `compareRows`
  */
-export async function* writeRowLines(
-  comparison: Comparison,
-): AsyncGenerator<Uint8Array, Summary> {
+export async function* writeRowLines(comparison: Comparison): AsyncGenerator<Uint8Array, Summary> {
   const lines = new RowLines();
   const steps = compareTables(comparison, lines);
   for (;;) {

@@ -63,7 +63,9 @@ export class RowReader {
     const isLast = this.#range >= 0 && !this.#whole && BigInt(this.rowid) === this.#to;
     if (this.#range < 0 || isLast) return this.#nextRange();
     const step = this.row.step();
-    return typeof step === "boolean" ? this.#stepped(step) : step.then((more) => this.#stepped(more));
+    return typeof step === "boolean"
+      ? this.#stepped(step)
+      : step.then((more) => this.#stepped(more));
   }
 
   async close(): Promise<void> {
@@ -86,7 +88,9 @@ export class RowReader {
       this.row.bind(2, range.to);
     }
     const step = this.row.step();
-    return typeof step === "boolean" ? this.#stepped(step) : step.then((more) => this.#stepped(more));
+    return typeof step === "boolean"
+      ? this.#stepped(step)
+      : step.then((more) => this.#stepped(more));
   }
 
   #stepped(more: boolean): boolean | Promise<boolean> {

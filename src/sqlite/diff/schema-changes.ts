@@ -50,7 +50,11 @@ export function madeObjects({ objects, tables }: Schema, selection: Selection): 
 }
 
 /** Compare two schemas: what was removed, changed and added, each in the order in which it was made. */
-export function compareSchemas(before: Schema, after: Schema, selection: Selection): ObjectChange[] {
+export function compareSchemas(
+  before: Schema,
+  after: Schema,
+  selection: Selection,
+): ObjectChange[] {
   const [made, makes] = [madeObjects(before, selection), madeObjects(after, selection)];
   const old = new Map(made.map((object) => [idOf(object), object]));
   const now = new Map(makes.map((object) => [idOf(object), object]));

@@ -4,7 +4,10 @@ import type { UniqueColumns } from "./row-statements.ts";
 import type { Shape } from "./shape.ts";
 
 /** Find the columns by which a row can meet another one, beside the rowid that rows are matched by. */
-export async function uniqueColumns(image: Image, { table, plan, key }: Shape): Promise<UniqueColumns> {
+export async function uniqueColumns(
+  image: Image,
+  { table, plan, key }: Shape,
+): Promise<UniqueColumns> {
   const name = { text: encode(table.name) };
   const indexes = await image.rows(
     `SELECT name, partial FROM pragma_index_list(?1) WHERE "unique" = 1`,

@@ -84,8 +84,7 @@ class DiffWriter {
         yield* writeTable(this.#writing, table);
       }
     const kept = pairs.filter((pair) => this.#isKept(pair));
-    for (const pair of kept)
-      if (pair.after!.table.kind !== "shadow") yield* this.#writeRows(pair);
+    for (const pair of kept) if (pair.after!.table.kind !== "shadow") yield* this.#writeRows(pair);
     if (this.#isUnchecked) yield encode("PRAGMA ignore_check_constraints=OFF;\n");
     // SQLite makes views unchecked, and a virtual table's module may read one when it makes the table.
     for (const view of this.#missingOf("view")) yield encode(await statement(image, view));
@@ -99,8 +98,7 @@ class DiffWriter {
     for (const index of this.#missingOf("index"))
       yield encode(await indexSql(image, index, "sqlite"));
     for (const trigger of this.#missingOf("trigger")) yield encode(await statement(image, trigger));
-    for (const { name, to } of this.#comparison.settings)
-      yield encode(`PRAGMA ${name}=${to};\n`);
+    for (const { name, to } of this.#comparison.settings) yield encode(`PRAGMA ${name}=${to};\n`);
   }
 
   /** Return the statements that drop what does not stay, and note what is missing then. */
@@ -258,7 +256,10 @@ function isEverything({ tables }: Selection): boolean {
 }
 
 /** Return AUTOINCREMENT's counters as a text; undefined if there is no table of them. */
-async function readSequence({ image, tables }: { image: Image } & Schema): Promise<string | undefined> {
+async function readSequence({
+  image,
+  tables,
+}: { image: Image } & Schema): Promise<string | undefined> {
   if (!tables.some(({ name }) => name === "sqlite_sequence")) return undefined;
   const rows = await image.rows(
     "SELECT rowid, quote(name), quote(seq) FROM sqlite_sequence ORDER BY rowid",

@@ -256,7 +256,11 @@ async function* writePragmas(image: Image, target: SqlTarget): AsyncGenerator<Ui
   }
 }
 
-export async function indexSql(image: Image, index: SchemaObject, target: SqlTarget): Promise<string> {
+export async function indexSql(
+  image: Image,
+  index: SchemaObject,
+  target: SqlTarget,
+): Promise<string> {
   return target === "sqlite" && isVectorIndex(index.sql!)
     ? note("needs libSQL", index.sql!)
     : statement(image, index);

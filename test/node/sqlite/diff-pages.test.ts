@@ -103,12 +103,18 @@ const fill = fc
   .map(([n, from, bytes]) => many("t")(n, from, bytes));
 const change = fc.oneof(
   fill,
-  rowid.map((id) => `INSERT OR REPLACE INTO t VALUES(${id}, 1, hex(zeroblob(${Number(id) % 7 === 0 ? 900 : 9})), 2)`),
+  rowid.map(
+    (id) =>
+      `INSERT OR REPLACE INTO t VALUES(${id}, 1, hex(zeroblob(${Number(id) % 7 === 0 ? 900 : 9})), 2)`,
+  ),
   rowid.map((id) => `UPDATE t SET tail = tail + 1 WHERE id = ${id}`),
   rowid.map((id) => `UPDATE t SET a = a + 1, pad = 'é' WHERE id BETWEEN ${id} AND ${id} + 9`),
   rowid.map((id) => `DELETE FROM t WHERE id = ${id}`),
   rowid.map((id) => `DELETE FROM t WHERE id BETWEEN ${id} AND ${id} + 150`),
-  rowid.map((id) => `INSERT INTO w SELECT i + ${id}, hex(zeroblob(20)) FROM (SELECT id AS i FROM t LIMIT 60)`),
+  rowid.map(
+    (id) =>
+      `INSERT INTO w SELECT i + ${id}, hex(zeroblob(20)) FROM (SELECT id AS i FROM t LIMIT 60)`,
+  ),
   rowid.map((id) => `UPDATE w SET v = 'x' WHERE k = ${id}`),
   rowid.map((id) => `INSERT INTO l SELECT ${id} FROM t LIMIT 200`),
   rowid.map((id) => `INSERT INTO f VALUES('word${id} and more')`),
@@ -116,7 +122,11 @@ const change = fc.oneof(
     "UPDATE t SET tail = tail + 1 WHERE length(pad) > 500 AND id % 5 = 0",
     "PRAGMA writable_schema=ON; UPDATE sqlite_schema SET sql=replace(sql, 'pad, tail', 'pad, tail REAL'); PRAGMA writable_schema=RESET",
     ...["DELETE FROM l", "VACUUM", "DROP TABLE l", "CREATE TABLE l(a, b)", "DELETE FROM w"],
-    ...["ALTER TABLE t ADD COLUMN more DEFAULT 5", "DROP INDEX by_a", "DELETE FROM t WHERE id % 3 = 0"],
+    ...[
+      "ALTER TABLE t ADD COLUMN more DEFAULT 5",
+      "DROP INDEX by_a",
+      "DELETE FROM t WHERE id % 3 = 0",
+    ],
   ),
 );
 
@@ -162,7 +172,12 @@ describe("a diff that leaves out pages", () => {
     expect(states.changed.size / count).toBeGreaterThan(0.007);
     const summary = await withImages(states, true, summarize);
     expect(summary.tables).toEqual([
-      expect.objectContaining({ name: "t", added: 0, removed: 0, changed: Math.floor(rows / 1300) }),
+      expect.objectContaining({
+        name: "t",
+        added: 0,
+        removed: 0,
+        changed: Math.floor(rows / 1300),
+      }),
     ]);
     const reads = states.before.reads + states.after.reads;
     // Each changed leaf twice on the later side and once on the other, and interior pages.

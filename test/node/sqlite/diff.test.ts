@@ -11,7 +11,12 @@ import { type Summary, summarize } from "../../../src/sqlite/diff/summarize.ts";
 import { writeDiff } from "../../../src/sqlite/diff/write-diff.ts";
 import { openImageWith } from "../../../src/sqlite/engine/image.ts";
 import { type DiffLine, parseDiffLine } from "../../../src/model/diff-line.ts";
-import { createTables, histories, type Histories, runSteps } from "../../support/database-states.ts";
+import {
+  createTables,
+  histories,
+  type Histories,
+  runSteps,
+} from "../../support/database-states.ts";
 import { describeImage, pagesOf } from "../../support/describe-image.ts";
 import { compiledWasm } from "../../support/wasm.ts";
 
@@ -168,7 +173,9 @@ describe("a diff", () => {
             countsOf(name) ?? none,
           );
         }
-        expect(await withDiff(AFTER, B, sqlOf)).toBe("PRAGMA foreign_keys=OFF;\nBEGIN TRANSACTION;\nCOMMIT;\n");
+        expect(await withDiff(AFTER, B, sqlOf)).toBe(
+          "PRAGMA foreign_keys=OFF;\nBEGIN TRANSACTION;\nCOMMIT;\n",
+        );
       }),
       { numRuns: Number(process.env["RUNS"] ?? 500) },
     );

@@ -66,7 +66,8 @@ async function* descend(
   yield { pgno, leaf: depth === 1, rowids };
   if (depth === 1) return;
   await readBtree(tree, reader, pgno);
-  if (!isInterior(reader.kind)) throw corrupt(`Page ${pgno} is a leaf above the leaves of its tree.`);
+  if (!isInterior(reader.kind))
+    throw corrupt(`Page ${pgno} is a leaf above the leaves of its tree.`);
   const children = reader.children.slice(0, reader.cells + 1);
   const last = isOfTable(reader.kind)
     ? Array.from({ length: reader.cells }, (_, at) => exactVarint(reader.bytes, reader.rowids[at]!))
