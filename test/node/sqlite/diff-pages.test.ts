@@ -148,7 +148,7 @@ describe("a diff that leaves out pages", () => {
           if (states.before.reads + states.after.reads - reads < reads) skipped++;
         },
       ),
-      { numRuns: Number(process.env["RUNS"] ?? 200) },
+      { numRuns: Number(process.env["TRIALS"] ?? 200) },
     );
     expect(skipped).toBeGreaterThan(0);
   });
