@@ -1,3 +1,4 @@
+import { execFileSync, spawnSync } from "node:child_process";
 import { copyFileSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -203,4 +204,54 @@ describe("a diff", () => {
       { numRuns: Number(process.env["TRIALS"] ?? 500) },
     );
   }, 600_000);
+
+  it.skipIf(spawnSync("sqlite3", ["--version"]).status !== 0)(
+    "loads through the sqlite3 shell in its safe mode, whatever the names and texts are",
+    async () => {
+      for (const file of [A, B, AFTER]) rmSync(file, { force: true });
+      const trigger = `CREATE TRIGGER "t;" AFTER INSERT ON "a""b; .shell touch x" BEGIN SELECT raise(ABORT, 'fired'); END`;
+      const first = open(A);
+      first.exec(`CREATE TABLE "a""b; .shell touch x"("k
+      .shell" TEXT PRIMARY KEY, "constructor" CHECK ("constructor" <> 7));
+      INSERT INTO "a""b; .shell touch x" VALUES ('one', 1), ('two', 2);
+      ${trigger};
+      CREATE VIRTUAL TABLE docs USING fts5(body);
+      INSERT INTO docs VALUES ('nightjar'), ('owl');
+      CREATE TABLE gone(x); CREATE VIEW seen AS SELECT 1;`);
+      first.close();
+      copyFileSync(A, B);
+      const second = open(B);
+      second.exec(`DROP TRIGGER "t;";
+      UPDATE "a""b; .shell touch x" SET "constructor" = ''';' || char(10) || '.shell touch y' || char(13, 10) WHERE rowid = 1;
+      INSERT INTO "a""b; .shell touch x" VALUES (char(10) || '.quit' || char(0) || '.quit', x'00');
+      ${trigger};
+      UPDATE docs SET body = 'nightjar and owl' WHERE rowid = 2;
+      DROP TABLE gone; DROP VIEW seen; CREATE VIEW seen AS SELECT 2 -- a comment`);
+      second.close();
+      const sql = await withDiff(A, B, sqlOf);
+      copyFileSync(A, AFTER);
+      execFileSync("sqlite3", ["-safe", "-bail", AFTER], { input: sql, cwd: dir });
+      expect(await contentOf(AFTER)).toEqual(await contentOf(B));
+      const db = open(AFTER);
+      expect(db.prepare("SELECT rowid FROM docs WHERE docs MATCH 'owl'").all()).toEqual([
+        { rowid: 2 },
+      ]);
+      db.exec("INSERT INTO docs(docs) VALUES ('integrity-check')");
+      db.close();
+    },
+  );
+
+  it("refuses SQL of a schema that would run something where it is loaded", async () => {
+    for (const file of [A, B]) rmSync(file, { force: true });
+    open(A).close();
+    const db = open(B);
+    db.exec(`CREATE TABLE t(a);
+      PRAGMA writable_schema=ON;
+      UPDATE sqlite_schema SET sql = 'CREATE TABLE t(a); DROP TABLE u' WHERE name = 't';`);
+    db.close();
+    open(A).exec("CREATE TABLE other(a)");
+    await expect(withDiff(A, B, sqlOf)).rejects.toMatchObject({ code: "SCHEMA_UNSAFE" });
+    // The other way its text is not written.
+    expect(await withDiff(B, A, sqlOf)).toContain('DROP TABLE "t";');
+  });
 });

@@ -1,7 +1,7 @@
 import { env } from "cloudflare:workers";
 import { generateIdentity, identityToRecipient } from "age-encryption";
 import { beforeAll, describe, expect, it, vi } from "vitest";
-import { newestBackup } from "../../../src/catalog/backups.ts";
+import { findBackup, newestBackup } from "../../../src/catalog/backups.ts";
 import { type DiffLine, parseDiffLine } from "../../../src/model/diff-line.ts";
 import { apiOf, askApp, ORIGIN } from "../../support/api.ts";
 import { backUp, manualRun, testContext } from "../../support/context.ts";
@@ -179,6 +179,13 @@ describe("a diff", () => {
     expect(erased, JSON.stringify(erased)).toHaveLength(5);
     await api.call(`/v1/databases/shop/erasures/${id}`, { reason: "a test" }, "DELETE");
   });
+
+  it("of two backups that were made from the log reads what changed between them", async () => {
+    await database.exec("UPDATE items SET pad = 'three' WHERE id = 12000");
+    const found = await ask(backups[1]!, await backup());
+    expect(found["tables"]).toMatchObject([{ name: "items", changed: 1, added: 0, removed: 0 }]);
+    expect(found["pages"].read / found["pages"].of).toBeLessThan(0.03);
+  });
 });
 
 describe("a diff is refused", () => {
@@ -253,7 +260,7 @@ describe("a diff is refused", () => {
 describe("a stored object that is cut", () => {
   it("ends the rows with an error, and SQL without its COMMIT", async () => {
     const [from, to] = backups as [{ backup: string }, { backup: string }];
-    const { manifest } = (await newestBackup(context.catalog, "shop"))!;
+    const { manifest } = (await findBackup(context.catalog, to.backup))!;
     const whole = new Uint8Array(await (await BUCKET.get(manifest.key))!.arrayBuffer());
     const rotten = whole.slice();
     // Behind the schema, and before the pages that follow.
