@@ -2,6 +2,7 @@ import { segmentsOf } from "../catalog/lineages.ts";
 import { iso } from "../core/iso.ts";
 import { NightjarError } from "../errors/errors.ts";
 import { encode } from "../format/bytes/bytes.ts";
+import { InteriorCache } from "../format/pages/changed/interior-cache.ts";
 import { PageSet } from "../format/pages/changed/page-set.ts";
 import { hasStrayOverflow } from "../format/pages/changed/stray-overflow.ts";
 import type { PageReader } from "../format/pages/page.ts";
@@ -28,6 +29,10 @@ import { openStored, refuseEncrypted, type Stored } from "./stored.ts";
 const CACHE = 2 * 1024 * 1024;
 /** Frames of a snapshot that are read at once where most of it is read, 1 MiB. */
 const FRAMES = 4;
+/** Bytes of a log's segment that are read at once where most of it is left out. */
+const BLOCK = 32 * 1024;
+/** Bytes of interior pages that are held for both sides. */
+const INTERIOR = 4 * 1024 * 1024;
 /** Reads of the bucket at most, of the 10,000 requests that a Worker may make. */
 const MOST_READS = 9000;
 /** Pages of both sides at most: the indexes of a log take 8 bytes for each. */
@@ -100,10 +105,10 @@ export async function openDiff(
   const counter = new ReadCounter(context.bucket, MOST_READS);
   const changed =
     old.length + now.length === 0 ? await changedBetween(context, counter, from, to) : undefined;
-  const group = changed === undefined ? FRAMES : 1;
+  const common = changed && new InteriorCache(changed, INTERIOR);
   const [before, after] = [
-    await openPages(counter, from, group),
-    await openPages(counter, to, group),
+    await openPages(counter, from, common),
+    await openPages(counter, to, common),
   ];
   const pages = changed === undefined ? undefined : await pagesToSkip(before, after, changed);
   const images: Image[] = [];
@@ -184,24 +189,29 @@ async function pagesToSkip(
   return { before, after, changed };
 }
 
-/** Open the pages of a side, and count those that are read. */
+/**
+ * Open the pages of a side, and count those that are read.
+ *
+ * @param common pages of both sides; undefined where all pages are read
+ */
 async function openPages(
   counter: ObjectReader,
   stored: Stored,
-  group: number,
+  common: InteriorCache | undefined,
 ): Promise<CountedPages> {
   const cache = new BlockCache(CACHE);
+  const [group, block] = common === undefined ? [FRAMES] : [1, BLOCK];
   const pages =
     "manifest" in stored
       ? await openSnapshot(counter, stored.manifest, cache, group)
-      : await openLog(counter, stored.moment.chain, stored.moment, cache);
+      : await openLog(counter, stored.moment.chain, stored.moment, cache, block);
   if (pages.pageCount > MOST_PAGES / 2)
     throw new NightjarError(
       "QUERY_LIMIT",
       `The database has ${pages.pageCount} pages; a Worker compares ${MOST_PAGES / 2} at the most.`,
       { hint: "Download both, and compare the files." },
     );
-  return new CountedPages(pages);
+  return new CountedPages(pages, common);
 }
 
 /** Counts the pages that are read. */
@@ -210,16 +220,23 @@ class CountedPages implements PageReader {
   readonly pageSize: number;
   readonly pageCount: number;
   readonly #pages: PageReader;
+  readonly #common: InteriorCache | undefined;
 
-  constructor(pages: PageReader) {
+  constructor(pages: PageReader, common: InteriorCache | undefined) {
     this.pageSize = pages.pageSize;
     this.pageCount = pages.pageCount;
     this.#pages = pages;
+    this.#common = common;
   }
 
   usePage<T>(pgno: number, use: (page: Uint8Array) => T): T | Promise<T> {
+    const held = this.#common?.get(pgno);
+    if (held !== undefined) return use(held);
     this.reads++;
-    return this.#pages.usePage(pgno, use);
+    return this.#pages.usePage(pgno, (page) => {
+      this.#common?.offer(pgno, page);
+      return use(page);
+    });
   }
 }
 

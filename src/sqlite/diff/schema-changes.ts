@@ -1,4 +1,3 @@
-import { isVectorIndex } from "../../format/sql/libsql-schema.ts";
 import { type Selection, selects } from "../../format/tables/selection.ts";
 import type { SchemaObject, Table } from "../tables.ts";
 
@@ -72,9 +71,4 @@ function changeOf(was: SchemaObject | undefined, is: SchemaObject | undefined): 
   const { type, name, table } = (is ?? was)!;
   const change = was === undefined ? "added" : is === undefined ? "removed" : "changed";
   return { change, type, name, table, from: was?.sql ?? null, to: is?.sql ?? null };
-}
-
-/** Return true if stock SQLite cannot make the object. */
-export function needsLibsql({ type, sql }: SchemaObject): boolean {
-  return type === "index" && isVectorIndex(sql ?? "");
 }
