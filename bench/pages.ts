@@ -1,5 +1,6 @@
 import { createClient } from "@libsql/client/http";
 import { bodyOf, type Client } from "../src/cli/client.ts";
+import { parseDiff } from "../src/model/diff-line.ts";
 import { startCountingProxy, type CountingProxy } from "./counting-proxy.ts";
 import { withLocalNightjar } from "./local.ts";
 import { loadOrders } from "./load.ts";
@@ -78,6 +79,7 @@ export async function benchPages(mb: number, segments: readonly number[]): Promi
     );
 
     await benchQueries(client, report);
+    await benchDiffs(sqldUrl, client, report);
     await benchMoments(sqldUrl, client, segments, report);
     return rows;
   });
@@ -111,6 +113,48 @@ async function benchQueries(client: Client, report: (what: string, value: string
     report(
       `indexed lookup, ${temperature}`,
       `${(performance.now() - began).toFixed(0)} ms, ${pages} pages, ${reads} reads of R2`,
+    );
+  }
+}
+
+/** Compare states that differ in 1 % of the pages, next to each other and spread over the table. */
+async function benchDiffs(
+  url: string,
+  client: Client,
+  report: (what: string, value: string) => void,
+) {
+  const param = { db: "counted" };
+  const list = { param, query: { limit: "2" } };
+  const { backups } = await bodyOf(client.v1.databases[":db"].backups.$get(list));
+  const [newest, night] = [backups[0]!, backups[1]!];
+  await diffOf("two backups, 1 % of the rows changed", { backup: night.id }, { backup: newest.id });
+
+  const { window: before } = await timeline(client);
+  const db = createClient({ url });
+  await db.execute("UPDATE orders SET note = 'spread' WHERE id % 4000 = 0");
+  db.close();
+  await bodyOf(client.v1.databases[":db"].log.$post({ param }));
+  const { window, changes } = await timeline(client);
+  await diffOf(
+    `two moments, ${changes[0]!.pages} pages changed, spread`,
+    { at: before.to },
+    { at: window.to },
+  );
+
+  async function diffOf(
+    what: string,
+    from: { backup: string } | { at: string },
+    to: { backup: string } | { at: string },
+  ) {
+    const began = performance.now();
+    const json = { from, to, detail: "summary" as const };
+    const response = await client.v1.databases[":db"].diff.$post({ param, json });
+    const { pages, tables } = parseDiff(await (response as unknown as Response).json());
+    const ms = performance.now() - began;
+    const rows = tables.reduce((sum, { changed }) => sum + changed, 0);
+    report(
+      `diff of ${what}`,
+      `${secondsOf(ms)}, ${rows} rows, ${pages.read} pages of ${pages.of / 2} (${((200 * pages.read) / pages.of).toFixed(1)} %)`,
     );
   }
 }

@@ -20,6 +20,7 @@ export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 /** Codes of errors that the command line itself finds; docs/errors.md tells of each. */
 export const CLI_CODES = [
   "AUDIT_CHANGED",
+  "DIFFERENT",
   "FILE_EXISTS",
   "NOT_CONFIRMED",
   "NOT_HEALTHY",

@@ -66,6 +66,7 @@ export const EVENTS = {
   "act-not-recorded": "error",
   "audit-head-failed": "error",
   "request-failed": "error",
+  "diff-broken": "error",
   "download-broken": "error",
   "alert-not-delivered": "error",
   "alerts-not-sent": "error",

@@ -57,6 +57,26 @@ export async function readJson({ body }: { body: Body }, most: number): Promise<
   return JSON.parse(new TextDecoder().decode(await readWhole(body, most)));
 }
 
+/**
+ * Read the lines of a body while they come; a last one without its line break is left out.
+ *
+ * @param most characters of a line
+ * @throws Error for one that is longer; whatever the connection throws
+ */
+export async function* readLines(
+  body: ReadableStream<Uint8Array>,
+  most: number,
+): AsyncIterable<string> {
+  const decoder = new TextDecoder();
+  let rest = "";
+  for await (const chunk of body as unknown as AsyncIterable<Uint8Array>) {
+    const lines = (rest + decoder.decode(chunk, { stream: true })).split("\n");
+    rest = lines.pop()!;
+    if (rest.length > most) throw new Error("it has a line without end");
+    yield* lines;
+  }
+}
+
 /** Return true if the body is compressed although nobody asked for it. It may be a bomb: never decompress it. */
 export function isEncoded({ headers }: { headers: Headers }): boolean {
   const encoding = headers.get("content-encoding");

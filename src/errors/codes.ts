@@ -195,6 +195,11 @@ export const TRAITS = {
     retryable: false,
     hint: "Nothing was kept. Spread the tables over several databases, or drop those that nobody uses: about 15,000 tables can be backed up.",
   },
+  DIFF_TABLE_UNKNOWN: {
+    status: 404,
+    retryable: false,
+    hint: "A diff without `tables` lists the tables that differ. Tables of a virtual table are named by it.",
+  },
   MOMENT_UNAVAILABLE: {
     status: 422,
     retryable: false,

@@ -14,6 +14,7 @@ export const ACTIONS = [
   "link-revoke",
   "download",
   "query",
+  "diff",
   "restore",
   "pin",
   "unpin",

@@ -44,3 +44,35 @@ export function chainTo<S extends ChainLink>(
   }
   return chain;
 }
+
+/**
+ * Return segments that together hold all pages that changed after the transaction `from` up to `to`, as few
+ * other pages as is easily found. Undefined if there is a gap, or only a whole database has them.
+ *
+ * @param segments of one lineage, in any order
+ */
+export function chainBetween<S extends ChainLink>(
+  segments: readonly S[],
+  from: number,
+  to: number,
+): S[] | undefined {
+  const usable = segments.filter(({ minTxid, maxTxid }) => minTxid > 1 && maxTxid > from);
+  const chain: S[] = [];
+  for (let reached = from; reached < to;) {
+    const next = usable
+      .filter(({ minTxid, maxTxid }) => minTxid <= reached + 1 && maxTxid > reached)
+      .toSorted(
+        (a, b) => beyond(a, to) - beyond(b, to) || b.minTxid - a.minTxid || b.maxTxid - a.maxTxid,
+      )
+      .at(0);
+    if (next === undefined) return undefined;
+    chain.push(next);
+    reached = next.maxTxid;
+  }
+  return chain;
+}
+
+/** Return how many transactions of a segment come after `to`. */
+function beyond({ maxTxid }: ChainLink, to: number): number {
+  return Math.max(0, maxTxid - to);
+}

@@ -28,6 +28,7 @@ const FIRST_LOOK = 64 * 1024;
  * it, through the segments' own page indexes.
  *
  * @param chain oldest first
+ * @param block bytes that are read at once: fewer where single pages are wanted
  * @throws NightjarError `OBJECT_MISSING`, `OBJECT_CORRUPT`, `STORE_FAILED`
  */
 export async function openLog(
@@ -35,6 +36,7 @@ export async function openLog(
   chain: readonly StoredSegment[],
   { pageSize, pageCount }: { pageSize: number; pageCount: number },
   cache: BlockCache = sharedBlocks,
+  block = BLOCK,
 ): Promise<PageReader> {
   const newestFirst: { segment: NamedSegment; index: LtxIndex }[] = [];
   for (const { key, bytes } of chain) {
@@ -45,13 +47,13 @@ export async function openLog(
   const read = async ({ key, bytes, name }: NamedSegment, offset: number, length: number) => {
     const whole = new Uint8Array(length);
     for (let at = offset; at < offset + length;) {
-      const start = Math.floor(at / BLOCK) * BLOCK;
-      const size = Math.min(BLOCK, bytes - start);
+      const start = Math.floor(at / block) * block;
+      const size = Math.min(block, bytes - start);
       const end = Math.min(start + size, offset + length);
       await cache.use(
         `${name}#${start}`,
         () => readSpan(bucket, key, start, size, bytes),
-        (block) => whole.set(block.subarray(at - start, end - start), at - offset),
+        (held) => whole.set(held.subarray(at - start, end - start), at - offset),
       );
       at = end;
     }

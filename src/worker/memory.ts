@@ -40,6 +40,8 @@ export const COSTS = {
   copy: 36 * MIB,
   pin: WRITE + 4 * MIB,
   query: SQLITE + 6 * MIB,
+  /** Two instances of SQLite with small caches, blocks and interior pages of both sides. */
+  diff: 48 * MIB,
   restore: 32 * MIB,
 } as const;
 

@@ -7,7 +7,15 @@ import { nearest } from "../../plan/nearest.ts";
 /** Form of the name of a database or the id of a run. Anything else would change the request's address. */
 const NAME = /^[\w-]+$/;
 /** Arguments that are no such name. */
-const TEXTS: ReadonlySet<string | undefined> = new Set(["sql", "link", "url", "shell", "folder"]);
+const TEXTS: ReadonlySet<string | undefined> = new Set([
+  "sql",
+  "link",
+  "url",
+  "shell",
+  "folder",
+  "from",
+  "to",
+]);
 /** Options that may be given more than once. */
 const REPEATED: ReadonlySet<string> = new Set(["where"]);
 

@@ -33,6 +33,10 @@ export function writeOut(
   let migration: string | undefined;
   const literal = argv.indexOf("--");
   for (let at = 0; at < argv.length; at++) {
+    if (/^-\d+[a-z]+$|^yesterday$/.test(argv[at]!) && takesMoments(args)) {
+      rest.push(momentOf(argv[at]!, now));
+      continue;
+    }
     const [, name, joined] = /^--([a-z-]+)(?:=([^]*))?$/.exec(argv[at]!) ?? [];
     const isOption = name !== undefined && (literal === -1 || at < literal);
     if (!isOption || !(name in args)) {
@@ -58,6 +62,11 @@ export function writeOut(
     rest.push(`--backup=${BY_MIGRATION}${migration}`);
   }
   return { rest: withDatabase(rest, args, database), profile };
+}
+
+/** Return true if arguments of a command may be moments: those of a diff. */
+function takesMoments({ from }: ArgsDef): boolean {
+  return from?.type === "positional";
 }
 
 /** Read a moment that is told from now; any other text is left to the server. */

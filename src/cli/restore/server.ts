@@ -1,4 +1,4 @@
-import { readJson } from "../../core/read-body.ts";
+import { readJson, readLines } from "../../core/read-body.ts";
 import { parseRestoreLine, type RestoreLine } from "../../model/restore-line.ts";
 import type { Plan, RestoreProgress as Step, Restored } from "../../model/restore-report.ts";
 import { messageOf } from "../../errors/errors.ts";
@@ -88,17 +88,9 @@ async function follow(body: ReadableStream<Uint8Array>, quiet: boolean): Promise
 }
 
 async function* linesOf(body: ReadableStream<Uint8Array>): AsyncIterable<RestoreLine> {
-  const decoder = new TextDecoder();
-  let rest = "";
   try {
-    for await (const chunk of body as unknown as AsyncIterable<Uint8Array>) {
-      const lines = (rest + decoder.decode(chunk, { stream: true })).split("\n");
-      rest = lines.pop()!;
-      if (rest.length > LONGEST_LINE) throw brokenOff("Nightjar's answer has a line without end");
-      for (const line of lines) yield parseRestoreLine(line);
-    }
+    for await (const line of readLines(body, LONGEST_LINE)) yield parseRestoreLine(line);
   } catch (error) {
-    if (error instanceof CliError) throw error;
     throw brokenOff(`Nightjar's answer broke off or makes no sense: ${messageOf(error)}`);
   }
 }

@@ -29,6 +29,7 @@ import { input } from "../input.ts";
 import { atField, text } from "../fields.ts";
 import { newestFirst, pageOf, placeOf } from "../paging.ts";
 import { backupSummary, backupView, databaseViews, runView } from "../views.ts";
+import { diff } from "./diff.ts";
 import { erasures } from "./erasures.ts";
 import { moments } from "./moments.ts";
 import { source } from "./source.ts";
@@ -264,4 +265,5 @@ export const databases = new Hono<HttpEnv>()
   .route("/", moments)
   .route("/", source)
   .route("/", restoreMoment)
+  .route("/", diff)
   .route("/", erasures);

@@ -74,6 +74,11 @@ export class Statement {
     throw this.#engine.error(code);
   }
 
+  /** Make it ready to run again, with the same parameters until others are bound. */
+  reset(): void {
+    this.#engine.module._sqlite3_reset(this.#pointer);
+  }
+
   async finalize(): Promise<void> {
     await this.#engine.call("sqlite3_finalize", this.#pointer);
   }

@@ -27,6 +27,10 @@ interface Column {
 export interface RowPlan {
   /** The names of columns, as SQL. */
   readonly columns: readonly string[];
+  /** The names of the stored columns, in the order of the table. */
+  readonly names: readonly string[];
+  /** The name of the rowid, as SQL; undefined if there is none, or no statement can name it. */
+  readonly rowid?: string;
   /** True if its rows have numbers that no column shows and no statement can name. */
   readonly hiddenRowids: boolean;
   /** The rule of each column, by its place in `columns`; undefined for a column without a rule. */
@@ -52,9 +56,10 @@ export async function planRows(
     [{ text: encode(name) }],
   );
   const stored = columns.filter(({ generated }) => !generated);
-  const own = stored.map((column) => quoteName(column.name));
+  const names = stored.map((column) => column.name);
+  const own = names.map(quoteName);
   const rules = stored.map((column) => ruleOf(column, strict));
-  if (withoutRowid) return { columns: own, hiddenRowids: false, rules };
+  if (withoutRowid) return { columns: own, names, hiddenRowids: false, rules };
   // An INTEGER PRIMARY KEY is the rowid itself, unless it has an index of its own (DESC).
   const keys = columns.filter(({ key }) => key);
   const indexed = await image.rows(
@@ -63,13 +68,14 @@ export async function planRows(
     [{ text: encode(name) }],
   );
   if (keys.length === 1 && keys[0]!.type.toUpperCase() === "INTEGER" && indexed.length === 0)
-    return { columns: own, hiddenRowids: false, rules };
+    return { columns: own, names, rowid: quoteName(keys[0]!.name), hiddenRowids: false, rules };
   const taken = new Set(columns.map((column) => column.name.toLowerCase()));
   const rowid = ["rowid", "_rowid_", "oid"].find((alias) => !taken.has(alias));
-  if (rowid === undefined) return { columns: own, hiddenRowids: true, rules };
+  if (rowid === undefined) return { columns: own, names, hiddenRowids: true, rules };
   if (own.length >= MAX_COLUMNS)
-    return { columns: own, hiddenRowids: false, rules, lateRowid: rowid };
-  return { columns: [rowid, ...own], hiddenRowids: false, rules: [undefined, ...rules] };
+    return { columns: own, names, hiddenRowids: false, rules, lateRowid: rowid };
+  const withRowid = { columns: [rowid, ...own], rules: [undefined, ...rules] };
+  return { ...withRowid, names, rowid, hiddenRowids: false };
 }
 
 /** Return a column's rule. A key has none: it identifies a row, and ALTER COLUMN never changes its values. */

@@ -63,7 +63,7 @@ export async function refuseSql(image: Image, selection: Selection): Promise<voi
 }
 
 /** The database, the selected part of it, and the reader that it is written for. */
-interface Writing {
+export interface Writing {
   readonly image: Image;
   readonly target: SqlTarget;
   readonly selection: Selection;
@@ -117,7 +117,7 @@ function needsUnguarded(tables: readonly Table[], { rows, schema }: Selection): 
   return tables.some((table) => (rows && table.kind === "shadow") || (schema && isForeign(table)));
 }
 
-async function* writeTable(
+export async function* writeTable(
   { image, target, selection: { schema, rows } }: Writing,
   table: Table,
 ): AsyncGenerator<Uint8Array> {
@@ -162,7 +162,7 @@ async function tableSql(
  * Write a virtual table. It makes its shadow tables by itself. Their content is then replaced by the stored
  * one, which is exact also for what cannot be read back through the table, such as FTS5 without content.
  */
-async function* writeVirtual(
+export async function* writeVirtual(
   { image, target, selection: { schema, rows } }: Writing,
   table: Table,
   tables: readonly Table[],
@@ -193,15 +193,18 @@ PRAGMA writable_schema=RESET;
 }
 
 /** The note before statements that write to shadow tables, which SQLite refuses with this option. */
-const DEFENSIVE =
+export const DEFENSIVE =
   "-- What follows needs a connection without SQLITE_DBCONFIG_DEFENSIVE; in node:sqlite that is { defensive: false }.\n";
 
-const SEQUENCE: RowPlan = { columns: ["rowid", "name", "seq"], hiddenRowids: false, rules: [] };
+const SEQUENCE: RowPlan = {
+  ...{ columns: ["rowid", "name", "seq"], names: ["name", "seq"], rowid: "rowid" },
+  ...{ hiddenRowids: false, rules: [] },
+};
 /** A name that is very likely free, for a table that is dropped at once. */
 const SCRATCH = '"nightjar makes sqlite_sequence"';
 
 /** Write AUTOINCREMENT's counters, which the INSERTs before have set to what they saw. */
-async function* writeSequence(
+export async function* writeSequence(
   image: Image,
   all: readonly Table[],
   selected: readonly Table[],
@@ -254,14 +257,18 @@ async function* writePragmas(image: Image, target: SqlTarget): AsyncGenerator<Ui
   }
 }
 
-async function indexSql(image: Image, index: SchemaObject, target: SqlTarget): Promise<string> {
+export async function indexSql(
+  image: Image,
+  index: SchemaObject,
+  target: SqlTarget,
+): Promise<string> {
   return target === "sqlite" && isVectorIndex(index.sql!)
     ? note("needs libSQL", index.sql!)
     : statement(image, index);
 }
 
 /** Return the object's own text, with its end. A comment at its end is closed first. */
-async function statement(image: Image, object: SchemaObject): Promise<string> {
+export async function statement(image: Image, object: SchemaObject): Promise<string> {
   const sql = await writtenSql(image, object);
   for (let at = lastEnd(sql); at < sql.length; at++) {
     if (sql.startsWith("--", at)) {

@@ -47,6 +47,9 @@ it.each([
   ["query shop SELECT 1", 'does not take "1"'],
   ["pull shop --backup x --at y", "--at and --backup exclude each other"],
   ["query shop SELECT --backup x --at y", "--at and --backup exclude each other"],
+  ["diff shop latest", "Missing required positional argument"],
+  ["diff shop ../x latest", '"../x" is neither a backup nor a moment'],
+  ["diff shop a b --sql --json", "--sql and --json exclude each other"],
   ["erasures shop --withdraw x", "--withdraw and --reason go together"],
   ["erase shop --table t --column c --key -", "There is no key on standard input"],
   ["erase shop --table t --column c", "There is no key on standard input"],
@@ -150,7 +153,7 @@ it("takes SQL as it is", async () => {
 
 it("shows its help", async () => {
   expect((await nightjar(["--help"])).out).toContain(
-    "login|logout|profiles|init|completion|status|doctor|health|backup|gate|badge|run|runs|list|pull|export|import|url|link list|link revoke|restore|query|timeline|log pull|verify|drill|proofs|pin|unpin|copy|erase|erasures|prune|token create|token list|token revoke|approval list|approval grant|approval deny|alert list|alert show|alert channels|alert test|audit|reconcile|rebuild",
+    "login|logout|profiles|init|completion|status|doctor|health|backup|gate|badge|run|runs|list|pull|export|import|url|link list|link revoke|restore|query|diff|timeline|log pull|verify|drill|proofs|pin|unpin|copy|erase|erasures|prune|token create|token list|token revoke|approval list|approval grant|approval deny|alert list|alert show|alert channels|alert test|audit|reconcile|rebuild",
   );
   expect((await nightjar(["url", "--help"])).out).toContain("--expires-in");
 });

@@ -24,6 +24,7 @@ describe("a line is written out", () => {
     ["pull shop --migration 0042", "shop --backup=migration:0042"],
     ["list shop --migration 0042", "shop --migration 0042"],
     ["pull shop --at", "shop --at"],
+    ["diff shop -2h latest", "shop 2026-11-20T10:00:00.000Z latest"],
     ["backup shop --name --profile", "shop --name --profile"],
   ])("%s", async (line, expected) => {
     expect((await written(line)).rest.join(" ")).toBe(expected);

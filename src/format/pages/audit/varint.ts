@@ -33,6 +33,18 @@ function longest(bytes: Uint8Array, at: number): number {
   return high * 2 ** 32 + (low >>> 0); // one rounding, so the order of two integers stays
 }
 
+/** Read the integer that starts at `at`, with its sign, exactly. */
+export function exactVarint(bytes: Uint8Array, at: number): bigint {
+  const near = varint(bytes, at);
+  if (Number.isSafeInteger(near)) return BigInt(near);
+  let value = 0n;
+  for (let next = at; next < at + LONGEST - 1; next++) {
+    value = (value << 7n) | BigInt(bytes[next]! & 0x7f);
+    if (bytes[next]! < 0x80) return value;
+  }
+  return BigInt.asIntN(64, (value << 8n) | BigInt(bytes[at + LONGEST - 1]!));
+}
+
 /** Return true if rowid `a` may come after rowid `b`. Two that {@link varint} rounds to one value may. */
 export function follows(a: number, b: number): boolean {
   return a > b || (a === b && !Number.isSafeInteger(a));

@@ -1,11 +1,11 @@
 import { defineCommand } from "citty";
-import { given, json } from "../line/args.ts";
-import { bodyOf, type Client, signIn } from "../client.ts";
-import { CliError, EXIT } from "../exit.ts";
-import type { DatabaseAnswer } from "../../http/views.ts";
-import { showCost } from "../show-cost.ts";
-import { copyWord, moment, paint, print, printJson, printTable, size } from "../output.ts";
-import { printWarnings } from "../warnings.ts";
+import { given, json } from "../../line/args.ts";
+import { bodyOf, type Client, signIn } from "../../client.ts";
+import { CliError, EXIT } from "../../exit.ts";
+import type { DatabaseAnswer } from "../../../http/views.ts";
+import { showCost } from "../../show-cost.ts";
+import { copyWord, moment, paint, print, printJson, printTable, size } from "../../output.ts";
+import { printWarnings } from "../../warnings.ts";
 
 const STYLES = {
   fresh: "green",

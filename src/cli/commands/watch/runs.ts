@@ -1,8 +1,8 @@
 import { defineCommand } from "citty";
-import { RUN_STATES } from "../../model/run-state.ts";
-import { choiceOf, given, json } from "../line/args.ts";
-import { bodyOf, signIn } from "../client.ts";
-import { moment, paint, print, printJson, printTable, size } from "../output.ts";
+import { RUN_STATES } from "../../../model/run-state.ts";
+import { choiceOf, given, json } from "../../line/args.ts";
+import { bodyOf, signIn } from "../../client.ts";
+import { moment, paint, print, printJson, printTable, size } from "../../output.ts";
 
 export default defineCommand({
   meta: { name: "runs", description: "List runs, newest first" },

@@ -1,14 +1,14 @@
 import { defineCommand } from "citty";
-import { VERSION } from "../../core/version.ts";
-import { findConnection } from "../account/connection.ts";
-import { apiClient, bodyOf, type Client, reach } from "../client.ts";
-import { judgeAccount, judgeFleet } from "../doctor/account.ts";
-import { judgeDatabase, judgeSource } from "../doctor/database.ts";
-import type { Finding } from "../doctor/finding.ts";
-import { CliError, EXIT } from "../exit.ts";
-import { json } from "../line/args.ts";
-import { paint, print, printJson } from "../output.ts";
-import { Progress } from "../progress.ts";
+import { VERSION } from "../../../core/version.ts";
+import { findConnection } from "../../account/connection.ts";
+import { apiClient, bodyOf, type Client, reach } from "../../client.ts";
+import { judgeAccount, judgeFleet } from "../../doctor/account.ts";
+import { judgeDatabase, judgeSource } from "../../doctor/database.ts";
+import type { Finding } from "../../doctor/finding.ts";
+import { CliError, EXIT } from "../../exit.ts";
+import { json } from "../../line/args.ts";
+import { paint, print, printJson } from "../../output.ts";
+import { Progress } from "../../progress.ts";
 
 const MARKS = {
   good: paint("green", "ok   "),

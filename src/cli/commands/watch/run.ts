@@ -1,9 +1,9 @@
 import { defineCommand } from "citty";
-import { json } from "../line/args.ts";
-import { signIn } from "../client.ts";
-import { CliError, EXIT } from "../exit.ts";
-import { followRun, getRun } from "../follow-run.ts";
-import { moment, print, printJson, size } from "../output.ts";
+import { json } from "../../line/args.ts";
+import { signIn } from "../../client.ts";
+import { CliError, EXIT } from "../../exit.ts";
+import { followRun, getRun } from "../../follow-run.ts";
+import { moment, print, printJson, size } from "../../output.ts";
 
 export default defineCommand({
   meta: { name: "run", description: "Show how a run is getting on, or wait for its end" },

@@ -1,8 +1,8 @@
 import { defineCommand } from "citty";
-import { json } from "../line/args.ts";
-import { bodyOf, reach, signIn } from "../client.ts";
-import { CliError, EXIT } from "../exit.ts";
-import { moment, print, printAside, printJson } from "../output.ts";
+import { json } from "../../line/args.ts";
+import { bodyOf, reach, signIn } from "../../client.ts";
+import { CliError, EXIT } from "../../exit.ts";
+import { moment, print, printAside, printJson } from "../../output.ts";
 
 export default defineCommand({
   meta: {
