@@ -8,8 +8,8 @@ import type { HttpEnv } from "../hono-env.ts";
 import { about, json } from "../openapi/about.ts";
 
 /** `/v1/databases/:db/source`: what its server is like now. */
-export const source = new Hono<HttpEnv>().post(
-  "/:db/source/probe",
+export const source = new Hono<HttpEnv>().get(
+  "/:db/source",
   about(
     "probeSource",
     "Ask a database's server how it can be read",

@@ -68,7 +68,7 @@ async function lookAtDatabases(
     progress.show(`asking the server of ${name}`);
     found.push(...judgeDatabase(database));
     if (state === "not configured" || mistakes.length > 0) continue;
-    const probe = client.v1.databases[":db"].source.probe.$post({ param: { db: name } });
+    const probe = client.v1.databases[":db"].source.$get({ param: { db: name } });
     found.push(
       ...(await unlessForbidden(name, async () =>
         judgeSource(name, await bodyOf(probe), Date.now()),
