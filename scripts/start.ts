@@ -1,20 +1,16 @@
 /**
- * `npm start`: run Nightjar on this machine until Ctrl-C, with a libSQL server and the sample shop, and fire
- * the cron every minute as Cloudflare would. Passes its options to `wrangler dev`.
+ * `npm start`: run Nightjar on this machine until Ctrl-C, with the databases of wrangler.toml or the sample
+ * shop on a libSQL server, and fire the cron every minute as Cloudflare would. `--sample` takes the sample in
+ * any case. Passes its other options to `wrangler dev`.
  */
-import { existsSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { messageOf } from "../src/errors/errors.ts";
 import { printableLines } from "../src/core/printable.ts";
+import { localDatabases } from "./lib/local-databases.ts";
 import { fireCron, migrateLocally, startWorker } from "./lib/local-worker.ts";
 import { ROOT } from "./lib/paths.ts";
-import { loadShop } from "./lib/sample-shop.ts";
 import { refuseBusyPort, type ServerProcess } from "./lib/server-process.ts";
-import { startSqld } from "./lib/sqld.ts";
-
-/** For this machine only: the Worker listens on 127.0.0.1. */
-const TOKEN = "local-admin-token-for-this-machine";
 
 /** Find an option that this script needs too: `--port=1` or `--port 1`. */
 function option(args: string[], name: string): string | undefined {
@@ -24,6 +20,13 @@ function option(args: string[], name: string): string | undefined {
   const value = inline ?? args[at + 1];
   args.splice(at, inline === undefined ? 2 : 1);
   return value;
+}
+
+/** Find a switch that `wrangler dev` does not have, and take it out. */
+function flag(args: string[], name: string): boolean {
+  const at = args.indexOf(name);
+  if (at !== -1) args.splice(at, 1);
+  return at !== -1;
 }
 
 const servers: ServerProcess[] = [];
@@ -43,20 +46,18 @@ try {
     throw new Error("--port must be a whole number from 1 to 65535");
   // Two instances on one machine have two ports; each has its own state.
   const state = join(ROOT, ".wrangler", `local-${port}`);
-  const persistTo = option(args, "--persist-to") ?? join(state, "cloudflare");
+  const elsewhere = option(args, "--persist-to");
+  const persistTo = elsewhere ?? join(state, "cloudflare");
   await mkdir(state, { recursive: true });
   await refuseBusyPort(port);
 
-  const data = join(state, "sample-shop");
-  const isNew = !existsSync(data);
-  const sqld = await startSqld(data);
-  servers.push(sqld);
-  if (isNew) await loadShop(sqld.url);
+  const databases = await localDatabases(state, flag(args, "--sample"));
+  const { names, token, sqld, notes } = databases;
+  if (sqld !== undefined) servers.push(sqld);
 
   await migrateLocally(persistTo);
-  const DATABASES = JSON.stringify({ shop: { url: sqld.url, badge: "public" } });
   // Later options win, so --var DATABASES:… can replace the databases.
-  const vars = { DATABASES, ADMIN_TOKEN: TOKEN, SIGNING_KEY: "local-signing-key-for-this-machine" };
+  const vars = { ...databases.vars };
   const worker = await startWorker({
     port,
     persistTo,
@@ -69,7 +70,7 @@ try {
     ["The libSQL server", sqld],
     ["wrangler dev", worker],
   ] as const)
-    void server.ended.then(() => {
+    void server?.ended.then(() => {
       if (stopping) return undefined;
       console.error(`${name} has ended.`);
       return stop(1);
@@ -81,18 +82,20 @@ try {
   setInterval(() => void tick(), 60_000);
   await tick();
 
+  const [first = "shop"] = names;
   console.log(`
 Nightjar        ${worker.url}
-libSQL server   ${sqld.url}
-token           ${TOKEN}
-
+${sqld === undefined ? "" : `libSQL server   ${sqld.url}\n`}token           ${token}
+data            ${elsewhere ?? state}
+                (to begin anew: stop this, and rm -r ${relative(".", elsewhere ?? state)})
+${notes.map((line) => `\n${printableLines(line)}`).join("")}${notes.length === 0 ? "" : "\n"}
 Open the first address in a browser, and sign in with the token. In another terminal:
-  export NIGHTJAR_URL=${worker.url} NIGHTJAR_TOKEN=${TOKEN}
+  export NIGHTJAR_URL=${worker.url} NIGHTJAR_TOKEN=${token}
   npx nightjar status
-  npx nightjar backup shop
-  npx nightjar pull shop
-  npx nightjar timeline shop
-  npx nightjar query shop "SELECT city, count(*) FROM customers GROUP BY city"
+  npx nightjar backup ${first}
+  npx nightjar pull ${first}
+  npx nightjar timeline ${first}
+  npx nightjar query ${first} "${sqld === undefined ? "SELECT name FROM sqlite_schema" : "SELECT city, count(*) FROM customers GROUP BY city"}"
 `);
 } catch (error) {
   console.error(printableLines(messageOf(error)));

@@ -22,6 +22,7 @@ it.each([
   ...["shop.db.before-20261121T000000Z", "shop.db.4711.restoring", "shop.db.4711.part"],
   ...["shop.sql", "shop.sql.gz", "shop.sql.zst", "shop.libsql.sql", "copies/shop.sql", "x.zst"],
   ...["backup.age", "identity.txt", "identity", "keys/shop-identity.txt", "my.identity.age"],
+  ...["nightjar-owner-nightjar-0.1.0.tgz", "dist/nightjar.js", ".wrangler/local-8787/x"],
   ...[".dev.vars", "src/shop.db", "test/identity.txt"],
 ])("%s is never committed", (path) => {
   expect(ignored(path)).toBe(true);
