@@ -5,6 +5,7 @@ import { promisify } from "node:util";
 import { createClient } from "@libsql/client/http";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ROOT, WRANGLER } from "../../../scripts/lib/paths.ts";
+import { fireCron } from "../../../scripts/lib/local-worker.ts";
 import { loadShop } from "../../../scripts/lib/sample-shop.ts";
 import { bodyOf } from "../../../src/cli/client.ts";
 import { Product, TOKEN } from "../../support/product.ts";
@@ -14,8 +15,8 @@ let product: Product;
 let source: string;
 const variables: Record<string, string> = {};
 
-async function blocks(): Promise<Map<string, string>> {
-  const text = await readFile(join(ROOT, "docs/runbook.md"), "utf8");
+async function blocks(document = "docs/runbook.md"): Promise<Map<string, string>> {
+  const text = await readFile(join(ROOT, document), "utf8");
   const found = new Map<string, string>();
   for (const [, name = "", body] of text.matchAll(/^```sh ?(\w*)\n([\s\S]*?)^```$/gm))
     found.set(name, (found.get(name) ?? "") + body);
@@ -50,7 +51,8 @@ async function shims(): Promise<void> {
   const scripts = {
     nightjar: `exec ${node} ${join(ROOT, "src/cli/main.ts")} "$@"`,
     // There is no account: requests to the remote bucket go to the local one.
-    npx: `shift; for a; do shift; [ "$a" = --remote ] || set -- "$@" "$a"; done
+    npx: `if [ "$1" = nightjar ]; then shift; exec nightjar "$@"; fi
+shift; for a; do shift; [ "$a" = --remote ] || set -- "$@" "$a"; done
 exec ${node} ${WRANGLER} "$@" --config ${join(ROOT, "wrangler.toml")} ${local}`,
   };
   for (const [name, body] of Object.entries(scripts)) {
@@ -165,6 +167,32 @@ describe("the runbook's commands, when", () => {
   it("a quarter is over", async () => {
     expect(await run("quarter")).toContain("passed");
     expect(await run("")).toContain("shop");
+  });
+
+  it("it is only the README that is followed", async () => {
+    const script = (await blocks("README.md"))
+      .get("use")!
+      .replaceAll("https://nightjar.acme.workers.dev", product.worker.url)
+      .replaceAll("2026-11-20T14:03:00Z", variables["BEFORE"]!);
+    const folder = join(product.dir, "readme");
+    await mkdir(folder);
+    await fireCron(product.worker.url);
+    const shell = promisify(execFile)("sh", ["-eu", "-c", script], {
+      cwd: folder,
+      env: {
+        ...process.env,
+        PATH: `${join(product.dir, "bin")}:${process.env["PATH"]}`,
+        ...{ INIT_CWD: folder, XDG_CONFIG_HOME: join(folder, "config") },
+        ...{ NIGHTJAR_URL: "", NIGHTJAR_TOKEN: "" },
+      },
+    });
+    shell.child.stdin!.end(TOKEN);
+    const { stdout } = await shell;
+    expect(stdout).toContain(`Signed in to ${product.worker.url} as ADMIN_TOKEN`);
+    expect(stdout.trim().split("\n").at(-1)).toBe("migrate now");
+    const dev = await product.open(await readFile(join(folder, "dev.db")));
+    expect(dev.prepare("PRAGMA integrity_check").get()).toEqual({ integrity_check: "ok" });
+    dev.close();
   });
 
   it("none is left out", async () => {
