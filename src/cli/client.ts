@@ -5,6 +5,7 @@ import { readJson, readText } from "../core/read-body.ts";
 import type { App } from "../http/app.ts";
 import { type Connection, findConnection } from "./account/connection.ts";
 import { CliError, EXIT } from "./exit.ts";
+import { hintFor } from "./own-hints.ts";
 
 /** The longest answer that is taken, which the list of a million backups would not reach; bytes. */
 const LONGEST_ANSWER = 256 * 1024 * 1024;
@@ -69,7 +70,7 @@ export async function refusal(response: {
   const text = await readText(response, LONGEST_PROBLEM).catch(() => "");
   try {
     const { detail, hint, code, approval } = v.parse(problemSchema, JSON.parse(text));
-    return new CliError(exit, detail, { hint, code, approval });
+    return new CliError(exit, detail, { hint: hintFor(code, hint), code, approval });
   } catch {
     // Not ours: a proxy's page, or another server altogether.
   }

@@ -4,6 +4,8 @@ import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { describe, expect, it } from "vitest";
 import { runCli } from "../../support/run-cli.ts";
+import { TRAITS } from "../../../src/errors/codes.ts";
+import { hintFor } from "../../../src/cli/own-hints.ts";
 import { refuseSwallowed } from "../../../src/cli/line/swallowed.ts";
 
 /** Nothing listens on this port: what is refused here is refused before anything is sent. */
@@ -194,5 +196,19 @@ describe("npm run", () => {
     await passed(["prune", "--dry-run"], npm("npx", "dry_run"));
     await passed(["status"], { ...npm("deploy", "json"), npm_package_name: "shop" });
     await passed(["status"], npm("nightjar", "cache"));
+  });
+});
+
+describe("hints", () => {
+  it("speak of commands, and not of HTTP", () => {
+    for (const [code, { hint }] of Object.entries(TRAITS))
+      expect(hintFor(code, hint), code).not.toMatch(/(GET|POST|DELETE) \/|\/v1\/|Authorization/);
+  });
+
+  it("are Nightjar's own where they say more than their code", () => {
+    expect(hintFor("BACKUP_NOT_FOUND", "Did you mean the other one?")).toBe(
+      "Did you mean the other one?",
+    );
+    expect(hintFor("NOT_ONE_OF_OURS", "x")).toBe("x");
   });
 });
