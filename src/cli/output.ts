@@ -53,20 +53,38 @@ function painted({ style, text }: Painted, stream: NodeJS.WriteStream): string {
   return wanted ? styleText(style, printable(text), { stream }) : printable(text);
 }
 
-/** Print rows in columns that line up, the first row as the head. */
+const width = (part: Part) => printable(typeof part === "string" ? part : part.text).length;
+const dim = (part: Part) => (typeof part === "string" ? paint("dim", part) : part);
+
+/**
+ * Print rows in columns that line up, the first row as the head. Where a terminal is too narrow for that, each
+ * row is printed as lines of its own.
+ */
 export function printTable(rows: readonly (readonly Part[])[]): void {
-  const width = (part: Part) => printable(typeof part === "string" ? part : part.text).length;
   const widths = rows[0]!.map((_, at) => Math.max(...rows.map((row) => width(row[at]!))));
+  const total = widths.reduce((sum, one) => sum + one + 2, -2);
+  if (process.stdout.isTTY && total > process.stdout.columns) return printBlocks(rows);
   rows.forEach((row, index) => {
     const last = row.findLastIndex((cell) => width(cell) > 0);
     const line = row.slice(0, last + 1).flatMap((cell, at) => {
       const gap = at === last ? "" : " ".repeat(widths[at]! - width(cell) + 2);
       return [cell, gap];
     });
-    if (index === 0)
-      print(...line.map((part) => (typeof part === "string" ? paint("dim", part) : part)));
+    if (index === 0) print(...line.map(dim));
     else print(...line);
   });
+}
+
+/** Print each row as a line with its first cell, and one for each other that is not empty. */
+function printBlocks([head, ...rows]: readonly (readonly Part[])[]): void {
+  const longest = Math.max(...head!.map(width));
+  for (const [first, ...cells] of rows) {
+    print(first!);
+    for (const [at, cell] of cells.entries()) {
+      const name = head![at + 1]!;
+      if (width(cell) > 0) print("  ", dim(name), " ".repeat(longest - width(name) + 2), cell);
+    }
+  }
 }
 
 interface Sized {

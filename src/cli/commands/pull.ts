@@ -3,9 +3,9 @@ import { storedFormat } from "../../plan/formats.ts";
 import { asOfWords } from "../as-of.ts";
 import { backup, database, json, momentArg, overwrite, refuseBoth } from "../line/args.ts";
 import { type Client, signIn } from "../client.ts";
-import { CliError } from "../exit.ts";
+import { CliError, EXIT } from "../exit.ts";
 import { saveDecrypted, type Sealed } from "../files/decrypt.ts";
-import { checked, type Digest, digestIn, saveVerified } from "../files/download.ts";
+import { checked, type Digest, digestIn, saveVerified, streamVerified } from "../files/download.ts";
 import { identityFile } from "../files/identity.ts";
 import { findBackup } from "../find-backup.ts";
 import { makeLink, makeMomentLink } from "../link.ts";
@@ -29,7 +29,12 @@ export default defineCommand({
       description:
         "db, db.zst, sql, sql.gz or sql.zst; libsql.sql for a libSQL server; default: db, of a dump sql",
     },
-    output: { type: "string", alias: "o", description: "The file to write", valueHint: "file" },
+    output: {
+      type: "string",
+      alias: "o",
+      description: "The file to write, or - for standard output",
+      valueHint: "file",
+    },
     overwrite,
     identity: identityFile,
     json,
@@ -38,7 +43,8 @@ export default defineCommand({
     refuseBoth(args);
     const client = signIn();
     const { database: db, at, identity, overwrite: replaces } = args;
-    if (args.output !== undefined) await refuseTarget(target(args.output), replaces);
+    const isStream = args.output === "-";
+    if (args.output !== undefined && !isStream) await refuseTarget(target(args.output), replaces);
     const found = at === undefined ? await findBackup(client, db, args.backup) : undefined;
     const format = args.format ?? (found === undefined ? "db" : defaultFormat(found, identity));
     const output = args.output ?? `${db}.${format}`;
@@ -46,9 +52,11 @@ export default defineCommand({
     const wanted = await (
       found === undefined ? ofMoment(client, db, at!, format) : ofBackup(client, found, format)
     ).catch((error: unknown) => {
-      if (format === "db" && error instanceof CliError && error.code === "ERASURE_APPLIES") return;
-      throw error;
+      if (format !== "db" || !(error instanceof CliError) || error.code !== "ERASURE_APPLIES")
+        throw error;
+      return undefined;
     });
+    if (isStream) return streamOut(wanted);
     await refuseTarget(file, replaces);
     if (format === "db") await refuseOpenDatabase(file);
     // Pages would bring erased rows along: the file is made from SQL then.
@@ -71,6 +79,18 @@ export default defineCommand({
     }
   },
 });
+
+/** Write a download to standard output. What is made on this machine cannot be. */
+async function streamOut(wanted: Wanted | undefined): Promise<void> {
+  if (wanted !== undefined && "url" in wanted) return streamVerified(wanted.url, wanted.digest);
+  throw new CliError(
+    EXIT.usage,
+    wanted === undefined
+      ? "Rows were erased since, and the file is made on this machine without them: it has to have a name."
+      : "An encrypted backup is opened on this machine: its file has to have a name.",
+    { hint: "Name a file with --output, or ask for --format sql." },
+  );
+}
 
 type Backup = Awaited<ReturnType<typeof findBackup>>;
 

@@ -67,10 +67,23 @@ export async function saveVerified(
   });
 }
 
+/**
+ * Download a link to standard output, and check it against its hash at its end.
+ *
+ * @throws CliError `failed` when the bytes are cut or not those that they should be; `usage` for a terminal
+ */
+export async function streamVerified(url: string, expected: Digest | undefined): Promise<void> {
+  if (process.stdout.isTTY)
+    throw new CliError(EXIT.usage, "A database is written to a pipe, and not to a terminal.", {
+      hint: "Pipe it, or name a file with --output.",
+    });
+  await save(url, expected, process.stdout, true);
+}
+
 async function save(
   url: string,
   expected: Digest | undefined,
-  part: string,
+  to: string | NodeJS.WriteStream,
   quiet: boolean,
 ): Promise<number> {
   const { length, bytes: source } = await download(url);
@@ -93,11 +106,15 @@ async function save(
         gunzip?.end();
         await hashing;
       },
-      createWriteStream(part, { fd: createPrivate(part) }),
+      typeof to === "string" ? createWriteStream(to, { fd: createPrivate(to) }) : to,
+      { end: typeof to === "string" },
     );
   } catch (error) {
     throw new CliError(EXIT.failed, `The download broke off: ${messageOf(error)}`, {
-      hint: "Run the command again; nothing was kept.",
+      hint:
+        typeof to === "string"
+          ? "Run the command again; nothing was kept."
+          : "Throw away what came, and run the command again.",
     });
   } finally {
     progress.end();

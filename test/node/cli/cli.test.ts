@@ -50,7 +50,6 @@ it.each([
   ["pull shop --backup x --at y", "--at and --backup exclude each other"],
   ["query shop SELECT --backup x --at y", "--at and --backup exclude each other"],
   ["diff shop latest", "Missing required positional argument"],
-  ["diff shop ../x latest", '"../x" is neither a backup nor a moment'],
   ["diff shop a b --sql --json", "--sql and --json exclude each other"],
   ["erasures shop --withdraw x", "--withdraw and --reason go together"],
   ["erase shop --table t --column c --key -", "There is no key on standard input"],

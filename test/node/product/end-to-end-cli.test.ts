@@ -1,4 +1,4 @@
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { type AddressInfo, connect, createServer } from "node:net";
@@ -401,6 +401,21 @@ describe("pull, timeline and query", () => {
     expect((await json("timeline", "shop", "--limit", "1")).changes).toHaveLength(1);
   });
 
+  it("pull writes to standard output, and ends with an error where it broke off", async () => {
+    const piped = (...args: string[]) =>
+      spawnSync(process.execPath, [join(ROOT, "src/cli/main.ts"), "pull", ...args, "-o", "-"], {
+        cwd: product.dir,
+        env: { ...process.env, NIGHTJAR_URL: product.worker.url, NIGHTJAR_TOKEN: TOKEN },
+        maxBuffer: 100_000_000,
+      });
+    const { status, stdout, stderr } = piped("shop");
+    expect({ status, err: String(stderr) }).toEqual({ status: 0, err: "" });
+    const copy = await product.open(stdout);
+    expect((await differences(shop.url, copy)).differing).toEqual([]);
+    expect(String(piped("dumped").stdout)).toMatch(/^PRAGMA foreign_keys=OFF;[^]*COMMIT;\n$/);
+    expect(existsSync(inDir("-"))).toBe(false);
+  });
+
   it("pull gives the newest backup, and the database as it was", async () => {
     const now = await nightjar("pull", "shop");
     expect(now.out).toContain(`${inDir("shop.db")}: 4.2 MB, as of 2`);
@@ -450,7 +465,7 @@ describe("pull, timeline and query", () => {
     ["pull untouched", undefined, 3, "untouched has no backup latest."],
     ["pull shop --at yesterday", undefined, 3, "is outside of it"],
     ["pull shop --at today", undefined, 3, "must be a moment in ISO 8601"],
-    ["pull shop --format csv", undefined, 3, "not as csv"],
+    ["pull shop --format parquet", undefined, 3, "not as parquet"],
     ["pull dumped --format db", undefined, 3, "A dump can be downloaded as sql.zst, sql.gz, sql"],
   ])("%s %s ends with %s: %s", async (line, sql, exit, message) => {
     const { code, out, err } = await nightjar(...line.split(" "), ...(sql ? [sql] : []));
