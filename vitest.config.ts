@@ -37,6 +37,7 @@ export default defineConfig({
         test: {
           name: "alone",
           include: ALONE,
+          globalSetup: "./test/support/migrated.ts",
           env: COMPILE_CACHE,
           testTimeout: 120_000,
           hookTimeout: 120_000,
