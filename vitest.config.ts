@@ -3,6 +3,14 @@ import { join } from "node:path";
 import { cloudflareTest, readD1Migrations } from "@cloudflare/vitest-plugin";
 import { defineConfig } from "vitest/config";
 
+/** Each file needs a process of its own: it starts the whole product, or has V8 count what runs. */
+const ALONE = ["test/node/product/**/*.test.ts", "test/node/format/linear-work.test.ts"];
+
+/** The command line and wrangler start many times: they keep what Node has compiled. */
+const COMPILE_CACHE = {
+  NODE_COMPILE_CACHE: join(import.meta.dirname, "node_modules/.cache/node"),
+};
+
 export default defineConfig({
   test: {
     // Tests wait for servers now and then: as many files at once as there are processors, two at least.
@@ -11,12 +19,26 @@ export default defineConfig({
     reporters: ["default", "./test/support/closing-line.ts"],
     projects: [
       {
-        // Pure code, the command line, and the whole product from outside, in Node.
+        // Pure code and the command line, in Node.
         test: {
           name: "node",
           include: ["test/node/**/*.test.ts"],
-          // The command line and wrangler start many times: they keep what Node has compiled.
-          env: { NODE_COMPILE_CACHE: join(import.meta.dirname, "node_modules/.cache/node") },
+          exclude: ALONE,
+          // A process for each file would load the same modules again: set-up-node.ts resets what files share.
+          isolate: false,
+          setupFiles: "./test/support/set-up-node.ts",
+          env: COMPILE_CACHE,
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+        },
+      },
+      {
+        // The whole product from outside, in Node.
+        test: {
+          name: "alone",
+          include: ALONE,
+          globalSetup: "./test/support/migrated.ts",
+          env: COMPILE_CACHE,
           testTimeout: 120_000,
           hookTimeout: 120_000,
         },

@@ -3,7 +3,8 @@ import { gzipSync } from "node:zlib";
 
 /**
  * A proxy in front of a real libSQL server that spoils its dumps. The fault is the start of the path, so that
- * a database's `url` chooses it: `http://…/cut/1000` breaks the connection after 1,000 bytes.
+ * a database's `url` chooses it: `http://…/cut/1000` breaks the connection after 1,000 bytes. The server is
+ * asked for its dump once; every fault is one of that dump.
  */
 const FAULTS: Record<string, (dump: Buffer, argument: string, response: ServerResponse) => void> = {
   /** Passes the dump on unchanged. */
@@ -61,8 +62,14 @@ const FAULTS: Record<string, (dump: Buffer, argument: string, response: ServerRe
 export async function startFaultProxy(
   upstream: string,
 ): Promise<{ url: string; stop(): Promise<void> }> {
+  const dumps = new Map<string, Promise<Buffer>>();
+  const dumpAt = (path: string) => {
+    const dump = dumps.get(path) ?? readDump(upstream + path);
+    dumps.set(path, dump);
+    return dump;
+  };
   const server = createServer((request, response) => {
-    void answer(upstream, request, response).catch((error: unknown) => {
+    void answer(upstream, dumpAt, request, response).catch((error: unknown) => {
       response.writeHead(502);
       response.end(String(error));
     });
@@ -79,13 +86,21 @@ export async function startFaultProxy(
   };
 }
 
+async function readDump(url: string): Promise<Buffer> {
+  const answered = await fetch(url, { headers: { "accept-encoding": "identity" } });
+  if (!answered.ok) throw new Error(`the dump answered ${answered.status}`);
+  return Buffer.from(await answered.arrayBuffer());
+}
+
 async function answer(
   upstream: string,
+  dumpAt: (path: string) => Promise<Buffer>,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
   const [, fault = "", argument = "", ...rest] = request.url!.split("/");
   const path = `/${rest.join("/")}`;
+  if (path.startsWith("/dump")) return FAULTS[fault]!(await dumpAt(path), argument, response);
   const body: Buffer[] = [];
   for await (const piece of request) body.push(piece as Buffer);
   const answered = await fetch(upstream + path, {
@@ -93,7 +108,5 @@ async function answer(
     headers: { "content-type": "application/json", "accept-encoding": "identity" },
     ...(body.length > 0 ? { body: Buffer.concat(body) } : {}),
   });
-  const bytes = Buffer.from(await answered.arrayBuffer());
-  if (path.startsWith("/dump")) FAULTS[fault]!(bytes, argument, response);
-  else response.writeHead(answered.status).end(bytes);
+  response.writeHead(answered.status).end(Buffer.from(await answered.arrayBuffer()));
 }

@@ -1,10 +1,11 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { cp, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { setTimeout as sleep } from "node:timers/promises";
+import { inject } from "vitest";
 import { compareDatabases } from "../../scripts/lib/compare.ts";
-import { fireCron, migrateLocally, startWorker } from "../../scripts/lib/local-worker.ts";
+import { fireCron, startWorker } from "../../scripts/lib/local-worker.ts";
 import { freePort, type ServerProcess } from "../../scripts/lib/server-process.ts";
 import { startSqld } from "../../scripts/lib/sqld.ts";
 import { apiClient, bodyOf } from "../../src/cli/client.ts";
@@ -48,7 +49,7 @@ export class Product {
 
   /** Start Nightjar with these databases and secrets. */
   async start(databases: object, secrets: Record<string, string> = {}): Promise<void> {
-    await migrateLocally(this.persistTo);
+    await cp(inject("migrated"), this.persistTo, { recursive: true });
     const DATABASES = JSON.stringify(databases);
     this.#vars = { DATABASES, ADMIN_TOKEN: TOKEN, SIGNING_KEY, ...secrets };
     await this.#startWorker();

@@ -3,7 +3,6 @@ import { createReadStream, createWriteStream } from "node:fs";
 import { stat } from "node:fs/promises";
 import { pipeline } from "node:stream/promises";
 import { asNightjarError, messageOf } from "../../errors/errors.ts";
-import { decrypt } from "../../format/age/age.ts";
 import { eraseFromDump } from "../../format/dump/erase-dump.ts";
 import { concerning, type Erasure } from "../../format/tables/erasure.ts";
 import { tap } from "../../format/bytes/hash.ts";
@@ -101,6 +100,7 @@ export async function openSealed(
   sealed: string,
   part: string,
 ): Promise<void> {
+  const { decrypt } = await import("../../format/age/age.ts");
   const hash = createHash("sha256");
   const compressed = decrypt(createReadStream(sealed), identities);
   const content = tap(

@@ -1,6 +1,5 @@
 import { readFile } from "node:fs/promises";
 import { messageOf } from "../../errors/errors.ts";
-import { identityMistake } from "../../format/age/age.ts";
 import { CliError, EXIT } from "../exit.ts";
 import { target } from "../restore/target.ts";
 
@@ -24,6 +23,7 @@ export async function readIdentities(path: string): Promise<string[]> {
     throw new CliError(EXIT.usage, `${path} is itself encrypted with a passphrase.`, {
       hint: "Open it first: age -d identity.age > identity.txt",
     });
+  const { identityMistake } = await import("../../format/age/age.ts");
   const lines = text.split(/\r?\n/).map((line) => line.trim());
   const identities = lines.filter((line) => line !== "" && !line.startsWith("#"));
   const bad = identities.findIndex((line) => identityMistake(line) !== undefined);

@@ -13,7 +13,7 @@ import type { Attempts } from "../../../src/worker/attempts.ts";
 import { apiOf, askApp, ORIGIN } from "../../support/api.ts";
 import { backUp, manualRun, testContext } from "../../support/context.ts";
 
-const SHOP = inject("shop");
+const SHOP = inject("small");
 const DATABASES = {
   shop: { url: SHOP, capture: "dump" },
   other: { url: SHOP, capture: "dump" },

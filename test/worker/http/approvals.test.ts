@@ -7,7 +7,7 @@ import type { Context } from "../../../src/worker/context.ts";
 import { askApp, ORIGIN } from "../../support/api.ts";
 import { backUp, manualRun, testContext } from "../../support/context.ts";
 
-const SHOP = inject("shop");
+const SHOP = inject("small");
 const DATABASES = {
   shop: { url: SHOP, capture: "dump", protected: true },
   open: { url: SHOP, capture: "dump" },

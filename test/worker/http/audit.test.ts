@@ -12,7 +12,7 @@ import { startDueRuns } from "../../../src/jobs/schedule/start-due-runs.ts";
 import { apiOf, askApp } from "../../support/api.ts";
 import { allKeys, backUp, manualRun, testContext } from "../../support/context.ts";
 
-const SHOP = inject("shop");
+const SHOP = inject("small");
 const DATABASES = { shop: { url: SHOP, capture: "dump" } };
 const { BUCKET, DB } = env;
 
@@ -255,7 +255,7 @@ describe("what is recorded", () => {
   });
 
   it("is a download of which the reader took a part only", async () => {
-    const context = testContext(DATABASES);
+    const context = testContext({ shop: { url: inject("shop"), capture: "dump" } });
     await backUp(context, manualRun("shop"));
     const { id } = (await newestBackup(context.catalog, "shop"))!;
     const work: Promise<void>[] = [];

@@ -9,7 +9,7 @@ import { backUp, manualRun, testContext } from "../../support/context.ts";
 import { failing } from "../../support/failing.ts";
 
 const ROOT = "test-admin-token-of-24-characters";
-const DATABASES = { shop: { url: inject("shop"), capture: "dump", protected: true } };
+const DATABASES = { shop: { url: inject("small"), capture: "dump", protected: true } };
 let ahead = 0;
 let context: Context;
 let backup: string;

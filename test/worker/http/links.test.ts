@@ -4,7 +4,7 @@ import type { Context } from "../../../src/worker/context.ts";
 import { apiOf, askApp, ORIGIN } from "../../support/api.ts";
 import { backUp, manualRun, testContext } from "../../support/context.ts";
 
-const SHOP = inject("shop");
+const SHOP = inject("small");
 const DATABASES = {
   shop: { url: SHOP, capture: "dump" },
   other: { url: SHOP, capture: "dump" },

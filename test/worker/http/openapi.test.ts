@@ -20,7 +20,7 @@ let context: Context;
 let names: Readonly<Record<string, readonly string[]>>;
 
 beforeAll(async () => {
-  context = testContext({ described: { url: inject("shop"), capture: "dump", badge: "public" } });
+  context = testContext({ described: { url: inject("small"), capture: "dump", badge: "public" } });
   const run = await backUp(context, manualRun("described"));
   const backup = (await newestBackup(context.catalog, "described"))!.id;
   names = {

@@ -9,7 +9,7 @@ import { apiOf, ORIGIN } from "../../support/api.ts";
 import { backUp, manualRun, testContext } from "../../support/context.ts";
 
 const ROOT = "test-admin-token-of-24-characters";
-const SHOP = inject("shop");
+const SHOP = inject("small");
 const DATABASES = {
   shop: { url: SHOP, capture: "dump", badge: "public" },
   other: { url: SHOP, capture: "dump" },

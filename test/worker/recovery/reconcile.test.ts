@@ -6,7 +6,7 @@ import { reconcile } from "../../../src/jobs/recovery/reconcile.ts";
 import { allKeys, backUp, manualRun, testContext } from "../../support/context.ts";
 
 const { BUCKET, DB } = env;
-const DATABASES = { shop: { url: inject("shop"), capture: "dump" } };
+const DATABASES = { shop: { url: inject("small"), capture: "dump" } };
 
 let context: ReturnType<typeof testContext>;
 const later = Date.now() + 2 * DAY;

@@ -16,8 +16,8 @@ import { boundSecond, secondKeys } from "../../support/second-store.ts";
 /** The nightly work on second copies. */
 const { BUCKET, DB, COPY_BUCKET } = env;
 const DATABASES = {
-  shop: { url: inject("shop"), capture: "dump", retain: { manual: "30d" } },
-  left: { url: inject("shop"), capture: "dump", copy: false },
+  shop: { url: inject("small"), capture: "dump", retain: { manual: "30d" } },
+  left: { url: inject("small"), capture: "dump", copy: false },
 };
 const later = Date.now() + DAY;
 let shop: Backup[];

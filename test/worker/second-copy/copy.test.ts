@@ -19,8 +19,8 @@ import type { SecondStore } from "../../../src/store/second/second-store.ts";
 /** Second copies: which backups are copied, which are refused, and the backup's `copy` state. */
 const { BUCKET, DB } = env;
 const DATABASES = {
-  shop: { url: inject("shop"), capture: "dump" },
-  left: { url: inject("shop"), capture: "dump", copy: false },
+  shop: { url: inject("small"), capture: "dump" },
+  left: { url: inject("small"), capture: "dump", copy: false },
 };
 let shop: Backup;
 
