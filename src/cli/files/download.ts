@@ -77,7 +77,11 @@ export async function streamVerified(url: string, expected: Digest | undefined):
     throw new CliError(EXIT.usage, "A database is written to a pipe, and not to a terminal.", {
       hint: "Pipe it, or name a file with --output.",
     });
-  await save(url, expected, process.stdout, true);
+  try {
+    await save(url, expected, process.stdout, true);
+  } catch (error) {
+    if (!isClosedPipe(error)) throw error; // the reader has enough
+  }
 }
 
 async function save(
@@ -110,6 +114,7 @@ async function save(
       { end: typeof to === "string" },
     );
   } catch (error) {
+    if (isClosedPipe(error)) throw error;
     throw new CliError(EXIT.failed, `The download broke off: ${messageOf(error)}`, {
       hint:
         typeof to === "string"
@@ -125,4 +130,8 @@ async function save(
       hint: "Run the command again; if it stays so, choose another backup.",
     });
   return bytes;
+}
+
+function isClosedPipe(error: unknown): boolean {
+  return (error as NodeJS.ErrnoException).code === "EPIPE";
 }

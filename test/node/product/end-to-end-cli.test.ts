@@ -414,6 +414,12 @@ describe("pull, timeline and query", () => {
     expect((await differences(shop.url, copy)).differing).toEqual([]);
     expect(String(piped("dumped").stdout)).toMatch(/^PRAGMA foreign_keys=OFF;[^]*COMMIT;\n$/);
     expect(existsSync(inDir("-"))).toBe(false);
+    const command = `'${process.execPath}' '${join(ROOT, "src/cli/main.ts")}' pull shop -o -`;
+    const cut = spawnSync("bash", ["-c", `set -o pipefail; ${command} | head -c 16`], {
+      cwd: product.dir,
+      env: { ...process.env, NIGHTJAR_URL: product.worker.url, NIGHTJAR_TOKEN: TOKEN },
+    });
+    expect([cut.status, String(cut.stdout)]).toEqual([0, "SQLite format 3\0"]);
   });
 
   it("pull gives the newest backup, and the database as it was", async () => {
