@@ -106,13 +106,27 @@ async function upload(
   const response = await reach(fetch(link));
   if (!response.ok || response.body === null) throw await refusal(response);
   const file = new Chunks(response.body);
-  const header = await file.peek(100);
-  refuseForm(header, found.bytes);
+  try {
+    refuseForm(await file.peek(100), found.bytes);
+    return await uploadTo(base, wanted, file, found.bytes, digest?.sha256, progress);
+  } finally {
+    await file.close();
+  }
+}
 
+/** @returns the new database's address */
+async function uploadTo(
+  base: string,
+  wanted: NewDatabase,
+  file: Chunks,
+  bytes: number,
+  sha256: string | undefined,
+  progress: Progress,
+): Promise<string> {
   const { url } = await createForUpload(base, wanted);
   try {
     const made: MadeDatabase = { url, token: await mintToken(base, wanted) };
-    await sendAll(made, file, found.bytes, digest?.sha256, progress);
+    await sendAll(made, file, bytes, sha256, progress);
     return url;
   } catch (error) {
     const cause = error instanceof CliError ? error.message : messageOf(error);
@@ -222,6 +236,11 @@ class Chunks {
   /** Return true if nothing comes after the bytes that were taken. */
   async ended(): Promise<boolean> {
     return this.#length === 0 && (await this.#source.next()).done === true;
+  }
+
+  /** Close the source, also a broken one: its connection would keep the process alive. */
+  async close(): Promise<void> {
+    await this.#source.return?.().catch(() => undefined);
   }
 
   digest(): string {

@@ -293,24 +293,27 @@ describe("a target that is killed half-way", () => {
   );
 });
 
-// Against a stand-in: not yet tried against the real service.
-describe("to a new Turso database", () => {
+// Against a stand-in: not yet tried against the real service. At once, as each waits for its next try.
+describe.concurrent("to a new Turso database", () => {
   const PLATFORM = "platform-token-of-the-tests";
-  let turso: Awaited<ReturnType<typeof startTursoStandIn>>;
-  const restore = (name: string, ...more: string[]) =>
-    runCli(["restore", "shop", "--to-turso", name, "--org", "acme", ...more], product.dir, {
+
+  /** Start a stand-in, and return it with the command that restores to it. */
+  async function standIn() {
+    const turso = await startTursoStandIn(PLATFORM, 400_000);
+    product.stopAtEnd(() => turso.stop());
+    const env = {
       NIGHTJAR_URL: product.worker.url,
       NIGHTJAR_TOKEN: TOKEN,
       TURSO_PLATFORM_TOKEN: PLATFORM,
       TURSO_API_BASEURL: turso.url,
-    });
-
-  beforeAll(async () => {
-    turso = await startTursoStandIn(PLATFORM, 400_000);
-    product.stopAtEnd(() => turso.stop());
-  });
+    };
+    const restore = (name: string, ...more: string[]) =>
+      runCli(["restore", "shop", "--to-turso", name, "--org", "acme", ...more], product.dir, env);
+    return { turso, env, restore };
+  }
 
   it("uploads the file in chunks, each again where that fails for a moment", async () => {
+    const { turso, restore } = await standIn();
     turso.faults.push({ match: /chunk\/2$/, status: 503, times: 2 });
     turso.faults.push({ match: /finalize$/, status: 429, times: 1 });
     const { code, out, err } = await restore("new", "--group", "eu", "--json");
@@ -328,12 +331,15 @@ describe("to a new Turso database", () => {
   });
 
   it("of a moment too", async () => {
+    const { turso, restore } = await standIn();
     const { window } = await json("timeline", "shop");
+    expect((await restore("new")).code).toBe(0);
     expect((await restore("moment", "--at", window.to)).code).toBe(0);
     expect(turso.files.get("moment")).toEqual(turso.files.get("new"));
   });
 
   it("says that the new database is incomplete when it dies half-way", async () => {
+    const { turso, restore } = await standIn();
     turso.faults.push({ match: /chunk\/3$/, status: 500, times: Infinity });
     const { code, out, err } = await restore("broken", "--json");
     turso.faults.pop();
@@ -354,19 +360,13 @@ describe("to a new Turso database", () => {
   });
 
   it("makes nothing for a dry run, a dump, or a part", async () => {
-    const before = turso.requests.length;
+    const { turso, env, restore } = await standIn();
     expect((await restore("dry", "--dry-run")).out).toContain(
       "Would make the database dry in acme",
     );
     expect((await restore("part", "--tables", "photos")).code).toBe(2);
-    const env = {
-      NIGHTJAR_URL: product.worker.url,
-      NIGHTJAR_TOKEN: TOKEN,
-      TURSO_PLATFORM_TOKEN: PLATFORM,
-      TURSO_API_BASEURL: turso.url,
-    };
     const dumped = ["restore", "dumped", "--to-turso", "x", "--org", "acme"];
     expect((await runCli(dumped, product.dir, env)).code).toBe(3);
-    expect(turso.requests.length).toBe(before);
+    expect(turso.requests).toEqual([]);
   });
 });
