@@ -1,16 +1,18 @@
 import { chmod, copyFile, mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { build, type Plugin } from "esbuild";
 import { describeCommands } from "../src/cli/line/describe.ts";
 import { manPageOf } from "./lib/manual.ts";
 import { ROOT } from "./lib/paths.ts";
 
 /**
- * `npm run build`: makes the command line a package of its own in dist/, for `npm pack ./dist`. It is one
- * file of JavaScript with everything inside of it, also SQLite's WebAssembly, and depends on nothing.
+ * `npm run build`: makes the command line a package of its own, for `npm pack`: in dist/, or in the folder
+ * that is named. It is one file of JavaScript with everything inside of it, also SQLite's WebAssembly, and
+ * depends on nothing.
  */
-const DIST = join(ROOT, "dist");
+const OWN = join(ROOT, "dist");
+const DIST = resolve(process.argv[2] ?? OWN);
 /** The oldest Node that the command runs on. */
 const NODE = "20";
 
@@ -38,7 +40,7 @@ const withWasm: Plugin = {
   },
 };
 
-await rm(DIST, { recursive: true, force: true });
+if (DIST === OWN) await rm(OWN, { recursive: true, force: true });
 await mkdir(DIST, { recursive: true });
 await build({
   entryPoints: [join(ROOT, "src/cli/main.ts")],

@@ -313,10 +313,10 @@ describe("the command as a package", () => {
   const nodes = new Set([process.execPath, process.env["npm_node_execpath"] ?? process.execPath]);
 
   it("is installed without anything else, and pulls with every Node", async () => {
-    execFileSync(process.execPath, [join(ROOT, "scripts/build.ts")]);
+    execFileSync(process.execPath, [join(ROOT, "scripts/build.ts"), inDir("package")]);
     const npm = (...args: string[]) =>
       execFileSync("npm", [...args, "--silent"], { cwd: product.dir, encoding: "utf8" }).trim();
-    const tarball = npm("pack", join(ROOT, "dist"), "--pack-destination", product.dir);
+    const tarball = npm("pack", inDir("package"), "--pack-destination", product.dir);
     expect(statSync(inDir(tarball)).size).toBeLessThan(5_000_000);
     npm("install", "--global", "--offline", "--prefix", inDir("global"), inDir(tarball));
     const installed = readdirSync(inDir("global/lib/node_modules"), { recursive: true });

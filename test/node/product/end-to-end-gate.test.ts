@@ -140,10 +140,10 @@ describe("the Action", () => {
   const outputs = (name: string) => readFileSync(inDir(name), "utf8");
 
   function runStep(database: string, name: string) {
-    execFileSync(process.execPath, [join(ROOT, "scripts/build.ts")]);
+    execFileSync(process.execPath, [join(ROOT, "scripts/build.ts"), inDir("package")]);
     const tarball = execFileSync(
       "npm",
-      ["pack", join(ROOT, "dist"), "--pack-destination", product.dir, "--silent"],
+      ["pack", inDir("package"), "--pack-destination", product.dir, "--silent"],
       { encoding: "utf8" },
     ).trim();
     for (const file of ["output", "summary"]) writeFileSync(inDir(file), "");

@@ -231,7 +231,7 @@ describe("to a server", () => {
     ["shop --to a.db --namespace x", 2, "--namespace is for --to <address> only."],
     ["shop --to a.db --schema-only --data-only", 2, "exclude each other"],
     ["shop --to-turso new", 2, "TURSO_PLATFORM_TOKEN is not set"],
-    ["shop --to a.db --at yesterday", 3, "must be a moment in ISO 8601"],
+    ["shop --to a.db --at today", 3, "must be a moment in ISO 8601"],
   ])("restore %s ends with %i: %s", async (line, exit, message) => {
     const { code, out, err } = await nightjar("restore", ...line.split(" "));
     expect(err).toContain(message);
