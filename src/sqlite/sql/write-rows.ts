@@ -27,6 +27,8 @@ interface Column {
 export interface RowPlan {
   /** The names of columns, as SQL. */
   readonly columns: readonly string[];
+  /** What is read in the place of each column, as SQL; the column itself if undefined. */
+  readonly expressions?: readonly string[];
   /** True if its rows have numbers that no column shows and no statement can name. */
   readonly hiddenRowids: boolean;
   /** The rule of each column, by its place in `columns`; undefined for a column without a rule. */
@@ -159,7 +161,7 @@ interface Rows {
 async function openRows(
   engine: Engine,
   table: string,
-  { columns, lateRowid }: RowPlan,
+  { columns, expressions = columns, lateRowid }: RowPlan,
   { where = "", broken }: RowChoice,
 ): Promise<Rows> {
   // NOT INDEXED: an index that has all columns would give the rows in its own order.
@@ -167,7 +169,7 @@ async function openRows(
   const prepare = async (list: readonly string[]) =>
     (await Statement.prepare(engine, encode(`SELECT ${list.join(",")} ${from}`))).statement!;
   const rowids = lateRowid === undefined ? undefined : await prepare([lateRowid]);
-  const list = broken === undefined ? columns : [...columns, broken];
+  const list = broken === undefined ? expressions : [...expressions, broken];
   return { values: await prepare(list), rowids };
 }
 
