@@ -70,6 +70,7 @@ export async function writeFolder(
     const sidecar: Sidecar = {
       ...{ format: 1, database: subject.database, backup: subject.backup, moment, asOf },
       ...{ rows, blobs, order, where, erasures },
+      ...(sanitize === true && { sanitized: true }),
       schema:
         schema === undefined
           ? null

@@ -416,7 +416,7 @@ describe("random databases", () => {
         const { db, bytes } = await loaded(sql);
         const originals = unique
           .flat()
-          .flatMap((one) =>
+          .flatMap((one): (string | Uint8Array)[] =>
             one === null
               ? []
               : one instanceof Uint8Array
