@@ -333,4 +333,15 @@ describe("a sanitized link", () => {
     expect(words).toContain('"SANITIZE_UNSAFE"');
     expect(words).not.toMatch(ORIGINALS);
   });
+
+  it("has no rows of the erasure list", async () => {
+    const erasure = { table: "users", column: "email", key: "bob@people.example", who: "dpo" };
+    await admin.json("/v1/databases/shop/erasures", erasure);
+    for (const format of ["ndjson", "sql"]) {
+      const { made, text } = await textOf({ format, tables: ["users"] });
+      expect(made.erasures).toBe(1);
+      expect(text.match(/@example\.com/g)).toHaveLength(1);
+      expect(text).not.toMatch(ORIGINALS);
+    }
+  });
 });
