@@ -15,7 +15,7 @@ import type { HttpEnv } from "../hono-env.ts";
 import { input } from "../input.ts";
 import { requireApproval } from "../access/approval.ts";
 import { needs, note } from "../access/needs.ts";
-import { refuseRaw } from "../access/raw.ts";
+import { refuseRaw, withoutAnswers } from "../access/raw.ts";
 import { grantFor } from "../links/link-url.ts";
 import { choiceFields, choiceOf, exportView, permitted } from "../links/choice.ts";
 import { linkFields, makeLink } from "../links/links.ts";
@@ -188,7 +188,7 @@ export const backups = new Hono<HttpEnv>()
     async (c) => {
       const proof = await prove(c.env, c.req.param("id"), "drill");
       note(c, { outcome: proof.outcome });
-      return c.json(proof);
+      return c.json(withoutAnswers(c.env, proof, c.get("caller").rights));
     },
   )
   .get(
@@ -199,7 +199,9 @@ export const backups = new Hono<HttpEnv>()
     needs("read", "backup"),
     async (c) => {
       const { manifest } = await existingBackup(c.env.catalog, c.req.param("id"));
-      return c.json({ proofs: await proofsOf(c.env.bucket, manifest) });
+      const { rights } = c.get("caller");
+      const proofs = await proofsOf(c.env.bucket, manifest);
+      return c.json({ proofs: proofs.map((proof) => withoutAnswers(c.env, proof, rights)) });
     },
   )
 

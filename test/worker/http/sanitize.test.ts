@@ -36,7 +36,7 @@ let at: string;
 const entries = (required: boolean, rules: object = RULES) => {
   const sanitize = { key: "SHOP_SANITIZE_KEY", required, rules };
   return {
-    shop: { ...source.config, sanitize },
+    shop: { ...source.config, sanitize, checks: ["SELECT email FROM users"] },
     dumped: { ...source.config, capture: "dump", sanitize },
     sealed: { ...source.config, recipients: [RECIPIENT], sanitize },
     free: { ...source.config },
@@ -195,6 +195,19 @@ describe("with `required`", () => {
     await opened.arrayBuffer();
     const { links } = await admin.json("/v1/links?limit=1");
     expect(links[0].choice).toEqual({ raw: true });
+  });
+
+  it("a proof does not tell what the queries of `checks` answered", async () => {
+    const path = `/v1/backups/${ids["shop"]}`;
+    expect(JSON.stringify(await admin.json(`${path}/drill`, {}, 200))).toMatch(ORIGINALS);
+    expect(JSON.stringify(await admin.json(`${path}/proofs`))).toMatch(ORIGINALS);
+    const token = await tokenFor("read", "backup", "download", "restore");
+    const { status, text } = await ask(`${path}/drill`, {}, token);
+    expect([status, text]).toEqual([200, expect.not.stringMatching(ORIGINALS)]);
+    const headers = { authorization: `Bearer ${token}` };
+    const proofs = await (await open(`${ORIGIN}${path}/proofs`, context, headers)).text();
+    expect(proofs).toContain("SELECT email FROM users");
+    expect(proofs).not.toMatch(ORIGINALS);
   });
 
   it("nobody can say of himself that he may", async () => {
