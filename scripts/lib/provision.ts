@@ -152,7 +152,8 @@ export function neededSecrets({ databases, copy, channels }: Project): string[] 
   const heartbeats = [...databases.values()].flatMap(
     ({ heartbeatSecret }) => heartbeatSecret ?? [],
   );
+  const masks = [...databases.values()].flatMap(({ sanitize }) => sanitize?.keySecret ?? []);
   const keys = [copySecrets(copy), ...channels.map(channelSecrets)].flat().map(({ name }) => name);
-  const needed = ["ADMIN_TOKEN", "SIGNING_KEY", ...tokens, ...identities, ...heartbeats, ...keys];
-  return [...new Set(needed)];
+  const own = ["ADMIN_TOKEN", "SIGNING_KEY"];
+  return [...new Set([...own, ...tokens, ...identities, ...masks, ...heartbeats, ...keys])];
 }

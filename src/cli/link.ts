@@ -11,6 +11,7 @@ export interface Terms {
   only?: "schema" | "data";
   blobs?: "base64" | "hex";
   order?: "stored" | "key";
+  sanitize?: boolean;
 }
 
 /** Make a download link to a database as it was at a moment. */

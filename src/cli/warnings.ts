@@ -15,3 +15,9 @@ export function printWarnings({ id, knownBad, warnings }: Warned): void {
   for (const { where, count, message } of warnings)
     printAside(paint("yellow", "warning"), `: backup ${id}, ${where} (${count}): ${message}`);
 }
+
+/** Tell which rules are for tables and columns that are not there. */
+export function tellUnusedRules(unused: readonly string[] | null | undefined): void {
+  for (const name of unused ?? [])
+    printAside(`Warning: \`sanitize\` has a rule for ${name}, and the database has no such thing.`);
+}

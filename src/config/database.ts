@@ -9,6 +9,7 @@ import { ALERT_KEYS, alertsSchema, settleAlerts } from "./alert-limits.ts";
 import { ENCRYPTION_ENTRIES, encryptionMistake } from "./encryption.ts";
 import { duration, namespaceName, secretName, serverUrl } from "./fields.ts";
 import { type ConfigMistake, wordsOfMistakes } from "./mistakes.ts";
+import { SANITIZE_KEYS, sanitizeSchema, settleSanitize } from "./sanitize.ts";
 
 const token = secretName("SHOP_TOKEN", "the database's server");
 
@@ -52,6 +53,7 @@ const RETAIN_KEYS = [...TIERS, "keep-last", "log"];
 const TABLE_KEYS: Readonly<Record<string, readonly string[]>> = {
   retain: RETAIN_KEYS,
   alerts: ALERT_KEYS,
+  sanitize: SANITIZE_KEYS,
 };
 
 const ATTEMPTS = "must be a whole number from 1 to 12";
@@ -120,6 +122,7 @@ const ENTRIES = {
   rpo: v.optional(duration()),
   rto: v.optional(duration()),
   alerts: v.optional(alertsSchema, {}),
+  sanitize: v.optional(sanitizeSchema),
   heartbeat: v.optional(secretName("SHOP_HEARTBEAT", "the service that watches it")),
   badge: v.optional(v.picklist(["public", "private"], 'must be "public" or "private"'), "private"),
   stall: v.optional(duration(), "60s"),
@@ -157,6 +160,8 @@ function settle(entry: Entry) {
     rpoMs: entry.rpo,
     rtoMs: entry.rto,
     alerts: settleAlerts(entry.alerts),
+    /** The rules by which values are masked; undefined where there are none. */
+    sanitize: entry.sanitize && settleSanitize(entry.sanitize),
     /** The NAME of the secret that holds the address of its heartbeat. */
     heartbeatSecret: entry.heartbeat,
     /** True if a second person must approve an overwrite, an erase, an unpin, and a prune of its pins. */
@@ -194,6 +199,8 @@ export interface DatabaseConfig extends Readonly<ReturnType<typeof settle>> {
   readonly mistakes: readonly ConfigMistake[];
   /** True if `retain` has a mistake: R2's lifecycle rules may still have been made of other ages. */
   readonly agesUnknown: boolean;
+  /** True if values as they are take the scope `download:raw`; also if nobody can tell, because of a mistake. */
+  readonly rawNeedsScope: boolean;
 }
 
 export type Databases = ReadonlyMap<string, DatabaseConfig>;
@@ -258,7 +265,15 @@ export function readDatabase(name: string, written: unknown): DatabaseConfig {
   const agesUnknown = mistakes.some(
     (one) => one.path === path || one.path.startsWith(`${path}.retain`),
   );
-  return { name, ...settle(entry), mistakes, agesUnknown };
+  const rawNeedsScope =
+    entry.sanitize?.required === true || mistakes.some((one) => mayHideSanitize(path, one.path));
+  return { name, ...settle(entry), mistakes, agesUnknown, rawNeedsScope };
+}
+
+/** Return true for a mistake in `sanitize`, or in a key that may have been meant for it. */
+function mayHideSanitize(entry: string, path: string): boolean {
+  const [key = ""] = path.slice(entry.length + 1).split(".");
+  return key === "sanitize" || !Object.hasOwn(ENTRIES, key);
 }
 
 /** Return true if the entry or a secret is wrong: then nothing is done for the database, and nothing deleted. */

@@ -38,6 +38,8 @@ export interface Config {
   secret(name: string): string | undefined;
   /** Return the identity that opens the database's backups in drills; undefined if there is none. */
   identity(database: DatabaseConfig): string | undefined;
+  /** Return the key under which values of the database are masked; undefined if there is none. */
+  sanitizeKey(database: DatabaseConfig): string | undefined;
   /** `debug`: log every request too. */
   readonly logLevel: "info" | "debug";
   /** The keys of the store that backups are copied to; undefined where it needs none. */
@@ -107,11 +109,11 @@ export function loadConfig(env: Secrets): Config {
     if (value === undefined) wrong.push(noSecret(path, name));
     return value ?? "";
   };
-  const own = (name: string, wrong = mistakes): string => {
-    const value = secret(name, name, wrong);
+  const own = (name: string, wrong = mistakes, path = name): string => {
+    const value = secret(name, path, wrong);
     if (value !== "" && value.length < SHORTEST_SECRET)
       wrong.push({
-        path: name,
+        path,
         fix: `has ${value.length} characters, and needs ${SHORTEST_SECRET}: make one with \`openssl rand -base64 32\``,
       });
     return value;
@@ -125,15 +127,18 @@ export function loadConfig(env: Secrets): Config {
     env["METRICS_TOKEN"] === undefined ? undefined : own("METRICS_TOKEN", watchMistakes);
   const tokens = new Map<string, string>();
   const identities = new Map<string, string>();
+  const sanitizeKeys = new Map<string, string>();
   const databases = new Map<string, DatabaseConfig>();
   for (const [name, database] of entries) {
-    const { tokenSecret, identitySecret, heartbeatSecret } = database;
+    const { tokenSecret, identitySecret, heartbeatSecret, sanitize } = database;
     const wrong = [...database.mistakes];
     databases.set(name, { ...database, mistakes: wrong });
     if (tokenSecret !== undefined)
       tokens.set(name, secret(tokenSecret, `DATABASES.${name}.token`, wrong));
     if (heartbeatSecret !== undefined)
       watchMistakes.push(...addressMistakes(`DATABASES.${name}.heartbeat`, heartbeatSecret, env));
+    if (sanitize !== undefined)
+      sanitizeKeys.set(name, own(sanitize.keySecret, wrong, `DATABASES.${name}.sanitize.key`));
     if (identitySecret === undefined) continue;
     const path = `DATABASES.${name}.identity`;
     const identity = secret(identitySecret, path, wrong).trim();
@@ -174,6 +179,10 @@ export function loadConfig(env: Secrets): Config {
     watchMistakes: [...watchMistakes, ...channels.flatMap((channel) => channel.mistakes)],
     secret: (name) => textIn(env, name),
     identity: ({ name }) => identities.get(name),
+    sanitizeKey(database) {
+      refuseMistakes(database);
+      return sanitizeKeys.get(database.name);
+    },
     copyKeys:
       accessKeyId === undefined || secretAccessKey === undefined
         ? undefined

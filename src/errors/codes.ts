@@ -350,6 +350,21 @@ export const TRAITS = {
     retryable: false,
     hint: "The store of the second copy holds other bytes than the backup. Nothing there is ever overwritten: look at the object, delete it there, and run `nightjar copy`.",
   },
+  SANITIZE_RULES: {
+    status: 422,
+    retryable: false,
+    hint: "Give every column a rule in `sanitize` of the database in wrangler.toml, and deploy: docs/sanitize.md has the rules.",
+  },
+  SANITIZE_UNSAFE: {
+    status: 422,
+    retryable: false,
+    hint: "Take it out of the schema with a migration, keep the column, or drop the table in the rules: docs/sanitize.md.",
+  },
+  SANITIZE_REQUIRED: {
+    status: 403,
+    retryable: false,
+    hint: "Ask for it with `sanitize` (`nightjar pull --sanitize`), or use a token with the scope download:raw.",
+  },
   ERASURE_APPLIES: {
     status: 422,
     retryable: false,

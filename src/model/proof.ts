@@ -27,6 +27,9 @@ export interface Check {
   readonly detail: string;
 }
 
+/** How the names of checks begin that are queries of the configuration. */
+export const QUERY_CHECK = "check: ";
+
 /**
  * The JSON that a verify or a drill leaves beside a backup, written once. Moments are ISO 8601 in UTC.
  * Described in docs/format.md.

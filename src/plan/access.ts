@@ -1,5 +1,8 @@
-/** What a token may do. Each scope includes `read`, and `admin` includes all others. */
-export const SCOPES = ["read", "backup", "download", "restore", "admin"] as const;
+/**
+ * What a token may do. Each scope includes `read`, `download:raw` includes `download`, and `admin` includes
+ * all others. `download:raw` matters only for a database whose `sanitize` is `required`.
+ */
+export const SCOPES = ["read", "backup", "download", "download:raw", "restore", "admin"] as const;
 export type Scope = (typeof SCOPES)[number];
 
 /** What somebody may do, and with which databases. */
@@ -12,7 +15,10 @@ export interface Rights {
 /** Return true if the rights include a scope, whatever the database. */
 export function hasScope({ scopes }: Rights, scope: Scope): boolean {
   return (
-    scopes.includes("admin") || scopes.includes(scope) || (scope === "read" && scopes.length > 0)
+    scopes.includes("admin") ||
+    scopes.includes(scope) ||
+    (scope === "download" && scopes.includes("download:raw")) ||
+    (scope === "read" && scopes.length > 0)
   );
 }
 

@@ -128,7 +128,7 @@ const OF_A_DUMP =
  */
 export function refuseChoice(kind: Manifest["kind"], format: Format, choice: Choice): void {
   const { content } = partsOf(format);
-  const { tables, where, only, blobs, order } = choice;
+  const { tables, where, only, blobs, order, sanitize } = choice;
   const refuse = (message: string): never => {
     throw new NightjarError("REQUEST_INVALID", message);
   };
@@ -136,7 +136,18 @@ export function refuseChoice(kind: Manifest["kind"], format: Format, choice: Cho
   if (content === "csv" && new Set(tables?.map(lowerName)).size !== 1)
     refuse("`tables` must name one table for csv.");
   if (given.length === 0) return;
-  if (content === "db") refuse(`${given.join(", ")}: a ${format} is whole.`);
+  if (content === "db")
+    refuse(
+      sanitize === true
+        ? `sanitize: a ${format} has the pages as they are. Ask for sql, of which \`nightjar pull --sanitize\` makes a file.`
+        : `${given.join(", ")}: a ${format} is whole.`,
+    );
+  if (kind === "dump" && sanitize === true)
+    throw new NightjarError("FORMAT_UNAVAILABLE", "A dump is not given sanitized.", {
+      hint: "Name a backup that was made by pages, or a moment of the page log.",
+    });
+  if (sanitize === true && (where ?? order) !== undefined)
+    refuse("where and order look at the values as they are, which `sanitize` does not give.");
   if (kind === "dump")
     throw new NightjarError("FORMAT_UNAVAILABLE", "A dump is given as a whole.", {
       hint: OF_A_DUMP,

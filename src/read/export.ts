@@ -7,8 +7,12 @@ import type { Image } from "../sqlite/engine/image.ts";
 import { openImage } from "../sqlite/engine/open.ts";
 import { type ExportPlan, planExport, refuseUnknownTables } from "../sqlite/rows/export-plan.ts";
 import { writeExport } from "../sqlite/rows/write-export.ts";
+import type { MaskPlan } from "../sqlite/masks/plan-masks.ts";
+import { refuseSchemaValues } from "../sqlite/masks/refuse-values.ts";
+import { readSchema } from "../sqlite/tables.ts";
 import { refuseSql, writeSql } from "../sqlite/sql/write-sql.ts";
 import { atOnce, COSTS } from "../worker/memory.ts";
+import { masksFor } from "./sanitize.ts";
 import { openStored, type Stored, storedPages } from "./stored.ts";
 
 export type { ExportPlan } from "../sqlite/rows/export-plan.ts";
@@ -29,7 +33,7 @@ export async function openExport(
   const image = await openStored(context, stored, erasures);
   let bytes: AsyncIterable<Uint8Array>;
   try {
-    bytes = await write(image, format, choice);
+    bytes = await write(image, format, choice, await masksFor(context, stored, image, choice));
   } catch (thrown) {
     image.close();
     throw thrown;
@@ -52,13 +56,16 @@ async function write(
   image: Image,
   format: Format,
   choice: Choice,
+  masks: MaskPlan | undefined,
 ): Promise<AsyncIterable<Uint8Array>> {
   const { content, reader } = partsOf(format);
   if (content === "sql") {
-    await refusePart(image, choice);
-    return writeSql(image, reader, sqlSelection(choice));
+    await refusePart(image, choice, masks);
+    if (masks !== undefined && choice.only !== "data")
+      await refuseSchemaValues(image, await readSchema(image), masks);
+    return writeSql(image, reader, sqlSelection(choice), masks);
   }
-  const plan = await planExport(image, choice);
+  const plan = await planExport(image, choice, masks);
   const { blobs } = choice;
   return writeExport(image, plan, content as RowContent, { tagged: isTagged(choice), blobs });
 }
@@ -72,16 +79,27 @@ function sqlSelection({ tables, only }: Choice): Selection {
   return selectionOf({ tables, schemaOnly: only === "schema", dataOnly: only === "data" });
 }
 
-async function refusePart(image: Image, choice: Choice): Promise<void> {
+async function refusePart(
+  image: Image,
+  choice: Choice,
+  masks: MaskPlan | undefined,
+): Promise<void> {
   await refuseUnknownTables(image, choice);
-  await refuseSql(image, sqlSelection(choice));
+  await refuseSql(image, sqlSelection(choice), masks);
+}
+
+/** What a link is to give. */
+export interface CheckedExport {
+  /** The tables of an export of rows; undefined for SQL and files. */
+  readonly plan?: ExportPlan;
+  /** Rules of tables and columns that the database does not have; undefined if nothing is masked. */
+  readonly unusedRules?: readonly string[];
 }
 
 /**
  * Check what a link is to give, where that takes a look at the stored pages: no link is made that gives
- * nothing but an error.
+ * nothing but an error. Values in the text of a schema are looked for when it is opened.
  *
- * @returns the tables of an export of rows
  * @throws NightjarError as `openExport`; `BUSY`
  */
 export async function checkExport(
@@ -89,16 +107,18 @@ export async function checkExport(
   stored: Stored,
   format: Format,
   choice: Choice,
-): Promise<ExportPlan | undefined> {
+): Promise<CheckedExport> {
   const { content } = partsOf(format);
   const isRows = content !== "db" && content !== "sql";
-  if (!isRows && Object.keys(choice).length === 0) return undefined;
+  if (!isRows && Object.keys(choice).length === 0) return {};
   return atOnce(context, COSTS.query, async () => {
     const image = await openImage(await storedPages(context, stored));
     try {
-      if (isRows) return await planExport(image, choice);
-      await refusePart(image, choice);
-      return undefined;
+      const masks = await masksFor(context, stored, image, choice);
+      const told = masks === undefined ? {} : { unusedRules: masks.unused };
+      if (isRows) return { plan: await planExport(image, choice, masks), ...told };
+      await refusePart(image, choice, masks);
+      return told;
     } finally {
       image.close();
     }

@@ -1,7 +1,15 @@
 import { defineCommand } from "citty";
 import { storedFormat } from "../../plan/formats.ts";
 import { asOfWords } from "../as-of.ts";
-import { backup, database, json, momentArg, overwrite, refuseBoth } from "../line/args.ts";
+import {
+  backup,
+  database,
+  json,
+  momentArg,
+  overwrite,
+  refuseBoth,
+  sanitize,
+} from "../line/args.ts";
 import { type Client, signIn } from "../client.ts";
 import { CliError, EXIT } from "../exit.ts";
 import { saveDecrypted, type Sealed } from "../files/decrypt.ts";
@@ -12,6 +20,7 @@ import { makeLink, makeMomentLink } from "../link.ts";
 import { uncertainty } from "../moment.ts";
 import { print, printJson, size } from "../output.ts";
 import { restoreToFile } from "../restore/file.ts";
+import { pullSanitized } from "../restore/sanitized.ts";
 import { refuseOpenDatabase, refuseTarget, target } from "../restore/target.ts";
 import { printWarnings } from "../warnings.ts";
 
@@ -37,12 +46,14 @@ export default defineCommand({
     },
     overwrite,
     identity: identityFile,
+    sanitize,
     json,
   },
   async run({ args }) {
     refuseBoth(args);
     const client = signIn();
     const { database: db, at, identity, overwrite: replaces } = args;
+    if (args.sanitize) return pullSanitized(client, args);
     const isStream = args.output === "-";
     if (args.output !== undefined && !isStream) await refuseTarget(target(args.output), replaces);
     const found = at === undefined ? await findBackup(client, db, args.backup) : undefined;

@@ -1,6 +1,6 @@
 import type { BlobForm, Choice, RowOrder } from "../../format/rows/choice.ts";
 import { lowerName } from "../../format/tables/selection.ts";
-import { choiceOf } from "../line/args.ts";
+import { choiceOf, sanitize } from "../line/args.ts";
 import { CliError, EXIT } from "../exit.ts";
 
 /** Arguments that choose a part of a database. */
@@ -19,6 +19,7 @@ export const choiceArgs = {
   },
   "schema-only": { type: "boolean", description: "No rows", default: false },
   "data-only": { type: "boolean", description: "No schema", default: false },
+  sanitize,
 } as const;
 
 interface Args {
@@ -27,6 +28,7 @@ interface Args {
   readonly order?: string | undefined;
   readonly "schema-only": boolean;
   readonly "data-only": boolean;
+  readonly sanitize: boolean;
 }
 
 /**
@@ -49,6 +51,7 @@ export function readChoice(args: Args, rawArgs: readonly string[]): Choice {
     ...(order !== undefined && { order }),
     ...(schemaOnly && { only: "schema" }),
     ...(dataOnly && { only: "data" }),
+    ...(args.sanitize && { sanitize: true }),
   };
 }
 
@@ -75,7 +78,7 @@ function wheresOf(rawArgs: readonly string[]): Record<string, string> | undefine
 }
 
 /** The fields of a choice as the API takes them. */
-export function choiceFields({ tables, where, ...rest }: Choice) {
+export function choiceFields({ tables, where, ...rest }: Omit<Choice, "raw">) {
   return {
     ...(tables !== undefined && { tables: [...tables] }),
     ...(where !== undefined && { where: { ...where } }),

@@ -39,6 +39,8 @@ const sidecarSchema = v.object({
   erasures: count,
   schema: v.nullable(fileSchema),
   tables: v.array(tableSchema),
+  /** True if its values are masked. Its rows then come in the order of the keys as they were. */
+  sanitized: v.optional(v.literal(true)),
   leftOut: v.array(v.object({ name: v.string(), why: v.string() })),
 });
 

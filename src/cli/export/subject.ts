@@ -10,6 +10,7 @@ import { printWarnings } from "../warnings.ts";
 export interface ExportLink {
   readonly url: string;
   readonly erasures: number;
+  readonly unusedRules: readonly string[] | null;
   readonly export: {
     readonly tables: readonly {
       readonly name: string;

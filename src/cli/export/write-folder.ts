@@ -32,14 +32,18 @@ export async function writeFolder(
   subject: Subject,
   folder: string,
   options: FolderOptions,
-): Promise<Sidecar> {
+): Promise<Sidecar & { readonly unusedRules: readonly string[] }> {
   await refuseNoFolder(folder);
   const before = await readSidecar(folder);
   const { rows, quiet } = options;
   // CSV is made of NDJSON here, its BLOBs too.
   const { only, blobs = "base64", ...choice } = options.choice;
-  const { tables: chosen, where = {}, order = "stored" } = choice;
-  const ofSchema: Choice = { ...(chosen !== undefined && { tables: chosen }), only: "schema" };
+  const { tables: chosen, where = {}, order = "stored", sanitize } = choice;
+  const ofSchema: Choice = {
+    ...(chosen !== undefined && { tables: chosen }),
+    ...(sanitize === true && { sanitize }),
+    only: "schema",
+  };
   const data = only === "schema" ? undefined : await subject.link("ndjson", choice);
   const schema = only === "data" ? undefined : await subject.link("sql", ofSchema);
   const { asOf, moment, erasures } = (data ?? schema)!;
@@ -66,6 +70,7 @@ export async function writeFolder(
     const sidecar: Sidecar = {
       ...{ format: 1, database: subject.database, backup: subject.backup, moment, asOf },
       ...{ rows, blobs, order, where, erasures },
+      ...(sanitize === true && { sanitized: true }),
       schema:
         schema === undefined
           ? null
@@ -79,7 +84,7 @@ export async function writeFolder(
     await nameFile(partOf(SIDECAR), join(folder, SIDECAR), true);
     for (const file of filesOf(before))
       if (!files.includes(file)) await rm(join(folder, file), { force: true });
-    return sidecar;
+    return { ...sidecar, unusedRules: (data ?? schema)!.unusedRules ?? [] };
   });
 }
 

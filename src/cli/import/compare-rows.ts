@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import type { SqlValue } from "../../format/rows/json-value.ts";
 import { quoteName } from "../../format/sql/quote.ts";
 import type { Database } from "../sqlite/database.ts";
@@ -14,12 +15,25 @@ export class RowComparer {
   readonly #columns: readonly string[];
   /** Readers of the same rows, each of a part of the columns. */
   readonly #parts: Iterator<unknown>[] = [];
+  readonly #ordered: boolean;
   #row = 0;
+  /** The sum of the hashes of the rows that were exported, for rows in any order. */
+  #sum = 0n;
 
-  /** @param virtual true for a virtual table, whose rows come by rowid */
-  constructor(database: Database, table: string, columns: readonly string[], virtual: boolean) {
+  /**
+   * @param virtual true for a virtual table, whose rows come by rowid
+   * @param ordered false if the rows come in another order than they were inserted in: then their hashes are
+   *   compared, all at once
+   */
+  constructor(
+    database: Database,
+    table: string,
+    columns: readonly string[],
+    { virtual, ordered }: { readonly virtual: boolean; readonly ordered: boolean },
+  ) {
     this.#table = table;
     this.#columns = columns;
+    this.#ordered = ordered;
     const from = virtual ? `${quoteName(table)} ORDER BY rowid` : `${quoteName(table)} NOT INDEXED`;
     for (let at = 0; at < columns.length; at += MOST) {
       const list = columns.slice(at, at + MOST).map((column, within) => {
@@ -35,6 +49,10 @@ export class RowComparer {
   /** @throws Error where the next row is another one */
   compare(expected: readonly SqlValue[]): void {
     this.#row++;
+    if (!this.#ordered) {
+      this.#sum += hashOf(expected.map(formOf));
+      return;
+    }
     for (const [part, reader] of this.#parts.entries()) {
       const next = reader.next();
       if (next.done === true) throw new Error(`row ${this.#row} of ${this.#table} is missing`);
@@ -52,9 +70,59 @@ export class RowComparer {
 
   /** @throws Error where there are more rows */
   end(): void {
+    if (!this.#ordered) return this.#endUnordered();
     for (const reader of this.#parts)
       if (reader.next().done !== true) throw new Error(`${this.#table} has more rows`);
   }
+
+  /** @throws Error where other rows were read than were exported */
+  #endUnordered(): void {
+    for (let left = this.#row; ; left--) {
+      const read = this.#parts.map((reader) => reader.next());
+      if (read.some(({ done }) => done === true)) {
+        if (left !== 0) throw new Error(`${this.#table} has more or fewer rows`);
+        break;
+      }
+      const values = this.#columns.map((_, at) => {
+        const row = read[Math.floor(at / MOST)]!.value as Record<string, unknown>;
+        return readForm(row[`t${at % MOST}`], row[`v${at % MOST}`]);
+      });
+      this.#sum -= hashOf(values);
+    }
+    if (this.#sum % MODULUS !== 0n)
+      throw new Error(
+        `${this.#table} has other values: its columns would change what was exported`,
+      );
+  }
+}
+
+const MODULUS = 2n ** 256n;
+
+function hashOf(forms: readonly string[]): bigint {
+  const hash = createHash("sha256").update(JSON.stringify(forms)).digest("hex");
+  return BigInt(`0x${hash}`);
+}
+
+/** Write a value so that those that are the same are written the same. */
+function formOf(value: SqlValue): string {
+  if (value === null) return "null";
+  if (typeof value === "bigint" || typeof value === "number") return numberForm(value);
+  if (value instanceof Uint8Array) return `blob ${Buffer.from(value).toString("base64")}`;
+  return `text ${Buffer.from(value.text).toString("base64")}`;
+}
+
+function readForm(type: unknown, value: unknown): string {
+  if (type === "null") return "null";
+  if (type === "integer") return numberForm(BigInt(value as string));
+  if (type === "real") return numberForm(value as number);
+  const bytes = value as Uint8Array;
+  return `${String(type)} ${Buffer.from(bytes).toString("base64")}`;
+}
+
+/** A column of REALs makes one of a whole number, which JSON does not tell from an integer. */
+function numberForm(value: bigint | number): string {
+  if (typeof value === "number" && Number.isInteger(value)) return `number ${BigInt(value)}`;
+  return `number ${value}`;
 }
 
 function isSame(expected: SqlValue, type: unknown, value: unknown): boolean {

@@ -168,7 +168,10 @@ async function compare(
     );
     for (const table of sidecar.tables) {
       const { name, columns } = table;
-      const rows = new RowComparer(database, name, columns, virtual.has(name));
+      const rows = new RowComparer(database, name, columns, {
+        virtual: virtual.has(name),
+        ordered: sidecar.sanitized !== true,
+      });
       for await (const batch of readRows(folder, sidecar, table)) {
         for (const values of batch) rows.compare(values);
         progress.show(`comparing ${name}`);

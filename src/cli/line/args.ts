@@ -45,6 +45,12 @@ export const overwrite = {
   default: false,
 } as const;
 
+export const sanitize = {
+  type: "boolean",
+  description: "Mask values by the database's rules",
+  default: false,
+} as const;
+
 /**
  * Read an option that is one of some words.
  *

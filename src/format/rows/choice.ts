@@ -8,6 +8,10 @@ export interface Choice {
   /** How CSV writes BLOBs; `base64` if undefined. */
   readonly blobs?: BlobForm;
   readonly order?: RowOrder;
+  /** True if values are masked by the database's rules. */
+  readonly sanitize?: true;
+  /** True if its maker was allowed to have the values as they are, where that takes a scope. */
+  readonly raw?: true;
 }
 
 export type BlobForm = "base64" | "hex";

@@ -15,8 +15,9 @@ import type { HttpEnv } from "../hono-env.ts";
 import { input } from "../input.ts";
 import { requireApproval } from "../access/approval.ts";
 import { needs, note } from "../access/needs.ts";
+import { refuseRaw, withoutAnswers } from "../access/raw.ts";
 import { grantFor } from "../links/link-url.ts";
-import { choiceFields, choiceOf, exportView } from "../links/choice.ts";
+import { choiceFields, choiceOf, exportView, permitted } from "../links/choice.ts";
 import { linkFields, makeLink } from "../links/links.ts";
 import { QUERIES, querySchema, text } from "../fields.ts";
 import { backupView, copyView, manifestView } from "../views.ts";
@@ -71,17 +72,19 @@ export const backups = new Hono<HttpEnv>()
       const { format, ...terms } = c.req.valid("json");
       const { manifest, database } = backup;
       const choice = choiceOf(terms);
+      const kept = permitted(c.env, database, c.get("caller").rights, choice);
       refuseFormat(manifest, format);
       refuseChoice(manifest.kind, format, choice ?? {});
       const erasures = await erasuresOfBackup(c.env, manifest);
       refuseFile(erasures, format);
-      const plan = await checkExport(c.env, { manifest }, format, choice ?? {});
-      const opened = { database, subject: backup.id, choice };
+      const { plan, unusedRules } = await checkExport(c.env, { manifest }, format, choice ?? {});
+      const opened = { database, subject: backup.id, choice: kept };
       const link = await makeLink(c, opened, { format, ...terms }, (id, expires) =>
         grantFor(backup, format, id, expires),
       );
       const shown = { erasures: erasures.length, knownBad: knownBad(backup) };
-      return c.json({ ...link, ...shown, export: exportView(plan) }, 201);
+      const more = { export: exportView(plan), unusedRules: unusedRules ?? null };
+      return c.json({ ...link, ...shown, ...more }, 201);
     },
   )
 
@@ -103,6 +106,7 @@ export const backups = new Hono<HttpEnv>()
     async (c) => {
       const backup = await existingBackup(c.env.catalog, c.req.param("id"));
       const query = c.req.valid("json");
+      refuseRaw(c.env, backup.database, c.get("caller").rights);
       const answer = await queryBackup(c.env, backup.manifest, query);
       note(c, { sqlHash: fingerprint(query.sql), rows: answer.rows.length });
       return c.json(answer);
@@ -184,7 +188,7 @@ export const backups = new Hono<HttpEnv>()
     async (c) => {
       const proof = await prove(c.env, c.req.param("id"), "drill");
       note(c, { outcome: proof.outcome });
-      return c.json(proof);
+      return c.json(withoutAnswers(c.env, proof, c.get("caller").rights));
     },
   )
   .get(
@@ -195,7 +199,9 @@ export const backups = new Hono<HttpEnv>()
     needs("read", "backup"),
     async (c) => {
       const { manifest } = await existingBackup(c.env.catalog, c.req.param("id"));
-      return c.json({ proofs: await proofsOf(c.env.bucket, manifest) });
+      const { rights } = c.get("caller");
+      const proofs = await proofsOf(c.env.bucket, manifest);
+      return c.json({ proofs: proofs.map((proof) => withoutAnswers(c.env, proof, rights)) });
     },
   )
 

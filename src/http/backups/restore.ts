@@ -15,6 +15,7 @@ import { sendsTokenInClear } from "../../plan/transport.ts";
 import { isTable } from "../../errors/schema-issue.ts";
 import { giveNotice } from "../../notify/notice.ts";
 import { requireApproval } from "../access/approval.ts";
+import { refuseRaw } from "../access/raw.ts";
 import { needs, note, takeRecording } from "../access/needs.ts";
 import { atField } from "../fields.ts";
 import { knownDatabase, noSuchDatabase } from "../configured.ts";
@@ -137,6 +138,7 @@ async function answer(
   const { env } = c;
   const { target, overwrite } = request;
   const { rights } = c.get("caller");
+  refuseRaw(env, databaseOf(subject), rights);
   if ("database" in target && !reaches(rights, target.database))
     throw await noSuchDatabase(env, target.database, rights);
   const facts = { target: "database" in target ? target.database : target.url, overwrite, dryRun };
@@ -194,6 +196,10 @@ async function answer(
   return new Response(readable, {
     headers: { "content-type": "application/x-ndjson; charset=utf-8", "cache-control": "no-store" },
   });
+}
+
+function databaseOf(subject: Subject): string {
+  return "manifest" in subject ? subject.manifest.database : subject.moment.database;
 }
 
 /** The subject of a restore, for people. */

@@ -15,6 +15,7 @@ import type { Stored } from "../../read/stored.ts";
 import type { Context } from "../../worker/context.ts";
 import { COSTS } from "../../worker/memory.ts";
 import { needs, note, takeRecording } from "../access/needs.ts";
+import { refuseRaw } from "../access/raw.ts";
 import { DIFF, DIFF_ROWS, DIFF_SQL, diffAnswer } from "../answers/diff.ts";
 import { knownDatabase } from "../configured.ts";
 import { atField } from "../fields.ts";
@@ -96,6 +97,7 @@ export const diff = new Hono<HttpEnv>().post(
       c.req.param("db"),
       c.get("caller").rights,
     );
+    refuseRaw(c.env, database, c.get("caller").rights);
     const { detail, tables, ...sides } = c.req.valid("json");
     const from = await findSide(c.env, database, sides.from);
     const to = await findSide(c.env, database, sides.to);

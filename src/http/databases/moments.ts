@@ -14,8 +14,9 @@ import { configured, knownDatabase } from "../configured.ts";
 import type { HttpEnv } from "../hono-env.ts";
 import { input } from "../input.ts";
 import { atField, CURSOR, keyCursor, limitField, QUERIES, querySchema } from "../fields.ts";
+import { refuseRaw } from "../access/raw.ts";
 import { grantForMoment } from "../links/link-url.ts";
-import { choiceFields, choiceOf, exportView } from "../links/choice.ts";
+import { choiceFields, choiceOf, exportView, permitted } from "../links/choice.ts";
 import { linkFields, makeLink } from "../links/links.ts";
 import { iso } from "../../core/iso.ts";
 import { about, json } from "../openapi/about.ts";
@@ -152,22 +153,23 @@ export const moments = new Hono<HttpEnv>()
       const { name } = await knownDatabase(c.env, c.req.param("db"), c.get("caller").rights);
       const { at: wanted, format, ...terms } = c.req.valid("json");
       const choice = choiceOf(terms);
+      const kept = permitted(c.env, name, c.get("caller").rights, choice);
       refuseFormat({ kind: "snapshot" }, format);
       refuseChoice("snapshot", format, choice ?? {});
       const moment = await momentAt(c.env, name, Date.parse(wanted));
       const { lineage, txid, committedAt, uncertaintyMs, pageCount, pageSize } = moment;
       const erasures = await erasuresAt(c.env, name, earliestOf(moment));
       refuseFile(erasures, format);
-      const plan = await checkExport(c.env, { moment }, format, choice ?? {});
-      const opened = { database: name, subject: `log/${name}/${lineage}/${txid}`, choice };
+      const { plan, unusedRules } = await checkExport(c.env, { moment }, format, choice ?? {});
+      const opened = { database: name, subject: `log/${name}/${lineage}/${txid}`, choice: kept };
       const link = await makeLink(c, opened, { format, ...terms }, (id, expires) =>
         grantForMoment(moment, format, id, expires),
       );
       note(c, { at: wanted });
       const bytes = pageCount * pageSize;
       const shown = { committedAt: iso(committedAt), uncertaintyMs, lineage, txid, bytes };
-      const more = { erasures: erasures.length, export: exportView(plan) };
-      return c.json({ ...link, ...more, moment: shown }, 201);
+      const more = { export: exportView(plan), unusedRules: unusedRules ?? null };
+      return c.json({ ...link, erasures: erasures.length, ...more, moment: shown }, 201);
     },
   )
 
@@ -189,6 +191,7 @@ export const moments = new Hono<HttpEnv>()
     async (c) => {
       const { name } = await knownDatabase(c.env, c.req.param("db"), c.get("caller").rights);
       const { at: wanted, ...query } = c.req.valid("json");
+      refuseRaw(c.env, name, c.get("caller").rights);
       const newest = async () => (await windowOf(c.env, name)).to;
       const moment = await momentAt(c.env, name, wanted ? Date.parse(wanted) : await newest());
       const answer = await queryMoment(c.env, moment, query);

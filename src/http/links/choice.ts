@@ -6,6 +6,10 @@ import { fingerprint } from "../../format/bytes/hash.ts";
 import type { Choice } from "../../format/rows/choice.ts";
 import type { Detail } from "../../model/audit.ts";
 import type { ExportPlan } from "../../read/export.ts";
+import { rawNeedsScope } from "../../config/sanitize.ts";
+import type { Rights } from "../../plan/access.ts";
+import type { Context } from "../../worker/context.ts";
+import { refuseRaw } from "../access/raw.ts";
 import { bounded } from "../fields.ts";
 
 /** Tables that one link names at most, characters of a name, and of an expression. */
@@ -58,18 +62,36 @@ export const choiceFields = {
       v.description("The order of rows: by rowid unless told, or by the declared primary key."),
     ),
   ),
+  sanitize: v.optional(
+    v.pipe(
+      v.boolean("must be true or false"),
+      v.description(
+        "Mask values by the database's rules. For sql, libsql.sql, ndjson, json and csv.",
+      ),
+    ),
+  ),
 };
 
 /** The fields of a request of which each may be left out. */
-type Asked = { readonly [K in keyof Choice]: Choice[K] | undefined };
+type Asked = { readonly [K in keyof Omit<Choice, "raw" | "sanitize">]: Choice[K] | undefined } & {
+  readonly sanitize?: boolean | undefined;
+};
 
 /**
  * Return the choice of a request; undefined if it chooses nothing.
  *
  * @throws NightjarError `REQUEST_INVALID` for one that is too large for a row of the catalog
  */
-export function choiceOf({ tables, where, only, blobs, order }: Asked): Choice | undefined {
-  const given = Object.entries({ tables, where, only, blobs, order }).filter(
+export function choiceOf({
+  tables,
+  where,
+  only,
+  blobs,
+  order,
+  sanitize,
+}: Asked): Choice | undefined {
+  const masks = sanitize === true ? true : undefined;
+  const given = Object.entries({ tables, where, only, blobs, order, sanitize: masks }).filter(
     ([, value]) => value !== undefined,
   );
   if (given.length === 0) return undefined;
@@ -79,6 +101,24 @@ export function choiceOf({ tables, where, only, blobs, order }: Asked): Choice |
       `tables and where: must have at most ${LARGEST} bytes together`,
     );
   return Object.fromEntries(given);
+}
+
+/**
+ * Return what a link is made with: the choice, and, where values as they are take a scope, that its maker has
+ * it. A link without that gives none of them.
+ *
+ * @throws NightjarError `SANITIZE_REQUIRED`
+ */
+export function permitted(
+  context: Context,
+  database: string,
+  rights: Rights,
+  choice: Choice | undefined,
+): Choice | undefined {
+  if (choice?.sanitize === true) return choice;
+  refuseRaw(context, database, rights);
+  const isAsked = rawNeedsScope(context.config.databases, database);
+  return isAsked ? { ...choice, raw: true } : choice;
 }
 
 /** Name a choice, so that downloads with different ones have different tags. */

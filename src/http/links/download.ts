@@ -6,7 +6,7 @@ import type { Context } from "../../worker/context.ts";
 import { NightjarError } from "../../errors/errors.ts";
 import type { Erasure } from "../../format/tables/erasure.ts";
 import { erasuresAt, erasuresOfBackup, refuseFile } from "../../read/erasures.ts";
-import { deriveBackup, deriveMoment, refuseFormat } from "../../read/derive.ts";
+import { deriveBackup, deriveMoment, refuseChoice, refuseFormat } from "../../read/derive.ts";
 import { earliestOf, type Moment, momentOf } from "../../read/moment.ts";
 import { downloadCost } from "../../worker/memory.ts";
 import type { Actor } from "../../model/actor.ts";
@@ -15,6 +15,9 @@ import { isWrittenAnew, type Manifest } from "../../model/manifest.ts";
 import { partsOf, storedFormat } from "../../plan/formats.ts";
 import type { HttpEnv } from "../hono-env.ts";
 import { setKnownBad } from "../backups/known-bad.ts";
+import { rawNeedsScope } from "../../config/sanitize.ts";
+import { sanitizeTag } from "../../read/sanitize.ts";
+import { rawRefused } from "../access/raw.ts";
 import { addressOf, countFailed, refuseBlocked } from "../access/attempts.ts";
 import { type Grant, readLink } from "./link-url.ts";
 import { choiceDetail, choiceTag } from "./choice.ts";
@@ -81,6 +84,11 @@ export const download = new Hono<HttpEnv>().get(
     const { target, counted, choice } = await granted(c.env, grant, c.req.raw);
     const { format } = grant;
     const { content, coding, encrypted } = partsOf(format);
+    refuseChoice(
+      "moment" in target ? "snapshot" : target.backup.manifest.kind,
+      format,
+      choice ?? {},
+    );
     const erasures = await erasuresOf(c.env, target);
     const headers = new Headers({
       "content-type": CONTENT_TYPES[encrypted === true ? "age" : (coding ?? content)],
@@ -88,7 +96,7 @@ export const download = new Hono<HttpEnv>().get(
       "cache-control": "private, no-store, no-transform",
       "x-content-type-options": "nosniff",
       // The same bytes have the same tag for ever; each format has its own.
-      etag: `"${contentOf(target)}-${format}${anewTag(target)}${erasedTag(erasures)}${choiceTag(choice)}"`,
+      etag: `"${contentOf(target)}-${format}${anewTag(target)}${erasedTag(erasures)}${choiceTag(choice)}${maskTag(c.env, grant, choice)}"`,
     });
     if (erasures.length > 0) headers.set("x-nightjar-erasures", String(erasures.length));
     const anew = "backup" in target && isWrittenAnew(target.backup.manifest);
@@ -160,12 +168,15 @@ async function granted(
   request: Request,
 ): Promise<{ target: Target; counted: boolean; choice: Choice | null }> {
   const { catalog, deps } = context;
-  const refuse = async (why: string): Promise<never> => {
+  const denied = async (why: string): Promise<void> => {
     const { database, format } = grant;
     await record(context, {
       by: holderOf(grant),
       ...{ action: "download", outcome: "denied", database, detail: { format, why } },
     });
+  };
+  const refuse = async (why: string): Promise<never> => {
+    await denied(why);
     throw new NightjarError("LINK_INVALID", `This link ${why}.`);
   };
   if (deps.now() >= grant.expires * 1000) return refuse("has expired");
@@ -175,7 +186,14 @@ async function granted(
     return refuse("is for another address");
   if (link.maxUses !== null && link.uses >= link.maxUses) return refuse("was used up");
   const [kind, database, lineage, txid] = link.subject.split("/");
-  const opened = { counted: link.maxUses !== null, choice: link.choice };
+  const { raw, ...part } = link.choice ?? {};
+  const isPermitted = part.sanitize === true || raw === true;
+  if (!isPermitted && rawNeedsScope(context.config.databases, grant.database)) {
+    await denied("is of values as they are");
+    throw rawRefused(grant.database);
+  }
+  const choice = Object.keys(part).length === 0 ? null : part;
+  const opened = { counted: link.maxUses !== null, choice };
   if (kind === "log") {
     const moment = await momentOf(context, database!, lineage!, Number(txid));
     return { target: { moment }, ...opened };
@@ -200,6 +218,11 @@ function anewTag(target: Target): string {
 /** The codes of a backup's warnings, each once. */
 function warningsOf({ warnings }: Manifest): string {
   return [...new Set(warnings.map(({ code }) => code))].join(",");
+}
+
+/** Mark what is masked: other rules, or another key, give other bytes. */
+function maskTag(context: Context, { database }: Grant, choice: Choice | null): string {
+  return choice?.sanitize === true ? `-${sanitizeTag(context, database)}` : "";
 }
 
 function erasedTag(erasures: readonly Erasure[]): string {

@@ -11,7 +11,7 @@ import { refuseUnfinished } from "../../format/tables/restore-marker.ts";
 import type { TableDigest } from "../../format/tables/digest.ts";
 import { countRows } from "../../format/tables/rows.ts";
 import type { Manifest } from "../../model/manifest.ts";
-import type { Outcome, Proof } from "../../model/proof.ts";
+import { type Outcome, type Proof, QUERY_CHECK } from "../../model/proof.ts";
 import { digestTable, isHeld } from "../../sqlite/digest-tables.ts";
 import { hashSchema } from "../../sqlite/facts.ts";
 import type { Image } from "../../sqlite/engine/image.ts";
@@ -84,7 +84,7 @@ export async function drillBackup(
       return "no unfinished restore has left it";
     });
     for (const sql of userChecks)
-      await findings.check(`check: ${sql}`, () => holds(scratch!.image, sql, () => deps.now()));
+      await findings.check(QUERY_CHECK + sql, () => holds(scratch!.image, sql, () => deps.now()));
   } finally {
     scratch?.image.close();
   }

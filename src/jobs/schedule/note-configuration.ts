@@ -36,7 +36,12 @@ export async function noteConfiguration(context: Context): Promise<void> {
 }
 
 function short(setting: unknown): string {
-  return fingerprint(JSON.stringify(setting ?? null)).slice(0, KEPT);
+  return fingerprint(JSON.stringify(setting ?? null, withMaps)).slice(0, KEPT);
+}
+
+/** JSON has no maps, and would take any two for the same. */
+function withMaps(_: string, value: unknown): unknown {
+  return value instanceof Map ? [...(value as Map<unknown, unknown>)] : value;
 }
 
 /** Read the settings of a row that this Nightjar has written. */

@@ -2,7 +2,7 @@ import { encode } from "../../format/bytes/bytes.ts";
 import { readTableDefinition } from "../../format/sql/column-definitions.ts";
 import { quoteName, quoteText } from "../../format/sql/quote.ts";
 import { hasWord } from "../../format/sql/tokens.ts";
-import { type Selection, selects } from "../../format/tables/selection.ts";
+import { selects } from "../../format/tables/selection.ts";
 import type { Image } from "../engine/image.ts";
 import { changeRules } from "../sql/change-rules.ts";
 import {
@@ -67,7 +67,7 @@ class DiffWriter {
     this.#comparison = comparison;
     this.#writing = {
       ...{ image: after.image, target: "sqlite", selection },
-      ...{ schema: after.objects, tables: after.tables },
+      ...{ schema: after.objects, tables: after.tables, masks: undefined },
     };
     this.#old = madeObjects(before, selection);
     this.#now = madeObjects(after, selection);
@@ -243,16 +243,10 @@ class DiffWriter {
       return;
     }
     yield* writeSequence(
-      after.image,
-      after.tables,
+      this.#writing,
       after.tables.filter((table) => selects(selection, table.name)),
-      isEverything(selection),
     );
   }
-}
-
-function isEverything({ tables }: Selection): boolean {
-  return tables === undefined;
 }
 
 /** Return AUTOINCREMENT's counters as a text; undefined if there is no table of them. */

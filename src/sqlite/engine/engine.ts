@@ -64,6 +64,7 @@ export interface Emscripten {
   _sqlite3_value_dup(value: number): number;
   _sqlite3_value_free(value: number): void;
   _sqlite3_value_int64(value: number): number;
+  _sqlite3_value_double(value: number): number;
   _sqlite3_open_v2(name: number, out: number, flags: number, vfs: number): number;
   _sqlite3_prepare_v2(db: number, sql: number, bytes: number, out: number, tail: number): number;
   _sqlite3_exec(db: number, sql: number, each: 0, application: 0, error: 0): number;
@@ -78,6 +79,10 @@ export interface Emscripten {
   _sqlite3_result_value(context: number, value: number): void;
   _sqlite3_result_zeroblob64(context: number, low: number, high: number): number;
   _sqlite3_result_int(context: number, value: number): void;
+  _sqlite3_result_int64(context: number, low: number, high: number): void;
+  _sqlite3_result_double(context: number, value: number): void;
+  _sqlite3_result_null(context: number): void;
+  _sqlite3_result_blob(context: number, blob: number, bytes: number, free: number): void;
   _sqlite3_result_text(context: number, text: number, bytes: number, free: number): void;
   _sqlite3_result_error(context: number, text: number, bytes: number): void;
   _sqlite3_result_error_code(context: number, code: number): void;

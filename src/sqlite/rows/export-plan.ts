@@ -8,6 +8,7 @@ import { lowerName } from "../../format/tables/selection.ts";
 import type { Image } from "../engine/image.ts";
 import { affinityOf } from "../sql/column-rule.ts";
 import { describeTables, isForeign, readSchema, type Table } from "../tables.ts";
+import type { MaskPlan } from "../masks/plan-masks.ts";
 import { keyOrder } from "./key-order.ts";
 import { refuseUnpreparable } from "./refuse-unpreparable.ts";
 
@@ -41,7 +42,7 @@ export interface ExportPlan {
 }
 
 /** Return the SQL expression to give in place of a column's values; undefined for the values as they are. */
-export type Expressions = (table: string, column: string) => string | undefined;
+export type Expressions = MaskPlan["expression"];
 
 /**
  * Plan the export of rows, and refuse what cannot be exported before anything is written. Exported are
@@ -54,11 +55,16 @@ export type Expressions = (table: string, column: string) => string | undefined;
 export async function planExport(
   image: Image,
   choice: Choice,
-  expressions: Expressions = () => undefined,
+  masks?: MaskPlan,
 ): Promise<ExportPlan> {
+  const expressions = masks?.expression ?? (() => undefined);
   await refuseEncoding(image);
   const all = describeTables(await readSchema(image));
-  const wanted = chosenTables(all, choice);
+  const chosen = chosenTables(all, choice);
+  const dropped = chosen.filter(({ name }) => masks?.given(name) === "dropped");
+  if (choice.tables !== undefined && dropped.length > 0)
+    throw invalid(`The rules of \`sanitize\` give no rows of ${dropped[0]!.name}.`);
+  const wanted = chosen.filter((table) => !dropped.includes(table));
   const wheres = new Map(
     Object.entries(choice.where ?? {}).map(([table, where]) => [lowerName(table), where]),
   );
@@ -70,7 +76,10 @@ export async function planExport(
   const leftOut: LeftOut[] = [];
   for (const table of wanted) {
     const { name } = table;
-    const why = reasonToLeaveOut(table) ?? (await unreadable(image, table, expressions));
+    const isDerived = masks?.given(name) === "derived";
+    const why =
+      (isDerived ? "content elsewhere" : reasonToLeaveOut(table)) ??
+      (await unreadable(image, table, expressions));
     if (why !== undefined) {
       if (choice.tables !== undefined)
         throw invalid(`The rows of ${name} cannot be exported: ${why}.`);
@@ -82,7 +91,9 @@ export async function planExport(
     const order = choice.order === "key" ? await keyOrder(image, table) : storedOrder(table);
     const select = selectOf(columns, order.from, where) + order.by;
     await refuseUnpreparable(image, name, select, where);
-    tables.push({ name, columns, sequence: sequences.get(lowerName(name)) ?? null, select });
+    const counted = masks === undefined || masks.keepsKey(name);
+    const sequence = counted ? (sequences.get(lowerName(name)) ?? null) : null;
+    tables.push({ name, columns, sequence, select });
   }
   return { tables, leftOut };
 }
@@ -155,7 +166,10 @@ async function columnsOf(
   );
   // Other tables refer to a row of a full-text index by its rowid.
   return kind === "virtual" && fullTextOf(sql ?? "") !== undefined
-    ? [{ name: "rowid", expression: "rowid", real: false }, ...columns]
+    ? [
+        { name: "rowid", expression: expressions(name, "rowid") ?? "rowid", real: false },
+        ...columns,
+      ]
     : columns;
 }
 

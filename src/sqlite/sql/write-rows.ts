@@ -31,6 +31,8 @@ export interface RowPlan {
   readonly names: readonly string[];
   /** The name of the rowid, as SQL; undefined if there is none, or no statement can name it. */
   readonly rowid?: string;
+  /** What is read in the place of each column, as SQL; the column itself if undefined. */
+  readonly expressions?: readonly string[];
   /** True if its rows have numbers that no column shows and no statement can name. */
   readonly hiddenRowids: boolean;
   /** The rule of each column, by its place in `columns`; undefined for a column without a rule. */
@@ -165,7 +167,7 @@ interface Rows {
 async function openRows(
   engine: Engine,
   table: string,
-  { columns, lateRowid }: RowPlan,
+  { columns, expressions = columns, lateRowid }: RowPlan,
   { where = "", broken }: RowChoice,
 ): Promise<Rows> {
   // NOT INDEXED: an index that has all columns would give the rows in its own order.
@@ -173,7 +175,7 @@ async function openRows(
   const prepare = async (list: readonly string[]) =>
     (await Statement.prepare(engine, encode(`SELECT ${list.join(",")} ${from}`))).statement!;
   const rowids = lateRowid === undefined ? undefined : await prepare([lateRowid]);
-  const list = broken === undefined ? columns : [...columns, broken];
+  const list = broken === undefined ? expressions : [...expressions, broken];
   return { values: await prepare(list), rowids };
 }
 

@@ -10,6 +10,13 @@ import { textLiteral } from "./sql-output.ts";
 import { quoteName, quoteText } from "../../format/sql/quote.ts";
 import { describeTables, isForeign, readSchema, type SchemaObject, type Table } from "../tables.ts";
 import { planRows, type RowPlan, writeRows } from "./write-rows.ts";
+import {
+  maskedIndexRows,
+  maskedRows,
+  rebuildSql,
+  withoutItsComments,
+} from "../masks/masked-rows.ts";
+import type { MaskPlan } from "../masks/plan-masks.ts";
 import { refuseUnwritable, writtenSql } from "./written-schema.ts";
 
 /**
@@ -34,8 +41,9 @@ export async function* writeSql(
   image: Image,
   target: SqlTarget = "sqlite",
   selection: Selection = EVERYTHING,
+  masks?: MaskPlan,
 ): AsyncGenerator<Uint8Array> {
-  const writing = await prepareSql(image, target, selection);
+  const writing = await prepareSql(image, target, selection, masks);
   // The head and the end are those of sqld's own dump, so that the same readers can check both.
   yield encode("PRAGMA foreign_keys=OFF;\nBEGIN TRANSACTION;\n");
   yield* writeStatements(writing);
@@ -58,8 +66,12 @@ export async function* writeSelected(
 /**
  * Refuse what `writeSelected` would refuse, before anything is written.
  */
-export async function refuseSql(image: Image, selection: Selection): Promise<void> {
-  await prepareSql(image, "sqlite", selection);
+export async function refuseSql(
+  image: Image,
+  selection: Selection,
+  masks?: MaskPlan,
+): Promise<void> {
+  await prepareSql(image, "sqlite", selection, masks);
 }
 
 /** The database, the selected part of it, and the reader that it is written for. */
@@ -69,18 +81,31 @@ export interface Writing {
   readonly selection: Selection;
   readonly schema: readonly SchemaObject[];
   readonly tables: readonly Table[];
+  /** What is given in place of the values; undefined for all as it is. */
+  readonly masks: MaskPlan | undefined;
 }
 
-async function prepareSql(image: Image, target: SqlTarget, selection: Selection): Promise<Writing> {
-  const schema = await readSchema(image);
+async function prepareSql(
+  image: Image,
+  target: SqlTarget,
+  selection: Selection,
+  masks?: MaskPlan,
+): Promise<Writing> {
+  const read = await readSchema(image);
+  const schema = masks === undefined ? read : read.map(withoutItsComments);
   const tables = describeTables(schema);
   await refuseUnwritable(image, schema, tables, selection);
-  return { image, target, selection, schema, tables };
+  return { image, target, selection, schema, tables, masks };
 }
 
 async function* writeStatements(writing: Writing): AsyncGenerator<Uint8Array> {
-  const { image, target, selection, schema, tables: all } = writing;
-  const tables = all.filter(({ name, owner }) => selects(selection, owner ?? name));
+  const { image, target, selection, schema, tables: all, masks } = writing;
+  const tables = all.filter(
+    (table) =>
+      selects(selection, table.owner ?? table.name) &&
+      // Whoever lacks the module could not make the table, and its content is not given.
+      (masks === undefined || !isForeign(table)),
+  );
   const of = (type: SchemaObject["type"]) =>
     selection.schema ? schema.filter((object) => object.type === type) : [];
   const whole = selection.tables === undefined;
@@ -96,15 +121,19 @@ async function* writeStatements(writing: Writing): AsyncGenerator<Uint8Array> {
   if (checked) yield encode("PRAGMA ignore_check_constraints=OFF;\n");
   // SQLite makes views unchecked, and a virtual table's module may read one when it makes the table.
   if (whole) for (const view of of("view")) yield encode(await statement(image, view));
-  if (needsUnguarded(tables, selection)) yield encode(DEFENSIVE);
-  for (const table of tables)
-    if (table.kind === "virtual") yield* writeVirtual(writing, table, tables);
-  if (selection.rows) yield* writeSequence(image, all, tables, whole);
+  if (masks === undefined && needsUnguarded(tables, selection)) yield encode(DEFENSIVE);
+  const virtual = tables.filter(({ kind }) => kind === "virtual");
+  for (const table of virtual)
+    if (masks === undefined) yield* writeVirtual(writing, table, tables);
+    else yield* writeMaskedVirtual(writing, table, masks);
+  if (masks !== undefined && selection.rows)
+    for (const table of virtual) yield encode(rebuildSql(table, masks));
+  if (selection.rows) yield* writeSequence(writing, tables);
   const derived = new Set(all.filter(({ kind }) => kind === "vector-shadow").map(byName));
   for (const index of of("index"))
     if (index.sql !== null && !derived.has(index.table) && selects(selection, index.table))
       yield encode(await indexSql(image, index, target));
-  if (isWhole(selection)) yield* writeStatistics(image, all, target);
+  if (isWhole(selection) && masks === undefined) yield* writeStatistics(image, all, target);
   for (const trigger of of("trigger"))
     if (selects(selection, trigger.table)) yield encode(await statement(image, trigger));
   if (whole && selection.schema) yield* writePragmas(image, target);
@@ -118,19 +147,22 @@ function needsUnguarded(tables: readonly Table[], { rows, schema }: Selection): 
 }
 
 export async function* writeTable(
-  { image, target, selection: { schema, rows } }: Writing,
+  { image, target, selection: { schema, rows }, masks }: Writing,
   table: Table,
 ): AsyncGenerator<Uint8Array> {
-  const plan = await planRows(image, table);
+  const own = await planRows(image, table);
+  const plan = masks === undefined ? own : maskedRows(own, table, masks);
   if (schema) yield encode(await tableSql(image, table, plan, target));
-  if (!rows) return;
+  if (!rows || (masks !== undefined && masks.given(table.name) !== "rows")) return;
   if (!schema) {
     yield* writeRows(image, table.name, plan);
     return;
   }
   const written = await writtenSql(image, table);
   const definition = readTableDefinition(written);
-  const broken = target === "libsql" ? await brokenCheck(image, table, plan, definition) : {};
+  // Which rows break a CHECK once they are masked is not known here: a reader refuses them.
+  const looks = target === "libsql" && masks === undefined;
+  const broken = looks ? await brokenCheck(image, table, plan, definition) : {};
   const left = yield* writeRows(image, table.name, plan, { ...broken, only: "fit" });
   if (left === 0) return;
   yield encode(
@@ -177,6 +209,20 @@ export async function* writeVirtual(
 }
 
 /**
+ * Write a virtual table with masks: its rows through itself, never its shadow tables, which hold the words of
+ * rows that are deleted, too.
+ */
+async function* writeMaskedVirtual(
+  { image, target, selection: { schema, rows } }: Writing,
+  table: Table,
+  masks: MaskPlan,
+): AsyncGenerator<Uint8Array> {
+  if (schema) yield encode(await virtualSql(image, table, target));
+  if (!rows || masks.given(table.name) !== "rows") return;
+  yield* writeRows(image, table.name, await maskedIndexRows(image, table, masks));
+}
+
+/**
  * Write the statement of a virtual table. The tables of a module that we do not know are written as any
  * table. The virtual table itself is entered into the schema, as the sqlite3 shell's .dump does: a reader
  * that has the module finds it complete, and one that does not have it loads the rest.
@@ -203,15 +249,21 @@ const SEQUENCE: RowPlan = {
 /** A name that is very likely free, for a table that is dropped at once. */
 const SCRATCH = '"nightjar makes sqlite_sequence"';
 
-/** Write AUTOINCREMENT's counters, which the INSERTs before have set to what they saw. */
+/**
+ * Write AUTOINCREMENT's counters, which the INSERTs before have set to what they saw. With masks these are
+ * only those of tables whose numbers are given.
+ */
 export async function* writeSequence(
-  image: Image,
-  all: readonly Table[],
+  { image, tables: all, selection, masks }: Writing,
   selected: readonly Table[],
-  whole: boolean,
 ): AsyncGenerator<Uint8Array> {
   if (!all.some(({ name }) => name === "sqlite_sequence")) return;
-  const counted = selected.filter(({ sql }) => hasWord(sql ?? "", "AUTOINCREMENT")).map(byName);
+  const whole = selection.tables === undefined && masks === undefined;
+  const counted = selected
+    .filter(
+      ({ name, sql }) => hasWord(sql ?? "", "AUTOINCREMENT") && (masks?.keepsKey(name) ?? true),
+    )
+    .map(byName);
   if (!whole && counted.length === 0) return;
   // The table comes with the first AUTOINCREMENT and stays when the last one is dropped.
   if (counted.length === 0)
@@ -220,7 +272,8 @@ export async function* writeSequence(
     );
   const where = whole ? "" : ` WHERE name IN (${counted.map(quoteText).join(",")})`;
   yield encode(`DELETE FROM sqlite_sequence${where};\n`);
-  yield* writeRows(image, "sqlite_sequence", SEQUENCE, { where });
+  const numbers = masks === undefined ? where : `${where} AND typeof(seq) = 'integer'`;
+  yield* writeRows(image, "sqlite_sequence", SEQUENCE, { where: numbers });
 }
 
 /** Write what ANALYZE found, without sqlite_stat4: few builds of SQLite have it, and the others refuse it. */

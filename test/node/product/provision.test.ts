@@ -127,6 +127,8 @@ describe("deploying", () => {
       `${TOML}\nrecipients = ["age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"]\nidentity = "SHOP_IDENTITY"`,
     );
     expect(await missingSecrets(recorder(all).wrangler, sealed)).toEqual(["SHOP_IDENTITY"]);
+    const masked = readProject(`${TOML}\n[vars.DATABASES.shop.sanitize]\nkey = "SHOP_MASKS"`);
+    expect(await missingSecrets(recorder(all).wrangler, masked)).toEqual(["SHOP_MASKS"]);
   });
 
   it("takes a Worker that is not there yet for one without secrets, and no other failure", async () => {

@@ -6,7 +6,8 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { NightjarError } from "../../../src/errors/errors.ts";
 import type { Choice, RowContent } from "../../../src/format/rows/choice.ts";
 import { type Image, openImageWith } from "../../../src/sqlite/engine/image.ts";
-import { type Expressions, planExport } from "../../../src/sqlite/rows/export-plan.ts";
+import { planExport } from "../../../src/sqlite/rows/export-plan.ts";
+import type { MaskPlan } from "../../../src/sqlite/masks/plan-masks.ts";
 import { writeExport } from "../../../src/sqlite/rows/write-export.ts";
 import { pagesOf } from "../../support/describe-image.ts";
 import { FIDELITY, SQLITE_ONLY } from "../../support/fidelity.ts";
@@ -32,9 +33,9 @@ async function exported(
   image: Image,
   content: RowContent,
   choice: Choice = {},
-  expressions?: Expressions,
+  masks?: MaskPlan,
 ): Promise<string> {
-  const plan = await planExport(image, choice, expressions);
+  const plan = await planExport(image, choice, masks);
   const tagged = choice.tables?.length !== 1;
   const chunks: Uint8Array[] = [];
   for await (const chunk of writeExport(image, plan, content, { tagged, blobs: choice.blobs }))
@@ -150,8 +151,15 @@ describe("rows", () => {
 
   it("can have other expressions in place of their columns", async () => {
     const image = await imageOf(SHOP);
-    const masked = await exported(image, "csv", { tables: ["artists"] }, (table, column) =>
-      table === "artists" && column === "name" ? "upper(substr(name, 1, 1))" : undefined,
+    const masked = await exported(
+      image,
+      "csv",
+      { tables: ["artists"] },
+      {
+        expression: (table, column) =>
+          table === "artists" && column === "name" ? "upper(substr(name, 1, 1))" : undefined,
+        ...{ given: () => "rows", keepsKey: () => true, masked: [], unused: [] },
+      },
     );
     expect(masked.split("\r\n")[1]).toBe('1,"A",1,1.0,AP8=');
   });

@@ -1,0 +1,64 @@
+import { describe, expect, it } from "vitest";
+import { loadConfig, parseDatabases } from "../../../src/config/load.ts";
+import { rawNeedsScope } from "../../../src/config/sanitize.ts";
+import { refusal } from "../../support/config-refusal.ts";
+
+const SECRETS = { ADMIN_TOKEN: "a".repeat(24), SIGNING_KEY: "s".repeat(24) };
+const URL = "https://shop.example";
+const shopWith = (sanitize: unknown) => ({ shop: { url: URL, sanitize } });
+
+describe("sanitize", () => {
+  it("takes rules for tables and columns, whatever the case of their letters", () => {
+    const shop = parseDatabases(
+      shopWith({ key: "K", rules: { Users: { EMail: "fake: email", id: "keep" }, logs: "drop" } }),
+    ).get("shop")!;
+    expect(shop.sanitize).toMatchObject({ keySecret: "K", required: false, keepUnknown: false });
+    expect([...shop.sanitize!.tables]).toEqual([
+      [
+        "users",
+        new Map<string, object>([
+          ["email", { kind: "fake", what: "email" }],
+          ["id", { kind: "keep" }],
+        ]),
+      ],
+      ["logs", "drop"],
+    ]);
+    expect(shop.rawNeedsScope).toBe(false);
+  });
+
+  it.each([
+    [{ rules: {} }, /sanitize\.key: is missing/],
+    [{ key: "ADMIN_TOKEN" }, /sanitize\.key: must not be Nightjar's own/],
+    [{ key: "K", require: true }, /unknown key; known keys are key, unknown, required, rules/],
+    [{ key: "K", unknown: "allow" }, /must be "refuse" or "keep"/],
+    [{ key: "K", rules: { users: "keep" } }, /sanitize\.rules\.users: must be "drop"/],
+    [{ key: "K", rules: { users: { id: "kept" } } }, /rules\.users\.id: must be "keep", "null"/],
+    [{ key: "K", rules: { a: "drop", A: "drop" } }, /must name each once/],
+    [{ key: "K", rules: { t: { a: "keep", A: "null" } } }, /must name each once/],
+  ])("refuses %o", (sanitize, words) => {
+    expect(refusal(() => parseDatabases(shopWith(sanitize)))).toMatch(words);
+  });
+
+  it("needs a key that nobody finds by trying", () => {
+    const DATABASES = shopWith({ key: "MASKS", rules: {} });
+    const mistakes = (secrets: object) =>
+      loadConfig({ ...SECRETS, ...secrets, DATABASES }).databases.get("shop")!.mistakes;
+    expect(mistakes({})).toMatchObject([{ path: "DATABASES.shop.sanitize.key" }]);
+    expect(mistakes({ MASKS: "short" })[0]!.fix).toMatch(/has 5 characters, and needs 24/);
+    expect(mistakes({ MASKS: "m".repeat(24) })).toEqual([]);
+  });
+
+  it("that is required holds for what is not configured any more, and where a mistake may hide it", () => {
+    const needsScope = (databases: object, name = "shop") =>
+      rawNeedsScope(loadConfig({ ...SECRETS, DATABASES: databases }).databases, name);
+    const required = { key: "MASKS", required: true };
+    expect(needsScope(shopWith(required))).toBe(true);
+    expect(needsScope(shopWith({ key: "MASKS" }))).toBe(false);
+    expect(needsScope(shopWith(required), "gone")).toBe(true);
+    expect(needsScope({ shop: { url: URL } }, "gone")).toBe(false);
+    expect(needsScope(shopWith({ ...required, required: "true" }))).toBe(true);
+    expect(needsScope({ shop: { url: URL, sanitse: required } })).toBe(true);
+    expect(needsScope({ shop: "no table" })).toBe(true);
+    expect(needsScope({ shop: { url: URL, schedule: "never" } })).toBe(false);
+  });
+});
