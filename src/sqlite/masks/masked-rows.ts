@@ -5,7 +5,7 @@ import { lowerName } from "../../format/tables/selection.ts";
 import type { Image } from "../engine/image.ts";
 import type { RowPlan } from "../sql/write-rows.ts";
 import type { SchemaObject, Table } from "../tables.ts";
-import { withoutComments } from "../../format/sql/without-comments.ts";
+import { withoutComments } from "../../format/masks/without-comments.ts";
 import type { MaskPlan } from "./plan-masks.ts";
 
 /** Return the plan of a table's rows with masks in it, and without the rowids that no column shows. */

@@ -322,7 +322,10 @@ describe("the command as a package", () => {
     const installed = readdirSync(inDir("global/lib/node_modules"), { recursive: true });
     const packages = installed.filter((path) => String(path).endsWith("package.json"));
     expect(packages).toHaveLength(1);
-    const env = { ...process.env, NIGHTJAR_URL: product.worker.url, NIGHTJAR_TOKEN: TOKEN };
+    const env = {
+      ...{ ...process.env, INIT_CWD: product.dir },
+      ...{ NIGHTJAR_URL: product.worker.url, NIGHTJAR_TOKEN: TOKEN },
+    };
     for (const node of nodes) {
       const run = (...args: string[]) =>
         execFileSync(node, [inDir("global/bin/nightjar"), ...args], {

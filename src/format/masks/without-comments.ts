@@ -1,4 +1,4 @@
-import { END, tokenReader } from "./tokens.ts";
+import { END, tokenReader } from "../sql/tokens.ts";
 
 /** Return the SQL with a space in the place of each comment. */
 export function withoutComments(sql: string): string {

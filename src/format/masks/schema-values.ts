@@ -1,6 +1,6 @@
 import { Buffer } from "node:buffer";
 import { lowerName } from "../tables/selection.ts";
-import { END, tokenReader } from "./tokens.ts";
+import { END, tokenReader } from "../sql/tokens.ts";
 
 /** Matches a number from its first character on (https://sqlite.org/syntax/numeric-literal.html). */
 const NUMBER = /0[xX][0-9a-fA-F_]+|(?:\d[\d_]*\.?[\d_]*|\.\d[\d_]*)(?:[eE][+-]?\d[\d_]*)?/y;
