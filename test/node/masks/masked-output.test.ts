@@ -441,7 +441,7 @@ describe("random databases", () => {
         db.close();
         image.close();
       }),
-      { numRuns: 120 },
+      { numRuns: Number(process.env["TRIALS"] ?? 200) },
     );
   });
 });
