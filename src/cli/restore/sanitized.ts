@@ -3,7 +3,7 @@ import { EVERYTHING } from "../../format/tables/selection.ts";
 import type { Client } from "../client.ts";
 import { CliError, EXIT } from "../exit.ts";
 import { checkFile } from "../files/check-file.ts";
-import { saveVerified } from "../files/download.ts";
+import { saveVerified, streamVerified } from "../files/download.ts";
 import { finishFile } from "../files/finish-file.ts";
 import { loadSql } from "../files/load-sql.ts";
 import { download } from "../files/resume.ts";
@@ -41,12 +41,20 @@ export async function pullSanitized(client: Client, pull: Pull): Promise<void> {
       "An encrypted backup is not given sanitized: only you can read it.",
     );
   const isFile = format === "db";
+  const isStream = pull.output === "-";
+  if (isStream && isFile)
+    throw new CliError(
+      EXIT.usage,
+      "A sanitized file is made on this machine: it has to have a name.",
+      { hint: "Name a file with --output, or ask for --format sql." },
+    );
   const file = target(pull.output ?? `${db}.${format}`);
-  await refuseTarget(file, overwrite);
+  if (!isStream) await refuseTarget(file, overwrite);
   if (isFile) await refuseOpenDatabase(file);
   const terms = { format: isFile ? "sql" : format, expiresIn: "6h", sanitize: true };
   const link = await linkTo(client, db, pull.backup, at, terms);
   tellUnusedRules(link.unusedRules);
+  if (isStream) return streamVerified(link.url, undefined);
   const notes = isFile
     ? await makeFile(link.url, file, overwrite, json)
     : (await saveVerified(link.url, undefined, file, json, overwrite), []);

@@ -91,6 +91,19 @@ it("pull --sanitize makes a sound file with no value of a masked column in its b
   db.close();
 });
 
+it("pull --sanitize writes SQL to standard output, and no file there", async () => {
+  const piped = await asDeveloper("pull", "shop", "--sanitize", "--format", "sql", "-o", "-");
+  expect(piped).toMatchObject({ code: 0, out: expect.stringMatching(/COMMIT;\n$/) });
+  expect(originalsIn(Buffer.from(piped.out), originals())).toEqual([]);
+  const file = await asDeveloper("pull", "shop", "--sanitize", "-o", "-");
+  expect(file).toMatchObject({
+    code: 2,
+    out: "",
+    err: expect.stringContaining("has to have a name"),
+  });
+  expect(existsSync(inDir("-"))).toBe(false);
+});
+
 it("export --sanitize and url --sanitize give no such value either", async () => {
   expect(await asDeveloper("export", "shop", "--sanitize", "-o", "data/")).toMatchObject({
     code: 0,
