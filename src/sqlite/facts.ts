@@ -1,5 +1,4 @@
 import { createHash } from "node:crypto";
-import { encode } from "../format/bytes/bytes.ts";
 import { findMigrationTable, NewestMigration } from "../format/dump/migrations.ts";
 import { isMarker } from "../format/tables/restore-marker.ts";
 import type { Image } from "./engine/image.ts";
@@ -11,6 +10,7 @@ import {
   type Table,
   type TableKind,
 } from "./tables.ts";
+import { storedNames } from "./columns.ts";
 
 export interface TableFact {
   readonly name: string;
@@ -75,11 +75,7 @@ async function newestMigration(
   for (const { name, kind } of tables) {
     const known = findMigrationTable(name);
     if (known === undefined || (kind !== "table" && kind !== "without-rowid")) continue;
-    const stored = await image.rows(
-      "SELECT name FROM pragma_table_xinfo(?1) WHERE hidden = 0",
-      (row) => row.text(0) ?? "",
-      [{ text: encode(name) }],
-    );
+    const stored = await storedNames(image, name);
     const isNamed = stored.includes(known.column);
     const columns = isNamed
       ? stored.filter((column) => column === known.column || known.order.includes(column))

@@ -1,4 +1,3 @@
-import { encode } from "../../format/bytes/bytes.ts";
 import { quoteName } from "../../format/sql/quote.ts";
 import { moduleOf } from "../../format/sql/virtual-module.ts";
 import { lowerName } from "../../format/tables/selection.ts";
@@ -7,6 +6,7 @@ import type { RowPlan } from "../sql/write-rows.ts";
 import type { SchemaObject, Table } from "../tables.ts";
 import { withoutComments } from "../../format/masks/without-comments.ts";
 import type { MaskPlan } from "./plan-masks.ts";
+import { storedNames } from "../columns.ts";
 
 /** Return the plan of a table's rows with masks in it, and without the rowids that no column shows. */
 export function maskedRows(
@@ -36,11 +36,7 @@ export async function maskedIndexRows(
   { name }: Table,
   { expression }: MaskPlan,
 ): Promise<RowPlan> {
-  const own = await image.rows(
-    "SELECT name FROM pragma_table_xinfo(?1) WHERE hidden = 0",
-    (row) => row.text(0) ?? "",
-    [{ text: encode(name) }],
-  );
+  const own = await storedNames(image, name);
   return {
     columns: ["rowid", ...own.map(quoteName)],
     names: own,

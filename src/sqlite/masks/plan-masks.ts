@@ -10,6 +10,7 @@ import { lowerName } from "../../format/tables/selection.ts";
 import type { Image } from "../engine/image.ts";
 import { describeTables, readSchema, type Table } from "../tables.ts";
 import { MASK, registerMask } from "./mask-function.ts";
+import { type Column, readColumns } from "../columns.ts";
 
 /** How a table is given: its rows masked, no rows, or rows that the reader derives from other tables. */
 type Given = "rows" | "dropped" | "derived";
@@ -76,7 +77,7 @@ export async function planMasks(image: Image, rules: Rules, key: string): Promis
     const ruled = columns.map((column) => {
       const place = `${lower}.${lowerName(column.name)}`;
       const rule = own?.get(lowerName(column.name));
-      if (column.generated) return { column, rule: undefined };
+      if (column.kind === "generated") return { column, rule: undefined };
       unused.delete(place);
       if (rule === undefined && !rules.keepUnknown) missing.push(`${table.name}.${column.name}`);
       const mistake = rule && mistakeOf(rule, column, table);
@@ -86,9 +87,9 @@ export async function planMasks(image: Image, rules: Rules, key: string): Promis
     if (!ruled.some(({ column, rule }) => column.key && rule !== undefined)) keyed.add(lower);
     const isMasked = ruled.some(({ rule }) => rule !== undefined);
     for (const { column, rule } of ruled) {
-      const { name, generated } = column;
+      const { name, kind } = column;
       // It is computed again from what is masked, and held what is not to be seen.
-      if (generated && isMasked) masked.push({ table: table.name, name });
+      if (kind === "generated" && isMasked) masked.push({ table: table.name, name });
       if (rule === undefined) continue;
       const path = rule.kind === "json" ? { path: rule.path } : {};
       masked.push({ table: table.name, name, ...path });
@@ -113,33 +114,12 @@ export async function planMasks(image: Image, rules: Rules, key: string): Promis
   };
 }
 
-interface Column {
-  readonly name: string;
-  readonly type: string;
-  readonly notNull: boolean;
-  readonly key: boolean;
-  readonly generated: boolean;
-}
-
 /** Return the columns of a table, and the rowid of a full-text index, to which other tables refer. */
 async function columnsOf(image: Image, { name, kind, sql }: Table): Promise<Column[]> {
   if (kind === "virtual" && !isOwnIndex(sql ?? "")) return [];
-  const columns = await image.rows(
-    'SELECT name, type, "notnull" OR pk, pk, hidden FROM pragma_table_xinfo(?1) WHERE hidden <> 1',
-    (row): Column => ({
-      name: row.text(0) ?? "",
-      type: row.text(1) ?? "",
-      notNull: Number(row.integer(2)) > 0,
-      key: Number(row.integer(3)) > 0,
-      generated: Number(row.integer(4)) > 1,
-    }),
-    [{ text: encode(name) }],
-  );
+  const columns = (await readColumns(image, name)).filter((column) => column.kind !== "hidden");
   if (kind !== "virtual") return columns;
-  return [
-    { name: "rowid", type: "INTEGER", notNull: true, key: true, generated: false },
-    ...columns,
-  ];
+  return [{ name: "rowid", type: "INTEGER", notNull: true, key: true, kind: "stored" }, ...columns];
 }
 
 /** Return true for a full-text index with rows of its own that can be read, and so masked. */
@@ -165,8 +145,12 @@ function isDerived({ name, sql }: Table): boolean {
   );
 }
 
-function mistakeOf(rule: Rule, { type, notNull }: Column, { strict }: Table): string | undefined {
-  if (rule.kind === "null" && notNull) return "is null, and the column takes no NULL";
+function mistakeOf(
+  rule: Rule,
+  { type, notNull, key }: Column,
+  { strict }: Table,
+): string | undefined {
+  if (rule.kind === "null" && (notNull || key)) return "is null, and the column takes no NULL";
   const makesText = ["fixed", "fake", "json"].includes(rule.kind);
   const takesText = !strict || ["TEXT", "ANY"].includes(type.toUpperCase());
   return makesText && !takesText ? `makes text, and the column takes ${type} only` : undefined;

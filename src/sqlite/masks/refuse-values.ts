@@ -10,6 +10,7 @@ import type { Image } from "../engine/image.ts";
 import { Statement, TYPE } from "../engine/statement.ts";
 import type { SchemaObject } from "../tables.ts";
 import type { MaskedColumn, MaskPlan } from "./plan-masks.ts";
+import { readColumns } from "../columns.ts";
 
 /** Characters of a value that is looked for in a schema: digits of a number, bytes of anything else. */
 const SHORTEST_NUMBER = 5;
@@ -158,12 +159,7 @@ async function namesOf(image: Image, schema: readonly SchemaObject[]): Promise<S
   const names = new Set(schema.map(({ name }) => lowerName(name)));
   for (const { type, name, rootpage } of schema) {
     if (type !== "table" || rootpage === 0) continue;
-    for (const column of await image.rows(
-      "SELECT name FROM pragma_table_xinfo(?1)",
-      (row) => row.text(0) ?? "",
-      [{ text: encode(name) }],
-    ))
-      names.add(lowerName(column));
+    for (const column of await readColumns(image, name)) names.add(lowerName(column.name));
   }
   return names;
 }

@@ -1,5 +1,4 @@
 import { NightjarError } from "../../errors/errors.ts";
-import { encode } from "../../format/bytes/bytes.ts";
 import type { Choice } from "../../format/rows/choice.ts";
 import { fullTextOf } from "../../format/sql/full-text.ts";
 import { quoteName } from "../../format/sql/quote.ts";
@@ -11,6 +10,7 @@ import { describeTables, isForeign, readSchema, type Table } from "../tables.ts"
 import type { MaskPlan } from "../masks/plan-masks.ts";
 import { keyOrder } from "./key-order.ts";
 import { refuseUnpreparable } from "./refuse-unpreparable.ts";
+import { readColumns } from "../columns.ts";
 
 /** A column of an export, and the SQL expression that gives its values. */
 export interface ExportColumn {
@@ -152,18 +152,14 @@ async function columnsOf(
   { name, kind, strict, sql }: Table,
   expressions: Expressions,
 ): Promise<ExportColumn[]> {
-  const columns = await image.rows(
-    "SELECT name, type FROM pragma_table_xinfo(?1) WHERE hidden = 0",
-    (row): ExportColumn => {
-      const column = row.text(0) ?? "";
-      const own = expressions(name, column);
-      const real = kind !== "virtual" && affinityOf(row.text(1) ?? "", strict) === "real";
-      return own === undefined
-        ? { name: column, expression: quoteName(column), real }
-        : { name: column, expression: own, real: false };
-    },
-    [{ text: encode(name) }],
-  );
+  const stored = (await readColumns(image, name)).filter((column) => column.kind === "stored");
+  const columns = stored.map(({ name: column, type }): ExportColumn => {
+    const own = expressions(name, column);
+    const real = kind !== "virtual" && affinityOf(type, strict) === "real";
+    return own === undefined
+      ? { name: column, expression: quoteName(column), real }
+      : { name: column, expression: own, real: false };
+  });
   // Other tables refer to a row of a full-text index by its rowid.
   return kind === "virtual" && fullTextOf(sql ?? "") !== undefined
     ? [

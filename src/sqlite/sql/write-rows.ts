@@ -6,6 +6,7 @@ import { SqlOutput } from "./sql-output.ts";
 import { quoteName } from "../../format/sql/quote.ts";
 import { Statement } from "../engine/statement.ts";
 import type { Table } from "../tables.ts";
+import { type Column, readColumns } from "../columns.ts";
 
 /** Bytes of SQL that are collected before they are passed on, and the most that one INSERT grows to. */
 const CHUNK = 64 * 1024;
@@ -13,15 +14,6 @@ const CHUNK = 64 * 1024;
 const TURN = 5000;
 /** SQLITE_MAX_COLUMN: of a table, and also of a SELECT and an INSERT (https://sqlite.org/limits.html). */
 const MAX_COLUMNS = 2000;
-
-interface Column {
-  readonly name: string;
-  readonly type: string;
-  readonly key: boolean;
-  readonly notNull: boolean;
-  /** Computed from the other columns; cannot be inserted. */
-  readonly generated: boolean;
-}
 
 /** A plan for reading and writing a table's rows. */
 export interface RowPlan {
@@ -46,18 +38,8 @@ export async function planRows(
   image: Image,
   { name, withoutRowid, strict }: Pick<Table, "name" | "withoutRowid" | "strict">,
 ): Promise<RowPlan> {
-  const columns = await image.rows(
-    'SELECT name, type, pk, hidden, "notnull" FROM pragma_table_xinfo(?1)',
-    (row): Column => ({
-      name: row.text(0) ?? "",
-      type: row.text(1) ?? "",
-      key: Number(row.integer(2)) > 0,
-      generated: Number(row.integer(3)) > 1,
-      notNull: Number(row.integer(4)) > 0,
-    }),
-    [{ text: encode(name) }],
-  );
-  const stored = columns.filter(({ generated }) => !generated);
+  const columns = await readColumns(image, name);
+  const stored = columns.filter(({ kind }) => kind !== "generated");
   const names = stored.map((column) => column.name);
   const own = names.map(quoteName);
   const rules = stored.map((column) => ruleOf(column, strict));

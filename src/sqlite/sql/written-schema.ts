@@ -1,11 +1,11 @@
 import { NightjarError } from "../../errors/errors.ts";
-import { encode } from "../../format/bytes/bytes.ts";
 import { schemaFault } from "../../format/sql/schema-statement.ts";
 import { type Selection, selects } from "../../format/tables/selection.ts";
 import { shieldTerminators } from "../../format/sql/shell-lines.ts";
 import { withStringLiterals } from "../../format/sql/string-literals.ts";
 import type { Image } from "../engine/image.ts";
 import type { SchemaObject, Table } from "../tables.ts";
+import { readColumns } from "../columns.ts";
 
 /**
  * Return the text of a schema object as we write it in SQL: as the database has it, but with strings in
@@ -17,9 +17,7 @@ export async function writtenSql(image: Image, object: SchemaObject): Promise<st
   const resolved = object.rootpage > 0;
   const columns =
     resolved && sql.includes('"')
-      ? await image.rows("SELECT name FROM pragma_table_xinfo(?1)", (row) => row.text(0) ?? "", [
-          { text: encode(object.table) },
-        ])
+      ? (await readColumns(image, object.table)).map(({ name }) => name)
       : [];
   return shieldTerminators(columns.length > 0 ? withStringLiterals(sql, columns) : sql);
 }

@@ -1,13 +1,14 @@
 import { defineCommand } from "citty";
 import { VERSION } from "../../../core/version.ts";
 import { findConnection } from "../../account/connection.ts";
-import { apiClient, bodyOf, type Client, reach } from "../../client.ts";
+import { apiClient, bodyOf, type Client } from "../../client.ts";
 import { judgeAccount, judgeFleet } from "../../doctor/account.ts";
 import { judgeDatabase, judgeSource } from "../../doctor/database.ts";
 import type { Finding } from "../../doctor/finding.ts";
 import { CliError, EXIT } from "../../exit.ts";
 import { json } from "../../line/args.ts";
 import { paint, print, printJson } from "../../output.ts";
+import { readHealth } from "../../read-health.ts";
 import { Progress } from "../../progress.ts";
 
 const MARKS = {
@@ -83,10 +84,7 @@ async function lookAtFleet(
   databases: readonly { readonly newestBackup: { readonly copy: object | null } | null }[],
 ): Promise<Finding[]> {
   return unlessForbidden("nightjar", async () => {
-    // 503 is an answer here, with the same body.
-    const answer = await reach(client.health.$get());
-    const { status, cron } =
-      answer.status === 503 ? await answer.json() : await bodyOf(Promise.resolve(answer));
+    const { status, cron } = await readHealth(client);
     const { channels } = await bodyOf(client.v1.alerts.channels.$get());
     const hasCopies = databases.some(({ newestBackup }) => newestBackup?.copy != null);
     return judgeFleet({ cronAt: cron.at, isAsleep: status === "asleep", channels, hasCopies });

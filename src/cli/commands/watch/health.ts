@@ -1,6 +1,7 @@
 import { defineCommand } from "citty";
 import { json } from "../../line/args.ts";
-import { bodyOf, reach, signIn } from "../../client.ts";
+import { bodyOf, signIn } from "../../client.ts";
+import { readHealth } from "../../read-health.ts";
 import { CliError, EXIT } from "../../exit.ts";
 import { moment, print, printAside, printJson } from "../../output.ts";
 
@@ -12,10 +13,7 @@ export default defineCommand({
   args: { json },
   async run({ args }) {
     const client = signIn();
-    // 503 is an answer here, with the same body.
-    const answer = await reach(client.health.$get());
-    const { status, cron, databases, failing } =
-      answer.status === 503 ? await answer.json() : await bodyOf(Promise.resolve(answer));
+    const { status, cron, databases, failing } = await readHealth(client);
     if (args.json) printJson({ status, cron, databases, failing });
     else {
       for (const { database, state } of failing) print(`${database}: ${state}`);
