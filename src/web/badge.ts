@@ -1,7 +1,7 @@
 import { printable } from "../core/printable.ts";
 import type { BadgeColor, BadgeFace } from "./badge-face.ts";
 
-/** Widths of the printable ASCII characters from space on, in hundredths of a pixel, in Verdana. */
+/** Widths of the printable ASCII characters from space on, in Verdana, hundredths of a pixel. */
 const WIDTHS = {
   "11px":
     "387 433 505 900 699 1184 799 295 500 500 699 900 400 500 400 500 699 699 699 699 699 699 699 " +
@@ -24,7 +24,8 @@ const WIDTHS = {
 };
 type Font = keyof typeof WIDTHS;
 
-const widthsOf = (font: Font): readonly number[] => WIDTHS[font].split(" ").map(Number);
+const widthsOf = (font: Font): readonly number[] =>
+  WIDTHS[font].split(" ").map((hundredths) => Number(hundredths) / 100);
 const FONTS: Record<Font, readonly number[]> = {
   "11px": widthsOf("11px"),
   "10px": widthsOf("10px"),
@@ -44,12 +45,15 @@ const PADDING = 5;
 const LARGE_PADDING = 12;
 const SPACING = 1.25;
 
-/** Return the width of a text in whole pixels. */
+/**
+ * Return the width of a text in whole pixels. Fractions are added as shields.io adds them, with their
+ * rounding: "lGt#<L" is 40 pixels wide by its letters, and 39 there.
+ */
 function pixels(text: string, font: Font): number {
-  let hundredths = 0;
+  let width = 0;
   for (const char of printable(text))
-    hundredths += FONTS[font][char.charCodeAt(0) - 32] ?? (font === "11px" ? 1100 : 1000);
-  return Math.floor(hundredths / 100);
+    width += FONTS[font][char.charCodeAt(0) - 32] ?? (font === "11px" ? 11 : 10);
+  return Math.floor(width);
 }
 
 /** Return the width of a text in whole pixels, made odd so that its middle falls on a pixel. */

@@ -36,6 +36,7 @@ describe("the badge", () => {
           expect(colors(ours)).toEqual(colors(theirs));
         },
       ),
+      { numRuns: Number(process.env.BADGES ?? 100), examples: [["lGt#<L", "brightgreen", "flat"]] },
     );
   });
 
