@@ -7,7 +7,7 @@ export type Trigger = "cron" | "api" | "deploy";
 
 /** The method of reading a server's data. */
 export interface Method {
-  protocol: "sync" | "replica" | "dbpage" | "dump";
+  protocol: "pull-updates" | "sync" | "replica" | "dbpage" | "dump";
   /** True if whole databases are read through `sqlite_dbpage`. */
   image: boolean;
   /** The reason for the method, for people. */
@@ -18,7 +18,7 @@ export interface Method {
  * The place in a server's history where a pull of pages ended; the next one starts there. Plain JSON:
  * it is kept beside the pages that led to it.
  */
-export type PageCursor = ReplicaCursor | SyncCursor | ImageCursor;
+export type PageCursor = ReplicaCursor | UpdatesCursor | SyncCursor | ImageCursor;
 
 /** A place in the replication log of sqld. */
 export interface ReplicaCursor {
@@ -39,6 +39,23 @@ export interface ReplicaCursor {
    * consistent state.
    */
   atLeast: number;
+}
+
+/** A revision of a database, as a server of Turso's new engine names it. */
+export interface UpdatesCursor {
+  protocol: "pull-updates";
+  /** Opaque. */
+  revision: string;
+  pageCount: number;
+  /** Some pages as they are there, ascending: the server must still show them for the next pull to go on. */
+  marks: readonly PageMark[];
+}
+
+/** A page and the hash of its bytes. */
+export interface PageMark {
+  pgno: number;
+  /** The first half of its SHA-256, in hexadecimal. */
+  hash: string;
 }
 
 /** A place in Turso Cloud's sync protocol. */

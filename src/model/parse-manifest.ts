@@ -18,7 +18,7 @@ import { pageCursor } from "./parse-page-cursor.ts";
 
 const snapshot = v.looseObject({
   method: v.looseObject({
-    protocol: v.picklist(["sync", "replica", "dbpage", "dump"]),
+    protocol: v.picklist(["pull-updates", "sync", "replica", "dbpage", "dump"]),
     image: v.boolean(),
     why: text,
   }),

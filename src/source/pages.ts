@@ -62,4 +62,12 @@ export interface PageSource {
    * `SOURCE_MVCC`, `SOURCE_ENCRYPTED`
    */
   pull(cursor: PageCursor | null, why?: string): AsyncIterable<PageEvent>;
+  /**
+   * Read some pages again as they were at `cursor`. Absent where the server cannot show an older state.
+   *
+   * @param pgnos ascending, each once
+   * @returns those that the server still has
+   * @throws NightjarError as `pull`
+   */
+  readAgain?(cursor: PageCursor, pgnos: readonly number[]): Promise<readonly Page[]>;
 }

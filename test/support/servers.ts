@@ -14,6 +14,7 @@ import { startMortalSqld } from "./mortal-sqld.ts";
 import { SMALL_SHOP } from "./small-shop.ts";
 import { makeSourceToken } from "./source-token.ts";
 import { startSyncStandIn } from "./sync-stand-in.ts";
+import { startTursoServers } from "./turso-servers.ts";
 
 declare module "vitest" {
   interface ProvidedContext {
@@ -53,6 +54,8 @@ declare module "vitest" {
     s3: Pick<SecondServer, "endpoint" | "keys">;
     /** A stand-in for Turso Cloud's sync service: see sync-stand-in.ts. */
     sync: string;
+    /** The control server of real servers of Turso's engine: see turso-servers.ts. */
+    tursodb: string;
   }
 }
 
@@ -79,6 +82,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   await load(fidelity.url, [...FIDELITY, ...LIBSQL_ONLY]);
   const faults = await startFaultProxy(shop.url);
   const bombs = await startBombServer();
+  const turso = await startTursoServers(await mkdtemp(join(dir, "turso-")));
   const sync = await startSyncStandIn(await mkdtemp(join(dir, "sync-")));
   project.provide("trials", process.env["TRIALS"] ? Number(process.env["TRIALS"]) : null);
   project.provide("all", process.env["ALL"] !== undefined);
@@ -96,18 +100,20 @@ export default async function setup(project: TestProject): Promise<() => Promise
   project.provide("fidelity", fidelity.url);
   project.provide("empty", empty.url);
   project.provide("sync", sync.url);
+  project.provide("tursodb", turso.control);
   project.provide("s3", { endpoint: s3.endpoint, keys: s3.keys });
   project.provide("golden", await readGolden());
-  const turso = join(import.meta.dirname, "../golden/turso-0.6.0");
+  const files = join(import.meta.dirname, "../golden/turso-0.6.0");
   project.provide("turso", {
-    mvcc: await readFile(join(turso, "mvcc.db"), "base64"),
-    encrypted: await readFile(join(turso, "encrypted.db"), "base64"),
+    mvcc: await readFile(join(files, "mvcc.db"), "base64"),
+    encrypted: await readFile(join(files, "encrypted.db"), "base64"),
   });
   return async () => {
     const servers = [
       faults,
       bombs,
       sync,
+      turso,
       s3,
       shop,
       small,

@@ -20,7 +20,7 @@ export const place = v.object({ lineage: v.string(), txid: count });
 
 const snapshot = v.object({
   method: v.object({
-    protocol: v.picklist(["sync", "replica", "dbpage", "dump"]),
+    protocol: v.picklist(["pull-updates", "sync", "replica", "dbpage", "dump"]),
     image: said(v.boolean(), "True if whole databases are read through `sqlite_dbpage`."),
     why: said(v.string(), "The reason for the method, for people."),
   }),
@@ -32,7 +32,7 @@ const snapshot = v.object({
     "Where in the page log it was made from; null if it was read whole.",
   ),
   cursor: said(
-    v.nullable(v.looseObject({ protocol: v.picklist(["replica", "sync", "dbpage"]) })),
+    v.nullable(v.looseObject({ protocol: v.picklist(["pull-updates", "replica", "sync", "dbpage"]) })),
     "The place in the source's history after a snapshot that was read whole.",
   ),
   journal: v.picklist(["wal", "rollback"]),
