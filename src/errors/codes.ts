@@ -175,6 +175,11 @@ export const TRAITS = {
     retryable: true,
     hint: "The server's pages do not fit together; nothing was kept. Run the backup again, and look at the server's log if this goes on.",
   },
+  SOURCE_DIFFERS: {
+    status: 502,
+    retryable: true,
+    hint: "Nothing was kept, and the next backup reads the whole database. If this goes on, something between the server and Nightjar changes what passes, or the server is damaged: compare with a dump of it.",
+  },
   SOURCE_MVCC: {
     status: 502,
     retryable: false,

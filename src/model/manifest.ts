@@ -92,6 +92,16 @@ export interface SnapshotFacts {
   journal: "wal" | "rollback";
   /** Encoding of its text, if that is not UTF-8; older manifests lack it. */
   encoding?: Encoding;
+  /** Pages that were read again from the server and compared; older manifests lack it. */
+  spotCheck?: SpotCheck;
+}
+
+/** A comparison of stored pages with the server's, once more, at the state that was stored. */
+export interface SpotCheck {
+  /** Number of pages that were the same. */
+  pages: number;
+  /** Why none were compared; null if some were. */
+  why: string | null;
 }
 
 /**

@@ -31,6 +31,7 @@ const snapshot = v.looseObject({
   log: v.nullable(v.looseObject({ lineage: lineageId, txid: v.pipe(count, v.minValue(1)) })),
   cursor: v.nullable(pageCursor),
   journal: v.picklist(["wal", "rollback"]),
+  spotCheck: v.optional(v.looseObject({ pages: count, why: v.nullable(text) })),
 });
 
 const schema = v.looseObject({

@@ -63,11 +63,11 @@ export interface PageSource {
    */
   pull(cursor: PageCursor | null, why?: string): AsyncIterable<PageEvent>;
   /**
-   * Read some pages again as they were at `cursor`. Absent where the server cannot show an older state.
+   * Read some pages again as they were at `cursor`. Absent where the server cannot show that.
    *
    * @param pgnos ascending, each once
-   * @returns those that the server still has
+   * @returns those that the server has there; undefined if it has moved on
    * @throws NightjarError as `pull`
    */
-  readAgain?(cursor: PageCursor, pgnos: readonly number[]): Promise<readonly Page[]>;
+  readAgain?(cursor: PageCursor, pgnos: readonly number[]): Promise<readonly Page[] | undefined>;
 }

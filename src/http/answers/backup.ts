@@ -32,11 +32,17 @@ const snapshot = v.object({
     "Where in the page log it was made from; null if it was read whole.",
   ),
   cursor: said(
-    v.nullable(v.looseObject({ protocol: v.picklist(["pull-updates", "replica", "sync", "dbpage"]) })),
+    v.nullable(
+      v.looseObject({ protocol: v.picklist(["pull-updates", "replica", "sync", "dbpage"]) }),
+    ),
     "The place in the source's history after a snapshot that was read whole.",
   ),
   journal: v.picklist(["wal", "rollback"]),
   encoding: v.optional(v.picklist(["UTF-8", "UTF-16le", "UTF-16be"])),
+  spotCheck: said(
+    v.optional(v.object({ pages: count, why: v.nullable(v.string()) })),
+    "Pages that the server gave once more and that were the same, or why none were compared.",
+  ),
 });
 
 /** The manifest of a backup (docs/format.md), with what it can be downloaded as. */

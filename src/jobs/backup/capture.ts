@@ -18,7 +18,7 @@ export async function capture(
   run: Run,
   database: DatabaseConfig,
 ): Promise<Manifest> {
-  const source = sourceOf(database, context.config.token(database));
+  const source = sourceOf(database, context.config);
   return withoutToken(source, () =>
     withMethod(context, database, async (method) =>
       method.protocol === "dump"

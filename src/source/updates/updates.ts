@@ -30,7 +30,8 @@ export function updatesSource(source: Source, deps: Deps): PageSource {
   return {
     protocol: "pull-updates",
     pull: (cursor, why) => pull(source, deps, cursor, why),
-    readAgain: (cursor, pgnos) => readAgain(source, deps, cursor, pgnos),
+    readAgain: async (cursor, pgnos) =>
+      cursor.protocol === "pull-updates" ? pagesAt(source, deps, cursor, pgnos) : undefined,
   };
 }
 
@@ -159,17 +160,6 @@ async function whyNotFrom(
     await probeUpdates(source, deps); // or it answers nothing at all
     return `The server no longer shows ${at}.`;
   }
-}
-
-/** Read pages again as they were at a cursor. */
-async function readAgain(
-  source: Source,
-  deps: Deps,
-  cursor: PageCursor,
-  pgnos: readonly number[],
-): Promise<readonly Page[]> {
-  if (cursor.protocol !== "pull-updates") throw new Error("a cursor of another protocol");
-  return pagesAt(source, deps, cursor, pgnos);
 }
 
 /**
