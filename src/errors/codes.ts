@@ -175,6 +175,11 @@ export const TRAITS = {
     retryable: true,
     hint: "The server's pages do not fit together; nothing was kept. Run the backup again, and look at the server's log if this goes on.",
   },
+  PAGES_INCOMPLETE: {
+    status: 502,
+    retryable: false,
+    hint: 'The server gives only some of its pages by this protocol; nothing was kept. With `capture` "auto" the rows are read by SQL where that is offered.',
+  },
   SOURCE_DIFFERS: {
     status: 502,
     retryable: true,

@@ -13,7 +13,7 @@ import { rangesOf, rangesWithout, selectPages } from "./select-pages.ts";
 import {
   commitOf,
   inAnyOrder,
-  refuseMissing,
+  firstMissing,
   refuseOtherRevision,
   shown,
   takeOnce,
@@ -94,8 +94,14 @@ async function* changes(
     return `The server went from revision ${shown(since)} with ${before} pages to ${shown(revision)} with ${pageCount} and shows no page that changed.`;
   }
   // The new size is in the first page too, and each page that was added must have come.
-  if (pageCount !== before && !seen.has(1)) refuseMissing(seen, 1, 1, pageCount);
-  refuseMissing(seen, before + 1, pageCount, pageCount);
+  const missing =
+    (pageCount === before ? undefined : firstMissing(seen, 1, 1)) ??
+    firstMissing(seen, before + 1, pageCount);
+  if (missing !== undefined)
+    throw new NightjarError(
+      "PAGES_INVALID",
+      `The database went from ${before} to ${pageCount} pages, and page ${missing} did not come.`,
+    );
   await refuseMore(source, deps, { since, at: revision }, seen, pageCount);
   yield commitOf(
     revision,

@@ -32,7 +32,7 @@ const PASSING: readonly ErrorCode[] = [
  * breaks off is asked for again at the same revision. A server that ignores the selection is read in one
  * answer, whose pages may come in any order.
  *
- * @throws NightjarError as PageSource's `pull`; `PAGES_INVALID` unless every page came exactly once
+ * @throws NightjarError as PageSource's `pull`; `PAGES_INCOMPLETE` for a page that is left out
  */
 export async function* wholeDatabase(
   source: Source,
@@ -92,7 +92,7 @@ export async function* inAnyOrder(updates: Updates, why: string): AsyncIterable<
     }
     yield { kind: "pages", pages };
   }
-  refuseMissing(seen, 1, pageCount, pageCount);
+  refuseIncomplete(seen, 1, pageCount, pageCount);
   marks.sort((a, b) => a.pgno - b.pgno);
   yield commitOf(revision, pageCount, marks);
 }
@@ -119,18 +119,21 @@ export function takeOnce(page: Page, seen: PageSet, pageCount: number): void {
     );
 }
 
-/**
- * Refuse an answer without one of the pages from `first` to `last`.
- *
- * @throws NightjarError `PAGES_INVALID`
- */
-export function refuseMissing(seen: PageSet, first: number, last: number, pageCount: number): void {
+/** Return the first page from `first` to `last` that did not come; undefined if all of them did. */
+export function firstMissing(seen: PageSet, first: number, last: number): number | undefined {
   for (let pgno = first; pgno <= last; pgno++)
-    if (pgno !== LOCK_PAGE && !seen.has(pgno))
-      throw new NightjarError(
-        "PAGES_INVALID",
-        `The server left out page ${pgno} of ${pageCount}: perhaps it gives only what was written since its last checkpoint.`,
-      );
+    if (pgno !== LOCK_PAGE && !seen.has(pgno)) return pgno;
+  return undefined;
+}
+
+/** Refuse a whole database without one of its pages. @throws NightjarError `PAGES_INCOMPLETE` */
+function refuseIncomplete(seen: PageSet, first: number, last: number, pageCount: number): void {
+  const missing = firstMissing(seen, first, last);
+  if (missing === undefined) return;
+  throw new NightjarError(
+    "PAGES_INCOMPLETE",
+    `The server left out page ${missing} of ${pageCount}: perhaps it gives only what was written since its last checkpoint.`,
+  );
 }
 
 export function commitOf(
@@ -201,7 +204,7 @@ class Range {
    * Take the pages of an answer.
    *
    * @returns true if there are pages of other ranges: the server ignores the selection
-   * @throws NightjarError `PAGES_INVALID` unless each page of the range came once
+   * @throws NightjarError `PAGES_INVALID`, `PAGES_INCOMPLETE` unless each page of the range came once
    */
   async fill(updates: Updates): Promise<boolean> {
     for await (const pages of updates.pages())
@@ -212,7 +215,7 @@ class Range {
           this.#memory = new Uint8Array((this.#last - this.#first + 1) * PAGE_SIZE);
         this.#memory.set(page.data, (page.pgno - this.#first) * PAGE_SIZE);
       }
-    refuseMissing(this.#seen, this.#first, this.#last, this.#pageCount);
+    refuseIncomplete(this.#seen, this.#first, this.#last, this.#pageCount);
     return false;
   }
 
@@ -239,7 +242,7 @@ async function retried<T>(deps: Deps, action: () => Promise<T>): Promise<T> {
 function refuseEmpty({ pageCount }: UpdatesHead): void {
   if (pageCount > 0) return;
   throw new NightjarError(
-    "PAGES_INVALID",
+    "PAGES_INCOMPLETE",
     "The server gives no pages: nothing was written yet, or its pages are not the database.",
   );
 }

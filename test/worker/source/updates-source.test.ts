@@ -155,7 +155,7 @@ describe("a pull of updates", () => {
     await database.checkpoint();
     await database.write("items", 2);
     const { commits, error } = await new Replica(updatesSource).pull(database.source);
-    expect({ commits, code: error?.code }).toEqual({ commits: [], code: "PAGES_INVALID" });
+    expect({ commits, code: error?.code }).toEqual({ commits: [], code: "PAGES_INCOMPLETE" });
     expect(error?.message).toMatch(/left out page \d+ of \d+/);
     await database.remove();
   });
@@ -174,7 +174,7 @@ describe("a pull of updates", () => {
       expect({ rows, commits, code: error?.code }).toMatchObject({
         rows,
         commits: [],
-        code: "PAGES_INVALID",
+        code: "PAGES_INCOMPLETE",
       });
     }
     expect(replica.image()).toEqual(before);
