@@ -115,8 +115,8 @@ export class RandomDatabase {
         if (!declared && to.length > 1) return [];
         const from = to.map((column, at): Column => {
           // Masks of values of two types are not equal, and neither are those of two cases.
-          const own_ = masked || type === "same" ? column.type : type;
-          return { name: `f${n}_${at}`, type: own_, nocase };
+          const ownType = masked || type === "same" ? column.type : type;
+          return { name: `f${n}_${at}`, type: ownType, nocase };
         });
         extra[own]!.push(...from);
         specs[own]!.rows.forEach((_, row) => {
