@@ -10,6 +10,8 @@ import type { Image } from "../engine/image.ts";
 import { DEFAULT_LIMITS, runQuery } from "../query.ts";
 import type { LinkedTable } from "./linked-tables.ts";
 
+/** Bytes of the keys of the root's rows at most, as JSON. */
+const MOST_BYTES = 2 * 1024 * 1024;
 /** Codes of a query that is wrong, as opposed to a database that cannot be read. */
 const OF_A_QUERY = new Set(["QUERY_FAILED", "QUERY_REFUSED", "QUERY_LIMIT"]);
 
@@ -31,7 +33,7 @@ export async function chooseRoot(
   const chosen = `SELECT * FROM (${root.sql}\n) LIMIT ${rows}`;
   const sql = `SELECT ${key} FROM main.${quoteName(table.name)} t WHERE t.${column.sql} IN (${chosen})`;
   try {
-    return (await runQuery(image, { sql }, { ...DEFAULT_LIMITS, rows })).rows;
+    return (await runQuery(image, { sql }, { ...DEFAULT_LIMITS, rows, bytes: MOST_BYTES })).rows;
   } catch (thrown) {
     const { code, message } = asNightjarError(thrown);
     if (!OF_A_QUERY.has(code)) throw thrown;

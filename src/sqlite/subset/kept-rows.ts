@@ -9,7 +9,7 @@ import { toBound } from "../engine/value.ts";
 import type { Link, LinkedColumn, LinkedTable } from "./linked-tables.ts";
 
 /** Rows that a subset may keep: their keys are held in memory, with about 30 bytes for each rowid. */
-export const MOST_KEPT = 500_000;
+export const MOST_KEPT = 250_000;
 
 /** The rows of a table that are kept: their keys are in a temporary table, in the order in which they came. */
 interface Kept {

@@ -8,6 +8,12 @@ import { chooseRoot } from "./choose-root.ts";
 import { KeptRows, MOST_KEPT } from "./kept-rows.ts";
 import { connectedWith, readLinkedTables, readLinks } from "./linked-tables.ts";
 
+/**
+ * Bytes that SQLite may hold while rows are chosen, its cache of pages included: what is left of a Worker's memory
+ * for one instance of SQLite (worker/memory.ts). 250,000 rowids, and what sorts them, take less.
+ */
+const HEAP = 20 * 1024 * 1024;
+
 /** The kept rows of a table. */
 export interface KeptTable {
   readonly name: string;
@@ -52,15 +58,18 @@ export async function planSubset(
   const keys = await chooseRoot(image, root, subset);
   let prefix = "nightjar keeps ";
   while (names.some((name) => name.startsWith(prefix))) prefix += "+";
-  const kept = await image.exclusive(async (engine) => {
+  const conditions = await image.exclusive(async (engine) => {
     // It forbids temporary tables, too. What is stored cannot be changed without it either.
     const run = (pragma: string) => allRows(engine, `PRAGMA ${pragma}`, () => undefined);
     await run("query_only=OFF");
     try {
-      const rows = await KeptRows.start(engine, connected, links, prefix, most);
-      await rows.add(root, keys);
-      await rows.addChildren();
-      await rows.addParents();
+      const rows = await engine.withHeap(HEAP - engine.module._sqlite3_memory_used(), async () => {
+        const kept = await KeptRows.start(engine, connected, links, prefix, most);
+        await kept.add(root, keys);
+        await kept.addChildren();
+        await kept.addParents();
+        return kept;
+      });
       return new Map(
         [...connected].map((table) => [lowerName(table.name), rows.conditionOf(table)] as const),
       );
@@ -69,9 +78,9 @@ export async function planSubset(
     }
   });
   return {
-    where: (table) => kept.get(lowerName(table))?.where,
+    where: (table) => conditions.get(lowerName(table))?.where,
     tables: given.flatMap(({ name }) => {
-      const one = kept.get(lowerName(name));
+      const one = conditions.get(lowerName(name));
       return one === undefined ? [] : [{ name, rows: one.rows }];
     }),
     unused,
