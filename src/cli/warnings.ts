@@ -26,11 +26,13 @@ export interface KeptTable {
 export function tellMasks(link: {
   readonly unusedRules?: readonly string[] | null;
   readonly subset?: readonly KeptTable[] | null;
+  readonly erasures: number;
 }): void {
   tellUnusedRules(link.unusedRules);
   if (link.subset === null || link.subset === undefined) return;
   const counts = link.subset.map(({ name, rows }) => `${name} ${rows}`).join(", ");
-  printAside(`A subset of the rows: ${counts}.`);
+  const without = link.erasures > 0 ? ", less what the erasure list leaves out" : "";
+  printAside(`A subset of the rows: ${counts}${without}.`);
 }
 
 /** Tell which rules are for tables and columns that are not there. */

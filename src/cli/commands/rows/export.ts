@@ -106,7 +106,7 @@ async function writeToFolder(
   const rows = tables.reduce((sum, table) => sum + table.rows, 0);
   const bytes = tables.reduce((sum, table) => sum + table.bytes, schema?.bytes ?? 0);
   tellLeftOut(leftOut);
-  tellMasks({ unusedRules, subset });
+  tellMasks({ unusedRules, subset, erasures });
   const mixed = tables.filter((table) => table.mixed.length > 0).map(({ name }) => name);
   if (mixed.length > 0)
     printAside(
