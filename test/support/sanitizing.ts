@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { loadSql } from "../../src/cli/files/load-sql.ts";
 import { openGuarded } from "../../src/cli/sqlite/open-guarded.ts";
-import type { NightjarError } from "../../src/errors/errors.ts";
+import { NightjarError } from "../../src/errors/errors.ts";
 import { parseRule, type Rules } from "../../src/format/masks/rule.ts";
 import type { Erasure } from "../../src/format/tables/erasure.ts";
 import { EVERYTHING } from "../../src/format/tables/selection.ts";
@@ -40,6 +40,20 @@ export class Sanitizing {
   ): Promise<Image> {
     const pages = pagesOf(readFileSync(this.#make(statements)));
     return (await openErasedWith(await this.#module(), pages, erasures)).image;
+  }
+
+  /** A database whose pages cannot be read any more from the `reads`th on, once it is `broken`. */
+  async breakingImageOf(reads: number, ...statements: readonly string[]) {
+    const pages = pagesOf(readFileSync(this.#make(statements)));
+    let left = Number.POSITIVE_INFINITY;
+    const image = await openImageWith(await this.#module(), {
+      ...{ pageSize: pages.pageSize, pageCount: pages.pageCount },
+      usePage(pgno, use) {
+        if (--left < 0) throw new NightjarError("STORE_FAILED", "The bucket is gone.");
+        return pages.usePage(pgno, use);
+      },
+    });
+    return { image, break: () => void (left = reads) };
   }
 
   /** A file as `pull --sanitize` makes it, and its bytes. */

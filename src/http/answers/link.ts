@@ -34,7 +34,7 @@ const made = {
   ),
   unusedRules: said(
     v.nullable(v.array(v.string())),
-    "Rules of `sanitize` for tables and columns that are not there; null if nothing is masked.",
+    "Rules and references of `sanitize` for tables and columns that are not there; null if nothing is masked.",
   ),
   subset: said(
     v.nullable(v.array(v.object({ name: v.string(), rows: count }))),

@@ -1,12 +1,11 @@
 import { NightjarError } from "../../errors/errors.ts";
-import { encode } from "../../format/bytes/bytes.ts";
 import type { JsonValue } from "../../format/rows/json-value.ts";
 import { quoteName } from "../../format/sql/quote.ts";
-import { type Engine, SqliteError } from "../engine/engine.ts";
-import { allRows } from "../engine/rows.ts";
-import { Statement } from "../engine/statement.ts";
+import { SqliteError } from "../engine/engine.ts";
+import type { Bound } from "../engine/statement.ts";
 import { toBound } from "../engine/value.ts";
 import type { Link, LinkedColumn, LinkedTable } from "./linked-tables.ts";
+import type { Statements } from "./statements.ts";
 
 /** Rows that a subset may keep: their keys are held in memory, with about 30 bytes for each rowid. */
 export const MOST_KEPT = 250_000;
@@ -26,13 +25,13 @@ interface Kept {
  * rows that are new are followed, each once in each direction.
  */
 export class KeptRows {
-  readonly #engine: Engine;
+  readonly #statements: Statements;
   readonly #links: readonly Link[];
   readonly #most: number;
   readonly #kept = new Map<LinkedTable, Kept>();
 
-  private constructor(engine: Engine, links: readonly Link[], most: number) {
-    this.#engine = engine;
+  private constructor(statements: Statements, links: readonly Link[], most: number) {
+    this.#statements = statements;
     this.#links = links;
     this.#most = most;
   }
@@ -43,13 +42,13 @@ export class KeptRows {
    * @param prefix begins no name of the database
    */
   static async start(
-    engine: Engine,
+    statements: Statements,
     tables: Iterable<LinkedTable>,
     links: readonly Link[],
     prefix: string,
     most: number,
   ): Promise<KeptRows> {
-    const rows = new KeptRows(engine, links, most);
+    const rows = new KeptRows(statements, links, most);
     for (const table of tables) {
       const name = `temp.${quoteName(`${prefix}${rows.#kept.size}`)}`;
       const columns = table.key.map(
@@ -68,18 +67,7 @@ export class KeptRows {
     const kept = this.#kept.get(table)!;
     const places = table.key.map((_, at) => `?${at + 1}`).join(",");
     const sql = `INSERT OR IGNORE INTO ${kept.name}(${keysOf(table)}) VALUES(${places})`;
-    await this.#withinMemory(async () => {
-      const { statement } = await Statement.prepare(this.#engine, encode(sql));
-      try {
-        for (const values of keys) {
-          values.forEach((value, at) => statement!.bind(at + 1, toBound(value, at)));
-          await statement!.step();
-          statement!.reset();
-        }
-      } finally {
-        await statement!.finalize();
-      }
-    });
+    for (const values of keys) await this.#run(sql, values.map(toBound));
     await this.#count(kept);
   }
 
@@ -158,22 +146,15 @@ export class KeptRows {
   /** @throws NightjarError `SANITIZE_SUBSET` when there are too many */
   async #count(kept: Kept): Promise<void> {
     const sql = `SELECT coalesce(max(seq), 0) FROM ${kept.name}`;
-    const [count] = await allRows(this.#engine, sql, (row) => Number(row.integer(0)));
-    kept.count = count!;
+    kept.count = (await this.#run(sql))!;
     const all = [...this.#kept.values()].reduce((sum, one) => sum + one.count, 0);
     if (all > this.#most) throw this.#tooMany(kept, `more than ${this.#most} rows`);
   }
 
-  #run(sql: string, args: readonly bigint[] = []): Promise<void> {
-    return this.#withinMemory(async () => {
-      await allRows(this.#engine, sql, () => undefined, args);
-    });
-  }
-
   /** @throws NightjarError `SANITIZE_SUBSET` when SQLite has no memory left */
-  async #withinMemory(body: () => Promise<void>): Promise<void> {
+  async #run(sql: string, args: readonly Bound[] = []): Promise<number | undefined> {
     try {
-      await body();
+      return await this.#statements.run(sql, args);
     } catch (thrown) {
       if (!(thrown instanceof SqliteError) || !thrown.outOfMemory) throw thrown;
       const largest = [...this.#kept.values()].toSorted((a, b) => b.count - a.count)[0];

@@ -6,6 +6,7 @@ import { allRows } from "../engine/rows.ts";
 import type { Table } from "../tables.ts";
 import { chooseRoot } from "./choose-root.ts";
 import { KeptRows, MOST_KEPT } from "./kept-rows.ts";
+import { Statements } from "./statements.ts";
 import { connectedWith, readLinkedTables, readLinks } from "./linked-tables.ts";
 
 /**
@@ -62,9 +63,10 @@ export async function planSubset(
     // It forbids temporary tables, too. What is stored cannot be changed without it either.
     const run = (pragma: string) => allRows(engine, `PRAGMA ${pragma}`, () => undefined);
     await run("query_only=OFF");
+    const statements = new Statements(engine);
     try {
       const rows = await engine.withHeap(HEAP - engine.module._sqlite3_memory_used(), async () => {
-        const kept = await KeptRows.start(engine, connected, links, prefix, most);
+        const kept = await KeptRows.start(statements, connected, links, prefix, most);
         await kept.add(root, keys);
         await kept.addChildren();
         await kept.addParents();
@@ -74,6 +76,7 @@ export async function planSubset(
         [...connected].map((table) => [lowerName(table.name), rows.conditionOf(table)] as const),
       );
     } finally {
+      await statements.close();
       await run("query_only=ON");
     }
   });

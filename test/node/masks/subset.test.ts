@@ -295,6 +295,18 @@ describe("refused", () => {
     );
   });
 
+  it("is what the bucket does not give, wherever it ends", async () => {
+    const rules = keeping(subsetOf("SELECT id FROM users WHERE id = 3"));
+    const answers: string[] = [];
+    for (let reads = 0; answers.at(-1) !== "given"; reads++) {
+      const { image, break: breaks } = await world.breakingImageOf(reads, SHOP);
+      breaks();
+      answers.push(await refusalOf(image, rules));
+    }
+    expect(answers.length).toBeGreaterThan(5);
+    expect(new Set(answers.slice(0, -1))).toEqual(new Set(["STORE_FAILED: The bucket is gone."]));
+  });
+
   it("is a table whose rows no statement can name, if the subset reaches it", async () => {
     const image = await imageOf(
       SHOP,
