@@ -78,6 +78,7 @@ export class Sanitizing {
     const db = new DatabaseSync(file, {
       enableDoubleQuotedStringLiterals: true,
       enableForeignKeyConstraints: false,
+      defensive: false,
     });
     db.exec("BEGIN");
     for (const sql of statements) db.exec(sql);
