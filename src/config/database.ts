@@ -9,7 +9,7 @@ import { ALERT_KEYS, alertsSchema, settleAlerts } from "./alert-limits.ts";
 import { ENCRYPTION_ENTRIES, encryptionMistake } from "./encryption.ts";
 import { duration, namespaceName, secretName, serverUrl } from "./fields.ts";
 import { type ConfigMistake, wordsOfMistakes } from "./mistakes.ts";
-import { SANITIZE_KEYS, sanitizeSchema, settleSanitize } from "./sanitize.ts";
+import { SANITIZE_KEYS, sanitizeSchema, settleSanitize, SUBSET_KEYS } from "./sanitize.ts";
 
 const token = secretName("SHOP_TOKEN", "the database's server");
 
@@ -54,6 +54,7 @@ const TABLE_KEYS: Readonly<Record<string, readonly string[]>> = {
   retain: RETAIN_KEYS,
   alerts: ALERT_KEYS,
   sanitize: SANITIZE_KEYS,
+  "sanitize.subset": SUBSET_KEYS,
 };
 
 const SPOT_CHECK = "must be a whole number of pages from 0 to 1024";
@@ -245,7 +246,7 @@ function clearTextMistake(
 function describe(name: string, issue: v.BaseIssue<unknown>): ConfigMistake {
   const keys = issueKeys(issue);
   const path = ["DATABASES", name, ...keys].join(".");
-  const known = (keys.length > 1 && TABLE_KEYS[keys[0]!]) || Object.keys(ENTRIES);
+  const known = TABLE_KEYS[keys.slice(0, -1).join(".")] ?? Object.keys(ENTRIES);
   return { path, fix: issueMessage(issue, known) };
 }
 

@@ -370,6 +370,11 @@ export const TRAITS = {
     retryable: false,
     hint: "Take it out of the schema with a migration, keep the column, or drop the table in the rules: docs/sanitize.md.",
   },
+  SANITIZE_SUBSET: {
+    status: 422,
+    retryable: false,
+    hint: "Change `subset` in `sanitize` of the database in wrangler.toml, and deploy: docs/sanitize.md#a-subset-of-the-rows.",
+  },
   SANITIZE_REQUIRED: {
     status: 403,
     retryable: false,
