@@ -1,5 +1,4 @@
 import { createHmac } from "node:crypto";
-import type { Choice } from "../format/rows/choice.ts";
 import { NightjarError } from "../errors/errors.ts";
 import type { Rules } from "../format/masks/rule.ts";
 import type { Image } from "../sqlite/engine/image.ts";
@@ -31,7 +30,7 @@ export async function masksFor(
   context: Context,
   stored: Stored,
   image: Image,
-  { sanitize }: Choice,
+  { sanitize }: { readonly sanitize?: boolean },
 ): Promise<MaskPlan | undefined> {
   if (sanitize !== true) return undefined;
   const { rules, key } = sanitizerOf(context, databaseOf(stored));

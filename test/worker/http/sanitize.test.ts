@@ -215,6 +215,22 @@ describe("with `required`", () => {
     expect(proofs).not.toMatch(ORIGINALS);
   });
 
+  it("a sanitized restore takes the scope restore alone", async () => {
+    const token = await tokenFor("restore");
+    const to = await PageDatabase.create();
+    const body = { target: to.config, sanitize: true };
+    for (const [path, more] of [
+      [`/v1/backups/${ids["shop"]}/restore`, { dryRun: true }],
+      ["/v1/databases/shop/restore", { at }],
+    ] as const) {
+      const { status, text } = await ask(path, { ...body, ...more }, token);
+      expect([status, text]).toEqual([200, expect.stringContaining('"sanitized":true')]);
+    }
+    const { rows } = await to.client.execute("SELECT email, name FROM users");
+    expect(rows).toHaveLength(2);
+    expect(JSON.stringify(rows)).not.toMatch(ORIGINALS);
+  });
+
   it("nobody can say of himself that he may", async () => {
     const token = await tokenFor("download");
     const body = { format: "ndjson", raw: true };
