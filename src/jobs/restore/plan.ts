@@ -32,6 +32,8 @@ export interface RestoreRequest {
   /** Write masks in place of values, by the rules of the subject's database. */
   readonly sanitize: boolean;
   readonly way: Way | "auto";
+  /** True if the target is a copy that Nightjar has made: it is replaced without saving it first. */
+  readonly isCopy?: boolean;
 }
 
 /** A plan, and everything that is needed to carry it out. */
@@ -110,7 +112,7 @@ export async function planRestore(
       masks?.given(table.name) === "dropped" ? { ...table, rows: 0 } : table,
     ),
     drops,
-    saves: standing === "in use" && !request.dataOnly,
+    saves: standing === "in use" && !request.dataOnly && request.isCopy !== true,
     loss: await lossOf(context, view),
     notes: notesOf(subject, way, selection, erasures, marked),
   };

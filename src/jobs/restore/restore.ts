@@ -101,7 +101,8 @@ async function wipe(
   report: Report,
 ): Promise<void> {
   const left = state.begun?.tables;
-  const overwrites = state.begun !== undefined || plan.saves;
+  const overwrites =
+    state.begun !== undefined || (plan.target.state === "in use" && plan.only !== "data");
   const statements = !overwrites
     ? []
     : left != null

@@ -68,7 +68,8 @@ function asStored(value: string, type: string, strict: boolean): string {
       return `CASE WHEN typeof(${value}) = 'integer' OR (typeof(${value}) = 'text' AND ${value} = CAST(${value} AS NUMERIC)) THEN CAST(${value} AS REAL) ELSE ${value} END`;
     case "text":
       return `CASE WHEN typeof(${value}) IN ('integer', 'real') THEN CAST(${value} AS TEXT) ELSE ${value} END`;
-    default:
+    case "any":
+    case "blob":
       return value;
   }
 }
