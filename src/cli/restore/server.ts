@@ -33,7 +33,9 @@ export async function restoreToServer(
   const body = {
     target,
     ...(tables === undefined ? {} : { tables: [...tables] }),
-    ...{ schemaOnly, dataOnly, verify, sanitize, overwrite },
+    ...{ schemaOnly, dataOnly, verify, overwrite },
+    // A Worker of before knows no such key, and refuses it.
+    ...((sanitize ? { sanitize } : {}) as { sanitize: boolean }),
     // The server names the ways that it takes when this is none of them.
     way: (way ?? "auto") as "auto",
   };

@@ -67,9 +67,9 @@ export function DatabasePage(props: DatabasePageOf) {
           <Coded text={lastRun.error.hint} />
         </p>
       )}
-      {database.refresh?.last?.state === "failed" && database.refresh.last.error !== null && (
+      {database.refresh?.last?.error != null && (
         <p class="note bad">
-          The last refresh of {database.refresh.into} failed: {database.refresh.last.error.message}{" "}
+          {database.refresh.into} was not refreshed: {database.refresh.last.error.message}{" "}
           <code>{database.refresh.last.error.code}</code>
           <br />
           <Coded text={database.refresh.last.error.hint} />

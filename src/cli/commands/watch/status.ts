@@ -98,7 +98,7 @@ async function show(client: Client, databases: Databases, database?: string): Pr
   ]);
   for (const { newestBackup } of databases) if (newestBackup !== null) printWarnings(newestBackup);
   for (const { name, refresh } of databases)
-    if (refresh !== null) print(`${name}: ${refreshWords(refresh)}`);
+    if (refresh) print(`${name}: ${refreshWords(refresh)}`);
   for (const { name, mistakes } of databases)
     if (mistakes.length > 0) {
       print();
@@ -125,7 +125,7 @@ async function show(client: Client, databases: Databases, database?: string): Pr
       printError(`${name}: not followed, ${follow.failures} tries failed`, follow.error);
     if (newestBackup?.copy?.error != null)
       printError(`${name}: newest backup not copied`, newestBackup.copy.error);
-    if (refresh?.last?.state === "failed" && refresh.last.error !== null)
+    if (refresh?.last?.error != null)
       printError(`${name}: ${refresh.into} not refreshed`, refresh.last.error);
   }
 }
