@@ -43,7 +43,7 @@ export default defineCommand({
 type Started = Awaited<ReturnType<typeof start>>;
 
 function start(client: Client, db: string) {
-  return bodyOf(client.v1.databases[":db"].refresh.$post({ param: { db }, json: {} }));
+  return bodyOf(client.v1.databases[":db"].refresh.$post({ param: { db } }));
 }
 
 /** Show how a refresh is getting on until it has ended. @throws CliError if another one was started since */

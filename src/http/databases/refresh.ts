@@ -1,5 +1,4 @@
 import { Hono } from "hono";
-import * as v from "valibot";
 import { record } from "../../audit/record.ts";
 import { refreshOf, startRefresh } from "../../jobs/refresh/start.ts";
 import { reaches } from "../../plan/access.ts";
@@ -7,7 +6,6 @@ import { needs, takeRecording } from "../access/needs.ts";
 import { REFRESH, refreshAnswer } from "../answers/refresh.ts";
 import { configured, noSuchDatabase } from "../configured.ts";
 import type { HttpEnv } from "../hono-env.ts";
-import { input } from "../input.ts";
 import { about, json } from "../openapi/about.ts";
 import { refreshView } from "../views.ts";
 
@@ -29,7 +27,6 @@ export const refresh = new Hono<HttpEnv>().post(
     },
   ),
   needs("restore", "database", "refresh"),
-  input("json", v.strictObject({}), {}),
   async (c) => {
     const { rights } = c.get("caller");
     const { name } = await configured(c.env, c.req.param("db"), rights);

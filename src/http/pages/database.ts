@@ -77,7 +77,7 @@ export const databasePages = new Hono<HttpEnv>()
 
   .post("/databases/:db/refresh", async (c) => {
     const db = c.req.param("db");
-    await answerOf(apiOf(c).v1.databases[":db"].refresh.$post({ param: { db }, json: {} }));
+    await answerOf(apiOf(c).v1.databases[":db"].refresh.$post({ param: { db } }));
     return c.redirect(`/databases/${db}`, 303);
   })
 

@@ -83,7 +83,10 @@ async function refreshTarget(context: Context, row: RefreshRow): Promise<Restore
   const database = refreshOf(context, row.database);
   refuseMistakes(database);
   const { into, sanitize } = database.refresh;
-  if (into !== row.into || sanitize !== row.sanitized)
+  const { url, namespace = null } = context.config.databases.get(into)!; // the configuration made sure of it
+  // At another address there may be what was never saved.
+  const isSame = into === row.into && url === row.url && namespace === row.namespace;
+  if (!isSame || sanitize !== row.sanitized)
     throw new NightjarError(
       "REFRESH_UNAVAILABLE",
       `The \`refresh\` of ${row.database} has changed since this one was started.`,

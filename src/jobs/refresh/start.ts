@@ -23,7 +23,8 @@ import { isKnownBad } from "../../model/proof.ts";
 import type { RefreshTrigger } from "../../model/refresh.ts";
 import type { Context } from "../../worker/context.ts";
 
-const OPTIONS = { retries: { limit: 10, delay: "5 seconds", backoff: "exponential" } } as const;
+/** No more than about a minute: the run goes on after it. */
+const OPTIONS = { retries: { limit: 4, delay: "5 seconds", backoff: "exponential" } } as const;
 
 /**
  * Start the refresh that waits for this of a scheduled backup, as a Workflow of its own: nothing of it fails

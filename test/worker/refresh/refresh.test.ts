@@ -291,8 +291,12 @@ group("a refresh", () => {
     const context = contextOf();
     const { backupId } = await backUp(context, scheduled());
     const id = `${from}-${backupId}`;
-    const raw = contextOf({ refresh: { sanitize: false } });
-    await expect(runRefresh(raw, id, inlineStep)).rejects.toThrow("has changed");
+    const other = await PageDatabase.create("CREATE TABLE theirs(a)");
+    for (const changed of [{ refresh: { sanitize: false } }, { staging: other.config }]) {
+      await context.catalog.run("UPDATE refreshes SET state = 'queued', ended_at = NULL");
+      await expect(runRefresh(contextOf(changed), id, inlineStep)).rejects.toThrow("has changed");
+    }
+    expect(await tablesOf(other)).toEqual(["theirs"]);
     expect(await tablesOf(staging)).toEqual(["mine"]);
   });
 
