@@ -213,7 +213,14 @@ async function restoreTo(client: Client, id: string, database: string): Promise<
   const json = { target: { database }, overwrite: true, way: "statements" } as const;
   const answer = await client.v1.backups[":id"].restore.$post({
     param: { id },
-    json: { ...json, schemaOnly: false, dataOnly: false, verify: false, dryRun: false },
+    json: {
+      ...json,
+      schemaOnly: false,
+      dataOnly: false,
+      verify: false,
+      sanitize: false,
+      dryRun: false,
+    },
   });
   return (await answer.text()).trim().split("\n").at(-1)!.slice(0, 70);
 }

@@ -12,11 +12,12 @@ import { problem } from "./http/problem.ts";
 import { runBackup } from "./jobs/backup/backup.ts";
 import { LogFollower } from "./jobs/log/follow.ts";
 import { runProof } from "./jobs/proof/run-proof.ts";
+import { runRefresh } from "./jobs/refresh/run-refresh.ts";
 import { runNightly } from "./jobs/schedule/nightly.ts";
 import { runMinute } from "./jobs/schedule/minute.ts";
 import { runCopy } from "./jobs/second-copy/run-copy.ts";
 import type { Context, LogPosition } from "./worker/context.ts";
-import type { CopyParams, Env, ProofParams } from "./worker/env.ts";
+import type { CopyParams, Env, ProofParams, RefreshParams } from "./worker/env.ts";
 import { type Outcome, outcomeOf } from "./worker/follower-rpc.ts";
 import { openContext } from "./worker/open-context.ts";
 
@@ -75,6 +76,13 @@ export class ProofWorkflow extends WorkflowEntrypoint<Env, ProofParams> {
 export class CopyWorkflow extends WorkflowEntrypoint<Env, CopyParams> {
   override async run(event: WorkflowEvent<CopyParams>, step: WorkflowStep): Promise<void> {
     await runCopy(openContext(this.env), event.payload.backupId, step);
+  }
+}
+
+/** The durable restore of one backup into the database that `refresh` names; its instance id is the refresh's. */
+export class RefreshWorkflow extends WorkflowEntrypoint<Env, RefreshParams> {
+  override async run(event: WorkflowEvent<RefreshParams>, step: WorkflowStep): Promise<void> {
+    await runRefresh(openContext(this.env), event.payload.refreshId, step);
   }
 }
 

@@ -3,7 +3,7 @@ import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseEnv } from "node:util";
 import { loadShop } from "./sample-shop.ts";
-import { neededSecrets, readProject } from "./provision.ts";
+import { databasesWithoutRefresh, neededSecrets, readProject } from "./provision.ts";
 import { ROOT } from "./paths.ts";
 import type { ServerProcess } from "./server-process.ts";
 import { startSqld } from "./sqld.ts";
@@ -42,7 +42,8 @@ export async function localDatabases(
   const own = Object.entries(SECRETS).filter(([name]) => secrets[name] === undefined);
   const token = secrets["ADMIN_TOKEN"] ?? SECRETS.ADMIN_TOKEN;
   const vars = Object.fromEntries(own);
-  const project = readProject(await readFile(join(root, "wrangler.toml"), "utf8"));
+  const toml = await readFile(join(root, "wrangler.toml"), "utf8");
+  const project = readProject(toml);
   const names = [...project.databases.keys()];
   if (wantsSample || names.length === 0) {
     const sqld = await startSample(state);
@@ -53,10 +54,14 @@ export async function localDatabases(
   const missing = neededSecrets(project).filter(
     (name) => secrets[name] === undefined && !(name in SECRETS),
   );
+  const refreshed = [...project.databases.values()].flatMap(({ refresh }) => refresh?.into ?? []);
+  const unwritten =
+    refreshed.length === 0 ? {} : { DATABASES: JSON.stringify(databasesWithoutRefresh(toml)) };
   return {
-    ...{ names, vars, token, sqld: undefined },
+    ...{ names, vars: { ...vars, ...unwritten }, token, sqld: undefined },
     notes: [
       `The databases of wrangler.toml: ${names.join(", ")}. They are read, and never written to.`,
+      ...(refreshed.length === 0 ? [] : [`Not refreshed from here: ${refreshed.join(", ")}.`]),
       "Their backups are stored on this machine, and only while this runs: it is a try, and no safety.",
       ...(missing.length === 0
         ? []

@@ -1,6 +1,7 @@
 import { parse } from "smol-toml";
 import { readAccess } from "../../src/config/access.ts";
 import { type Channel, channelSecrets, readChannels } from "../../src/config/channels.ts";
+import { tableOrJson } from "../../src/config/fields.ts";
 import { configError } from "../../src/config/mistakes.ts";
 import { type CopyConfig, copySecrets, parseCopy } from "../../src/config/second-copy.ts";
 import type { Databases } from "../../src/config/database.ts";
@@ -57,6 +58,18 @@ export function readProject(toml: string): Project {
   if (mistakes.length > 0) throw configError(mistakes);
   const databases = parseDatabases(file.vars?.DATABASES);
   return { databases, bucket: bucket.bucket_name, copy, channels };
+}
+
+/** Return the entries of DATABASES as they are written, without what has Nightjar write to a server by itself. */
+export function databasesWithoutRefresh(toml: string): Record<string, object> {
+  const { vars } = parse(toml) as { vars: { DATABASES: unknown } };
+  const { value } = tableOrJson("DATABASES", vars.DATABASES);
+  return Object.fromEntries(
+    Object.entries(value as Record<string, object>).map(([name, entry]) => [
+      name,
+      Object.fromEntries(Object.entries(entry).filter(([key]) => key !== "refresh")),
+    ]),
+  );
 }
 
 /** The Worker takes the cron of every minute as the schedule's, and any other as the night's. */

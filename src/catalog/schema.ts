@@ -10,6 +10,7 @@ import type { Comparison } from "../plan/alerts/problems.ts";
 import type { Scope } from "../plan/access.ts";
 import type { Tier } from "../plan/tier.ts";
 import type { ProofSummary } from "../model/proof.ts";
+import type { RefreshState, RefreshTrigger } from "../model/refresh.ts";
 import type { RunState } from "../model/run-state.ts";
 
 const moment = (name: string) => integer(name); // ms since the epoch
@@ -326,6 +327,40 @@ export const approvals = sqliteTable(
     usedAt: moment("used_at"),
   },
   (table) => [index("approvals_by_time").on(table.requestedAt, table.id)],
+);
+
+/** Restores of scheduled backups into the database that `refresh` names. */
+export const refreshes = sqliteTable(
+  "refreshes",
+  {
+    /** Also the Workflow instance's id. */
+    id: text().primaryKey(),
+    database: text().notNull(),
+    into: text().notNull(),
+    /** The target's address then: what another address holds was not put there by Nightjar. */
+    url: text().notNull(),
+    namespace: text(),
+    trigger: text().$type<RefreshTrigger>().notNull(),
+    backup: text().notNull(),
+    /** When the backup was taken, and the last commit in it. */
+    takenAt: moment("taken_at").notNull(),
+    asOf: moment("as_of").notNull(),
+    sanitized: integer({ mode: "boolean" }).notNull(),
+    state: text().$type<RefreshState>().notNull(),
+    /** Attempts begun so far. */
+    attempt: integer().notNull().default(0),
+    createdAt: moment("created_at").notNull(),
+    startedAt: moment("started_at"),
+    endedAt: moment("ended_at"),
+    /** Tables and rows that were compared in the target. */
+    tables: integer(),
+    rows: integer(),
+    /** The backup of what the target held before; null if there was none to make. */
+    saved: text(),
+    /** The error of the last attempt that failed. */
+    error: text({ mode: "json" }).$type<ErrorReport>(),
+  },
+  (table) => [index("refreshes_by_database").on(table.database, table.createdAt)],
 );
 
 /** What was found out once about each watched database, so that it is not found out every minute. */

@@ -36,7 +36,7 @@ export function tellMasks(link: {
 }
 
 /** Tell which rules are for tables and columns that are not there. */
-function tellUnusedRules(unused: readonly string[] | null | undefined): void {
+export function tellUnusedRules(unused: readonly string[] | null | undefined): void {
   for (const name of unused ?? [])
     printAside(`Warning: \`sanitize\` has a rule for ${name}, and the database has no such thing.`);
 }

@@ -9,6 +9,7 @@ import { ALERT_KEYS, alertsSchema, settleAlerts } from "./alert-limits.ts";
 import { ENCRYPTION_ENTRIES, encryptionMistake } from "./encryption.ts";
 import { duration, namespaceName, secretName, serverUrl } from "./fields.ts";
 import { type ConfigMistake, wordsOfMistakes } from "./mistakes.ts";
+import { REFRESH_KEYS, refreshSchema } from "./refresh.ts";
 import { SANITIZE_KEYS, sanitizeSchema, settleSanitize, SUBSET_KEYS } from "./sanitize.ts";
 
 const token = secretName("SHOP_TOKEN", "the database's server");
@@ -55,6 +56,7 @@ const TABLE_KEYS: Readonly<Record<string, readonly string[]>> = {
   alerts: ALERT_KEYS,
   sanitize: SANITIZE_KEYS,
   "sanitize.subset": SUBSET_KEYS,
+  refresh: REFRESH_KEYS,
 };
 
 const SPOT_CHECK = "must be a whole number of pages from 0 to 1024";
@@ -135,6 +137,7 @@ const ENTRIES = {
   rto: v.optional(duration()),
   alerts: v.optional(alertsSchema, {}),
   sanitize: v.optional(sanitizeSchema),
+  refresh: v.optional(refreshSchema),
   heartbeat: v.optional(secretName("SHOP_HEARTBEAT", "the service that watches it")),
   badge: v.optional(v.picklist(["public", "private"], 'must be "public" or "private"'), "private"),
   stall: v.optional(duration(), "60s"),
@@ -176,6 +179,8 @@ function settle(entry: Entry) {
     alerts: settleAlerts(entry.alerts),
     /** The rules by which values are masked; undefined where there are none. */
     sanitize: entry.sanitize && settleSanitize(entry.sanitize),
+    /** The database that gets each of its scheduled backups; undefined where none does. */
+    refresh: entry.refresh,
     /** The NAME of the secret that holds the address of its heartbeat. */
     heartbeatSecret: entry.heartbeat,
     /** True if a second person must approve an overwrite, an erase, an unpin, and a prune of its pins. */

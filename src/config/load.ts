@@ -8,6 +8,7 @@ import { addressMistakes, type Channel, readChannels } from "./channels.ts";
 import { identitySecretMistake } from "./encryption.ts";
 import { noSecret, type Secrets, tableOrJson, textIn } from "./fields.ts";
 import { configError, type ConfigMistake } from "./mistakes.ts";
+import { refreshMistakes } from "./refresh.ts";
 import { type CopyConfig, copySecrets, readCopy } from "./second-copy.ts";
 
 export interface Config {
@@ -38,7 +39,7 @@ export interface Config {
   readonly channels: readonly Channel[];
   /** Opens `/metrics` and nothing else; undefined if there is none. */
   readonly metricsToken: string | undefined;
-  /** Mistakes in ACCESS, METRICS_TOKEN, channels and heartbeats. They stop no backup. */
+  /** Mistakes in ACCESS, METRICS_TOKEN, channels, heartbeats and refreshes. They stop no backup. */
   readonly watchMistakes: readonly ConfigMistake[];
   /** Return the value of a secret of a channel or of a heartbeat; undefined if there is none. */
   secret(name: string): string | undefined;
@@ -68,6 +69,7 @@ const LARGEST_VARIABLE = 5 * 1024;
 export function parseDatabases(raw: unknown): Databases {
   const { databases, mistakes } = readDatabases(raw);
   for (const database of databases.values()) mistakes.push(...database.mistakes);
+  mistakes.push(...[...refreshMistakes(databases).values()].flat());
   if (mistakes.length > 0) throw configError(mistakes);
   return databases;
 }
@@ -145,11 +147,14 @@ export function loadConfig(env: Secrets): Config {
   const identities = new Map<string, string>();
   const sanitizeKeys = new Map<string, string>();
   const databases = new Map<string, DatabaseConfig>();
+  const wrongRefreshes = refreshMistakes(entries);
+  watchMistakes.push(...[...wrongRefreshes.values()].flat());
   for (const [name, database] of entries) {
     const { tokenSecret, encryptionKeySecret, identitySecret, heartbeatSecret, sanitize } =
       database;
     const wrong = [...database.mistakes];
-    databases.set(name, { ...database, mistakes: wrong });
+    const refresh = wrongRefreshes.has(name) ? undefined : database.refresh;
+    databases.set(name, { ...database, refresh, mistakes: wrong });
     if (tokenSecret !== undefined)
       tokens.set(name, secret(tokenSecret, `DATABASES.${name}.token`, wrong));
     if (encryptionKeySecret !== undefined)

@@ -360,6 +360,16 @@ export const TRAITS = {
     retryable: false,
     hint: "The store of the second copy holds other bytes than the backup. Nothing there is ever overwritten: look at the object, delete it there, and run `nightjar copy`.",
   },
+  REFRESH_UNAVAILABLE: {
+    status: 409,
+    retryable: false,
+    hint: "Give the database a table `refresh`, or fix the one that it has: docs/refresh.md. `nightjar alert list` names the mistake.",
+  },
+  REFRESH_LOST: {
+    status: 500,
+    retryable: true,
+    hint: "The refresh's Workflow ended without a word: start it again with `nightjar refresh <database>`.",
+  },
   SANITIZE_RULES: {
     status: 422,
     retryable: false,

@@ -2,6 +2,7 @@ import type { Backup } from "../catalog/backups.ts";
 import { manifestsOf } from "../catalog/backups.ts";
 import type { Follow } from "../catalog/follows.ts";
 import type { Lineage } from "../catalog/lineages.ts";
+import { lastRefreshes, type LastRefreshes, type RefreshRow } from "../catalog/refreshes.ts";
 import type { Run } from "../catalog/runs.ts";
 import { type BackupFacts, standingsOf } from "../catalog/standings.ts";
 import type { DatabaseConfig } from "../config/database.ts";
@@ -84,6 +85,25 @@ function logView({ id, txid, committedAt, checkedAt }: Lineage) {
   return { lineage: id, txid, committedAt: iso(committedAt), checkedAt: iso(checkedAt) };
 }
 
+export function refreshView(refresh: RefreshRow) {
+  const { database: _, url: __, namespace: ___, createdAt, startedAt, endedAt, ...rest } = refresh;
+  return {
+    ...rest,
+    takenAt: iso(refresh.takenAt),
+    asOf: iso(refresh.asOf),
+    createdAt: iso(createdAt),
+    startedAt: iso(startedAt),
+    endedAt: iso(endedAt),
+  };
+}
+
+/** Show the refresh of a database, as it is configured and as it went; null if it has none. */
+export function refreshesView({ refresh }: DatabaseConfig, found: LastRefreshes | undefined) {
+  if (refresh === undefined) return null;
+  const view = (row: RefreshRow | undefined) => (row === undefined ? null : refreshView(row));
+  return { ...refresh, last: view(found?.last), lastGood: view(found?.lastGood) };
+}
+
 /** Show a recovery point or time, in whole seconds. */
 export function objectiveView({ objective, measured, predicted, state }: Objective) {
   const seconds = (ms: number | undefined) => (ms === undefined ? null : Math.ceil(ms / 1000));
@@ -108,9 +128,14 @@ export async function databaseViews(
   const { catalog } = context;
   const configs = databases.flatMap(({ config }) => config ?? []);
   const others = databases.filter(({ config }) => config === undefined).map(({ name }) => name);
-  const [healths, standings] = await Promise.all([
+  const refreshed = configs.filter(({ refresh }) => refresh !== undefined);
+  const [healths, standings, refreshes] = await Promise.all([
     fleetHealth(context, configs),
     standingsOf(catalog, others),
+    lastRefreshes(
+      catalog,
+      refreshed.map(({ name }) => name),
+    ),
   ]);
   const standingOf = (name: string) => healths.get(name)?.standing ?? standings.get(name)!;
   const newestIds = databases.flatMap(({ name }) => standingOf(name).newest?.id ?? []);
@@ -139,6 +164,7 @@ export async function databaseViews(
       newestBackup: newest && manifest ? backupSummary({ ...newest, manifest }) : null,
       newestVerified: verified === undefined ? null : provenView(verified),
       newestDrilled: drilled === undefined ? null : provenView(drilled),
+      refresh: config === undefined ? null : refreshesView(config, refreshes.get(name)),
       badgeUrl: config === undefined ? null : origin + badgePath(context.config, config),
     };
   });
@@ -150,5 +176,6 @@ export type DatabaseAnswer = Omit<
   Awaited<ReturnType<typeof databaseViews>>[number],
   "newestBackup"
 > & { readonly newestBackup: BackupAnswer | null };
+export type RefreshAnswer = NonNullable<ReturnType<typeof refreshesView>>;
 export type ObjectiveAnswer = ReturnType<typeof objectiveView>;
 export type RunAnswer = ReturnType<typeof runView>;

@@ -16,6 +16,7 @@ export const ACTIONS = [
   "query",
   "diff",
   "restore",
+  "refresh",
   "pin",
   "unpin",
   "erase",

@@ -42,6 +42,10 @@ export interface Plan {
   /** The reason for this way. */
   readonly why: string;
   readonly only: "schema" | "data" | null;
+  /** True if masks are written in place of values. */
+  readonly sanitized: boolean;
+  /** Rules of tables and columns that it does not have; null if nothing is masked. */
+  readonly unusedRules: readonly string[] | null;
   readonly tables: readonly PlannedTable[];
   /** The contents of the target that are dropped, or emptied, first. */
   readonly drops: readonly string[];
@@ -77,6 +81,7 @@ export interface Restored {
   readonly subject: SubjectView;
   readonly target: Omit<Plan["target"], "state">;
   readonly way: Way;
+  readonly sanitized: boolean;
   readonly tables: number;
   /** The backup of what the target held before; null if it was empty. */
   readonly saved: string | null;

@@ -1,3 +1,4 @@
+import { lastRefreshes } from "../catalog/refreshes.ts";
 import {
   enterWatches,
   measureLogs,
@@ -29,9 +30,14 @@ export async function readFacts(
   now: number,
 ): Promise<{ facts: WatchFacts[]; unknown: Set<string> }> {
   const databases = [...context.config.databases.values()];
-  const [healths, watched] = await Promise.all([
+  const refreshed = databases.filter(({ refresh }) => refresh !== undefined);
+  const [healths, watched, refreshes] = await Promise.all([
     fleetHealth(context, databases),
     readWatched(context.catalog),
+    lastRefreshes(
+      context.catalog,
+      refreshed.map(({ name }) => name),
+    ),
   ]);
   const names = databases.map(({ name }) => name);
   const { watches } = watched;
@@ -49,7 +55,8 @@ export async function readFacts(
   for (const name of names)
     try {
       const logBytes = measured?.get(name) ?? watches.get(name)?.logBytes ?? 0;
-      facts.push(await factsOf(context, healths.get(name)!, watched, logBytes, now));
+      const known = await factsOf(context, healths.get(name)!, watched, logBytes, now);
+      facts.push({ ...known, refresh: refreshes.get(name)?.last });
     } catch (thrown) {
       log.error("not-watched", thrown, { database: name });
       unknown.add(name);
@@ -63,7 +70,7 @@ async function factsOf(
   { watches, bad, pinned }: WatchedBackups,
   logBytes: number,
   now: number,
-): Promise<WatchFacts> {
+): Promise<Omit<WatchFacts, "refresh">> {
   const { name, schedule, alerts, mistakes, keepLast, followMs } = database;
   const { newest, verified, lastFinished, follow, lineage } = standing;
   const watch = watches.get(name);

@@ -1,11 +1,11 @@
 import { createHmac } from "node:crypto";
-import type { Choice } from "../format/rows/choice.ts";
 import { NightjarError } from "../errors/errors.ts";
 import type { Rules } from "../format/masks/rule.ts";
 import type { Image } from "../sqlite/engine/image.ts";
 import { type MaskPlan, planMasks } from "../sqlite/masks/plan-masks.ts";
 import type { Context } from "../worker/context.ts";
 import type { Stored } from "./stored.ts";
+import type { Choice } from "../format/rows/choice.ts";
 
 /** The rules of a database, and the key under which its masks are made. */
 interface Sanitizer {
@@ -31,7 +31,7 @@ export async function masksFor(
   context: Context,
   stored: Stored,
   image: Image,
-  { sanitize, only }: Choice,
+  { sanitize, only }: { readonly sanitize?: boolean; readonly only?: Choice["only"] },
 ): Promise<MaskPlan | undefined> {
   if (sanitize !== true) return undefined;
   const { rules, key } = sanitizerOf(context, databaseOf(stored));

@@ -1,6 +1,6 @@
 import type { Deps } from "../core/deps.ts";
 import { NightjarError } from "../errors/errors.ts";
-import { RowHash, type TableDigest } from "../format/tables/digest.ts";
+import { RowHash, RowSetHash, type TableDigest } from "../format/tables/digest.ts";
 import { readRows } from "../libsql/cursor.ts";
 import type { Value } from "../libsql/hrana-messages.ts";
 import type { Source } from "../libsql/server.ts";
@@ -18,6 +18,7 @@ const BLOB = 98; // b
  * table can have as many columns as a SELECT, and leave no room for their types.
  *
  * @param columns as SQL, in the order in which they are hashed
+ * @param as `set` hashes the rows whatever their order, as `RowSetHash` describes
  * @throws NightjarError `TARGET_FAILED`, `TARGET_UNREACHABLE`, …
  */
 export function digestRows(
@@ -26,6 +27,7 @@ export function digestRows(
   table: string,
   columns: readonly string[],
   onRows: (rows: number) => Promise<void>,
+  as: "list" | "set" = "list",
 ): Promise<TableDigest> {
   const values = columns.map(
     (column) =>
@@ -33,28 +35,31 @@ export function digestRows(
   );
   // NOT INDEXED: in the order of the keys, not of an index that has all columns.
   const sql = `SELECT ${values.join(",")} FROM ${quoteName(table)} NOT INDEXED`;
-  return retryBusy(deps, () => hashAll(target, deps, table, sql, onRows));
+  return retryBusy(deps, () => hashAll(target, deps, { table, sql, as }, onRows));
 }
 
 async function hashAll(
   target: Source,
   deps: Deps,
-  table: string,
-  sql: string,
+  { table, sql, as }: { table: string; sql: string; as: "list" | "set" },
   onRows: (rows: number) => Promise<void>,
 ): Promise<TableDigest> {
-  const hash = new RowHash();
+  const list = new RowHash();
+  const set = new RowSetHash();
   let rows = 0;
   try {
     for await (const batch of readRows(target, deps, [sql])) {
-      for (const { values: row } of batch) hashRow(hash, row);
+      for (const { values: row } of batch) {
+        hashRow(as === "list" ? list : set.row, row);
+        if (as === "set") set.endRow();
+      }
       rows += batch.length;
       await onRows(rows);
     }
   } catch (thrown) {
     throw asTargetError(target, thrown);
   }
-  return { name: table, rows, sha256: hash.digest() };
+  return { name: table, rows, sha256: as === "list" ? list.digest() : set.digest() };
 }
 
 function hashRow(hash: RowHash, row: readonly Value[]): void {

@@ -27,6 +27,14 @@ export interface CopyWorkflows {
   start(backupId: string, moment: number): Promise<void>;
 }
 
+/** The Workflow that restores backups into the databases that `refresh` names. */
+export interface RefreshWorkflows {
+  /** Start a refresh, unless it was started before. */
+  start(refreshId: string): Promise<void>;
+  /** `missing` when no instance has this id. */
+  status(refreshId: string): Promise<InstanceStatus["status"] | "missing">;
+}
+
 /** The position of a database's page log. */
 export interface LogPosition {
   lineage: string;
@@ -68,6 +76,7 @@ export interface Context {
   readonly workflows: BackupWorkflows;
   readonly proofs: ProofWorkflows;
   readonly copies: CopyWorkflows;
+  readonly refreshes: RefreshWorkflows;
   /** The second store; undefined if none is configured. */
   readonly secondStore: SecondStore | undefined;
   readonly followers: Followers;

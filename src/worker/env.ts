@@ -12,6 +12,11 @@ export interface CopyParams {
   backupId: string;
 }
 
+/** Parameters of a refresh. */
+export interface RefreshParams {
+  refreshId: string;
+}
+
 /**
  * The Worker's bindings. Only `index.ts` and this room see them; everything else gets a `Context`.
  * Source tokens and the keys of the second copy are further string members, named by the configuration.
@@ -22,6 +27,8 @@ export interface Env {
   BACKUP: Workflow<{ runId: string }>;
   PROOF: Workflow<ProofParams>;
   SECOND_COPY: Workflow<CopyParams>;
+  /** Not bound by a wrangler.toml of before there were refreshes. */
+  REFRESH?: Workflow<RefreshParams>;
   FOLLOWER: DurableObjectNamespace<Follower>;
   /** Counts wrong tokens and links by address. */
   ATTEMPTS?: RateLimit;

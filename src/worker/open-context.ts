@@ -12,7 +12,7 @@ import type { Env } from "./env.ts";
 import { followersOf } from "./follower-rpc.ts";
 import { guardedBucket } from "./guarded-bucket.ts";
 import { isolateMemory } from "./memory.ts";
-import { copiesOf, proofsOf, workflowsOf } from "./workflows.ts";
+import { copiesOf, proofsOf, refreshesOf, workflowsOf } from "./workflows.ts";
 
 /**
  * Make the context of one invocation from the Worker's bindings.
@@ -34,6 +34,7 @@ export function openContext(
     workflows: workflowsOf(env.BACKUP),
     proofs: proofsOf(env.PROOF),
     copies: copiesOf(env.SECOND_COPY),
+    refreshes: refreshesOf(env.REFRESH),
     secondStore: secondStoreOf(config, env.COPY_BUCKET),
     followers: followersOf(env.FOLLOWER),
     deps: systemDeps,

@@ -1,6 +1,11 @@
-import { messageOf } from "../errors/errors.ts";
-import type { BackupWorkflows, CopyWorkflows, ProofWorkflows } from "./context.ts";
-import type { CopyParams, Env, ProofParams } from "./env.ts";
+import { messageOf, NightjarError } from "../errors/errors.ts";
+import type {
+  BackupWorkflows,
+  CopyWorkflows,
+  ProofWorkflows,
+  RefreshWorkflows,
+} from "./context.ts";
+import type { CopyParams, Env, ProofParams, RefreshParams } from "./env.ts";
 
 /** The Workflow that makes backups, over its binding. */
 export function workflowsOf(binding: Env["BACKUP"]): BackupWorkflows {
@@ -25,6 +30,20 @@ export function copiesOf(binding: Env["SECOND_COPY"]): CopyWorkflows {
   return {
     start: (backupId, moment) =>
       startOnce<CopyParams>(binding, `copy-${backupId}-${moment}`, { backupId }),
+  };
+}
+
+/** The Workflow that refreshes databases, over its binding. */
+export function refreshesOf(binding: Env["REFRESH"]): RefreshWorkflows {
+  const bound = () => {
+    if (binding !== undefined) return binding;
+    throw new NightjarError("CONFIG_INVALID", "wrangler.toml has no Workflow of binding REFRESH.", {
+      hint: "Add it, and deploy again: docs/upgrading.md.",
+    });
+  };
+  return {
+    start: (refreshId) => startOnce<RefreshParams>(bound(), refreshId, { refreshId }),
+    status: async (refreshId) => statusOf(bound(), refreshId),
   };
 }
 

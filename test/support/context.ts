@@ -39,6 +39,8 @@ interface Started {
   started: string[];
   /** Proofs, as `<act>-<backup>-<moment>`. */
   proofsStarted: string[];
+  /** Refreshes, by their ids. */
+  refreshesStarted: string[];
   /** Copies, as `copy-<backup>-<moment>`. */
   copiesStarted: string[];
 }
@@ -64,6 +66,7 @@ export function testContext(
   const started: string[] = [];
   const proofsStarted: string[] = [];
   const copiesStarted: string[] = [];
+  const refreshesStarted: string[] = [];
   const config = loadConfig({
     ...env,
     ...secrets,
@@ -99,6 +102,12 @@ export function testContext(
         copiesStarted.push(`copy-${backupId}-${moment}`);
       },
     },
+    refreshes: {
+      async start(id) {
+        if (!refreshesStarted.includes(id)) refreshesStarted.push(id);
+      },
+      status: async (id) => (refreshesStarted.includes(id) ? "running" : "missing"),
+    },
     secondStore,
     followers: followersOf(() => context),
     memory: memory ?? new MemoryBudget(ISOLATE_MEMORY),
@@ -109,6 +118,7 @@ export function testContext(
     started,
     proofsStarted,
     copiesStarted,
+    refreshesStarted,
   };
   return context;
 }

@@ -124,6 +124,7 @@ const WHOLE = {
   schemaOnly: false,
   dataOnly: false,
   verify: false,
+  sanitize: false,
   dryRun: false,
   yes: true,
 } as const;

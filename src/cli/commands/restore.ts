@@ -36,6 +36,7 @@ export default defineCommand({
     "schema-only": flag("No rows"),
     "data-only": flag("Only rows, into empty tables that are there"),
     verify: flag("Count and hash every row afterwards"),
+    sanitize: flag("For a server: write masks in place of values"),
     overwrite: flag("Replace what is there; it is saved first"),
     yes: flag("Replace it without asking"),
     identity: identityFile,
@@ -57,6 +58,7 @@ export default defineCommand({
       schemaOnly: args["schema-only"],
       dataOnly: args["data-only"],
       verify: args.verify,
+      sanitize: args.sanitize,
       overwrite: args.overwrite,
       yes: args.yes,
       identity: args.identity,
@@ -70,6 +72,12 @@ export default defineCommand({
       server: server || args["to-database"] !== undefined,
       turso: args["to-turso"] !== undefined,
     };
+    if (args.sanitize && !of.server)
+      throw new CliError(EXIT.usage, "--sanitize is for a server.", {
+        hint: of.turso
+          ? "Make an empty Turso database, and restore into it with --to libsql://…."
+          : `Make a sanitized file with: nightjar pull ${args.database} --sanitize -o ${args.to}`,
+      });
     refuseStray("--namespace", args.namespace, server, "--to <address>");
     refuseStray("--identity", args.identity, !of.server && !of.turso, "--to <file>");
     refuseStray("--way", args.way, of.server, "a server");

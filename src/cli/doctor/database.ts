@@ -83,8 +83,17 @@ function judgeState({ name, state, newestBackup }: DatabaseAnswer): Finding {
   );
 }
 
-/** Judge a database's server and the token of it. */
-export function judgeSource(name: string, source: SourceFacts, now: number): Finding[] {
+/**
+ * Judge a database's server and the token of it.
+ *
+ * @param refreshedBy the database whose refresh writes to it; undefined if none does
+ */
+export function judgeSource(
+  name: string,
+  source: SourceFacts,
+  now: number,
+  refreshedBy?: string,
+): Finding[] {
   const { ms, method, error, token } = source;
   const found: Finding[] = [];
   if (error !== null) found.push(problem(name, `Its server: ${error.message}`, error.hint));
@@ -100,12 +109,24 @@ export function judgeSource(name: string, source: SourceFacts, now: number): Fin
     found.push(good(name, `Its server answers in ${ms} ms: ${method.protocol} (${method.why}).`));
   if (token === null) return found;
   const left = token.expiresAt === null ? Infinity : Date.parse(token.expiresAt) - now;
-  const again = `turso db tokens create ${name} --read-only, then: npx wrangler secret put`;
+  const reads = refreshedBy === undefined ? " --read-only" : "";
+  const again = `turso db tokens create ${name}${reads}, then: npx wrangler secret put`;
   if (left < 0) found.push(problem(name, "Its source's token has expired.", `Make one: ${again}`));
   else if (left < SOON)
     found.push(
       warning(name, `Its source's token expires in ${span(left)}.`, `Make another one: ${again}`),
     );
+  if (refreshedBy !== undefined) {
+    if (token.readOnly === true)
+      found.push(
+        problem(
+          name,
+          `Its token reads only, and the refresh of ${refreshedBy} writes to it.`,
+          `Make one that may write: ${again}`,
+        ),
+      );
+    return found;
+  }
   if (token.readOnly === false)
     found.push(
       warning(

@@ -27,6 +27,7 @@ export const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   "link list": () => import("../commands/link/list.ts").then((module) => module.default),
   "link revoke": () => import("../commands/link/revoke.ts").then((module) => module.default),
   restore: () => import("../commands/restore.ts").then((module) => module.default),
+  refresh: () => import("../commands/refresh.ts").then((module) => module.default),
   query: () => import("../commands/query.ts").then((module) => module.default),
   diff: () => import("../commands/diff.ts").then((module) => module.default),
   timeline: () => import("../commands/timeline.ts").then((module) => module.default),

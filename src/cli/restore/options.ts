@@ -20,6 +20,8 @@ export interface RestoreOptions {
   /** A file of identities, for what is encrypted. */
   readonly identity: string | undefined;
   readonly verify: boolean;
+  /** Give masks in place of values. */
+  readonly sanitize: boolean;
   readonly overwrite: boolean;
   /** Replace what is there without asking. */
   readonly yes: boolean;

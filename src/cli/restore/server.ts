@@ -12,7 +12,7 @@ import { Progress } from "../progress.ts";
 import { confirm } from "../terminal.ts";
 import type { RestoreOptions } from "./options.ts";
 import { ifStopped } from "../files/unfinished.ts";
-import { printWarnings } from "../warnings.ts";
+import { printWarnings, tellUnusedRules } from "../warnings.ts";
 
 type Target = { url: string; token?: string; namespace?: string } | { database: string };
 
@@ -29,11 +29,13 @@ export async function restoreToServer(
   target: Target,
   way: string | undefined,
 ): Promise<void> {
-  const { database: db, at, tables, schemaOnly, dataOnly, verify, overwrite } = options;
+  const { database: db, at, tables, schemaOnly, dataOnly, verify, sanitize, overwrite } = options;
   const body = {
     target,
     ...(tables === undefined ? {} : { tables: [...tables] }),
     ...{ schemaOnly, dataOnly, verify, overwrite },
+    // A Worker of before knows no such key, and refuses it.
+    ...((sanitize ? { sanitize } : {}) as { sanitize: boolean }),
     // The server names the ways that it takes when this is none of them.
     way: (way ?? "auto") as "auto",
   };
@@ -77,6 +79,7 @@ async function follow(body: ReadableStream<Uint8Array>, quiet: boolean): Promise
   const progress = new Progress(quiet);
   try {
     for await (const line of linesOf(body)) {
+      if ("plan" in line && !quiet) tellUnusedRules(line.plan.unusedRules);
       if ("done" in line) return line.done;
       if ("error" in line) throw new CliError(EXIT.failed, line.error.message, line.error);
       if ("state" in line) progress.show(shown(line));
@@ -125,7 +128,7 @@ function placeOf({ target }: Plan): string {
 }
 
 function planLines(plan: Plan): string[] {
-  const { subject, target, way, why, only, tables, drops, saves, loss, notes } = plan;
+  const { subject, target, way, why, only, sanitized, tables, drops, saves, loss, notes } = plan;
   const from = subject.backup === null ? "the page log" : `backup ${subject.backup}`;
   const shownTables = tables.map(
     ({ name, rows }) => `  ${name}${rows === null ? "" : `: ${rows} rows`}`,
@@ -134,6 +137,8 @@ function planLines(plan: Plan): string[] {
     `Would restore ${subject.database} ${asOfWords(subject)}, from ${from} (${subject.kind}, ${size(subject.bytes)}),`,
     `into ${placeOf(plan)}, which is ${target.state}, by ${way} (${why}).`,
     ...(only === null ? [] : [`Only the ${only}.`]),
+    ...(sanitized ? ["Sanitized: masks in place of values."] : []),
+    ...(plan.unusedRules ?? []).map((rule) => `A rule for nothing: ${rule}`),
     `${tables.length} tables:`,
     ...shownTables,
     ...(saves ? ["A backup of the target would be made first."] : []),
@@ -147,6 +152,7 @@ function doneLines({
   subject,
   target,
   way,
+  sanitized,
   tables,
   saved,
   verified,
@@ -161,6 +167,6 @@ function doneLines({
   return [
     ...notes.map((note) => `Note: ${note}`),
     ...(saved === null ? [] : [`What the target held before is backup ${saved}.`]),
-    `Restored ${subject.database} ${asOfWords(subject)} into ${where}: ${tables} tables by ${way}, in ${seconds.toFixed(1)} s. ${compared}`,
+    `Restored ${subject.database} ${asOfWords(subject)} into ${where}${sanitized ? ", sanitized" : ""}: ${tables} tables by ${way}, in ${seconds.toFixed(1)} s. ${compared}`,
   ];
 }

@@ -24,7 +24,7 @@ const SHORT = 128;
  * the bytes (TEXT in UTF-8, BLOB). Described in docs/format.md, so that others can compute it too.
  */
 export class RowHash {
-  readonly #hash = createHash("sha256");
+  #hash = createHash("sha256");
   readonly #buffer = new Uint8Array(BUFFER);
   readonly #view = new DataView(this.#buffer.buffer);
   #length = 0;
@@ -59,10 +59,12 @@ export class RowHash {
     this.#bytes(BLOB, heap, from, length);
   }
 
-  /** Return the SHA-256 in hexadecimal. No values may follow. */
+  /** Return the SHA-256 in hexadecimal. Values that follow begin another one. */
   digest(): string {
     this.#flush();
-    return this.#hash.digest("hex");
+    const digest = this.#hash.digest("hex");
+    this.#hash = createHash("sha256");
+    return digest;
   }
 
   /** Write a whole number of at most 53 bits as eight bytes, after the byte for its type. */
@@ -95,5 +97,26 @@ export class RowHash {
   #flush(): void {
     this.#hash.update(this.#buffer.subarray(0, this.#length));
     this.#length = 0;
+  }
+}
+
+const SET_BITS = 256;
+
+/**
+ * The hash of rows whose order is not known: the sum of each row's `RowHash`, modulo 2^256. Equal rows
+ * count as often as they are there.
+ */
+export class RowSetHash {
+  /** Takes the values of the current row. */
+  readonly row = new RowHash();
+  #sum = 0n;
+
+  endRow(): void {
+    this.#sum = BigInt.asUintN(SET_BITS, this.#sum + BigInt(`0x${this.row.digest()}`));
+  }
+
+  /** Return the sum in hexadecimal. */
+  digest(): string {
+    return this.#sum.toString(16).padStart(SET_BITS / 4, "0");
   }
 }

@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { STATES } from "../../plan/freshness.ts";
 import { BACKUP_SUMMARY, backupSummaryAnswer, place } from "./backup.ts";
+import { REFRESH, refreshesAnswer } from "./refresh.ts";
 import { RUN, runAnswer } from "./run.ts";
 import { BACKUP_ID, count, errorReport, LINEAGE, moment, next, said } from "./parts.ts";
 
@@ -60,6 +61,10 @@ export const databaseAnswer = v.object({
   newestBackup: v.nullable(backupSummaryAnswer),
   newestVerified: v.nullable(provenAnswer),
   newestDrilled: v.nullable(provenAnswer),
+  refresh: said(
+    v.nullable(refreshesAnswer),
+    "The database that gets its scheduled backups, and how that went; null if none does.",
+  ),
   badgeUrl: v.nullable(v.string()),
 });
 export const databasesAnswer = v.object({
@@ -87,6 +92,9 @@ export const DATABASE: v.InferInput<typeof databaseAnswer> = {
   },
   ...{ lastRun: RUN, backups: 38, newestBackup: BACKUP_SUMMARY },
   newestVerified: { id: BACKUP_ID, takenAt: BACKUP_SUMMARY.takenAt, recoveryMs: null },
+  refresh: {
+    ...{ into: "staging", after: "drill", sanitize: true, last: REFRESH, lastGood: REFRESH },
+  },
   ...{ newestDrilled: null, badgeUrl: "https://nightjar.example/badge/shop.svg" },
 };
 

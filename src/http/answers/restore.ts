@@ -24,6 +24,11 @@ export const planAnswer = v.object({
     way: v.picklist(["pages", "statements"]),
     why: said(v.string(), "The reason for this way."),
     only: v.nullable(v.picklist(["schema", "data"])),
+    sanitized: said(v.boolean(), "True if masks are written in place of values."),
+    unusedRules: said(
+      v.nullable(v.array(v.string())),
+      "Rules of `sanitize` that are for nothing; null if nothing is masked.",
+    ),
     tables: v.array(v.object({ name: v.string(), rows: v.nullable(count), virtual: v.boolean() })),
     drops: said(v.array(v.string()), "What the target holds and loses."),
     saves: said(v.boolean(), "True if the target is backed up first."),
@@ -47,6 +52,7 @@ export const PLAN: v.InferInput<typeof planAnswer> = {
       ...{ url: "https://dev-acme.turso.io", namespace: null, database: null, state: "empty" },
     },
     ...{ way: "statements", why: "the target takes no pages", only: null },
+    ...{ sanitized: false, unusedRules: null },
     tables: [{ name: "artists", rows: 275, virtual: false }],
     ...{ drops: [], saves: false },
     loss: {
@@ -60,7 +66,8 @@ export const PLAN: v.InferInput<typeof planAnswer> = {
 
 const { state: _, ...TARGET } = PLAN.plan.target;
 const DONE = {
-  ...{ restore: "w7c1n5b8e3yt", subject: SUBJECT, target: TARGET, way: "statements", tables: 1 },
+  ...{ restore: "w7c1n5b8e3yt", subject: SUBJECT, target: TARGET, way: "statements" },
+  ...{ sanitized: false, tables: 1 },
   ...{ saved: null, verified: { tables: 1, rows: 275, hashed: true }, seconds: 2, notes: [] },
 };
 /** A restore's answer, line by line. */

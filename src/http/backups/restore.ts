@@ -64,6 +64,7 @@ const entries = {
   overwrite: flag(
     "Drop what the target holds, after a backup of it; of a configured database only.",
   ),
+  sanitize: flag("Write masks in place of values, by the rules of `sanitize`."),
   dryRun: flag("Answer with the plan, and change nothing."),
   way: v.optional(
     v.pipe(
@@ -136,19 +137,24 @@ async function answer(
   dryRun: boolean,
 ): Promise<Response> {
   const { env } = c;
-  const { target, overwrite } = request;
+  const { target, overwrite, sanitize } = request;
   const { rights } = c.get("caller");
-  refuseRaw(env, databaseOf(subject), rights);
+  if (!sanitize) refuseRaw(env, databaseOf(subject), rights);
   if ("database" in target && !reaches(rights, target.database))
     throw await noSuchDatabase(env, target.database, rights);
-  const facts = { target: "database" in target ? target.database : target.url, overwrite, dryRun };
+  const facts = {
+    target: "database" in target ? target.database : target.url,
+    overwrite,
+    sanitize,
+    dryRun,
+  };
   note(c, facts);
   const planned = await planRestore(env, subject, request);
   if (dryRun) return Response.json({ plan: planned.plan });
   if ("database" in target && overwrite)
     await requireApproval(c, {
       ...{ action: "restore", databases: [target.database] },
-      summary: `overwrite ${target.database} with ${wordsOf(subject)}`,
+      summary: `overwrite ${target.database} with ${wordsOf(subject)}${sanitize ? ", sanitized" : ""}`,
       request: [nameOf(subject), request],
     });
   const { by, database, subject: id, detail } = takeRecording(c);
@@ -157,7 +163,7 @@ async function answer(
   await giveNotice(env, {
     ...{ rule: "restore-requested", severity: "warning", subject: nameOf(subject) },
     database: database ?? null,
-    summary: `${by.name} restores ${wordsOf(subject)} to ${facts.target}${overwrite ? ", and overwrites what is there" : ""}.`,
+    summary: `${by.name} restores ${wordsOf(subject)}${sanitize ? ", sanitized," : ""} to ${facts.target}${overwrite ? ", and overwrites what is there" : ""}.`,
     hint: "Who did what is in `nightjar audit`.",
   });
   const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();

@@ -31,6 +31,7 @@ import { newestFirst, pageOf, placeOf } from "../paging.ts";
 import { backupSummary, backupView, databaseViews, runView } from "../views.ts";
 import { diff } from "./diff.ts";
 import { erasures } from "./erasures.ts";
+import { refresh } from "./refresh.ts";
 import { moments } from "./moments.ts";
 import { source } from "./source.ts";
 import { about, json } from "../openapi/about.ts";
@@ -265,5 +266,6 @@ export const databases = new Hono<HttpEnv>()
   .route("/", moments)
   .route("/", source)
   .route("/", restoreMoment)
+  .route("/", refresh)
   .route("/", diff)
   .route("/", erasures);

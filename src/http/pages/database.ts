@@ -75,6 +75,12 @@ export const databasePages = new Hono<HttpEnv>()
     return c.redirect(`/runs/${run.id}`, 303);
   })
 
+  .post("/databases/:db/refresh", async (c) => {
+    const db = c.req.param("db");
+    await answerOf(apiOf(c).v1.databases[":db"].refresh.$post({ param: { db } }));
+    return c.redirect(`/databases/${db}`, 303);
+  })
+
   .get("/runs/:id", async (c) => {
     const run = await answerOf(apiOf(c).v1.runs[":id"].$get({ param: { id: c.req.param("id") } }));
     const param = { db: run.database };

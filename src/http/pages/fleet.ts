@@ -1,6 +1,7 @@
 import type { Context as HonoContext } from "hono";
 import { backupCounts } from "../../catalog/backups.ts";
 import { daysOf } from "../../catalog/calendar.ts";
+import { lastRefreshes } from "../../catalog/refreshes.ts";
 import { standingsOf } from "../../catalog/standings.ts";
 import { openIncidents } from "../../catalog/watch/incidents.ts";
 import { iso } from "../../core/iso.ts";
@@ -13,7 +14,7 @@ import type { Context } from "../../worker/context.ts";
 import { FleetPage, type FleetRow } from "../../web/pages/fleet.tsx";
 import type { KnownDatabase } from "../configured.ts";
 import type { HttpEnv } from "../hono-env.ts";
-import { objectiveView } from "../views.ts";
+import { objectiveView, refreshesView } from "../views.ts";
 import { show } from "./page.ts";
 
 /** Databases of one page, and days of one calendar. */
@@ -62,11 +63,16 @@ export async function showFleet(c: HonoContext<HttpEnv>): Promise<Response> {
   const page = Math.min(pages, Math.max(1, Math.floor(Number(c.req.query("page")) || 1)));
   const shown = all.slice((page - 1) * PAGE, page * PAGE);
   const unknown = shown.filter(({ config }) => config === undefined).map(({ name }) => name);
-  const [days, standings] = await Promise.all([
+  const refreshed = shown.filter(({ config }) => config?.refresh !== undefined);
+  const [days, standings, refreshes] = await Promise.all([
     calendarsOf(c.env, shown),
     standingsOf(catalog, unknown),
+    lastRefreshes(
+      catalog,
+      refreshed.map(({ name }) => name),
+    ),
   ]);
-  const databases = shown.map(({ name }): FleetRow => {
+  const databases = shown.map(({ name, config }): FleetRow => {
     const health = healths.get(name);
     const { newest, drilled } = health?.standing ?? standings.get(name)!;
     return {
@@ -75,6 +81,7 @@ export async function showFleet(c: HonoContext<HttpEnv>): Promise<Response> {
       nextRunAt: iso(health?.nextRunAt),
       recoveryPoint: health === undefined ? null : objectiveView(health.recoveryPoint),
       recoveryTime: health === undefined ? null : objectiveView(health.recoveryTime),
+      refresh: config === undefined ? null : refreshesView(config, refreshes.get(name)),
     };
   });
   const own = incidents

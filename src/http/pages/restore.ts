@@ -44,13 +44,25 @@ export async function restoreFromPage(c: HonoContext<HttpEnv, "/backups/:id/rest
 }
 
 /** What a plan says, for people. */
-function factsOf({ subject, target, way, why, tables, drops, saves, loss, notes }: Plan) {
+function factsOf({
+  subject,
+  target,
+  way,
+  why,
+  sanitized,
+  tables,
+  drops,
+  saves,
+  loss,
+  notes,
+}: Plan) {
   return [
     ["As of", subject.asOf],
     ["Size", sizeOf(subject.bytes)],
     ["Target", `${target.url} (${target.state})`],
     ["Way", `${way}: ${why}`],
     ["Tables that come back", String(tables.length)],
+    ["What comes back", sanitized ? "masks in place of values" : "the values as they are"],
     ["What is dropped first", drops.length === 0 ? "nothing" : drops.join(", ")],
     ["The target is backed up first", saves ? "yes" : "no"],
     ["What is lost", loss.words],

@@ -1,4 +1,5 @@
 import { type Context as HonoContext, Hono } from "hono";
+import { lastRefreshes } from "../../catalog/refreshes.ts";
 import { readBeats } from "../../catalog/watch/beats.ts";
 import { channelStates } from "../../catalog/watch/deliveries.ts";
 import { openIncidents } from "../../catalog/watch/incidents.ts";
@@ -56,13 +57,18 @@ export const metrics = new Hono<HttpEnv>().get(
     const { catalog, config, deps } = c.env;
     const databases = [...config.databases.values()].filter(({ name }) => mayRead(name));
     const now = deps.now();
-    const [healths, usage, watches, beats, incidents, channels] = await Promise.all([
+    const refreshed = databases.filter(({ refresh }) => refresh !== undefined);
+    const [healths, usage, watches, beats, incidents, channels, refreshes] = await Promise.all([
       fleetHealth(c.env, databases),
       readUsage(catalog, now),
       readWatches(catalog),
       readBeats(catalog),
       openIncidents(catalog),
       channelStates(catalog, namesOf(config.channels)),
+      lastRefreshes(
+        catalog,
+        refreshed.map(({ name }) => name),
+      ),
     ]);
     const all = [...healths.values()];
     const per = (value: (health: Health) => number | null | undefined): Sample[] =>
@@ -128,6 +134,11 @@ export const metrics = new Hono<HttpEnv>().get(
         "last_drilled_timestamp",
         "When the newest backup whose drill passed was taken.",
         ({ standing }) => standing.drilled?.takenAt,
+      ),
+      time(
+        "last_refresh_timestamp",
+        "When the last commit was made that a refresh has brought to the target.",
+        ({ database }) => refreshes.get(database.name)?.lastGood?.asOf,
       ),
       time(
         "recovery_point",

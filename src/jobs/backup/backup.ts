@@ -16,6 +16,7 @@ import { capture } from "./capture.ts";
 import { recoverUploads } from "../recovery/recover-uploads.ts";
 import { prove } from "../proof/prove.ts";
 import { refuseUnencrypted } from "./refuse-unencrypted.ts";
+import { refreshAfter } from "../refresh/start.ts";
 import { runCopy } from "../second-copy/run-copy.ts";
 import { stepError } from "../step-error.ts";
 
@@ -48,12 +49,17 @@ export async function runBackup(
     await step.do("publish", { retries: PUBLISH_RETRIES }, () =>
       recorded(context, runId, () => publish(context, manifest)),
     );
+    await refreshAfter(context, manifest, "backup", step);
     const proof = (act: Act) =>
       step.do(act, { retries: PUBLISH_RETRIES, timeout: PROOF_TIMEOUT }, () =>
         recorded(context, runId, () => provenOrFail(context, manifest, act)),
       );
     let provenAt = await proof("verify");
-    if (manifest.raw.bytes <= DRILL_ALWAYS) provenAt = await proof("drill");
+    await refreshAfter(context, manifest, "verify", step);
+    if (manifest.raw.bytes <= DRILL_ALWAYS) {
+      provenAt = await proof("drill");
+      await refreshAfter(context, manifest, "drill", step);
+    }
     await step.do("finish", { retries: PUBLISH_RETRIES }, () =>
       recorded(context, runId, () => finish(context, manifest, provenAt)),
     );

@@ -6,6 +6,7 @@ import { log } from "../../core/log.ts";
 import { NIGHTJAR } from "../../model/actor.ts";
 import { type Act, isBad, type Outcome } from "../../model/proof.ts";
 import { prove } from "./prove.ts";
+import { refreshAfter } from "../refresh/start.ts";
 import { stepError } from "../step-error.ts";
 
 const OPTIONS = {
@@ -13,19 +14,24 @@ const OPTIONS = {
   timeout: "2 hours",
 } as const;
 
-/** Run a proof as the one step of a durable Workflow. It is tried again while nothing could be known. */
+/**
+ * Run a proof as a step of a durable Workflow. It is tried again while nothing could be known. What waits for
+ * it of a scheduled backup is started after it.
+ */
 export async function runProof(
   context: Context,
   backupId: string,
   act: Act,
   step: WorkflowStep,
 ): Promise<Outcome> {
-  return step.do(act, OPTIONS, async () => {
+  const { outcome, database } = await step.do(act, OPTIONS, async () => {
     const row = { by: NIGHTJAR, action: act, subject: backupId } as const;
     try {
-      const { outcome: found, database } = await prove(context, backupId, act);
-      const outcome = isBad(found) ? "failed" : "done";
-      await recordOrLog(context, { ...row, database, outcome, detail: { outcome: found } });
+      const proof = await prove(context, backupId, act);
+      const found = { outcome: proof.outcome, database: proof.database };
+      const ended = isBad(found.outcome) ? "failed" : "done";
+      const detail = { outcome: found.outcome };
+      await recordOrLog(context, { ...row, database: found.database, outcome: ended, detail });
       return found;
     } catch (thrown) {
       const error = asNightjarError(thrown);
@@ -34,4 +40,6 @@ export async function runProof(
       throw stepError(error);
     }
   });
+  if (!isBad(outcome)) await refreshAfter(context, { id: backupId, database }, act, step);
+  return outcome;
 }

@@ -16,7 +16,10 @@ import { erasuresAt, erasuresOfBackup } from "../../read/erasures.ts";
 import { earliestOf } from "../../read/moment.ts";
 import { lossOf, nameOf, type Subject, tablesOf, viewOf } from "./subject.ts";
 import { resolveTarget, type Target, type TargetName } from "./target.ts";
+import { refuseChoice } from "../../read/derive.ts";
+import { masksFor } from "../../read/sanitize.ts";
 import { refuseEncrypted, storedPages } from "../../read/stored.ts";
+import type { MaskPlan } from "../../sqlite/masks/plan-masks.ts";
 
 /** A request to restore into a server. */
 export interface RestoreRequest {
@@ -26,7 +29,11 @@ export interface RestoreRequest {
   readonly dataOnly: boolean;
   readonly verify: boolean;
   readonly overwrite: boolean;
+  /** Write masks in place of values, by the rules of the subject's database. */
+  readonly sanitize: boolean;
   readonly way: Way | "auto";
+  /** True if the target is a copy that Nightjar has made: it is replaced without saving it first. */
+  readonly isCopy?: boolean;
 }
 
 /** A plan, and everything that is needed to carry it out. */
@@ -37,6 +44,7 @@ export interface Planned {
   readonly target: Target;
   readonly state: TargetState;
   readonly verify: boolean;
+  readonly sanitize: boolean;
   /** Erasures since then: their rows are left out. */
   readonly erasures: readonly Erasure[];
 }
@@ -45,7 +53,8 @@ export interface Planned {
  * Inspect the stored subject and the target, and plan the restore. Changes nothing.
  *
  * @throws NightjarError `TARGET_NOT_EMPTY`, `TARGET_IS_SOURCE`, `TARGET_UNFIT`, `OVERWRITE_REFUSED`,
- *   `RESTORE_UNAVAILABLE`, `SCHEMA_UNSAFE`, `REQUEST_INVALID`, `BACKUP_ENCRYPTED`; as `inspectTarget`
+ *   `RESTORE_UNAVAILABLE`, `SCHEMA_UNSAFE`, `REQUEST_INVALID`, `BACKUP_ENCRYPTED`; `FORMAT_UNAVAILABLE`,
+ *   `SANITIZE_RULES`, `SANITIZE_UNSAFE` for what cannot be sanitized; as `inspectTarget`
  */
 export async function planRestore(
   context: Context,
@@ -60,6 +69,8 @@ export async function planRestore(
   const { tables, marked } = await tablesOf(context, subject, asked);
   const selection = marked ? { ...asked, except: new Set([MARKER]) } : asked;
   const isDump = view.kind === "dump";
+  const { sanitize } = request;
+  if (sanitize) refuseChoice(isDump ? "dump" : "snapshot", "sql", { sanitize });
   if (isDump) refuseVirtual(tables);
 
   const erasures =
@@ -69,19 +80,25 @@ export async function planRestore(
   const state = await inspectTarget(target.server, context.deps);
   const standing = standingOf(state);
   const drops = request.overwrite || state.begun ? dropsOf(state) : [];
+  if (sanitize && target.database === view.database) throw replacesOriginals(view);
   if (standing === "in use") refuseInUse(request, target, view, state);
   if (standing === "empty" && target.database === view.database && !request.overwrite)
     throw isSource(view);
   if (request.dataOnly) await refuseUnfit(context, target, state, tables);
 
-  const pages = await whyNotPages(context, subject, selection, state, erasures);
+  const pages = sanitize
+    ? "pages hold the values as they are"
+    : await whyNotPages(context, subject, selection, state, erasures);
   if (request.way === "pages" && pages !== undefined)
     throw new NightjarError("TARGET_UNFIT", `It cannot be restored by pages: ${pages}.`, {
       hint: "Leave `way` out.",
     });
   const way = pages === undefined && request.way !== "statements" ? "pages" : "statements";
   const why = way === "pages" ? "the target takes pages" : (pages ?? "statements were asked for");
-  if (way === "statements" && !isDump) await refuseStatements(context, subject, selection);
+  const masks =
+    way === "statements" && !isDump
+      ? await refuseStatements(context, subject, selection, sanitize)
+      : undefined;
   const { url, namespace = null } = target.server;
   const plan: Plan = {
     subject: view,
@@ -89,13 +106,23 @@ export async function planRestore(
     way,
     why,
     only: request.schemaOnly ? "schema" : request.dataOnly ? "data" : null,
-    tables,
+    sanitized: sanitize,
+    unusedRules: masks?.unused ?? null,
+    tables: masks === undefined ? tables : tables.map((table) => givenRows(table, masks)),
     drops,
-    saves: standing === "in use" && !request.dataOnly,
+    saves: standing === "in use" && !request.dataOnly && request.isCopy !== true,
     loss: await lossOf(context, view),
     notes: notesOf(subject, way, selection, erasures, marked),
   };
-  return { plan, subject, selection, target, state, verify: request.verify, erasures };
+  const { verify } = request;
+  return { plan, subject, selection, target, state, verify, sanitize, erasures };
+}
+
+/** Return a table with the number of rows that are given of it. */
+function givenRows(table: PlannedTable, { given, subset }: MaskPlan): PlannedTable {
+  if (given(table.name) === "dropped") return { ...table, rows: 0 };
+  const kept = subset?.find(({ name }) => name === table.name);
+  return kept === undefined ? table : { ...table, rows: kept.rows };
 }
 
 /** Return the state of a target. A target in use that is only marked is still in use. */
@@ -105,15 +132,18 @@ function standingOf({ begun, marker, objects }: TargetState): Plan["target"]["st
   return marker === undefined ? "empty" : "incomplete";
 }
 
-/** Refuse what cannot be written as SQL, before the target is marked. */
+/** Refuse what cannot be written as SQL, before the target is marked. @returns what is masked, if anything is */
 async function refuseStatements(
   context: Context,
   subject: Subject,
   selection: Selection,
-): Promise<void> {
+  sanitize: boolean,
+): Promise<MaskPlan | undefined> {
   const image = await openImage(await storedPages(context, subject));
   try {
-    await refuseSql(image, selection);
+    const masks = await masksFor(context, subject, image, { sanitize });
+    await refuseSql(image, selection, masks);
+    return masks;
   } catch (thrown) {
     const { code, message } = asNightjarError(thrown);
     if (code !== "FORMAT_UNAVAILABLE") throw thrown;
@@ -181,6 +211,14 @@ function isSource({ database }: SubjectView): NightjarError {
   return new NightjarError(
     "TARGET_IS_SOURCE",
     `The target is ${database} itself, the database that this was taken from.`,
+  );
+}
+
+function replacesOriginals({ database }: SubjectView): NightjarError {
+  return new NightjarError(
+    "TARGET_IS_SOURCE",
+    `The target is ${database} itself: masks would replace the originals.`,
+    { hint: "Restore what is sanitized into another database." },
   );
 }
 

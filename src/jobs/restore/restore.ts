@@ -10,6 +10,7 @@ import { inspectTarget } from "../../target/inspect.ts";
 import { Steps } from "../../target/steps.ts";
 import { dropAll } from "../../target/wipe.ts";
 import { COSTS, inTurn } from "../../worker/memory.ts";
+import { refuseLeaks } from "./masks.ts";
 import { type Planned, whatOf } from "./plan.ts";
 import { saveFirst } from "./save.ts";
 import { compareTarget } from "./verify.ts";
@@ -25,7 +26,8 @@ type Report = (progress: RestoreProgress) => Promise<void>;
  * until after the last one; a restore into a target with that mark wipes it and starts again.
  *
  * @param report receives the progress; what it throws stops the restore
- * @throws NightjarError `OVERWRITE_UNSAVED` and what marking the target throws: nothing was changed;
+ * @throws NightjarError `OVERWRITE_UNSAVED`, `SANITIZE_UNSAFE` and what marking the target throws: nothing
+ *   was changed;
  *   `RESTORE_SUPERSEDED`: another restore has taken the target; `RESTORE_INCOMPLETE`,
  *   `RESTORE_DIFFERS`: the target is marked incomplete; `RESTORE_UNVERIFIED`: it is written, but could
  *   not be compared
@@ -54,6 +56,7 @@ async function carryOut(
   const { plan, state, target, selection } = planned;
   const id = randomId(deps);
   const step = state.begun === undefined ? 0 : BEGUN;
+  await refuseLeaks(context, planned);
   const marker: Marker = {
     restore: id,
     what: whatOf(planned),
@@ -72,9 +75,9 @@ async function carryOut(
     const seconds = (deps.now() - begun) / 1000;
     log.info("restore-done", { restore: id, seconds });
     const { state: _, ...where } = plan.target;
-    const { subject, way, notes } = plan;
-    const tables = plan.tables.length;
-    return { restore: id, subject, target: where, way, tables, saved, verified, seconds, notes };
+    const { subject, way, sanitized, notes } = plan;
+    const facts = { restore: id, subject, target: where, way, sanitized };
+    return { ...facts, tables: plan.tables.length, saved, verified, seconds, notes };
   } catch (thrown) {
     throw await halfWay(context, planned, thrown, id);
   }
@@ -98,7 +101,8 @@ async function wipe(
   report: Report,
 ): Promise<void> {
   const left = state.begun?.tables;
-  const overwrites = state.begun !== undefined || plan.saves;
+  const overwrites =
+    state.begun !== undefined || (plan.target.state === "in use" && plan.only !== "data");
   const statements = !overwrites
     ? []
     : left != null

@@ -7,6 +7,8 @@ import { isOwn } from "../../format/tables/rows.ts";
 import type { Verified } from "../../model/restore-report.ts";
 import { digestTable, isHeld } from "../../sqlite/digest-tables.ts";
 import { hashSchema } from "../../sqlite/facts.ts";
+import { maskedContent } from "../../sqlite/masks/digest-masks.ts";
+import { withoutItsComments } from "../../sqlite/masks/masked-rows.ts";
 import type { Image } from "../../sqlite/engine/image.ts";
 import { quoteName } from "../../format/sql/quote.ts";
 import {
@@ -22,11 +24,13 @@ import { runStatements } from "../../target/run-statements.ts";
 import { digestRows } from "../../target/digest.ts";
 import { inspectTarget } from "../../target/inspect.ts";
 import type { Planned } from "./plan.ts";
+import { masksFor } from "../../read/sanitize.ts";
 import { openStored } from "../../read/stored.ts";
 
 /**
  * Compare the target with what was restored: its schema's statements, and, if asked for, the number and
- * the hash of the rows of every selected table. A dump has only the numbers.
+ * the hash of the rows of every selected table. A dump has only the numbers. What is sanitized is compared
+ * with the masks.
  *
  * @returns null if no rows were compared
  * @throws NightjarError `RESTORE_DIFFERS` that names the difference; as `runStatements`
@@ -53,8 +57,10 @@ async function compareImage(
   image: Image,
   onTable: (table: string, rows: number) => Promise<void>,
 ): Promise<Verified | null> {
-  const { target, selection } = planned;
-  const schema = await readSchema(image);
+  const { target, selection, sanitize, subject } = planned;
+  const masks = await masksFor(context, subject, image, { sanitize });
+  const read = await readSchema(image);
+  const schema = masks === undefined ? read : read.map(withoutItsComments);
   const tables = describeTables(schema);
   const { objects } = await inspectTarget(target.server, context.deps);
   if (selection.schema) {
@@ -67,14 +73,20 @@ async function compareImage(
   let total = 0;
   let count = 0;
   for (const table of tables) {
-    if (!isHeld(table) || !isSelected(selection, table)) continue;
-    // The counters of the other tables stay as they were.
-    if (table.name === "sqlite_sequence" && selection.tables !== undefined) continue;
-    const { columns } = await planRows(image, table);
+    if (!isSelected(selection, table)) continue;
+    const content = await (masks === undefined
+      ? contentOf(image, table, selection)
+      : maskedContent(image, table, masks));
+    if (content === undefined) continue;
     const [before, after] = await Promise.all([
-      digestTable(image, table),
-      digestRows(target.server, context.deps, table.name, columns, (rows) =>
-        onTable(table.name, rows),
+      content.digest(),
+      digestRows(
+        target.server,
+        context.deps,
+        table.name,
+        content.columns,
+        (rows) => onTable(table.name, rows),
+        masks === undefined ? "list" : "set",
       ),
     ]);
     if (before.rows !== after.rows)
@@ -85,6 +97,15 @@ async function compareImage(
     count++;
   }
   return { tables: count, rows: total, hashed: true };
+}
+
+/** Return what a table holds; undefined for one that a restore need not bring back. */
+async function contentOf(image: Image, table: Table, selection: Selection) {
+  if (!isHeld(table)) return undefined;
+  // The counters of the other tables stay as they were.
+  if (table.name === "sqlite_sequence" && selection.tables !== undefined) return undefined;
+  const { columns } = await planRows(image, table);
+  return { columns, digest: () => digestTable(image, table) };
 }
 
 /** libSQL's own table for its vector indexes is created with the first of them. */

@@ -11,6 +11,7 @@ import { writeSelected } from "../../sqlite/sql/write-sql.ts";
 import type { Steps } from "../../target/steps.ts";
 import { type Pages, writePages } from "../../target/write-pages.ts";
 import type { Planned } from "./plan.ts";
+import { masksFor } from "../../read/sanitize.ts";
 import {
   dumpText,
   momentPages,
@@ -58,14 +59,15 @@ export async function writeStatements(
 
 /** Yield whole statements, without the beginning and end of a transaction. */
 async function* sqlOf(context: Context, planned: Planned): AsyncIterable<Uint8Array> {
-  const { subject, selection, erasures } = planned;
+  const { subject, selection, erasures, sanitize } = planned;
   if ("manifest" in subject && subject.manifest.kind === "dump") {
     yield* sqlOfDump(context, subject.manifest, planned);
     return;
   }
   const image = await openStored(context, subject, erasures);
   try {
-    yield* writeSelected(image, "libsql", selection);
+    const masks = await masksFor(context, subject, image, { sanitize });
+    yield* writeSelected(image, "libsql", selection, masks);
   } finally {
     image.close();
   }

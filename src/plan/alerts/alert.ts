@@ -20,6 +20,8 @@ export const RULES = {
   objective: "both",
   /** The second copy of the newest backup failed. */
   "copy-failed": "warning",
+  /** The last refresh of the database that `refresh` names failed, or does not end. */
+  "refresh-failed": "warning",
   /** The configuration is wrong, and nothing is done for the database. */
   misconfigured: "critical",
   /** The source's token expires soon, or has expired. */

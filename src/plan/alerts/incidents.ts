@@ -100,6 +100,7 @@ const WORDS: Readonly<Record<Rule, string>> = {
   "log-large": "page log is large",
   objective: "objective not met",
   "copy-failed": "second copy failed",
+  "refresh-failed": "refresh failed",
   misconfigured: "configuration is wrong",
   "token-expiring": "token expires",
   "retention-pinning": "old backups are kept",

@@ -55,6 +55,8 @@ export interface WatchFacts {
   readonly bad: readonly { readonly id: string; readonly foundAt: number }[];
   readonly comparison: Comparison | undefined;
   readonly copyError: string | undefined;
+  /** The refresh that was asked for last; undefined where there is none. */
+  readonly refresh: RefreshFacts | undefined;
   /** Number of backups that the policy keeps past their age. */
   readonly pinned: number;
   /** Number of the newest that are kept whatever their age: such pins are nothing to tell. */
@@ -71,6 +73,18 @@ export interface WatchFacts {
   readonly tokenExpiresAt: number | undefined;
   readonly recoveryPoint: Objective;
   readonly recoveryTime: Objective;
+}
+
+/** What is known of a refresh. */
+export interface RefreshFacts {
+  readonly into: string;
+  readonly state: "queued" | "running" | "done" | "failed";
+  readonly createdAt: number;
+  readonly error: {
+    readonly code: string;
+    readonly message: string;
+    readonly hint: string;
+  } | null;
 }
 
 type Found = Omit<Problem, "database" | "subject"> & { readonly subject?: string };
@@ -90,6 +104,9 @@ const BAD_TOLD = 3 * DAY;
 /** Bad backups that are told of at once: where more are bad, what is wrong is not the backup. */
 const MOST_BAD = 5;
 
+/** Time in which a refresh ends, with all its tries, ms. */
+const REFRESH_ENDS = 6 * HOUR;
+
 /** A token that expires within this time is told of, ms. */
 const EXPIRES_SOON = 14 * DAY;
 const EXPIRES_NOW = 3 * DAY;
@@ -107,6 +124,7 @@ const FINDS: readonly Find[] = [
   (facts) => findMissed(facts, "recovery point", "rpo", facts.recoveryPoint),
   (facts) => findMissed(facts, "recovery time", "rto", facts.recoveryTime),
   findFailedCopy,
+  findFailedRefresh,
   findExpiringToken,
   findPinned,
 ];
@@ -282,6 +300,21 @@ function findFailedCopy({ name, copyError }: WatchFacts): Found | undefined {
     ...{ rule: "copy-failed", severity: "warning" },
     summary: `The newest backup of ${name} has no second copy: ${copyError}`,
     hint: `Copy it now with \`nightjar copy ${name}\`.`,
+  };
+}
+
+function findFailedRefresh({ name, refresh }: WatchFacts, now: number): Found | undefined {
+  if (refresh === undefined || refresh.state === "done") return undefined;
+  const { into, state, createdAt, error } = refresh;
+  if (state !== "failed" && now - createdAt <= REFRESH_ENDS) return undefined;
+  const why = error === null ? "" : ` ${error.message} [${error.code}]`;
+  return {
+    ...{ rule: "refresh-failed", severity: "warning" },
+    summary:
+      state === "failed"
+        ? `The refresh of ${into} from ${name} failed:${why}`
+        : `The refresh of ${into} from ${name} has not ended in ${span(now - createdAt)}.${why}`,
+    hint: `${error?.hint ?? ""} It is done again with the next scheduled backup, or now with \`nightjar refresh ${name}\`.`.trim(),
   };
 }
 

@@ -59,8 +59,9 @@ export async function* writeSelected(
   image: Image,
   target: SqlTarget,
   selection: Selection,
+  masks?: MaskPlan,
 ): AsyncGenerator<Uint8Array> {
-  yield* writeStatements(await prepareSql(image, target, selection));
+  yield* writeStatements(await prepareSql(image, target, selection, masks));
 }
 
 /**

@@ -8,7 +8,7 @@ import { Chart } from "../parts/chart.tsx";
 import { Choice } from "../parts/choice.tsx";
 import { Coded, sentenceOf, State, timeOf, When, Word } from "../parts/words.tsx";
 import { sizeOf } from "../size.ts";
-import { Objective } from "./fleet.tsx";
+import { Objective, Refreshed } from "./fleet.tsx";
 
 /** The fields of the form that filters backups. */
 export const FILTERS = ["tier", "name", "label", "migration", "since", "until"] as const;
@@ -67,10 +67,23 @@ export function DatabasePage(props: DatabasePageOf) {
           <Coded text={lastRun.error.hint} />
         </p>
       )}
+      {database.refresh?.last?.error != null && (
+        <p class="note bad">
+          {database.refresh.into} was not refreshed: {database.refresh.last.error.message}{" "}
+          <code>{database.refresh.last.error.code}</code>
+          <br />
+          <Coded text={database.refresh.last.error.hint} />
+        </p>
+      )}
       <Facts {...props} />
       {may.backup && database.url !== null && (
         <form method="post" action={`/databases/${name}/backup`}>
           <button>Back up now</button>
+        </form>
+      )}
+      {may.restore && database.refresh !== null && (
+        <form method="post" action={`/databases/${name}/refresh`}>
+          <button>{`Refresh ${database.refresh.into} now`}</button>
         </form>
       )}
 
@@ -173,6 +186,14 @@ function Facts({ database, now }: DatabasePageOf) {
           <small>How long the last drill took.</small>
         </dd>
       </div>
+      {database.refresh !== null && (
+        <div>
+          <dt>Refresh</dt>
+          <dd>
+            <Refreshed refresh={database.refresh} now={now} />
+          </dd>
+        </div>
+      )}
       {log !== null && (
         <div>
           <dt>Page log</dt>

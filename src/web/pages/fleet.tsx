@@ -1,9 +1,9 @@
 import type { DayState } from "../../plan/calendar.ts";
-import type { ObjectiveAnswer } from "../../http/views.ts";
+import type { ObjectiveAnswer, RefreshAnswer } from "../../http/views.ts";
 import type { Freshness } from "../../plan/freshness.ts";
 import { Layout } from "../layout.tsx";
 import { Legend, Strip } from "../parts/calendar.tsx";
-import { seconds, State, When, Word } from "../parts/words.tsx";
+import { seconds, State, timeOf, When, Word } from "../parts/words.tsx";
 
 /** A database as the fleet shows it. Moments are ISO 8601. */
 export interface FleetRow {
@@ -15,6 +15,8 @@ export interface FleetRow {
   readonly nextRunAt: string | null;
   readonly recoveryPoint: ObjectiveAnswer | null;
   readonly recoveryTime: ObjectiveAnswer | null;
+  /** Null where it refreshes no other database. */
+  readonly refresh: RefreshAnswer | null;
 }
 
 interface Fleet {
@@ -34,6 +36,7 @@ export function FleetPage(fleet: Fleet) {
   const { who, databases, counts, page, pages, incidents, now } = fleet;
   const total = [...counts.values()].reduce((sum, count) => sum + count, 0);
   const fresh = counts.get("fresh") ?? 0;
+  const refreshes = databases.some(({ refresh }) => refresh !== null);
   return (
     <Layout title="Databases" who={who} place="Databases">
       <h1>{total === 1 ? "One database" : `${total} databases`}</h1>
@@ -76,11 +79,12 @@ export function FleetPage(fleet: Fleet) {
                 <th scope="col">Next run</th>
                 <th scope="col">Recovery point</th>
                 <th scope="col">Recovery time</th>
+                {refreshes && <th scope="col">Refresh</th>}
               </tr>
             </thead>
             <tbody>
               {databases.map((database) => (
-                <Row database={database} now={now} />
+                <Row database={database} refreshes={refreshes} now={now} />
               ))}
             </tbody>
           </table>
@@ -98,7 +102,14 @@ export function FleetPage(fleet: Fleet) {
   );
 }
 
-function Row({ database, now }: { readonly database: FleetRow; readonly now: number }) {
+interface RowOf {
+  readonly database: FleetRow;
+  /** True if any database of the page refreshes another one. */
+  readonly refreshes: boolean;
+  readonly now: number;
+}
+
+function Row({ database, refreshes, now }: RowOf) {
   const { name, state, days } = database;
   return (
     <tr>
@@ -126,6 +137,11 @@ function Row({ database, now }: { readonly database: FleetRow; readonly now: num
       <td data-of="Recovery time">
         <Objective objective={database.recoveryTime} />
       </td>
+      {refreshes && (
+        <td data-of="Refresh">
+          {database.refresh !== null && <Refreshed refresh={database.refresh} now={now} />}
+        </td>
+      )}
     </tr>
   );
 }
@@ -139,4 +155,22 @@ export function Objective({ objective }: { readonly objective: ObjectiveAnswer |
   if (objectiveSeconds === null) return <span>{measured}</span>;
   const tone = state === "missed" ? "bad" : state === "at-risk" ? "warn" : "good";
   return <Word tone={tone}>{`${measured} of ${seconds(objectiveSeconds)}`}</Word>;
+}
+
+/** What the target of a refresh holds, and how the last one went. */
+export function Refreshed({
+  refresh: { into, last, lastGood },
+  now,
+}: {
+  readonly refresh: RefreshAnswer;
+  readonly now: number;
+}) {
+  const state = last?.state ?? "none yet";
+  const tone = state === "done" ? "good" : state === "failed" ? "bad" : "idle";
+  return (
+    <>
+      <Word tone={tone}>{state}</Word> {into} <When at={lastGood?.endedAt ?? null} now={now} />
+      {lastGood !== null && <small>{`as of ${timeOf(lastGood.asOf)}`}</small>}
+    </>
+  );
 }

@@ -129,6 +129,15 @@ describe("its server and token", () => {
     expect(judge(fields)).toEqual(expected);
   });
 
+  it("wants a token that may write where another database's refresh does", () => {
+    const judged = (readOnly: boolean) =>
+      told(judgeSource("staging", { ...SOURCE, ...token({ readOnly }) } as never, NOW, "shop"));
+    expect(judged(false)).toEqual([]);
+    expect(judged(true)).toEqual([
+      "problem: Its token reads only, and the refresh of shop writes to it.",
+    ]);
+  });
+
   it.each([
     [
       { exp: 100, a: "ro" },

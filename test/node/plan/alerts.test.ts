@@ -31,6 +31,7 @@ function facts(changes: Partial<WatchFacts> = {}): WatchFacts {
     verifiedAt: MIDNIGHT,
     lastFinished: { id: "r1", failed: false, error: null },
     ...{ bad: [], comparison: undefined, copyError: undefined, pinned: 0, keepLast: 0 },
+    refresh: undefined,
     ...{ follow: undefined, logBytes: 0, tokenExpiresAt: undefined },
     ...{ recoveryPoint: NONE, recoveryTime: NONE },
     ...changes,
@@ -148,6 +149,14 @@ describe("what is wrong with a database", () => {
     expect(alertsAt(MIDNIGHT + 25 * HOUR + 1, unread)).toEqual(["unverified warning"]);
     expect(alertsAt(MIDNIGHT, { logBytes: 1e10 + 1 })).toEqual(["log-large warning"]);
     expect(alertsAt(MIDNIGHT, { copyError: "no" })).toEqual(["copy-failed warning"]);
+    const refresh = { into: "staging", createdAt: MIDNIGHT, error: null };
+    const refreshed = (state: "queued" | "running" | "done" | "failed", now = MIDNIGHT) =>
+      alertsAt(now, { refresh: { ...refresh, state } });
+    expect(refreshed("failed")).toEqual(["refresh-failed warning"]);
+    expect(refreshed("running", MIDNIGHT + 6 * HOUR)).toEqual([]);
+    expect(refreshed("running", MIDNIGHT + 6 * HOUR + 1)).toEqual(["refresh-failed warning"]);
+    expect(refreshed("queued", MIDNIGHT + 6 * HOUR + 1)).toEqual(["refresh-failed warning"]);
+    expect(refreshed("done", MIDNIGHT + 9 * HOUR)).toEqual([]);
     expect(alertsAt(MIDNIGHT, { pinned: 1 })).toEqual(["retention-pinning warning"]);
     expect(alertsAt(MIDNIGHT, { pinned: 1, keepLast: 7 })).toEqual([]);
     const mistakes = [{ path: "DATABASES.shop.url", fix: "is missing" }];

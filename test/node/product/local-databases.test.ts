@@ -34,6 +34,17 @@ describe("with databases in wrangler.toml", () => {
     expect(existsSync(join(dir, "state"))).toBe(false);
   });
 
+  it("are not refreshed: they are never written to", async () => {
+    const staging = '[vars.DATABASES.staging]\nurl = "libsql://staging.example"\n';
+    configure(`${OWN}copy = false\nrefresh = { into = "staging", sanitize = false }\n${staging}`);
+    const { vars, notes } = await localDatabases(join(dir, "state"), false, dir);
+    expect(JSON.parse(vars["DATABASES"]!)).toEqual({
+      mine: { url: "libsql://mine.example", token: "MINE_TOKEN", copy: false },
+      staging: { url: "libsql://staging.example" },
+    });
+    expect(notes).toContain("Not refreshed from here: staging.");
+  });
+
   it("says which secrets are missing, and refuses a mistake", async () => {
     configure(OWN);
     const { notes, vars } = await localDatabases(join(dir, "state"), false, dir);

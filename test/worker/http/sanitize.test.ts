@@ -116,6 +116,8 @@ const CONTENT: Record<string, () => [path: string, body: object][]> = {
 const OTHERS = [
   ...["GET /v1/links", "DELETE /v1/links/:id"],
   ...["POST /v1/approvals/:id/grant", "POST /v1/approvals/:id/deny"],
+  // It gives masks only: `sanitize = false` is refused where it is required.
+  "POST /v1/databases/:db/refresh",
 ];
 
 describe("with `required`", () => {
@@ -213,6 +215,22 @@ describe("with `required`", () => {
     const proofs = await (await open(`${ORIGIN}${path}/proofs`, context, headers)).text();
     expect(proofs).toContain("SELECT email FROM users");
     expect(proofs).not.toMatch(ORIGINALS);
+  });
+
+  it("a sanitized restore takes the scope restore alone", async () => {
+    const token = await tokenFor("restore");
+    const to = await PageDatabase.create();
+    const body = { target: to.config, sanitize: true };
+    for (const [path, more] of [
+      [`/v1/backups/${ids["shop"]}/restore`, { dryRun: true }],
+      ["/v1/databases/shop/restore", { at }],
+    ] as const) {
+      const { status, text } = await ask(path, { ...body, ...more }, token);
+      expect([status, text]).toEqual([200, expect.stringContaining('"sanitized":true')]);
+    }
+    const { rows } = await to.client.execute("SELECT email, name FROM users");
+    expect(rows).toHaveLength(2);
+    expect(JSON.stringify(rows)).not.toMatch(ORIGINALS);
   });
 
   it("nobody can say of himself that he may", async () => {

@@ -59,9 +59,10 @@ async function lookAtDatabases(
   only: string | undefined,
   progress: Progress,
 ): Promise<Finding[]> {
+  const { databases: all } = await bodyOf(client.v1.databases.$get());
   const databases =
     only === undefined
-      ? (await bodyOf(client.v1.databases.$get())).databases
+      ? all
       : [await bodyOf(client.v1.databases[":db"].$get({ param: { db: only } }))];
   const found: Finding[] = only === undefined ? await lookAtFleet(client, databases) : [];
   for (const database of databases) {
@@ -69,10 +70,11 @@ async function lookAtDatabases(
     progress.show(`asking the server of ${name}`);
     found.push(...judgeDatabase(database));
     if (state === "not configured" || mistakes.length > 0) continue;
+    const refreshedBy = all.find(({ refresh }) => refresh?.into === name)?.name;
     const probe = client.v1.databases[":db"].source.$get({ param: { db: name } });
     found.push(
       ...(await unlessForbidden(name, async () =>
-        judgeSource(name, await bodyOf(probe), Date.now()),
+        judgeSource(name, await bodyOf(probe), Date.now(), refreshedBy),
       )),
     );
   }

@@ -97,6 +97,8 @@ async function show(client: Client, databases: Databases, database?: string): Pr
     ),
   ]);
   for (const { newestBackup } of databases) if (newestBackup !== null) printWarnings(newestBackup);
+  for (const { name, refresh } of databases)
+    if (refresh) print(`${name}: ${refreshWords(refresh)}`);
   for (const { name, mistakes } of databases)
     if (mistakes.length > 0) {
       print();
@@ -117,13 +119,26 @@ async function show(client: Client, databases: Databases, database?: string): Pr
     for (const { severity, title } of incidents)
       print("  ", paint(severity === "critical" ? "red" : "yellow", title));
   }
-  for (const { name, lastRun, follow, newestBackup } of databases) {
+  for (const { name, lastRun, follow, newestBackup, refresh } of databases) {
     if (lastRun !== null && lastRun.error !== null) printError(name, lastRun.error);
     if (follow !== null && follow.error !== null)
       printError(`${name}: not followed, ${follow.failures} tries failed`, follow.error);
     if (newestBackup?.copy?.error != null)
       printError(`${name}: newest backup not copied`, newestBackup.copy.error);
+    if (refresh?.last?.error != null)
+      printError(`${name}: ${refresh.into} not refreshed`, refresh.last.error);
   }
+}
+
+/** Tell what the target of a refresh holds, and how the last one went. */
+function refreshWords({ into, last, lastGood }: NonNullable<DatabaseAnswer["refresh"]>): string {
+  const holds =
+    lastGood === null
+      ? `${into} was not refreshed yet`
+      : `${into} was refreshed ${moment(lastGood.endedAt!)}, as of ${moment(lastGood.asOf)}`;
+  const now =
+    last === null || last.id === lastGood?.id ? "" : `; the last refresh is ${last.state}`;
+  return `${holds}${now}.`;
 }
 
 function printError(where: string, error: { message: string; code: string; hint: string }): void {
