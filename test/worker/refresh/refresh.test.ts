@@ -10,6 +10,7 @@ import {
 } from "../../../src/catalog/refreshes.ts";
 import type { NewRun } from "../../../src/catalog/runs.ts";
 import { openIncidents } from "../../../src/catalog/watch/incidents.ts";
+import { app } from "../../../src/http/app.ts";
 import { runBackup } from "../../../src/jobs/backup/backup.ts";
 import { runProof } from "../../../src/jobs/proof/run-proof.ts";
 import { runRefresh } from "../../../src/jobs/refresh/run-refresh.ts";
@@ -325,6 +326,36 @@ group("a refresh", () => {
 async function undoEnd({ catalog }: Context, id: string): Promise<void> {
   await catalog.run(`UPDATE refreshes SET state = 'running', ended_at = NULL WHERE id = '${id}'`);
 }
+
+group("the page", () => {
+  it("shows a refresh, starts one, and tells why it failed", async () => {
+    const context = contextOf({ rules: {} });
+    await backUp(context, manualRun(from));
+    const ask = (path: string, form?: Record<string, string>, cookie = "") =>
+      app.fetch(
+        new Request(ORIGIN + path, {
+          method: form === undefined ? "GET" : "POST",
+          headers: { accept: "text/html", origin: ORIGIN, cookie },
+          ...(form !== undefined && { body: new URLSearchParams(form) }),
+          redirect: "manual",
+        }),
+        context,
+      );
+    const { token } = await apiOf(context).json("/v1/tokens", {
+      ...{ name: "t", scopes: ["read", "restore"] },
+    });
+    const signedIn = await ask("/sign-in", { token: token as string });
+    const cookie = signedIn.headers.get("set-cookie")!.split(";")[0]!;
+    const shown = async (path: string) => (await ask(path, undefined, cookie)).text();
+    expect(await shown(`/databases/${from}`)).toContain(`Refresh ${into} now`);
+    expect(await shown(`/databases/${into}`)).not.toContain("Refresh");
+    expect((await ask(`/databases/${from}/refresh`, {}, cookie)).status).toBe(303);
+    const [id] = context.refreshesStarted;
+    await runRefresh(context, id!, inlineStep).catch(() => undefined);
+    expect(await shown(`/databases/${from}`)).toMatch(/was not refreshed: .*SANITIZE_RULES/s);
+    expect(await shown("/")).toMatch(/failed<\/span> staging-/);
+  });
+});
 
 group("POST /v1/databases/:db/refresh", () => {
   it("starts one with the newest proven backup, and the same while it goes on", async () => {
