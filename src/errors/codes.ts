@@ -200,6 +200,11 @@ export const TRAITS = {
     retryable: false,
     hint: "A diff without `tables` lists the tables that differ. Tables of a virtual table are named by it.",
   },
+  TABLE_UNKNOWN: {
+    status: 404,
+    retryable: false,
+    hint: "Check the name: GET /v1/backups/:id lists a backup's tables. Virtual tables have no rows of their own here.",
+  },
   MOMENT_UNAVAILABLE: {
     status: 422,
     retryable: false,

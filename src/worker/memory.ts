@@ -42,6 +42,8 @@ export const COSTS = {
   query: SQLITE + 6 * MIB,
   /** Two instances of SQLite with small caches, blocks and interior pages of both sides. */
   diff: 48 * MIB,
+  /** One instance of SQLite, indexes of the log, and two rows with what is told of them. */
+  history: SQLITE + 22 * MIB,
   restore: 32 * MIB,
 } as const;
 

@@ -30,6 +30,7 @@ import { atField, text } from "../fields.ts";
 import { newestFirst, pageOf, placeOf } from "../paging.ts";
 import { backupSummary, backupView, databaseViews, runView } from "../views.ts";
 import { diff } from "./diff.ts";
+import { history } from "./history.ts";
 import { erasures } from "./erasures.ts";
 import { moments } from "./moments.ts";
 import { source } from "./source.ts";
@@ -266,4 +267,5 @@ export const databases = new Hono<HttpEnv>()
   .route("/", source)
   .route("/", restoreMoment)
   .route("/", diff)
+  .route("/", history)
   .route("/", erasures);

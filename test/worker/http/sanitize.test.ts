@@ -101,6 +101,9 @@ const CONTENT: Record<string, () => [path: string, body: object][]> = {
       "/v1/databases/shop/diff",
       { from: { backup: ids["shop"] }, to: { at }, detail },
     ]),
+  "POST /v1/databases/:db/history": () => [
+    ["/v1/databases/shop/history", { table: "users", key: [1] }],
+  ],
   "POST /v1/databases/:db/links": () =>
     FORMATS.map((format) => [
       "/v1/databases/shop/links",
