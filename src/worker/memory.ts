@@ -45,6 +45,8 @@ export const COSTS = {
   /** One instance of SQLite, indexes of the log, and two rows with what is told of them. */
   history: SQLITE + 22 * MIB,
   restore: 32 * MIB,
+  /** One instance of SQLite, the rows of both sides, and a request of them. */
+  restoreRows: SQLITE + 24 * MIB,
 } as const;
 
 /** Memory that a proof holds, bytes. */

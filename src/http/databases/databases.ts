@@ -33,6 +33,7 @@ import { diff } from "./diff.ts";
 import { history } from "./history.ts";
 import { erasures } from "./erasures.ts";
 import { moments } from "./moments.ts";
+import { restoreSomeRows } from "./restore-rows.ts";
 import { source } from "./source.ts";
 import { about, json } from "../openapi/about.ts";
 import { BACKUP, BACKUP_SUMMARY, backupAnswer, backupsAnswer } from "../answers/backup.ts";
@@ -266,6 +267,7 @@ export const databases = new Hono<HttpEnv>()
   .route("/", moments)
   .route("/", source)
   .route("/", restoreMoment)
+  .route("/", restoreSomeRows)
   .route("/", diff)
   .route("/", history)
   .route("/", erasures);

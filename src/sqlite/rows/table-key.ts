@@ -1,4 +1,5 @@
 import { encode } from "../../format/bytes/bytes.ts";
+import { rowidName } from "../../format/tables/rowid.ts";
 import { quoteName } from "../../format/sql/quote.ts";
 import { isMarker } from "../../format/tables/restore-marker.ts";
 import { lowerName } from "../../format/tables/selection.ts";
@@ -42,12 +43,6 @@ export async function readKeyedTable(image: Image, name: string): Promise<KeyedT
   if (key.length > 0) return { table, columns, names, key, byRowid: false };
   const rowid = rowidName(names);
   return rowid === undefined ? undefined : { table, columns, names, key: [rowid], byRowid: true };
-}
-
-/** Return a name of the rowid that no column has taken. */
-export function rowidName(columns: readonly string[]): string | undefined {
-  const taken = new Set(columns.map(lowerName));
-  return ["rowid", "_rowid_", "oid"].find((alias) => !taken.has(alias));
 }
 
 /** Return SQL for a part of the key: a quoted `rowid` could be a text. */

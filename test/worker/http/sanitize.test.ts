@@ -113,6 +113,13 @@ const CONTENT: Record<string, () => [path: string, body: object][]> = {
     ["/v1/databases/shop/query", { sql: "SELECT * FROM users" }],
     ["/v1/databases/shop/query", { at, sql: "SELECT * FROM users" }],
   ],
+  "POST /v1/databases/:db/restore-rows": () =>
+    [{ at }, { backup: ids["shop"] }].flatMap((from) =>
+      [true, false].map((dryRun): [string, object] => [
+        "/v1/databases/shop/restore-rows",
+        { from, target, table: "users", where: "id = 1", dryRun },
+      ]),
+    ),
   "POST /v1/databases/:db/restore": () => [["/v1/databases/shop/restore", { at, target }]],
 };
 /** Routes of the same scopes that give no content. */
