@@ -278,7 +278,7 @@ export const TRAITS = {
   PARENTS_MISSING: {
     status: 409,
     retryable: false,
-    hint: "`withParents` (`--with-parents`) restores the missing rows too, from the same state.",
+    hint: "`withParents` restores the missing rows too, from the same state.",
   },
   TARGET_CHANGED: {
     status: 409,

@@ -52,7 +52,7 @@ export function rowStates<B extends SnapshotState>(
   for (const snapshot of loose) {
     const { id, at, lineage, txid } = snapshot;
     const place = lineage === null || txid === null ? null : { lineage, txid };
-    const before = states.findIndex((state) => state.at > at);
+    const before = states.findIndex((state) => state.at >= at);
     const state = { id, at, uncertaintyMs: null, place, inLog: false, backups: [snapshot] };
     states.splice(before === -1 ? states.length : before, 0, state);
   }

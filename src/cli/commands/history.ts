@@ -4,7 +4,7 @@ import { bodyOf, type Client, signIn } from "../client.ts";
 import { shown } from "../diff/show.ts";
 import { CliError, EXIT } from "../exit.ts";
 import { uncertainty } from "../moment.ts";
-import { paint, type Painted, print, printAside, printJson } from "../output.ts";
+import { moment, paint, type Painted, print, printAside, printJson } from "../output.ts";
 import { restoreLine } from "../restore/row-command.ts";
 
 const STYLES = { there: "dim", added: "green", changed: "yellow", removed: "red" } as const;
@@ -133,9 +133,9 @@ function showChange(change: Change): void {
 
 function* lookedLines({ leftOut, met, next }: Found, looked: Found["looked"]): Iterable<string> {
   const { from, to, states, backups, read, pages } = looked;
-  const which = backups === 1 ? "1 backup" : `${backups} backups`;
-  yield `Looked at ${states} states from ${from ?? "?"} to ${to ?? "?"}, ${which} among them;`;
-  yield `read ${read} of them, ${pages} pages.`;
+  const which = `${states === 1 ? "1 state" : `${states} states`} (${backups} in backups)`;
+  yield `Looked at ${which}, from ${from === null ? "?" : moment(from)}`;
+  yield `to ${to === null ? "?" : moment(to)}, and read ${read} of them, ${pages} pages.`;
   if (next !== null)
     yield `Older states were not looked at (limit: ${met}): give a higher --limit.`;
   const { dumps, encrypted, unreadable, otherKey } = leftOut;

@@ -148,7 +148,7 @@ describe("rows that refer to others", () => {
     const refused = await ask({ table: "lines", where: "b = 1" }, 409);
     expect(refused).toMatchObject({ code: "PARENTS_MISSING" });
     expect(refused["detail"]).toMatch(/orders \(id = 42\), which lines refers to/);
-    expect(refused["hint"]).toMatch(/--with-parents/);
+    expect(refused["hint"]).toMatch(/`withParents`/);
     expect(await contents()).toEqual(without);
     const done = await ask({ table: "lines", where: "b < 3", withParents: true });
     expect(done["tables"]).toEqual(
