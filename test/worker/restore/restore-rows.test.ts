@@ -239,6 +239,19 @@ describe("nothing is written", () => {
     }
   });
 
+  it("if the server fails at any request, and the error says so", async () => {
+    await spoil();
+    const before = await contents();
+    for (let nth = 1; nth <= TRANSACTION; nth++) {
+      const over = interrupted(nth, async () => {
+        throw new TypeError("connection refused");
+      });
+      const answer = await ask({ table: "orders", where: "1" }, 424, over);
+      expect(answer, String(nth)).toMatchObject({ code: "TARGET_UNREACHABLE" });
+      expect(await contents()).toEqual(before);
+    }
+  });
+
   it("if a parent goes since", async () => {
     await exec("DELETE FROM lines WHERE b = 3");
     const over = interrupted(TRANSACTION, () => exec("DELETE FROM orders WHERE id = 43"));
