@@ -157,6 +157,44 @@ export function newestDrilled(catalog: Catalog, database: string): Promise<Backu
   return newestWhere(catalog, database, IS_DRILLED);
 }
 
+/** The facts of a backup that reading it in place needs. */
+export interface StateOfBackup {
+  readonly id: string;
+  readonly kind: Manifest["kind"];
+  readonly encrypted: boolean;
+  readonly takenAt: number;
+  readonly key: string;
+  readonly storedBytes: number;
+  readonly rawBytes: number;
+  /** Of a snapshot: its last commit, ISO 8601, and its place in the log. */
+  readonly committedAt: string | null;
+  readonly lineage: string | null;
+  readonly txid: number | null;
+}
+
+/** List all backups of a database, oldest first, without their manifests: there may be thousands. */
+export function statesOfBackups(catalog: Catalog, database: string): Promise<StateOfBackup[]> {
+  const { id, takenAt, manifest } = backups;
+  const fact = <T>(path: string) => sql<T>`json_extract(${manifest}, ${path})`;
+  return query(`listing the backups of ${database}`, () =>
+    catalog
+      .select({
+        ...{ id, takenAt, kind: fact<Manifest["kind"]>("$.kind"), key: fact<string>("$.key") },
+        encrypted: sql<boolean>`json_type(${manifest}, '$.encryption') IS NOT NULL`.mapWith(
+          Boolean,
+        ),
+        storedBytes: fact<number>("$.stored.bytes"),
+        rawBytes: fact<number>("$.raw.bytes"),
+        committedAt: fact<string | null>("$.snapshot.committedAt"),
+        lineage: fact<string | null>("$.snapshot.log.lineage"),
+        txid: fact<number | null>("$.snapshot.log.txid"),
+      })
+      .from(backups)
+      .where(eq(backups.database, database))
+      .orderBy(asc(backups.takenAt), asc(backups.id)),
+  );
+}
+
 /** Which backups are wanted. */
 export interface BackupFilter {
   readonly tier?: Tier | undefined;

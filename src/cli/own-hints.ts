@@ -11,6 +11,10 @@ const OWN: Partial<Record<ErrorCode, string>> = {
   RUN_NOT_FOUND: "nightjar runs lists the runs.",
   PIN_NOT_FOUND: "nightjar list <database> marks those that are pinned.",
   MOMENT_UNAVAILABLE: "nightjar timeline <database> tells which moments can be asked for.",
+  ROWS_TOO_MANY: "Choose fewer rows with --where, and restore them part by part.",
+  ROWS_REFUSED: "Change in the target what the message names, or choose other rows with --where.",
+  PARENTS_MISSING: "Add --with-parents: it restores the missing rows too, from the same state.",
+  TARGET_CHANGED: "Nothing was written. Run it again: it shows what would change now.",
   RESTORE_UNAVAILABLE: "Restore what the backup holds: nightjar diff and nightjar query show it.",
 };
 

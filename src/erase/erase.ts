@@ -87,13 +87,16 @@ async function kindOf(
 }
 
 /**
- * Return the SQL for a key as it is hashed. `CAST(x AS TEXT)` gives a REAL 15 significant digits up to
- * SQLite 3.50, and more in later versions.
+ * Return the SQL for the text of a key that is hashed. `CAST(x AS TEXT)` gives a REAL 15 significant digits up
+ * to SQLite 3.50, and more in later versions.
  */
-function keyOf(column: string): string {
+export function keyText(column: string): string {
   const value = quoteName(column);
-  const text = `CASE typeof(${value}) WHEN 'real' THEN printf('%!.15g', ${value}) ELSE CAST(${value} AS TEXT) END`;
-  return `CAST(${text} AS BLOB)`;
+  return `CASE typeof(${value}) WHEN 'real' THEN printf('%!.15g', ${value}) ELSE CAST(${value} AS TEXT) END`;
+}
+
+function keyOf(column: string): string {
+  return `CAST(${keyText(column)} AS BLOB)`;
 }
 
 /** Find the keys of a column that are on the list, as they are stored, and count the rows that have one. */

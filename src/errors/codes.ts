@@ -210,6 +210,11 @@ export const TRAITS = {
     retryable: false,
     hint: "A diff without `tables` lists the tables that differ. Tables of a virtual table are named by it.",
   },
+  TABLE_UNKNOWN: {
+    status: 404,
+    retryable: false,
+    hint: "Check the name. The tables that hold what a virtual table shows have rows; it has none of its own.",
+  },
   MOMENT_UNAVAILABLE: {
     status: 422,
     retryable: false,
@@ -269,6 +274,26 @@ export const TRAITS = {
     status: 422,
     retryable: false,
     hint: "Fix in the target what the message names, or restore the whole database into an empty one.",
+  },
+  ROWS_TOO_MANY: {
+    status: 422,
+    retryable: false,
+    hint: "Choose fewer rows with `where`, and restore them part by part; or restore the table with `tables` into an empty database.",
+  },
+  ROWS_REFUSED: {
+    status: 409,
+    retryable: false,
+    hint: "Change in the target what the message names, or choose other rows with `where`.",
+  },
+  PARENTS_MISSING: {
+    status: 409,
+    retryable: false,
+    hint: "`withParents` restores the missing rows too, from the same state.",
+  },
+  TARGET_CHANGED: {
+    status: 409,
+    retryable: false,
+    hint: "Nothing was written. Look at what would change now (a dry run), and send it again.",
   },
   OVERWRITE_REFUSED: {
     status: 422,

@@ -15,6 +15,7 @@ export const ACTIONS = [
   "download",
   "query",
   "diff",
+  "history",
   "restore",
   "refresh",
   "pin",

@@ -7,7 +7,7 @@ import { readInSpans, readSpan } from "./range-reader.ts";
 import type { ObjectReader } from "./read-counter.ts";
 
 /** A segment to read: its key and its length. */
-interface StoredSegment {
+export interface StoredSegment {
   readonly key: string;
   readonly bytes: number;
 }
@@ -16,6 +16,9 @@ interface StoredSegment {
 interface NamedSegment extends StoredSegment {
   readonly name: string;
 }
+
+/** Reads the index of a segment. */
+export type IndexReader = (segment: StoredSegment) => Promise<LtxIndex>;
 
 /** Longest index of a segment, bytes: enough for four million pages and more. */
 const LONGEST_INDEX = 32 * 1024 * 1024;
@@ -29,6 +32,7 @@ const FIRST_LOOK = 64 * 1024;
  *
  * @param chain oldest first
  * @param block bytes that are read at once: fewer where single pages are wanted
+ * @param readIndex where some indexes are held already
  * @throws NightjarError `OBJECT_MISSING`, `OBJECT_CORRUPT`, `STORE_FAILED`
  */
 export async function openLog(
@@ -37,11 +41,12 @@ export async function openLog(
   { pageSize, pageCount }: { pageSize: number; pageCount: number },
   cache: BlockCache = sharedBlocks,
   block = BLOCK,
+  readIndex: IndexReader = (segment) => readSegmentIndex(bucket, segment),
 ): Promise<PageReader> {
   const newestFirst: { segment: NamedSegment; index: LtxIndex }[] = [];
   for (const { key, bytes } of chain) {
     const segment = { key, bytes, name: await cacheName(bucket, key) };
-    newestFirst.unshift({ segment, index: await readSegmentIndex(bucket, segment) });
+    newestFirst.unshift({ segment, index: await readIndex(segment) });
   }
 
   const read = async ({ key, bytes, name }: NamedSegment, offset: number, length: number) => {

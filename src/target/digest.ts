@@ -1,16 +1,12 @@
 import type { Deps } from "../core/deps.ts";
-import { NightjarError } from "../errors/errors.ts";
 import { RowHash, RowSetHash, type TableDigest } from "../format/tables/digest.ts";
 import { readRows } from "../libsql/cursor.ts";
 import type { Value } from "../libsql/hrana-messages.ts";
 import type { Source } from "../libsql/server.ts";
 import { quoteName } from "../format/sql/quote.ts";
+import { exactSql, exactValue } from "./exact-value.ts";
 import { retryBusy } from "./retry-busy.ts";
 import { asTargetError } from "./target-error.ts";
-
-/** The byte that precedes those of a TEXT, and of a BLOB. */
-const TEXT = 116; // t
-const BLOB = 98; // b
 
 /**
  * Count and hash the rows of a table, as `RowHash` describes, while they stream from the server. Text comes
@@ -29,10 +25,7 @@ export function digestRows(
   onRows: (rows: number) => Promise<void>,
   as: "list" | "set" = "list",
 ): Promise<TableDigest> {
-  const values = columns.map(
-    (column) =>
-      `CASE typeof(${column}) WHEN 'text' THEN CAST('t'||${column} AS BLOB) WHEN 'blob' THEN CAST('b'||${column} AS BLOB) ELSE ${column} END`,
-  );
+  const values = columns.map(exactSql);
   // NOT INDEXED: in the order of the keys, not of an index that has all columns.
   const sql = `SELECT ${values.join(",")} FROM ${quoteName(table)} NOT INDEXED`;
   return retryBusy(deps, () => hashAll(target, deps, { table, sql, as }, onRows));
@@ -63,12 +56,12 @@ async function hashAll(
 }
 
 function hashRow(hash: RowHash, row: readonly Value[]): void {
-  for (const value of row) {
+  for (const told of row) {
+    const value = exactValue(told);
     if (value === null) hash.null();
     else if (typeof value === "bigint") hash.integer(value);
     else if (typeof value === "number") hash.real(value);
-    else if (typeof value !== "string" && value[0] === TEXT) hash.text(value.subarray(1));
-    else if (typeof value !== "string" && value[0] === BLOB) hash.blob(value.subarray(1));
-    else throw new NightjarError("INTERNAL", "A value came that was asked for as a blob.");
+    else if (value instanceof Uint8Array) hash.blob(value);
+    else hash.text(value.text);
   }
 }

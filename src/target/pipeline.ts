@@ -16,7 +16,7 @@ const LONGEST_ANSWER = 16 * 1024 * 1024;
 /** A statement of a batch. */
 export interface Step {
   readonly sql: string;
-  readonly args?: readonly (bigint | string | Uint8Array)[];
+  readonly args?: readonly Value[];
   /** Run it only while the transaction that was begun before is still open. */
   readonly inTransaction?: boolean;
 }
@@ -27,8 +27,12 @@ export type Ask =
   | { readonly batch: readonly Step[] }
   | { readonly close: true };
 
-/** The result of a request: the rows of each step of a batch (none for a sequence), or the server's words. */
-export type Told = { readonly rows: readonly Value[][][] } | { readonly refused: string };
+/**
+ * The result of a request: the rows of each step of a batch (none for a sequence), or the server's words about
+ * a step of it; no step where the transaction was over.
+ */
+export type Told =
+  { readonly rows: readonly Value[][][] } | { readonly refused: string; readonly step?: number };
 
 /** A stream's answers, and the baton that keeps the stream and its transaction for the next 10 s. */
 export interface Answer {
@@ -152,7 +156,9 @@ function encodeStep(request: BinaryWriter, { sql, args, inTransaction }: Step, a
   request.tag(2, WireType.LengthDelimited).fork().tag(1, WireType.LengthDelimited).string(sql);
   for (const arg of args ?? []) {
     request.tag(3, WireType.LengthDelimited).fork();
-    if (typeof arg === "bigint") request.tag(2, WireType.Varint).sint64(arg);
+    if (arg === null) request.tag(1, WireType.LengthDelimited).fork().join();
+    else if (typeof arg === "bigint") request.tag(2, WireType.Varint).sint64(arg);
+    else if (typeof arg === "number") request.tag(3, WireType.Bit64).double(arg);
     else if (typeof arg === "string") request.tag(4, WireType.LengthDelimited).string(arg);
     else request.tag(5, WireType.LengthDelimited).bytes(arg);
     request.join();
@@ -191,7 +197,7 @@ function decodeResult(bytes: Uint8Array, ask: Ask | undefined): Told {
  */
 function decodeBatch(bytes: Uint8Array, steps: number): Told {
   const rows = new Map<number, Value[][]>();
-  let refused: string | undefined;
+  let refused: Told | undefined;
   each(bytes, (field, entry) => {
     let step = 0;
     let content: Uint8Array = new Uint8Array();
@@ -202,7 +208,7 @@ function decodeBatch(bytes: Uint8Array, steps: number): Told {
       else if (part === 2) content = reader.bytes();
       else reader.skip(type);
     }
-    if (field === 2) refused ??= wordsOf(content);
+    if (field === 2) refused ??= { refused: wordsOf(content), step };
     if (field !== 1) return;
     const found: Value[][] = [];
     each(content, (member, row) => {
@@ -210,7 +216,7 @@ function decodeBatch(bytes: Uint8Array, steps: number): Told {
     });
     rows.set(step, found);
   });
-  if (refused !== undefined) return { refused };
+  if (refused !== undefined) return refused;
   if (rows.size < steps)
     return { refused: "the transaction is over: another writer waited for longer than 5 s" };
   return { rows: Array.from({ length: steps }, (_, at) => rows.get(at)!) };

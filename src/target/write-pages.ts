@@ -1,13 +1,12 @@
 import type { Deps } from "../core/deps.ts";
-import { asNightjarError, NightjarError } from "../errors/errors.ts";
+import { NightjarError } from "../errors/errors.ts";
 import { firstPageFor } from "../format/pages/first-page.ts";
 import { lockPage, type Page } from "../format/pages/page.ts";
-import type { Value } from "../libsql/hrana-messages.ts";
 import type { Source } from "../libsql/server.ts";
-import { rowsOf } from "./run-statements.ts";
 import { bulkRows, exactRows } from "./filler.ts";
 import { moveMarker, readMarker, unknownEnd } from "./marker.ts";
-import { type Ask, send, type Step } from "./pipeline.ts";
+import type { Step } from "./pipeline.ts";
+import { Transaction } from "./transaction.ts";
 
 /** Bytes of pages in one request, approximately. */
 const REQUEST = 4 * 1024 * 1024;
@@ -57,7 +56,7 @@ export async function writePages(
       sql: "SELECT schema_version FROM pragma_schema_version",
     });
     const data = firstPageFor(first, pageCount, header, cookie);
-    await transaction.commit([writePage({ pgno: 1, data })]);
+    await transaction.commit([writePage({ pgno: 1, data })], (lost) => isDone(target, deps, lost));
   } catch (thrown) {
     await transaction.abandon();
     throw thrown;
@@ -126,54 +125,14 @@ async function grow(transaction: Transaction, pageSize: number, pageCount: numbe
     );
 }
 
-/** A transaction over many requests, kept by the batons that the server gives. */
-class Transaction {
-  readonly #target: Source;
-  readonly #deps: Deps;
-  #baton: string | undefined;
-
-  constructor(target: Source, deps: Deps) {
-    this.#target = target;
-    this.#deps = deps;
-  }
-
-  async run(steps: readonly Step[]): Promise<readonly Value[][][]> {
-    return this.#send(steps);
-  }
-
-  /** Run statements, and return the number that the last one gives. */
-  async count(...steps: Step[]): Promise<number> {
-    return Number((await this.run(steps)).at(-1)![0]![0]);
-  }
-
-  /**
-   * Run the last statements, and COMMIT. If the answer is lost, the marker shows the outcome.
-   *
-   * @throws NightjarError `RESTORE_UNKNOWN` when the marker cannot be read either
-   */
-  async commit(steps: readonly Step[]): Promise<void> {
-    try {
-      await this.#send([...steps, { sql: "COMMIT", inTransaction: true }], [{ close: true }]);
-    } catch (thrown) {
-      if (!asNightjarError(thrown).retryable) throw thrown;
-      const marker = await readMarker(this.#target, this.#deps).catch(() => {
-        throw unknownEnd(thrown);
-      });
-      if (marker !== undefined) throw thrown;
-    }
-  }
-
-  /** End the stream, and the transaction with it; otherwise the server does so after 10 s. */
-  async abandon(): Promise<void> {
-    if (this.#baton === undefined) return;
-    const closing = send(this.#target, this.#deps, [{ close: true }], this.#baton);
-    await closing.catch(() => {}); // the caller throws the reason for it
-  }
-
-  async #send(batch: readonly Step[], then: readonly Ask[] = []): Promise<readonly Value[][][]> {
-    const asks = [{ batch }, ...then];
-    const { told, baton } = await send(this.#target, this.#deps, asks, this.#baton);
-    this.#baton = baton;
-    return rowsOf(this.#target, told[0]!);
-  }
+/**
+ * Ask the marker whether the last transaction was done, whose answer was lost.
+ *
+ * @throws NightjarError `RESTORE_UNKNOWN` when the marker cannot be read either
+ */
+async function isDone(target: Source, deps: Deps, lost: unknown): Promise<boolean> {
+  const marker = await readMarker(target, deps).catch(() => {
+    throw unknownEnd(lost);
+  });
+  return marker === undefined;
 }

@@ -42,7 +42,11 @@ export const COSTS = {
   query: SQLITE + 6 * MIB,
   /** Two instances of SQLite with small caches, blocks and interior pages of both sides. */
   diff: 48 * MIB,
+  /** One instance of SQLite, indexes of the log, and two rows with what is told of them. */
+  history: SQLITE + 22 * MIB,
   restore: 32 * MIB,
+  /** One instance of SQLite, the rows of both sides, and a request of them. */
+  restoreRows: SQLITE + 24 * MIB,
 } as const;
 
 /** Memory that a proof holds, bytes. */

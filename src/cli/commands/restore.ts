@@ -5,6 +5,7 @@ import { refuseClearToken, refuseUnsendable } from "../account/connection.ts";
 import { CliError, EXIT } from "../exit.ts";
 import { identityFile } from "../files/identity.ts";
 import { restoreToFile } from "../restore/file.ts";
+import { refuseRowMistakes, restoreRowsTo } from "../restore/rows.ts";
 import { restoreToServer } from "../restore/server.ts";
 import { restoreToTurso } from "../restore/turso.ts";
 
@@ -35,10 +36,13 @@ export default defineCommand({
     tables: text("Only these tables, with their indexes and triggers", "a,b"),
     "schema-only": flag("No rows"),
     "data-only": flag("Only rows, into empty tables that are there"),
+    rows: text("Only rows of this table, into one that may have others", "table"),
+    where: text("Which rows of --rows, as an SQL expression of its columns", "SQL"),
+    "with-parents": flag("With --rows: also the rows that they refer to and the target lacks"),
     verify: flag("Count and hash every row afterwards"),
     sanitize: flag("For a server: write masks in place of values"),
     overwrite: flag("Replace what is there; it is saved first"),
-    yes: flag("Replace it without asking"),
+    yes: flag("Replace it, or write rows, without asking"),
     identity: identityFile,
     way: text("For a server: auto, pages or statements"),
     "dry-run": flag("Say what would be done and what would be lost, and do nothing"),
@@ -50,6 +54,7 @@ export default defineCommand({
     );
     if (targets.length !== 1) throw usage("Give one of --to, --to-database and --to-turso.");
     refuseBoth(args);
+    refuseRowMistakes(args);
     const options = {
       database: args.database,
       backup: args.backup,
@@ -110,8 +115,16 @@ export default defineCommand({
               ...(token === undefined ? {} : { token }),
               ...(namespace === undefined ? {} : { namespace }),
             };
-      await restoreToServer(client, options, target, args.way);
-    } else await restoreToFile(client, options, args.to!);
+      if (args.rows === undefined) await restoreToServer(client, options, target, args.way);
+      else
+        await restoreRowsTo(
+          client,
+          { ...options, table: args.rows, where: args.where!, withParents: args["with-parents"] },
+          target,
+        );
+    } else if (args.rows !== undefined)
+      throw usage("--rows is for --to-database and --to <address>: a file is restored whole.");
+    else await restoreToFile(client, options, args.to!);
   },
 });
 

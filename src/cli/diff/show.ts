@@ -83,7 +83,7 @@ export function showRow(row: DiffRow): void {
 }
 
 /** A value for people; a long one is cut. */
-function shown(value: unknown): string {
+export function shown(value: unknown): string {
   if (value === null) return "NULL";
   if (typeof value === "string") return `'${cut(value)}'`;
   if (typeof value !== "object") return String(value);

@@ -15,6 +15,8 @@ const TEXTS: ReadonlySet<string | undefined> = new Set([
   "folder",
   "from",
   "to",
+  "table",
+  "key",
 ]);
 /** Options that may be given more than once. */
 const REPEATED: ReadonlySet<string> = new Set(["where"]);

@@ -30,6 +30,7 @@ export const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   refresh: () => import("../commands/refresh.ts").then((module) => module.default),
   query: () => import("../commands/query.ts").then((module) => module.default),
   diff: () => import("../commands/diff.ts").then((module) => module.default),
+  history: () => import("../commands/history.ts").then((module) => module.default),
   timeline: () => import("../commands/timeline.ts").then((module) => module.default),
   "log pull": () => import("../commands/log/pull.ts").then((module) => module.default),
   verify: () => import("../commands/verify.ts").then((module) => module.default),

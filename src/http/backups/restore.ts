@@ -2,7 +2,6 @@ import { type Context as HonoContext, Hono } from "hono";
 import * as v from "valibot";
 import { record, recordOrLog } from "../../audit/record.ts";
 import { existingBackup } from "../../catalog/backups.ts";
-import { namespaceName, serverUrl } from "../../config/fields.ts";
 import { asNightjarError } from "../../errors/errors.ts";
 import type { RestoreLine } from "../../model/restore-line.ts";
 import { momentAt } from "../../read/moment.ts";
@@ -11,8 +10,6 @@ import { planRestore, type RestoreRequest } from "../../jobs/restore/plan.ts";
 import type { Subject } from "../../jobs/restore/subject.ts";
 import { log } from "../../core/log.ts";
 import { reaches } from "../../plan/access.ts";
-import { sendsTokenInClear } from "../../plan/transport.ts";
-import { isTable } from "../../errors/schema-issue.ts";
 import { giveNotice } from "../../notify/notice.ts";
 import { requireApproval } from "../access/approval.ts";
 import { refuseRaw } from "../access/raw.ts";
@@ -21,37 +18,17 @@ import { atField } from "../fields.ts";
 import { knownDatabase, noSuchDatabase } from "../configured.ts";
 import type { HttpEnv } from "../hono-env.ts";
 import { input } from "../input.ts";
+import { wordOf, wordsOf } from "../databases/state-field.ts";
 import { setKnownBad } from "./known-bad.ts";
+import { targetField } from "./target-field.ts";
 import { about, type About, json } from "../openapi/about.ts";
 import { PLAN, planAnswer, RESTORED } from "../answers/restore.ts";
 
 const text = (what: string) => v.pipe(v.string(what), v.minLength(1, what));
 const flag = (description: string) =>
   v.optional(v.pipe(v.boolean("must be true or false"), v.description(description)), false);
-const TARGET = 'must be {"url", "token"?, "namespace"?} or {"database"}';
-const named = v.strictObject({ database: text("must be a configured database's name") }, TARGET);
-const addressed = v.pipe(
-  v.strictObject(
-    {
-      url: serverUrl,
-      token: v.optional(text("must be the target's token")),
-      namespace: v.optional(namespaceName),
-    },
-    TARGET,
-  ),
-  v.check(
-    ({ url, token }) => token === undefined || !sendsTokenInClear(url),
-    "must be an https:// or libsql:// address: over http:// everybody on the way could read the token",
-  ),
-);
-
 const entries = {
-  target: v.pipe(
-    v.lazy((target): typeof named | typeof addressed =>
-      isTable(target) && "database" in target ? named : addressed,
-    ),
-    v.metadata({ choices: [named, addressed] }),
-  ),
+  target: targetField,
   tables: v.optional(
     v.pipe(
       v.array(text("must be a table's name"), "must be a list of tables"),
@@ -155,13 +132,13 @@ async function answer(
     await requireApproval(c, {
       ...{ action: "restore", databases: [target.database] },
       summary: `overwrite ${target.database} with ${wordsOf(subject)}${sanitize ? ", sanitized" : ""}`,
-      request: [nameOf(subject), request],
+      request: [wordOf(subject), request],
     });
   const { by, database, subject: id, detail } = takeRecording(c);
   const act = { ...{ by, database, subject: id }, action: "restore" } as const;
   await record(env, { ...act, outcome: "started", detail: { ...detail } });
   await giveNotice(env, {
-    ...{ rule: "restore-requested", severity: "warning", subject: nameOf(subject) },
+    ...{ rule: "restore-requested", severity: "warning", subject: wordOf(subject) },
     database: database ?? null,
     summary: `${by.name} restores ${wordsOf(subject)}${sanitize ? ", sanitized," : ""} to ${facts.target}${overwrite ? ", and overwrites what is there" : ""}.`,
     hint: "Who did what is in `nightjar audit`.",
@@ -206,17 +183,4 @@ async function answer(
 
 function databaseOf(subject: Subject): string {
   return "manifest" in subject ? subject.manifest.database : subject.moment.database;
-}
-
-/** The subject of a restore, for people. */
-function wordsOf(subject: Subject): string {
-  if ("manifest" in subject) return `backup ${subject.manifest.id} of ${subject.manifest.database}`;
-  const { database, committedAt } = subject.moment;
-  return `${database} as of ${new Date(committedAt).toISOString()}`;
-}
-
-/** What identifies the content of a subject. */
-function nameOf(subject: Subject): string {
-  if ("manifest" in subject) return subject.manifest.id;
-  return `${subject.moment.lineage}-${subject.moment.txid}`;
 }

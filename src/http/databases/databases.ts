@@ -30,9 +30,11 @@ import { atField, text } from "../fields.ts";
 import { newestFirst, pageOf, placeOf } from "../paging.ts";
 import { backupSummary, backupView, databaseViews, runView } from "../views.ts";
 import { diff } from "./diff.ts";
+import { history } from "./history.ts";
 import { erasures } from "./erasures.ts";
 import { refresh } from "./refresh.ts";
 import { moments } from "./moments.ts";
+import { restoreSomeRows } from "./restore-rows.ts";
 import { source } from "./source.ts";
 import { about, json } from "../openapi/about.ts";
 import { BACKUP, BACKUP_SUMMARY, backupAnswer, backupsAnswer } from "../answers/backup.ts";
@@ -266,6 +268,8 @@ export const databases = new Hono<HttpEnv>()
   .route("/", moments)
   .route("/", source)
   .route("/", restoreMoment)
+  .route("/", restoreSomeRows)
   .route("/", refresh)
   .route("/", diff)
+  .route("/", history)
   .route("/", erasures);

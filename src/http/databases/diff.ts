@@ -1,16 +1,13 @@
 import { type Context as HonoContext, Hono } from "hono";
 import * as v from "valibot";
 import { record, recordOrLog } from "../../audit/record.ts";
-import { type Backup, existingBackup, noSuchBackup } from "../../catalog/backups.ts";
 import { log } from "../../core/log.ts";
 import { PATIENCE } from "../../core/memory-budget.ts";
 import { asNightjarError } from "../../errors/errors.ts";
-import { isTable } from "../../errors/schema-issue.ts";
 import { encode } from "../../format/bytes/bytes.ts";
 import { type Selection, selectionOf } from "../../format/tables/selection.ts";
 import type { DiffLine, DiffSides } from "../../model/diff-line.ts";
 import { describeSide, type Diff, openDiff } from "../../read/diff.ts";
-import { momentAt } from "../../read/moment.ts";
 import type { Stored } from "../../read/stored.ts";
 import type { Context } from "../../worker/context.ts";
 import { COSTS } from "../../worker/memory.ts";
@@ -18,26 +15,17 @@ import { needs, note, takeRecording } from "../access/needs.ts";
 import { refuseRaw } from "../access/raw.ts";
 import { DIFF, DIFF_ROWS, DIFF_SQL, diffAnswer } from "../answers/diff.ts";
 import { knownDatabase } from "../configured.ts";
-import { atField } from "../fields.ts";
 import type { HttpEnv } from "../hono-env.ts";
 import { input } from "../input.ts";
 import { setKnownBad } from "../backups/known-bad.ts";
 import { send, type Sent } from "../links/send.ts";
 import { about, json } from "../openapi/about.ts";
+import { findState, stateField, wordOf } from "./state-field.ts";
 
-const SIDE = 'must be {"backup": "<id>"} or {"at": "<moment>"}';
 const name = (what: string) => v.pipe(v.string(what), v.minLength(1, what));
-const ofBackup = v.strictObject({ backup: name("must be a backup's id") }, SIDE);
-const ofMoment = v.strictObject({ at: atField }, SIDE);
-const side = v.pipe(
-  v.lazy((given): typeof ofBackup | typeof ofMoment =>
-    isTable(given) && "at" in given ? ofMoment : ofBackup,
-  ),
-  v.metadata({ choices: [ofBackup, ofMoment] }),
-);
 const diffSchema = v.strictObject({
-  from: side,
-  to: side,
+  from: stateField,
+  to: stateField,
   tables: v.optional(
     v.pipe(
       v.array(name("must be a table's name"), "must be a list of tables"),
@@ -54,12 +42,6 @@ const diffSchema = v.strictObject({
     "summary",
   ),
 });
-
-/** A side of a comparison, and its backup if it is one. */
-interface Found {
-  readonly stored: Stored;
-  readonly backup: Backup | undefined;
-}
 
 /** `/v1/databases/:db/diff` */
 export const diff = new Hono<HttpEnv>().post(
@@ -99,8 +81,8 @@ export const diff = new Hono<HttpEnv>().post(
     );
     refuseRaw(c.env, database, c.get("caller").rights);
     const { detail, tables, ...sides } = c.req.valid("json");
-    const from = await findSide(c.env, database, sides.from);
-    const to = await findSide(c.env, database, sides.to);
+    const from = await findState(c.env, database, sides.from);
+    const to = await findState(c.env, database, sides.to);
     note(c, { from: wordOf(from.stored), to: wordOf(to.stored), detail });
     const selection = selectionOf({ tables, schemaOnly: false, dataOnly: false });
     const known = { from: describeSide(from.stored), to: describeSide(to.stored) };
@@ -123,27 +105,6 @@ export const diff = new Hono<HttpEnv>().post(
     return response;
   },
 );
-
-/** @throws NightjarError `BACKUP_NOT_FOUND`, `MOMENT_UNAVAILABLE` */
-async function findSide(
-  context: Context,
-  database: string,
-  wanted: { backup: string } | { at: string },
-): Promise<Found> {
-  if ("at" in wanted) {
-    const moment = await momentAt(context, database, Date.parse(wanted.at));
-    return { stored: { moment }, backup: undefined };
-  }
-  const backup = await existingBackup(context.catalog, wanted.backup);
-  if (backup.database !== database) throw noSuchBackup(wanted.backup);
-  return { stored: { manifest: backup.manifest }, backup };
-}
-
-/** What identifies the content of a side, for the audit. */
-function wordOf(stored: Stored): string {
-  if ("manifest" in stored) return stored.manifest.id;
-  return `${stored.moment.lineage}-${stored.moment.txid}`;
-}
 
 /** A comparison that holds memory until it is closed. */
 interface Opened {

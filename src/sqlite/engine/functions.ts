@@ -54,23 +54,29 @@ export function registerFunctions(engine: Engine): void {
       body({ engine, stock, context, args });
     });
   };
-  define("instr", 2, instr);
-  define("replace", 3, replace);
-  define("trim", 2, (call) => trim(call, true, true));
-  define("ltrim", 2, (call) => trim(call, true, false));
-  define("rtrim", 2, (call) => trim(call, false, true));
-  define("glob", 2, (call) => matchPattern(call, "_sqlite3_strglob"));
-  define("like", 2, (call) => matchPattern(call, "_sqlite3_strlike"));
-  // wa-sqlite keeps one callback for each spelling of a name; to SQLite it is the same name.
-  define("LIKE", 3, (call) => matchPattern(call, "_sqlite3_strlike"));
-  for (const name of ["json_patch", "jsonb_patch"])
-    define(name, 2, (call) => mergePatch(call, name), JSON_FLAGS);
-  define("unhex", 2, unhex);
-  define("hex", 1, (call) => spell(call, "hex"));
-  define("quote", 1, (call) => spell(call, "quote"));
-  for (const name of ["printf", "format"]) define(name, -1, (call) => print(call, name));
-  define("randomblob", 1, randomBlob, RANDOM);
-  define("zeroblob", 1, zeroBlob);
+  const defineAll = (): void => {
+    define("instr", 2, instr);
+    define("replace", 3, replace);
+    define("trim", 2, (call) => trim(call, true, true));
+    define("ltrim", 2, (call) => trim(call, true, false));
+    define("rtrim", 2, (call) => trim(call, false, true));
+    define("glob", 2, (call) => matchPattern(call, "_sqlite3_strglob"));
+    define("like", 2, (call) => matchPattern(call, "_sqlite3_strlike"));
+    // wa-sqlite keeps one callback for each spelling of a name; to SQLite it is the same name.
+    define("LIKE", 3, (call) => matchPattern(call, "_sqlite3_strlike"));
+    for (const name of ["json_patch", "jsonb_patch"])
+      define(name, 2, (call) => mergePatch(call, name), JSON_FLAGS);
+    define("unhex", 2, unhex);
+    define("hex", 1, (call) => spell(call, "hex"));
+    define("quote", 1, (call) => spell(call, "quote"));
+    for (const name of ["printf", "format"]) define(name, -1, (call) => print(call, name));
+    define("randomblob", 1, randomBlob, RANDOM);
+    define("zeroblob", 1, zeroBlob);
+  };
+  // wa-sqlite forgets, by the address of a connection that was closed, what this one has at that address
+  // since. Defined once more, no function has such an address.
+  defineAll();
+  defineAll();
 }
 
 /** Count the work of a call. Return false if it is refused, and the statement ends. */

@@ -65,6 +65,22 @@ export class Image {
     return this.#engine?.module._sqlite3_memory_used() ?? 0;
   }
 
+  /**
+   * Open the database that has these pages in this image's instance of SQLite, and close this image. After an
+   * error, the instance is gone.
+   *
+   * @throws NightjarError as `openImageWith`
+   */
+  reopen(pages: PageReader): Promise<Image> {
+    return this.exclusive(async (engine) => {
+      this.#engine = undefined;
+      await engine.close();
+      engine.file.replace(pages);
+      engine.allowFor(pages.pageSize * pages.pageCount);
+      return openWith(engine, pages);
+    });
+  }
+
   /** Give the memory back. Whatever still runs on the image fails or is forgotten. */
   close(): void {
     this.#engine = undefined;
@@ -80,18 +96,21 @@ export class Image {
  */
 export async function openImageWith(wasm: WebAssembly.Module, pages: PageReader): Promise<Image> {
   try {
-    await refuseLargeSchema(pages);
-    const engine = await Engine.start(wasm, pages);
-    const originals = await patchSchema(engine);
-    engine.switch("defensive", true);
-    // There are no files that sorting could spill to.
-    for (const pragma of ["temp_store=MEMORY", "query_only=ON", "cache_size=-8192"])
-      await allRows(engine, `PRAGMA ${pragma}`, () => undefined);
-    await allRows(engine, "SELECT 1 FROM sqlite_schema LIMIT 1", () => undefined);
-    return new Image(engine, originals);
+    return await openWith(await Engine.start(wasm, pages), pages);
   } catch (thrown) {
     throw asImageError(thrown);
   }
+}
+
+async function openWith(engine: Engine, pages: PageReader): Promise<Image> {
+  await refuseLargeSchema(pages);
+  const originals = await patchSchema(engine);
+  engine.switch("defensive", true);
+  // There are no files that sorting could spill to.
+  for (const pragma of ["temp_store=MEMORY", "query_only=ON", "cache_size=-8192"])
+    await allRows(engine, `PRAGMA ${pragma}`, () => undefined);
+  await allRows(engine, "SELECT 1 FROM sqlite_schema LIMIT 1", () => undefined);
+  return new Image(engine, originals);
 }
 
 /**

@@ -38,7 +38,7 @@ export class PageFile {
   /** Pages read from the reader so far. */
   reads = 0;
   patching = false;
-  readonly #pages: PageReader;
+  #pages: PageReader;
   readonly #memory: Memory;
   readonly #written = new Map<number, Uint8Array>();
   #first: Uint8Array | undefined;
@@ -57,6 +57,14 @@ export class PageFile {
     this.#memory = memory;
     this.#readsPerPause = readsPerPause;
     this.#pause = pause;
+  }
+
+  /** Read other pages from now on, of a database that is closed. */
+  replace(pages: PageReader): void {
+    this.#pages = pages;
+    this.#first = undefined;
+    this.#written.clear();
+    this.failure = undefined;
   }
 
   hasAsyncMethod(method: string): boolean {

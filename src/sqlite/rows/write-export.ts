@@ -88,7 +88,7 @@ async function* writeTable(
 }
 
 /** Return the column's value in a form that also tells a whole REAL from an INTEGER. */
-function readExact(row: Statement, at: number, real: boolean): JsonValue {
+export function readExact(row: Statement, at: number, real: boolean): JsonValue {
   const value = readValue(row, at);
   return !real && typeof value === "number" && row.type(at) === TYPE.REAL && Number.isInteger(value)
     ? wholeNumber(value)

@@ -4,6 +4,7 @@ import type { Engine } from "../engine/engine.ts";
 import type { Image } from "../engine/image.ts";
 import { SqlOutput } from "./sql-output.ts";
 import { quoteName } from "../../format/sql/quote.ts";
+import { rowidName } from "../../format/tables/rowid.ts";
 import { Statement } from "../engine/statement.ts";
 import type { Table } from "../tables.ts";
 import { type Column, readColumns } from "../columns.ts";
@@ -53,8 +54,7 @@ export async function planRows(
   );
   if (keys.length === 1 && keys[0]!.type.toUpperCase() === "INTEGER" && indexed.length === 0)
     return { columns: own, names, rowid: quoteName(keys[0]!.name), hiddenRowids: false, rules };
-  const taken = new Set(columns.map((column) => column.name.toLowerCase()));
-  const rowid = ["rowid", "_rowid_", "oid"].find((alias) => !taken.has(alias));
+  const rowid = rowidName(columns.map((column) => column.name));
   if (rowid === undefined) return { columns: own, names, hiddenRowids: true, rules };
   if (own.length >= MAX_COLUMNS)
     return { columns: own, names, hiddenRowids: false, rules, lateRowid: rowid };

@@ -92,6 +92,7 @@ describe("the runbook's commands, when", () => {
     expect((await product.nightjar("backup", "shop")).code).toBe(0);
     const said = await run("deletion");
     expect(said).toContain(`\n${String(customers)}\n`);
+    expect(said).toMatch(/customers: 1 added, 0 changed, 0 the same already/);
     expect(await ask("SELECT count(*) FROM customers")).toBe(customers);
   });
 

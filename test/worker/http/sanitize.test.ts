@@ -101,6 +101,9 @@ const CONTENT: Record<string, () => [path: string, body: object][]> = {
       "/v1/databases/shop/diff",
       { from: { backup: ids["shop"] }, to: { at }, detail },
     ]),
+  "POST /v1/databases/:db/history": () => [
+    ["/v1/databases/shop/history", { table: "users", key: [1] }],
+  ],
   "POST /v1/databases/:db/links": () =>
     FORMATS.map((format) => [
       "/v1/databases/shop/links",
@@ -110,6 +113,13 @@ const CONTENT: Record<string, () => [path: string, body: object][]> = {
     ["/v1/databases/shop/query", { sql: "SELECT * FROM users" }],
     ["/v1/databases/shop/query", { at, sql: "SELECT * FROM users" }],
   ],
+  "POST /v1/databases/:db/restore-rows": () =>
+    [{ at }, { backup: ids["shop"] }].flatMap((from) =>
+      [true, false].map((dryRun): [string, object] => [
+        "/v1/databases/shop/restore-rows",
+        { from, target, table: "users", where: "id = 1", dryRun },
+      ]),
+    ),
   "POST /v1/databases/:db/restore": () => [["/v1/databases/shop/restore", { at, target }]],
 };
 /** Routes of the same scopes that give no content. */
