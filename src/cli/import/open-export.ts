@@ -28,6 +28,10 @@ export async function openExport(
     throw new CliError(EXIT.usage, `${folder} is no folder of an export: it has no ${SIDECAR}.`, {
       hint: "`nightjar export <database> -o folder/` writes one.",
     });
+  if (whole.rows === "parquet")
+    throw new CliError(EXIT.usage, `The rows in ${folder} are Parquet, which is not imported.`, {
+      hint: "Export them as ndjson or json: these keep every value with its type.",
+    });
   const dataOnly = whole.schema === null;
   const selection = selectionOf({ tables, schemaOnly: false, dataOnly });
   const chosen = ({ name }: { name: string }) => selects(selection, name);
