@@ -1,6 +1,7 @@
 import type { Deps } from "../core/deps.ts";
 import { NightjarError } from "../errors/errors.ts";
 import { quoteName } from "../format/sql/quote.ts";
+import { isMarkerName, MARKER } from "../format/tables/restore-marker.ts";
 import { lowerName } from "../format/tables/selection.ts";
 import type { Source } from "../libsql/server.ts";
 import type { Plan } from "../model/restore-report.ts";
@@ -33,6 +34,16 @@ export function notEmpty({ objects }: TargetState): NightjarError {
   return new NightjarError(
     "TARGET_NOT_EMPTY",
     `The target is not empty: it has ${shown.join(", ")}${more}.`,
+  );
+}
+
+/** @throws NightjarError `RESTORE_UNAVAILABLE` for what has a table of the marker's name itself */
+export function refuseMarkerName(tables: readonly { readonly name: string }[]): void {
+  if (!tables.some(({ name }) => isMarkerName(name))) return;
+  throw new NightjarError(
+    "RESTORE_UNAVAILABLE",
+    `It has a table ${MARKER} of its own, and in a server Nightjar marks by a table of this name what is not restored in full.`,
+    { hint: "Restore it to a file, or name the other tables with `tables`." },
   );
 }
 

@@ -16,10 +16,17 @@ import { lowerName, selectionOf, selects } from "../../format/tables/selection.t
 import type { Source } from "../../libsql/server.ts";
 import type { Plan, Verified } from "../../model/restore-report.ts";
 import { refuseSql, writeSelected } from "../../sqlite/sql/write-sql.ts";
+import { readSchema } from "../../sqlite/tables.ts";
 import { compareImage } from "../../target/compare-image.ts";
 import { inspectTarget, type TargetState } from "../../target/inspect.ts";
 import { sendStatements } from "../../target/send-statements.ts";
-import { dropsOf, notEmpty, refuseUnfit, standingOf } from "../../target/standing.ts";
+import {
+  dropsOf,
+  notEmpty,
+  refuseMarkerName,
+  refuseUnfit,
+  standingOf,
+} from "../../target/standing.ts";
 import { newMarker, whileMarked } from "../../target/while-marked.ts";
 import { wipeTarget } from "../../target/wipe.ts";
 import { CliError, EXIT, type ExitCode } from "../exit.ts";
@@ -165,7 +172,11 @@ class Writing {
     this.#originals = new Map(of("table").map(({ name, sql }) => [name, sql]));
   }
 
-  /** Refuse what cannot be written as SQL. @throws NightjarError `SCHEMA_UNSAFE`; as `refuseSql` */
+  /**
+   * Refuse what cannot be written as SQL.
+   *
+   * @throws NightjarError `SCHEMA_UNSAFE`; as `refuseMarkerName` and `refuseSql`
+   */
   async refuse(): Promise<void> {
     for (const sql of this.#indexes)
       if (schemaFault("index", sql) !== undefined || !isVectorIndex(sql))
@@ -174,9 +185,10 @@ class Writing {
           "The schema of the export has a comment that is to make an index on libSQL, and is another statement.",
           { hint: "Get the folder back as it was exported." },
         );
-    await withImageOf(this.#file, this.#originals, (image) =>
-      refuseSql(image, this.#exported.selection),
-    );
+    await this.#withImage(async (image) => {
+      refuseMarkerName(await readSchema(image));
+      await refuseSql(image, this.#exported.selection);
+    });
   }
 
   /** Write all of it, and compare. @throws NightjarError as `whileMarked` */

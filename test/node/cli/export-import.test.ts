@@ -13,6 +13,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import fc from "fast-check";
+import { parquetRead } from "hyparquet";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { Subject } from "../../../src/cli/export/subject.ts";
 import { type FolderOptions, writeFolder } from "../../../src/cli/export/write-folder.ts";
@@ -116,6 +117,35 @@ describe("an export that is imported again", () => {
         });
       expect(rows(join(dir, "new.db"))).toEqual(rows(file));
       expect(rows(file).some((line) => line.startsWith("  photos: "))).toBe(true);
+    }
+  });
+
+  it("is a file for each table as Parquet, which is not imported", async () => {
+    const { image } = await made(FIDELITY);
+    const choice = { where: { GAPS: "rowid > 4" } };
+    const { tables } = await exportTo(exports.subjectOf(image), { rows: "parquet", choice });
+    expect(tables.map(({ name, file, rows }) => [name, file, rows])).toEqual(
+      expect.arrayContaining([
+        ["numbers", "numbers.parquet", 32],
+        ["gaps", "gaps.parquet", 2],
+        ["empty_table", "empty_table.parquet", 0],
+      ]),
+    );
+    const rows: unknown[] = [];
+    const file = new Uint8Array(readFileSync(join(folderOf(), "gaps.parquet"))).buffer;
+    await parquetRead({ file, onComplete: (all) => void rows.push(...all) });
+    expect(rows).toEqual([["five"], ["last"]]);
+    await expect(importTo()).rejects.toThrow(/Parquet, which is not imported/);
+    await exportTo(exports.subjectOf(image));
+    expect(readdirSync(folderOf()).filter((name) => name.endsWith(".parquet"))).toEqual([]);
+  });
+
+  it("breaks off where a Parquet file is cut", async () => {
+    const { image } = await made(["CREATE TABLE t(a)", "INSERT INTO t VALUES (randomblob(9000))"]);
+    for (const broken of [true, false]) {
+      const subject = exports.subjectOf(image, {}, (bytes) => cut(bytes, broken));
+      await expect(exportTo(subject, { rows: "parquet" })).rejects.toThrow(/broke off/);
+      expect(readdirSync(folderOf())).toEqual([]);
     }
   });
 

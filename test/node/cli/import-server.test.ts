@@ -205,6 +205,16 @@ describe("an import into a server", () => {
     expect(readdirSync(join(dir, "tmp"))).toEqual([]);
   });
 
+  it("refuses what has a table of the mark's name", async () => {
+    await exported([
+      "CREATE TABLE _nightjar_restore(a)",
+      "INSERT INTO _nightjar_restore VALUES (1)",
+    ]);
+    const { code, err } = await nightjar([]);
+    expect([code, err]).toEqual([3, expect.stringMatching(/has a table _nightjar_restore/)]);
+    expect(await names()).toEqual([]);
+  });
+
   it("starts anew after it was killed half-way", async () => {
     const rows = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 12000)";
     const file = await exported([
