@@ -215,12 +215,25 @@ describe("an import into a server", () => {
     expect(await names()).toEqual([]);
   });
 
+  it("takes rows anew after it was killed half-way, and leaves all else in the target", async () => {
+    const file = await exported(MANY, { choice: { only: "data" } });
+    await client().executeMultiple(
+      `${MANY[0]}; CREATE TABLE other(a); INSERT INTO other VALUES (1); CREATE INDEX by_v ON many(v)`,
+    );
+    expect(await killAt(7)).toBe("SIGKILL");
+    const half = Number((await ask("SELECT count(*) FROM many"))[0]);
+    expect([half > 0, half < 12_000]).toEqual([true, true]);
+    const { code, out, err } = await nightjar(["--json"]);
+    expect([code, err]).toEqual([0, ""]);
+    expect(JSON.parse(out)).toMatchObject({ state: "incomplete", drops: ["rows of many"] });
+    expect(await ask("SELECT count(*) FROM other")).toEqual([1]);
+    expect(await names()).toEqual(["by_v", "many", "other"]);
+    const rows = (path: string) => described(path).filter((line) => line.startsWith("  many"));
+    expect(rows(await fileOfServer())).toEqual(rows(file));
+  });
+
   it("starts anew after it was killed half-way", async () => {
-    const rows = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 12000)";
-    const file = await exported([
-      ...SHOP,
-      `CREATE TABLE many(id INTEGER PRIMARY KEY, v); ${rows} INSERT INTO many SELECT i, hex(randomblob(400)) FROM n`,
-    ]);
+    const file = await exported([...SHOP, ...MANY]);
     const killed = await killAt(6);
     expect(killed).toBe("SIGKILL");
     expect(await names()).toContain("_nightjar_restore");
@@ -234,6 +247,12 @@ describe("an import into a server", () => {
     expect(described(await fileOfServer())).toEqual(described(file));
   });
 });
+
+/** Rows of more than one request. */
+const MANY = [
+  "CREATE TABLE many(id INTEGER PRIMARY KEY, v)",
+  "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 12000) INSERT INTO many SELECT i, hex(randomblob(400)) FROM n",
+];
 
 /** Change the schema of the export, and enter its hash. */
 function rewrite(path: string, change: (text: string) => string): void {
