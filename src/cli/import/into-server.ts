@@ -1,5 +1,5 @@
 import { tmpdir } from "node:os";
-import { mkdtempSync } from "node:fs";
+import { mkdtempSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { systemDeps } from "../../core/deps.ts";
 import { TRAITS } from "../../errors/codes.ts";
@@ -84,6 +84,10 @@ export async function importIntoServer(
     const file = join(scratch, "import.db");
     const schema = exported.selection.schema ? "exported" : tablesOf(exported, before);
     const { notes, leftOut } = await makeFile(exported, schema, file, quiet);
+    if (statSync(file).size === 0)
+      throw new CliError(EXIT.usage, `The export in ${folder} is of an empty database.`, {
+        hint: "There is nothing to import.",
+      });
     const writing = new Writing(exported, file, leftOut);
     const state = await asCliError(EXIT.refused, async () => {
       await writing.refuse();

@@ -205,6 +205,12 @@ describe("an import into a server", () => {
     expect(readdirSync(join(dir, "tmp"))).toEqual([]);
   });
 
+  it("refuses an export of nothing", async () => {
+    await exported(["CREATE TABLE t(a)", "DROP TABLE t"]);
+    const { code, err } = await nightjar([]);
+    expect([code, err]).toEqual([2, expect.stringMatching(/is of an empty database/)]);
+  });
+
   it("refuses what has a table of the mark's name", async () => {
     await exported([
       "CREATE TABLE _nightjar_restore(a)",
