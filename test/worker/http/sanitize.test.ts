@@ -1,5 +1,6 @@
 import { Buffer } from "node:buffer";
 import { gunzipSync } from "node:zlib";
+import { parquetRead } from "hyparquet";
 import { beforeAll, describe, expect, it } from "vitest";
 import { listAudit } from "../../../src/catalog/access/audit.ts";
 import { newestBackup } from "../../../src/catalog/backups.ts";
@@ -265,6 +266,16 @@ describe("a sanitized link", () => {
     expect(emails).toHaveLength(4);
     expect(new Set(emails).size).toBe(2);
     expect((await textOf({ format })).text).toBe(text);
+  });
+
+  it("gives masks as Parquet", async () => {
+    const { bytes } = await textOf({ format: "parquet", tables: ["users"] });
+    const rows: unknown[][] = [];
+    const file = new Uint8Array(bytes).buffer;
+    await parquetRead({ file, onComplete: (all) => void rows.push(...all) });
+    const text = rows.flat().map(String).join(" ");
+    expect(text).not.toMatch(ORIGINALS);
+    expect(text).toMatch(/[a-z]+\.[a-z]+@example\.com/);
   });
 
   it("gives masks as CSV and compressed, and of a moment", async () => {
