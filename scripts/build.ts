@@ -1,8 +1,9 @@
 import { chmod, copyFile, mkdir, readFile, rm, writeFile } from "node:fs/promises";
-import { createRequire } from "node:module";
 import { join, resolve } from "node:path";
+import { brotliCompressSync, constants } from "node:zlib";
 import { build, type Plugin } from "esbuild";
 import { describeCommands } from "../src/cli/line/describe.ts";
+import { type Build, readWasm } from "../src/cli/sqlite/wasm.ts";
 import { manPageOf } from "./lib/manual.ts";
 import { ROOT } from "./lib/paths.ts";
 
@@ -26,19 +27,29 @@ interface Root {
   readonly config: { readonly commandPackage: string };
 }
 
-/** Put SQLite's WebAssembly into the bundle, in place of the module that reads it from node_modules. */
+/** The builds of SQLite that the command has. */
+const BUILDS: readonly Build[] = ["wa-sqlite", "wa-sqlite-async"];
+
+/** Put SQLite's WebAssembly into the bundle, packed, in place of the module that reads it from node_modules. */
 const withWasm: Plugin = {
   name: "wasm",
   setup(bundle) {
-    bundle.onLoad({ filter: /\/src\/cli\/sqlite\/wasm\.ts$/ }, async () => {
-      const file = createRequire(import.meta.url).resolve(
-        "@journeyapps/wa-sqlite/dist/wa-sqlite.wasm",
-      );
-      const text = JSON.stringify((await readFile(file)).toString("base64"));
-      return { contents: `export const readWasm = () => Buffer.from(${text}, "base64");` };
+    bundle.onLoad({ filter: /\/src\/cli\/sqlite\/wasm\.ts$/ }, () => {
+      const packed = BUILDS.map((name) => [name, packedWasm(name)]);
+      return {
+        contents: `import { brotliDecompressSync } from "node:zlib";
+const packed = ${JSON.stringify(Object.fromEntries(packed))};
+export const readWasm = (build) => brotliDecompressSync(Buffer.from(packed[build], "base64"));`,
+      };
     });
   },
 };
+
+function packedWasm(name: Build): string {
+  const wasm = readWasm(name);
+  const params = { [constants.BROTLI_PARAM_SIZE_HINT]: wasm.length };
+  return brotliCompressSync(wasm, { params }).toString("base64");
+}
 
 if (DIST === OWN) await rm(OWN, { recursive: true, force: true });
 await mkdir(DIST, { recursive: true });

@@ -16,7 +16,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   config: { may: ["errors", "format", "plan"] },
   libsql: { may: ["core", "errors", "format"] },
   source: { may: ["core", "errors", "format", "libsql"], types: ["model"] },
-  target: { may: ["core", "errors", "format", "libsql"], types: ["sqlite"] },
+  target: { may: ["core", "errors", "format", "libsql", "sqlite"], types: ["model"] },
   erase: { may: ["errors", "format"] },
   sqlite: { may: ["erase", "errors", "format"] },
   store: { may: ["core", "errors", "format", "model", "plan"], types: ["config"] },
@@ -48,7 +48,13 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       ...["plan", "read", "store", "web", "worker"],
     ],
   },
-  cli: { may: ["core", "erase", "errors", "format", "model", "plan", "sqlite"], types: ["http"] },
+  cli: {
+    may: [
+      ...["config", "core", "erase", "errors", "format", "libsql", "model", "plan", "sqlite"],
+      "target",
+    ],
+    types: ["http"],
+  },
   "index.ts": {
     may: ["core", "errors", "http", "jobs", "worker"],
   },

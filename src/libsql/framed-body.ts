@@ -50,7 +50,7 @@ export async function* framedBody(
   let end = 0;
   for (;;) {
     const { value, done } = await watchdog.guard("SOURCE_CUT", () =>
-      reader.readAtLeast(Math.min(atLeast, bytes.length - end), bytes.subarray(end)),
+      readSome(reader, Math.min(atLeast, bytes.length - end), bytes.subarray(end)),
     );
     if (value !== undefined) {
       bytes = new Uint8Array(value.buffer); // reading takes the memory away and gives it back
@@ -84,4 +84,15 @@ export async function* framedBody(
     } else if (start > 0) bytes.copyWithin(0, start, end);
     end -= start;
   }
+}
+
+/** Read into `view`, and wait for `atLeast` bytes where that can be asked for: workerd and Node differ. */
+function readSome(
+  reader: ReadableStreamBYOBReader,
+  atLeast: number,
+  view: Uint8Array<ArrayBuffer>,
+): Promise<ReadableStreamReadResult<Uint8Array<ArrayBuffer>>> {
+  if ("readAtLeast" in reader) return reader.readAtLeast(atLeast, view);
+  const inNode = reader as { read(view: Uint8Array, options: { min: number }): Promise<unknown> };
+  return inNode.read(view, { min: atLeast }) as ReturnType<typeof readSome>;
 }

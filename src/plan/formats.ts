@@ -1,6 +1,6 @@
 /** The parts of a format. */
 interface Parts {
-  readonly content: "db" | "sql" | "ndjson" | "json" | "csv";
+  readonly content: "db" | "sql" | "ndjson" | "json" | "csv" | "parquet";
   readonly coding?: "gz" | "zst";
   readonly encrypted?: true;
   /** The only reader of the SQL; undefined if every SQLite reads it. */
@@ -24,6 +24,7 @@ const PARTS = {
   "json.gz": { content: "json", coding: "gz" },
   csv: { content: "csv" },
   "csv.gz": { content: "csv", coding: "gz" },
+  parquet: { content: "parquet" },
 } as const satisfies Record<string, Parts>;
 
 /** Every format that a database can be delivered in; the stored form decides which of them are available. */
@@ -37,8 +38,13 @@ export function partsOf(format: Format): Parts {
 
 /** Formats of rows alone, of all tables or of some. */
 export const ROW_FORMATS = FORMATS.filter((format) =>
-  ["ndjson", "json", "csv"].includes(PARTS[format].content),
+  ["ndjson", "json", "csv", "parquet"].includes(PARTS[format].content),
 );
+
+/** Return true if a file of this format has the rows of exactly one table. */
+export function isOfOneTable(format: Format): boolean {
+  return ["csv", "parquet"].includes(PARTS[format].content);
+}
 
 /** The facts of a stored backup that decide its formats. */
 export interface StoredForm {

@@ -9,7 +9,14 @@ import { seekableCompress } from "../format/bytes/seekable.ts";
 import { loadableText } from "../format/dump/loadable-dump.ts";
 import { isWrittenAnew, type Manifest } from "../model/manifest.ts";
 import { lowerName } from "../format/tables/selection.ts";
-import { type Format, formatsOf, partsOf, ROW_FORMATS, storedForm } from "../plan/formats.ts";
+import {
+  type Format,
+  formatsOf,
+  isOfOneTable,
+  partsOf,
+  ROW_FORMATS,
+  storedForm,
+} from "../plan/formats.ts";
 import { refuseFile } from "./erasures.ts";
 import { openExport } from "./export.ts";
 import type { Moment } from "./moment.ts";
@@ -133,8 +140,8 @@ export function refuseChoice(kind: Manifest["kind"], format: Format, choice: Cho
     throw new NightjarError("REQUEST_INVALID", message);
   };
   const given = Object.keys(choice);
-  if (content === "csv" && new Set(tables?.map(lowerName)).size !== 1)
-    refuse("`tables` must name one table for csv.");
+  if (isOfOneTable(format) && new Set(tables?.map(lowerName)).size !== 1)
+    refuse(`\`tables\` must name one table for ${content}.`);
   if (given.length === 0) return;
   if (content === "db")
     refuse(
@@ -153,7 +160,7 @@ export function refuseChoice(kind: Manifest["kind"], format: Format, choice: Cho
       hint: OF_A_DUMP,
     });
   if (content === "sql" && (where ?? blobs ?? order) !== undefined)
-    refuse("where, blobs and order are for ndjson, json and csv.");
+    refuse("where, blobs and order are for ndjson, json, csv and parquet.");
   if (content !== "sql" && only === "schema") refuse("`only`: the schema is given as sql.");
   if (content !== "csv" && blobs !== undefined) refuse("blobs is for csv.");
 }

@@ -1,5 +1,5 @@
 import type { Context } from "../worker/context.ts";
-import type { Choice, RowContent } from "../format/rows/choice.ts";
+import type { Choice, TextContent } from "../format/rows/choice.ts";
 import type { Erasure } from "../format/tables/erasure.ts";
 import { type Selection, lowerName, selectionOf } from "../format/tables/selection.ts";
 import { type Format, partsOf } from "../plan/formats.ts";
@@ -7,6 +7,7 @@ import type { Image } from "../sqlite/engine/image.ts";
 import { openImage } from "../sqlite/engine/open.ts";
 import { type ExportPlan, planExport, refuseUnknownTables } from "../sqlite/rows/export-plan.ts";
 import { writeExport } from "../sqlite/rows/write-export.ts";
+import { planParquet, writeParquet } from "../sqlite/rows/write-parquet.ts";
 import type { MaskPlan } from "../sqlite/masks/plan-masks.ts";
 import { refuseSchemaValues } from "../sqlite/masks/refuse-values.ts";
 import type { KeptTable } from "../sqlite/subset/plan-subset.ts";
@@ -67,8 +68,9 @@ async function write(
     return writeSql(image, reader, sqlSelection(choice), masks);
   }
   const plan = await planExport(image, choice, masks);
+  if (content === "parquet") return writeParquet(image, await planParquet(image, plan.tables[0]!));
   const { blobs } = choice;
-  return writeExport(image, plan, content as RowContent, { tagged: isTagged(choice), blobs });
+  return writeExport(image, plan, content as TextContent, { tagged: isTagged(choice), blobs });
 }
 
 /** Return true if each line of `ndjson` names its table: unless exactly one table is asked for. */

@@ -24,6 +24,9 @@ export interface Marker {
   readonly step: number;
 }
 
+/** The step of the marker of a target that a restore has begun to change. */
+export const BEGUN = 2;
+
 const COLUMNS = MARKER_COLUMNS.join(", ");
 const CREATE = `CREATE TABLE ${MARKER}(restore TEXT NOT NULL, what TEXT NOT NULL, began TEXT NOT NULL, tables TEXT, saved TEXT, step INTEGER NOT NULL)`;
 

@@ -4,11 +4,12 @@ import type { AddressInfo } from "node:net";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import type { Subject } from "../../src/cli/export/subject.ts";
-import type { Choice, RowContent } from "../../src/format/rows/choice.ts";
+import type { Choice, TextContent } from "../../src/format/rows/choice.ts";
 import { selectionOf } from "../../src/format/tables/selection.ts";
 import type { Image } from "../../src/sqlite/engine/image.ts";
-import { planExport } from "../../src/sqlite/rows/export-plan.ts";
+import { type ExportTable, planExport } from "../../src/sqlite/rows/export-plan.ts";
 import { writeExport } from "../../src/sqlite/rows/write-export.ts";
+import { planParquet, writeParquet } from "../../src/sqlite/rows/write-parquet.ts";
 import { writeSql } from "../../src/sqlite/sql/write-sql.ts";
 
 /** Change a stream on its way, or break it off. */
@@ -75,6 +76,11 @@ function rowsOf(
   format: string,
   { tables, blobs }: Choice,
 ): AsyncIterable<Uint8Array> {
+  if (format === "parquet") return parquetOf(image, plan.tables[0]!);
   const tagged = tables?.length !== 1;
-  return writeExport(image, plan, format as RowContent, { tagged, blobs });
+  return writeExport(image, plan, format as TextContent, { tagged, blobs });
+}
+
+async function* parquetOf(image: Image, table: ExportTable): AsyncIterable<Uint8Array> {
+  yield* writeParquet(image, await planParquet(image, table));
 }

@@ -4,7 +4,7 @@ import { promisify } from "node:util";
 import { ROOT } from "../../scripts/lib/paths.ts";
 
 /** The command line: of the source, or another one, as `node dist/nightjar.js`. */
-const COMMAND = process.env["NIGHTJAR_COMMAND"]?.split(" ") ?? [
+export const COMMAND: readonly string[] = process.env["NIGHTJAR_COMMAND"]?.split(" ") ?? [
   process.execPath,
   join(ROOT, "src/cli/main.ts"),
 ];

@@ -1,16 +1,10 @@
-import { createRequire } from "node:module";
-import { dirname, join } from "node:path";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { ROOT } from "../../scripts/lib/paths.ts";
 import { freePort, type ServerProcess, startServer } from "../../scripts/lib/server-process.ts";
 
-const require = createRequire(import.meta.url);
-
-/** Return the binary of Turso's own engine, which the package `turso` brings for this machine. */
-function binary(): string {
-  const machine = `${process.platform}-${process.arch}${process.platform === "linux" ? "-gnu" : ""}`;
-  const paths = [dirname(require.resolve("turso/package.json"))];
-  const found = require.resolve(`@tursodatabase/cli-${machine}/package.json`, { paths });
-  return join(dirname(found), "tursodb");
-}
+/** The binary of Turso's own engine. */
+const TURSODB = join(ROOT, "node_modules/@tursodatabase/cli-linux-x64-gnu/tursodb");
 
 /**
  * Start a real server of Turso's engine for one database file. It serves `POST /pull-updates` and
@@ -23,10 +17,14 @@ export async function startTursodb(
   flags: readonly string[] = [],
   port?: number,
 ): Promise<ServerProcess> {
+  if (!existsSync(TURSODB))
+    throw new Error(
+      "There is no tursodb for this machine: its locked npm package is for Linux on x64.",
+    );
   const address = `127.0.0.1:${port ?? (await freePort())}`;
   return startServer({
     name: "tursodb",
-    command: binary(),
+    command: TURSODB,
     args: [file, "--sync-server", address, ...flags],
     url: `http://${address}`,
   });

@@ -1,7 +1,8 @@
 import { defineCommand } from "citty";
 import { backup, database, json, momentArg, refuseBoth } from "../line/args.ts";
 import { signIn } from "../client.ts";
-import { refuseClearToken, refuseUnsendable } from "../account/connection.ts";
+import { refuseClearToken } from "../account/connection.ts";
+import { readSecret } from "../account/secret.ts";
 import { CliError, EXIT } from "../exit.ts";
 import { identityFile } from "../files/identity.ts";
 import { restoreToFile } from "../restore/file.ts";
@@ -99,11 +100,11 @@ export default defineCommand({
     if (of.turso) {
       const { org, group, location } = args;
       const tokenEnv = args["token-env"] ?? "TURSO_PLATFORM_TOKEN";
-      const where = { name: args["to-turso"]!, org, group, location, token: secret(tokenEnv) };
+      const where = { name: args["to-turso"]!, org, group, location, token: readSecret(tokenEnv) };
       await restoreToTurso(client, options, where);
     } else if (of.server) {
       const url = args.to;
-      const token = args["token-env"] === undefined ? undefined : secret(args["token-env"]);
+      const token = args["token-env"] === undefined ? undefined : readSecret(args["token-env"]);
       if (url !== undefined && token !== undefined)
         refuseClearToken("--to", url, `the token in ${args["token-env"]}`);
       const { namespace } = args;
@@ -134,15 +135,4 @@ function usage(message: string): CliError {
 
 function refuseStray(name: string, value: string | undefined, fits: boolean, belongs: string) {
   if (value !== undefined && !fits) throw usage(`${name} is for ${belongs} only.`);
-}
-
-/** A token is never given on the command line, where other users of the machine can read it. */
-function secret(name: string): string {
-  const value = process.env[name];
-  if (value === undefined || value === "")
-    throw new CliError(EXIT.usage, `The variable ${name} is not set.`, {
-      hint: "Put the token in the environment, and give its variable's NAME.",
-    });
-  refuseUnsendable(name, value);
-  return value;
 }

@@ -29,5 +29,5 @@ function escaped(byte: number): string {
 
 /** Return true for a name that an export gives to a file. */
 export function isFileName(name: string): boolean {
-  return /^[\w%~-]{1,128}\.(ndjson|json|csv|sql)$/.test(name) && name !== "export.json";
+  return /^[\w%~-]{1,128}\.(ndjson|json|csv|parquet|sql)$/.test(name) && name !== "export.json";
 }

@@ -31,7 +31,7 @@ const sidecarSchema = v.object({
   backup: v.nullable(v.string()),
   moment: v.nullable(v.object({ lineage: v.string(), txid: count })),
   asOf: v.string(),
-  rows: v.picklist(["ndjson", "json", "csv"]),
+  rows: v.picklist(["ndjson", "json", "csv", "parquet"]),
   blobs: v.picklist(["base64", "hex"]),
   order: v.picklist(["stored", "key"]),
   where: v.record(v.string(), v.string()),

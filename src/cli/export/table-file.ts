@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { closeSync, writeSync } from "node:fs";
-import type { BlobForm, RowContent } from "../../format/rows/choice.ts";
+import type { BlobForm, TextContent } from "../../format/rows/choice.ts";
 import { csvField, csvHeader, csvLine } from "../../format/rows/csv.ts";
 import { DOCUMENT } from "../../format/rows/json-row.ts";
 import type { JsonValue } from "../../format/rows/json-value.ts";
@@ -27,6 +27,11 @@ export class HashedFile {
     if (this.#text.length >= CHUNK) this.#flush();
   }
 
+  writeBytes(bytes: Uint8Array): void {
+    this.#flush();
+    this.#put(bytes);
+  }
+
   /** Close the file, and return what it has become. */
   end(): Omit<SidecarFile, "file"> {
     this.#flush();
@@ -39,11 +44,14 @@ export class HashedFile {
   }
 
   #flush(): void {
-    const bytes = Buffer.from(this.#text);
+    this.#put(Buffer.from(this.#text));
+    this.#text = "";
+  }
+
+  #put(bytes: Uint8Array): void {
     for (let at = 0; at < bytes.length;) at += writeSync(this.#descriptor, bytes, at);
     this.#hash.update(bytes);
     this.#bytes += bytes.length;
-    this.#text = "";
   }
 }
 
@@ -52,7 +60,7 @@ export class TableFile {
   readonly #file: HashedFile;
   readonly #table: string;
   readonly #columns: readonly string[];
-  readonly #form: RowContent;
+  readonly #form: TextContent;
   readonly #blobForm: BlobForm;
   /** Columns of CSV that have BLOBs, and those that have something else. */
   readonly #blobs = new Set<string>();
@@ -62,7 +70,7 @@ export class TableFile {
   constructor(
     file: HashedFile,
     { name, columns }: { readonly name: string; readonly columns: readonly string[] },
-    form: RowContent,
+    form: TextContent,
     blobForm: BlobForm,
   ) {
     this.#file = file;

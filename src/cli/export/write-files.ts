@@ -1,5 +1,5 @@
 import { messageOf } from "../../errors/errors.ts";
-import type { BlobForm, RowContent } from "../../format/rows/choice.ts";
+import type { BlobForm, TextContent } from "../../format/rows/choice.ts";
 import { taggedAround } from "../../format/rows/json-row.ts";
 import { CliError, EXIT } from "../exit.ts";
 import { download } from "../files/resume.ts";
@@ -9,7 +9,7 @@ import type { Sidecar, SidecarFile } from "./sidecar.ts";
 import { HashedFile, TableFile } from "./table-file.ts";
 
 /** A table that is exported, and its file. */
-interface Wanted {
+export interface Wanted {
   readonly name: string;
   readonly columns: readonly string[];
   readonly sequence: string | null;
@@ -19,7 +19,7 @@ interface Wanted {
 interface Writing {
   /** True if each line names its table. */
   readonly tagged: boolean;
-  readonly rows: RowContent;
+  readonly rows: TextContent;
   readonly blobs: BlobForm;
   /** The name under which a file is made. */
   readonly partOf: (file: string) => string;
@@ -37,7 +37,7 @@ export async function writeRows(
   writing: Writing,
 ): Promise<Sidecar["tables"]> {
   const files = new TableFiles(tables, writing);
-  await read(url, writing.quiet, async (bytes) => {
+  await readLink(url, writing.quiet, async (bytes) => {
     for await (const lines of linesOf(bytes)) for (const line of lines) files.add(line);
     files.end();
   });
@@ -105,7 +105,7 @@ export async function writeSchema(
 ): Promise<Omit<SidecarFile, "file">> {
   const file = new HashedFile(path);
   let end = "";
-  await read(url, quiet, async (bytes) => {
+  await readLink(url, quiet, async (bytes) => {
     for await (const text of textOf(bytes)) {
       file.write(text);
       end = (end + text).slice(-10);
@@ -115,8 +115,12 @@ export async function writeSchema(
   return file.end();
 }
 
-/** Read what a link leads to, and say so. */
-async function read(
+/**
+ * Read what a link leads to, and say so.
+ *
+ * @throws CliError `failed` for what `take` throws
+ */
+export async function readLink(
   url: string,
   quiet: boolean,
   take: (bytes: AsyncIterable<Uint8Array>) => Promise<void>,

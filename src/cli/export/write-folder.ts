@@ -1,6 +1,7 @@
 import { lstat, mkdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Choice, RowContent } from "../../format/rows/choice.ts";
+import { lowerName } from "../../format/tables/selection.ts";
 import { CliError, EXIT } from "../exit.ts";
 import { nameFile } from "../files/name-file.ts";
 import { withUnfinished } from "../files/unfinished.ts";
@@ -9,6 +10,7 @@ import { readSidecar, SIDECAR, type Sidecar, sidecarText } from "./sidecar.ts";
 import type { ExportLink, Subject } from "./subject.ts";
 import { HashedFile } from "./table-file.ts";
 import { writeRows, writeSchema } from "./write-files.ts";
+import { writeParquetFiles } from "./write-parquet.ts";
 
 const SCHEMA = "schema.sql";
 
@@ -61,11 +63,7 @@ export async function writeFolder(
 
   const partOf = (file: string) => join(folder, `${file}.${process.pid}.part`);
   return withUnfinished(files.map(partOf), async () => {
-    const tagged = chosen?.length !== 1;
-    const written =
-      data === undefined
-        ? []
-        : await writeRows(data.url, tables, { tagged, rows, blobs, partOf, quiet });
+    const written = data === undefined ? [] : await write(data.url);
     if (Object.keys(where).length === 0 && erasures === 0)
       refuseOtherCounts(countsOf(subject, data), written);
     const sidecar: Sidecar = {
@@ -88,6 +86,19 @@ export async function writeFolder(
     const { unusedRules, subset } = (data ?? schema)!;
     return { ...sidecar, unusedRules, subset };
   });
+
+  async function write(url: string): Promise<Sidecar["tables"]> {
+    const tagged = chosen?.length !== 1;
+    if (rows !== "parquet") return writeRows(url, tables, { tagged, rows, blobs, partOf, quiet });
+    const linkTo = (table: string) => subject.link("parquet", ofTable(choice, table));
+    return writeParquetFiles(tables, { linkTo, partOf, quiet });
+  }
+}
+
+/** Return the part of a choice that concerns one table. */
+function ofTable({ where = {}, ...choice }: Choice, table: string): Choice {
+  const own = Object.entries(where).find(([name]) => lowerName(name) === lowerName(table));
+  return { ...choice, tables: [table], ...(own !== undefined && { where: { [table]: own[1] } }) };
 }
 
 /** The files that an export has written, apart from `export.json`. */

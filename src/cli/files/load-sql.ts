@@ -9,9 +9,8 @@ import { refuseForeign } from "../../format/sql/written-sql.ts";
 import { CliError, EXIT } from "../exit.ts";
 import { Progress } from "../progress.ts";
 import type { Database } from "../sqlite/database.ts";
+import { LibsqlNotes } from "./libsql-notes.ts";
 
-/** Start of a comment in Nightjar's SQL that holds a statement for libSQL only. */
-export const NEEDS_LIBSQL = " needs libSQL: ";
 /** The longest statement that is loaded: a string of JavaScript holds a few more; bytes. */
 const LONGEST_STATEMENT = 500_000_000;
 
@@ -37,7 +36,7 @@ export async function loadSql(
   const hash = createHash("sha256");
   const selector = new SqlSelector(selection);
   const loadable = new LoadableDump();
-  const leftOut: string[] = [];
+  const notes = new LibsqlNotes();
   let committed = false;
   let bytes = 0;
   const run = (statement: Uint8Array) => {
@@ -47,6 +46,7 @@ export async function loadSql(
   const scanner = new SqlScanner(
     (statement) => {
       const { bytes: text, length } = statement;
+      notes.passStatement();
       if (length > text.length)
         throw new Error(`a statement has ${length} bytes, of ${LONGEST_STATEMENT} at the most`);
       if (text.length < 10 && decode(text) === "COMMIT;") committed = true;
@@ -57,9 +57,7 @@ export async function loadSql(
       }
     },
     LONGEST_STATEMENT,
-    (comment) => {
-      if (comment.startsWith(NEEDS_LIBSQL)) leftOut.push(comment.slice(NEEDS_LIBSQL.length));
-    },
+    (comment) => notes.addComment(comment),
   );
   try {
     database.exec("PRAGMA foreign_keys=OFF; BEGIN");
@@ -86,5 +84,5 @@ export async function loadSql(
     throw new CliError(EXIT.failed, "The SQL that came is not that of the backup.", {
       hint: "Run the command again; if it stays so, choose another backup.",
     });
-  return leftOut;
+  return notes.statements();
 }

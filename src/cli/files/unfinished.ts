@@ -1,11 +1,11 @@
 import { chmodSync, constants, copyFileSync, openSync, rmSync } from "node:fs";
 
-/** Files that are being made, and have no name yet that anybody asked for. */
+/** Files, and folders of them, that are being made, and have no name yet that anybody asked for. */
 const files = new Set<string>();
 /** Hints about work elsewhere that a signal would leave unfinished, the newest last. */
 const elsewhere: string[] = [];
 
-/** Run `action`, which makes these files: whatever is left of them is removed when it ends, by a signal too. */
+/** Run `action`, which makes these files or folders: whatever is left of them is removed when it ends, by a signal too. */
 export async function withUnfinished<T>(
   paths: readonly string[],
   action: () => Promise<T>,
@@ -15,7 +15,7 @@ export async function withUnfinished<T>(
     return await action();
   } finally {
     for (const path of paths) {
-      rmSync(path, { force: true });
+      rmSync(path, { force: true, recursive: true });
       files.delete(path);
     }
   }
@@ -41,7 +41,7 @@ export const GOES_ON =
  * @returns what the user should know
  */
 export function removeUnfinished(): string {
-  for (const path of files) rmSync(path, { force: true });
+  for (const path of files) rmSync(path, { force: true, recursive: true });
   const gone = files.size > 0 ? ["What was unfinished on this machine is removed."] : [];
   return [...gone, elsewhere.at(-1) ?? "Run the command again: it starts anew."].join(" ");
 }

@@ -1,8 +1,10 @@
-import { decode } from "../../format/bytes/bytes.ts";
+import { decode, encode } from "../../format/bytes/bytes.ts";
 import { readSqlHead } from "../../format/sql/head.ts";
 import { SqlScanner } from "../../format/sql/scanner.ts";
+import { SqlSelector } from "../../format/sql/select-sql.ts";
 import { refuseForeign } from "../../format/sql/written-sql.ts";
-import { NEEDS_LIBSQL } from "../files/load-sql.ts";
+import { type Selection, selects } from "../../format/tables/selection.ts";
+import { LibsqlNotes } from "../files/libsql-notes.ts";
 import type { Database } from "../sqlite/database.ts";
 
 /** The longest statement of a schema that is taken, bytes. */
@@ -17,35 +19,40 @@ export interface Later {
 }
 
 /**
- * Make the tables and views of a schema that Nightjar has written.
+ * Make the tables and views of a schema that Nightjar has written, as far as they are selected.
  *
  * @throws NightjarError `DUMP_UNSAFE`; Error; what SQLite says of a statement
  */
 export async function loadSchema(
   source: AsyncIterable<Uint8Array>,
   database: Database,
+  selection: Selection,
 ): Promise<Later> {
   const statements: string[] = [];
-  const leftOut: string[] = [];
+  const notes = new LibsqlNotes();
   let committed = false;
+  const selector = new SqlSelector(selection);
   const scanner = new SqlScanner(
     (statement) => {
       const { bytes, length } = statement;
+      notes.passStatement();
       if (length > bytes.length) throw new Error(`a statement has ${length} bytes`);
       refuseForeign(statement);
       const { does, verb } = readSqlHead(bytes);
       if (verb === "COMMIT") committed = true;
-      if (does === "transaction") return;
-      const sql = decode(bytes);
+      const taken = selector.take(bytes);
+      if (taken === undefined) return;
+      const sql = decode(taken);
       if (does === "create-index" || does === "create-trigger") statements.push(sql);
       else database.exec(sql);
     },
     LONGEST,
-    (comment) => {
-      if (comment.startsWith(NEEDS_LIBSQL)) leftOut.push(comment.slice(NEEDS_LIBSQL.length));
-    },
+    (comment) => notes.addComment(comment),
   );
   for await (const chunk of source) scanner.push(chunk);
   if (!scanner.complete || !committed) throw new Error("the schema ended before its COMMIT");
+  const leftOut = notes
+    .statements()
+    .filter((sql) => selects(selection, readSqlHead(encode(sql)).table));
   return { statements, leftOut };
 }

@@ -37,6 +37,7 @@ export async function* readRows(
   { rows: form, blobs }: Sidecar,
   table: SidecarTable,
 ): AsyncGenerator<SqlValue[][]> {
+  if (form === "parquet") throw new Error("Parquet is not read");
   const bytes = readExported(folder, table);
   const batches =
     form === "csv"

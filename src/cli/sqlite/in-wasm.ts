@@ -31,7 +31,7 @@ export async function openInWasm(
   allows: Authorizer,
   copy?: string,
 ): Promise<Database> {
-  const module = await factory({ wasmBinary: readWasm() });
+  const module = await factory({ wasmBinary: readWasm("wa-sqlite") });
   const disk = new Disk(module, file, readOnly, copy);
   module.vfs_register(disk, true);
   return new WasmDatabase(module, disk, file, readOnly, allows);

@@ -19,5 +19,8 @@ export type BlobForm = "base64" | "hex";
 /** `stored`, the default: by rowid, or by key in a table without rowids. `key`: by the declared primary key. */
 export type RowOrder = "stored" | "key";
 
+/** Formats of rows that are text. */
+export type TextContent = "ndjson" | "json" | "csv";
+
 /** Formats of rows. */
-export type RowContent = "ndjson" | "json" | "csv";
+export type RowContent = TextContent | "parquet";

@@ -30,7 +30,7 @@ const made = {
         ),
       }),
     ),
-    "What ndjson, json and csv hold, in its order; null for other formats.",
+    "What ndjson, json, csv and parquet hold, in its order; null for other formats.",
   ),
   unusedRules: said(
     v.nullable(v.array(v.string())),

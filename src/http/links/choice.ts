@@ -26,7 +26,7 @@ export const choiceFields = {
       v.array(bounded(NAME), "must be a list of tables"),
       v.minLength(1, "must name a table"),
       v.maxLength(MOST, `must name at most ${MOST} tables`),
-      v.description("Give these tables only. `csv` needs exactly one."),
+      v.description("Give these tables only. `csv` and `parquet` need exactly one."),
     ),
   ),
   where: v.optional(
@@ -40,7 +40,7 @@ export const choiceFields = {
       v.record(bounded(NAME), bounded(EXPRESSION)),
       v.check((wheres) => Object.keys(wheres).length <= MOST, `must be ${MOST} at the most`),
       v.description(
-        "By table, an SQL expression of its columns: only rows for which it is true. For ndjson, json and csv.",
+        "By table, an SQL expression of its columns: only rows for which it is true. For ndjson, json, csv and parquet.",
       ),
     ),
   ),
@@ -66,7 +66,7 @@ export const choiceFields = {
     v.pipe(
       v.boolean("must be true or false"),
       v.description(
-        "Mask values by the database's rules. For sql, libsql.sql, ndjson, json and csv.",
+        "Mask values by the database's rules. For sql, libsql.sql, ndjson, json, csv and parquet.",
       ),
     ),
   ),

@@ -30,6 +30,7 @@ const CONTENT_TYPES = {
   csv: "text/csv; charset=utf-8",
   json: "application/json",
   ndjson: "application/x-ndjson",
+  parquet: "application/vnd.apache.parquet",
   sql: "application/sql",
   gz: "application/gzip",
   zst: "application/zstd",

@@ -4,13 +4,11 @@ import type { Erasure } from "../../format/tables/erasure.ts";
 import { misfit, pageFormOf } from "../../format/pages/first-page.ts";
 import { readPage } from "../../format/pages/page.ts";
 import { MARKER, MARKER_WARNING } from "../../format/tables/restore-marker.ts";
-import { isWhole, lowerName, type Selection, selectionOf } from "../../format/tables/selection.ts";
+import { isWhole, type Selection, selectionOf } from "../../format/tables/selection.ts";
 import { openImage } from "../../sqlite/engine/open.ts";
-import { quoteName } from "../../format/sql/quote.ts";
-import type { SchemaObject } from "../../sqlite/tables.ts";
 import { refuseSql } from "../../sqlite/sql/write-sql.ts";
-import { runStatements } from "../../target/run-statements.ts";
 import { inspectTarget, type TargetState } from "../../target/inspect.ts";
+import { dropsOf, notEmpty, refuseUnfit, standingOf } from "../../target/standing.ts";
 import type { Plan, PlannedTable, SubjectView, Way } from "../../model/restore-report.ts";
 import { erasuresAt, erasuresOfBackup } from "../../read/erasures.ts";
 import { earliestOf } from "../../read/moment.ts";
@@ -84,7 +82,10 @@ export async function planRestore(
   if (standing === "in use") refuseInUse(request, target, view, state);
   if (standing === "empty" && target.database === view.database && !request.overwrite)
     throw isSource(view);
-  if (request.dataOnly) await refuseUnfit(context, target, state, tables);
+  if (request.dataOnly) {
+    const names = tables.map(({ name }) => name);
+    await refuseUnfit(target.server, context.deps, state, names);
+  }
 
   const pages = sanitize
     ? "pages hold the values as they are"
@@ -123,13 +124,6 @@ function givenRows(table: PlannedTable, { given, subset }: MaskPlan): PlannedTab
   if (given(table.name) === "dropped") return { ...table, rows: 0 };
   const kept = subset?.find(({ name }) => name === table.name);
   return kept === undefined ? table : { ...table, rows: kept.rows };
-}
-
-/** Return the state of a target. A target in use that is only marked is still in use. */
-function standingOf({ begun, marker, objects }: TargetState): Plan["target"]["state"] {
-  if (begun !== undefined) return "incomplete";
-  if (objects.length > 0) return "in use";
-  return marker === undefined ? "empty" : "incomplete";
 }
 
 /** Refuse what cannot be written as SQL, before the target is marked. @returns what is masked, if anything is */
@@ -195,16 +189,11 @@ function refuseInUse(
   { overwrite, dataOnly }: RestoreRequest,
   target: Target,
   view: SubjectView,
-  { objects }: TargetState,
+  state: TargetState,
 ): void {
   if (overwrite || dataOnly) return;
   if (target.database === view.database) throw isSource(view);
-  const shown = objects.slice(0, 10).map(({ type, name }) => `${type} ${name}`);
-  const more = objects.length > 10 ? ` and ${objects.length - 10} more` : "";
-  throw new NightjarError(
-    "TARGET_NOT_EMPTY",
-    `The target is not empty: it has ${shown.join(", ")}${more}.`,
-  );
+  throw notEmpty(state);
 }
 
 function isSource({ database }: SubjectView): NightjarError {
@@ -220,55 +209,6 @@ function replacesOriginals({ database }: SubjectView): NightjarError {
     `The target is ${database} itself: masks would replace the originals.`,
     { hint: "Restore what is sanitized into another database." },
   );
-}
-
-/** List what the wipe removes. */
-function dropsOf({ begun, objects }: TargetState): string[] {
-  if (begun?.tables != null) return begun.tables.map((name) => `rows of ${name}`);
-  return objects
-    .filter(({ type, sql }) => type !== "index" || sql !== null)
-    .map(({ type, name }) => `${type} ${name}`);
-}
-
-/** Refuse a target into which rows cannot go: its tables must exist, be empty, and have no triggers. */
-async function refuseUnfit(
-  { deps }: Context,
-  { server }: Target,
-  { objects, begun }: TargetState,
-  tables: readonly PlannedTable[],
-): Promise<void> {
-  const left: readonly SchemaObject[] = begun && begun.tables === null ? [] : objects;
-  const names = new Set(tables.map(({ name }) => lowerName(name)));
-  const has = (name: string) =>
-    left.some((object) => object.type === "table" && lowerName(object.name) === lowerName(name));
-  const missing = tables.filter(({ name }) => !has(name)).map(({ name }) => name);
-  if (missing.length > 0)
-    throw new NightjarError("TARGET_UNFIT", `The target has no table ${missing.join(", ")}.`);
-  const triggers = left.filter(
-    ({ type, table }) => type === "trigger" && names.has(lowerName(table)),
-  );
-  if (triggers.length > 0)
-    throw new NightjarError(
-      "TARGET_UNFIT",
-      `Triggers of the target would run on every row: ${triggers.map(({ name }) => name).join(", ")}.`,
-      { hint: "Drop them, restore the rows, and create them again." },
-    );
-  const wiped = new Set(begun?.tables?.map(lowerName));
-  const looked = tables.filter(({ name }) => !wiped.has(lowerName(name)));
-  const answers = await runStatements(
-    server,
-    deps,
-    looked.map(({ name }) => ({ sql: `SELECT 1 FROM ${quoteName(name)} LIMIT 1` })),
-  );
-  const full = looked.filter((_, at) => answers[at]!.length > 0).map(({ name }) => name);
-  if (full.length > 0)
-    throw new NightjarError(
-      "TARGET_NOT_EMPTY",
-      `Tables of the target have rows: ${full.join(", ")}.`,
-      {
-        hint: "Empty them first: rows are restored into empty tables only.",
-      },
-    );
 }
 
 /** Return the reason for which a restore cannot go by pages; undefined if it can. */

@@ -1,23 +1,19 @@
 import type { Context } from "../../worker/context.ts";
-import { randomId } from "../../core/deps.ts";
 import { asNightjarError, NightjarError } from "../../errors/errors.ts";
-import { encode } from "../../format/bytes/bytes.ts";
-import { quoteName } from "../../format/sql/quote.ts";
 import { log } from "../../core/log.ts";
 import type { RestoreProgress, Restored, Verified } from "../../model/restore-report.ts";
-import { type Marker, markTarget, nameTables, readMarker, takeOver } from "../../target/marker.ts";
 import { inspectTarget } from "../../target/inspect.ts";
-import { Steps } from "../../target/steps.ts";
-import { dropAll } from "../../target/wipe.ts";
+import { BEGUN, type Marker, markTarget } from "../../target/marker.ts";
+import { sendStatements } from "../../target/send-statements.ts";
+import type { Steps } from "../../target/steps.ts";
+import { newMarker, superseded, whileMarked } from "../../target/while-marked.ts";
+import { wipeTarget } from "../../target/wipe.ts";
 import { COSTS, inTurn } from "../../worker/memory.ts";
 import { refuseLeaks } from "./masks.ts";
 import { type Planned, whatOf } from "./plan.ts";
 import { saveFirst } from "./save.ts";
 import { compareTarget } from "./verify.ts";
-import { writeAllPages, writeStatements } from "./write.ts";
-
-/** The step of the marker of a target that a restore has begun to change; see `Marker`. */
-const BEGUN = 2;
+import { sqlOf, writeAllPages } from "./write.ts";
 
 type Report = (progress: RestoreProgress) => Promise<void>;
 
@@ -54,33 +50,36 @@ async function carryOut(
 ): Promise<Restored> {
   const { deps } = context;
   const { plan, state, target, selection } = planned;
-  const id = randomId(deps);
-  const step = state.begun === undefined ? 0 : BEGUN;
   await refuseLeaks(context, planned);
-  const marker: Marker = {
-    restore: id,
+  const marker = newMarker(deps, state, {
     what: whatOf(planned),
     began: new Date(begun).toISOString(),
     tables: selection.schema ? null : plan.tables.map(({ name }) => name),
     saved,
-    step,
-  };
-  if (state.marker === undefined) await markTarget(target.server, deps, marker, state.print);
-  else await takeOver(target.server, deps, state.marker, marker, state.print);
-  log.info("restore-started", { restore: id, what: marker.what, way: plan.way });
-  try {
-    const steps = new Steps(target.server, deps, id, step);
-    await wipe(planned, marker, steps, report);
-    const verified = await write(context, planned, marker, steps, report);
-    const seconds = (deps.now() - begun) / 1000;
-    log.info("restore-done", { restore: id, seconds });
-    const { state: _, ...where } = plan.target;
-    const { subject, way, sanitized, notes } = plan;
-    const facts = { restore: id, subject, target: where, way, sanitized };
-    return { ...facts, tables: plan.tables.length, saved, verified, seconds, notes };
-  } catch (thrown) {
-    throw await halfWay(context, planned, thrown, id);
-  }
+  });
+  const { restore: id, what, tables } = marker;
+  const overwrites = plan.target.state === "in use" && plan.only !== "data";
+  return whileMarked(target.server, deps, state, marker, async (steps) => {
+    log.info("restore-started", { restore: id, what, way: plan.way });
+    try {
+      await wipeTarget(steps, state, { tables, overwrites }, (objects) =>
+        report({ state: "wiping", objects }),
+      );
+      const verified = await write(context, planned, marker, steps, report);
+      const seconds = (deps.now() - begun) / 1000;
+      log.info("restore-done", { restore: id, seconds });
+      const { state: _, ...where } = plan.target;
+      const { subject, way, sanitized, notes } = plan;
+      const count = plan.tables.length;
+      return {
+        ...{ restore: id, subject, target: where, way, sanitized, tables: count },
+        ...{ saved, verified, seconds, notes },
+      };
+    } catch (thrown) {
+      log.error("restore-stopped", thrown, { restore: id });
+      throw thrown;
+    }
+  });
 }
 
 async function save(context: Context, planned: Planned, report: Report): Promise<string | null> {
@@ -93,29 +92,6 @@ async function save(context: Context, planned: Planned, report: Report): Promise
   );
 }
 
-/** Remove what an unfinished restore has left, or what is overwritten; each object in a step of its own. */
-async function wipe(
-  { state, plan }: Planned,
-  { tables }: Marker,
-  steps: Steps,
-  report: Report,
-): Promise<void> {
-  const left = state.begun?.tables;
-  const overwrites =
-    state.begun !== undefined || (plan.target.state === "in use" && plan.only !== "data");
-  const statements = !overwrites
-    ? []
-    : left != null
-      ? left.map((name) => `DELETE FROM ${quoteName(name)};\n`)
-      : dropAll(state.objects);
-  let objects = 0;
-  for (const statement of statements) {
-    await steps.write([encode(statement)]);
-    await report({ state: "wiping", objects: ++objects });
-  }
-  if (state.begun !== undefined) await steps.write([encode(nameTables(tables))]);
-}
-
 async function write(
   context: Context,
   planned: Planned,
@@ -126,7 +102,9 @@ async function write(
   const compare = () =>
     compareTarget(context, planned, (table, rows) => report({ state: "verifying", table, rows }));
   if (planned.plan.way === "statements") {
-    await writeStatements(context, planned, steps, (bytes) => report({ state: "writing", bytes }));
+    await sendStatements(steps, sqlOf(context, planned), (bytes) =>
+      report({ state: "writing", bytes }),
+    );
     const verified = await compare();
     await steps.finish();
     return verified;
@@ -166,35 +144,4 @@ async function write(
 async function refuseTaken({ deps }: Context, { target }: Planned): Promise<void> {
   const { marker } = await inspectTarget(target.server, deps);
   if (marker !== undefined) throw superseded();
-}
-
-function superseded(cause?: unknown): NightjarError {
-  return new NightjarError(
-    "RESTORE_SUPERSEDED",
-    "The restore stopped: another restore has taken the target over.",
-    { cause },
-  );
-}
-
-/** Return the error of a restore that stopped after it had marked the target. */
-async function halfWay(
-  { deps }: Context,
-  { target }: Planned,
-  thrown: unknown,
-  restoreId: string,
-): Promise<NightjarError> {
-  const cause = asNightjarError(thrown);
-  log.error("restore-stopped", cause, { restore: restoreId });
-  const { code, message } = cause;
-  if (["RESTORE_UNVERIFIED", "RESTORE_UNKNOWN", "RESTORE_SUPERSEDED"].includes(code)) return cause;
-  if (code === "RESTORE_DIFFERS")
-    return new NightjarError(code, `${message} It is marked incomplete.`, { cause });
-  // Whatever the error: if the mark is another restore's, or gone, that is the reason.
-  const mark = await readMarker(target.server, deps).catch(() => "unknown" as const);
-  if (mark !== "unknown" && mark?.restore !== restoreId) return superseded(cause);
-  return new NightjarError(
-    "RESTORE_INCOMPLETE",
-    `The restore stopped half-way, and the target is marked incomplete: ${message} [${code}]`,
-    { cause },
-  );
 }

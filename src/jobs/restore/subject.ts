@@ -2,13 +2,14 @@ import { newestBackup } from "../../catalog/backups.ts";
 import { openLineage } from "../../catalog/lineages.ts";
 import type { Context } from "../../worker/context.ts";
 import { NightjarError } from "../../errors/errors.ts";
-import { isMarker, isMarkerName, MARKER } from "../../format/tables/restore-marker.ts";
+import { isMarker, isMarkerName } from "../../format/tables/restore-marker.ts";
 import type { Manifest } from "../../model/manifest.ts";
 import { lowerName, type Selection, selects } from "../../format/tables/selection.ts";
 import { lossWindow, type LossWindow } from "../../plan/loss.ts";
 import type { PlannedTable, SubjectView } from "../../model/restore-report.ts";
 import { openImage } from "../../sqlite/engine/open.ts";
 import { describeTables, readSchema } from "../../sqlite/tables.ts";
+import { refuseMarkerName } from "../../target/standing.ts";
 import { type Stored, storedPages } from "../../read/stored.ts";
 
 /** A backup or a moment that can be restored. */
@@ -54,12 +55,7 @@ export async function tablesOf(
     if (!all.some(({ name }) => lowerName(name) === wanted))
       throw new NightjarError("RESTORE_UNAVAILABLE", `There is no table ${wanted} in it.`);
   const tables = all.filter(({ name }) => selects(selection, name));
-  if (tables.some(({ name }) => isMarkerName(name)))
-    throw new NightjarError(
-      "RESTORE_UNAVAILABLE",
-      `It has a table ${MARKER} of its own, and in a server Nightjar marks by a table of this name what is not restored in full.`,
-      { hint: "Restore it to a file, or name the other tables with `tables`." },
-    );
+  refuseMarkerName(tables);
   return { tables, marked };
 }
 

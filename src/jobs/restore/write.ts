@@ -8,7 +8,6 @@ import { readSqlHead } from "../../format/sql/head.ts";
 import { SqlScanner } from "../../format/sql/scanner.ts";
 import type { Manifest } from "../../model/manifest.ts";
 import { writeSelected } from "../../sqlite/sql/write-sql.ts";
-import type { Steps } from "../../target/steps.ts";
 import { type Pages, writePages } from "../../target/write-pages.ts";
 import type { Planned } from "./plan.ts";
 import { masksFor } from "../../read/sanitize.ts";
@@ -20,45 +19,11 @@ import {
   storedPages,
 } from "../../read/stored.ts";
 
-/** Bytes of SQL in one request, which is one transaction; more if one row is larger. */
-const REQUEST = 2 * 1024 * 1024;
-
 /** Longest statement of a dump that a Worker sends, bytes: its memory holds it about four times. */
 const LONGEST_STATEMENT = 16 * 1024 * 1024;
 
-/**
- * Send the subject as SQL.
- *
- * @param onBytes receives the number of bytes sent so far
- * @throws NightjarError as `Steps.write`
- */
-export async function writeStatements(
-  context: Context,
-  planned: Planned,
-  steps: Steps,
-  onBytes: (bytes: number) => Promise<void>,
-): Promise<void> {
-  let held: Uint8Array[] = [];
-  let length = 0;
-  let sent = 0;
-  const flush = async () => {
-    if (length === 0) return;
-    await steps.write(held);
-    sent += length;
-    held = [];
-    length = 0;
-    await onBytes(sent);
-  };
-  for await (const statements of sqlOf(context, planned)) {
-    held.push(statements);
-    length += statements.length;
-    if (length >= REQUEST) await flush();
-  }
-  await flush();
-}
-
 /** Yield whole statements, without the beginning and end of a transaction. */
-async function* sqlOf(context: Context, planned: Planned): AsyncIterable<Uint8Array> {
+export async function* sqlOf(context: Context, planned: Planned): AsyncIterable<Uint8Array> {
   const { subject, selection, erasures, sanitize } = planned;
   if ("manifest" in subject && subject.manifest.kind === "dump") {
     yield* sqlOfDump(context, subject.manifest, planned);

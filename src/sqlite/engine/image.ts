@@ -91,26 +91,35 @@ export class Image {
  * Open the database that has these pages, with a compiled wa-sqlite-async.wasm (open.ts has the one that
  * Wrangler bundles).
  *
+ * @param originals the text of schema objects whose pages were made without what only libSQL has, by name
  * @throws NightjarError `OBJECT_CORRUPT` when SQLite cannot read the schema, `SCHEMA_TOO_LARGE`; the page
  *   reader's own
  */
-export async function openImageWith(wasm: WebAssembly.Module, pages: PageReader): Promise<Image> {
+export async function openImageWith(
+  wasm: WebAssembly.Module,
+  pages: PageReader,
+  originals: ReadonlyMap<string, string> = new Map(),
+): Promise<Image> {
   try {
-    return await openWith(await Engine.start(wasm, pages), pages);
+    return await openWith(await Engine.start(wasm, pages), pages, originals);
   } catch (thrown) {
     throw asImageError(thrown);
   }
 }
 
-async function openWith(engine: Engine, pages: PageReader): Promise<Image> {
+async function openWith(
+  engine: Engine,
+  pages: PageReader,
+  originals: ReadonlyMap<string, string> = new Map(),
+): Promise<Image> {
   await refuseLargeSchema(pages);
-  const originals = await patchSchema(engine);
+  const patched = await patchSchema(engine);
   engine.switch("defensive", true);
   // There are no files that sorting could spill to.
   for (const pragma of ["temp_store=MEMORY", "query_only=ON", "cache_size=-8192"])
     await allRows(engine, `PRAGMA ${pragma}`, () => undefined);
   await allRows(engine, "SELECT 1 FROM sqlite_schema LIMIT 1", () => undefined);
-  return new Image(engine, originals);
+  return new Image(engine, new Map([...originals, ...patched]));
 }
 
 /**

@@ -1,5 +1,5 @@
 import { encode } from "../../format/bytes/bytes.ts";
-import type { BlobForm, RowContent } from "../../format/rows/choice.ts";
+import type { BlobForm, TextContent } from "../../format/rows/choice.ts";
 import { csvField, csvHeader, csvLine } from "../../format/rows/csv.ts";
 import { DOCUMENT, jsonKeys, jsonRow, taggedAround } from "../../format/rows/json-row.ts";
 import { type JsonValue, wholeReal } from "../../format/rows/json-value.ts";
@@ -26,7 +26,7 @@ const TURN = 5000;
 export async function* writeExport(
   image: Image,
   { tables }: ExportPlan,
-  content: RowContent,
+  content: TextContent,
   { tagged, blobs = "base64" }: { readonly tagged: boolean; readonly blobs?: BlobForm | undefined },
 ): AsyncGenerator<Uint8Array> {
   let isFirst = true;
@@ -44,7 +44,7 @@ type Line = (values: readonly JsonValue[], first: boolean) => string;
 
 function lineOf(
   { name, columns }: ExportTable,
-  content: RowContent,
+  content: TextContent,
   tagged: boolean,
   blobs: BlobForm,
 ): Line {

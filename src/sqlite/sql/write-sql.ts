@@ -251,10 +251,10 @@ PRAGMA writable_schema=RESET;
 export const DEFENSIVE =
   "-- What follows needs a connection without SQLITE_DBCONFIG_DEFENSIVE; in node:sqlite that is { defensive: false }.\n";
 
-const SEQUENCE: RowPlan = {
-  ...{ columns: ["rowid", "name", "seq"], names: ["name", "seq"], rowid: "rowid" },
-  ...{ hiddenRowids: false, rules: [] },
+const COUNTERS: RowPlan = {
+  ...{ columns: ["name", "seq"], names: ["name", "seq"], hiddenRowids: false, rules: [] },
 };
+const SEQUENCE: RowPlan = { ...COUNTERS, columns: ["rowid", "name", "seq"], rowid: "rowid" };
 /** A name that is very likely free, for a table that is dropped at once. */
 const SCRATCH = '"nightjar makes sqlite_sequence"';
 
@@ -282,7 +282,9 @@ export async function* writeSequence(
   const where = whole ? "" : ` WHERE name IN (${counted.map(quoteText).join(",")})`;
   yield encode(`DELETE FROM sqlite_sequence${where};\n`);
   const numbers = masks === undefined ? where : `${where} AND typeof(seq) = 'integer'`;
-  yield* writeRows(image, "sqlite_sequence", SEQUENCE, { where: numbers });
+  // Where other counters may be, a rowid may be taken.
+  const plan = whole ? SEQUENCE : COUNTERS;
+  yield* writeRows(image, "sqlite_sequence", plan, { where: numbers });
 }
 
 /** Write what ANALYZE found, without sqlite_stat4: few builds of SQLite have it, and the others refuse it. */

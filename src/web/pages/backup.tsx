@@ -1,5 +1,5 @@
 import type { BackupAnswer } from "../../http/views.ts";
-import { type Format, partsOf } from "../../plan/formats.ts";
+import { type Format, isOfOneTable } from "../../plan/formats.ts";
 import { Layout } from "../layout.tsx";
 import { timeOf, When, Word } from "../parts/words.tsx";
 import { sizeOf } from "../size.ts";
@@ -143,8 +143,8 @@ export function BackupPage(props: BackupPageOf) {
   );
 }
 
-/** CSV is of one table, which nobody chooses here. */
-const isWhole = (format: Format): boolean => partsOf(format).content !== "csv";
+/** Of some formats a file has one table, which nobody chooses here. */
+const isWhole = (format: Format): boolean => !isOfOneTable(format);
 
 function Actions({ backup, may, targets }: BackupPageOf) {
   const { id, database, formats, pin } = backup;

@@ -13,12 +13,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import fc from "fast-check";
+import { parquetRead } from "hyparquet";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { Subject } from "../../../src/cli/export/subject.ts";
 import { type FolderOptions, writeFolder } from "../../../src/cli/export/write-folder.ts";
 import { importFolder } from "../../../src/cli/import/import-folder.ts";
 import { type Image, openImageWith } from "../../../src/sqlite/engine/image.ts";
 import { pagesOf } from "../../support/describe-image.ts";
+import { described, UNREADABLE } from "../../support/described.ts";
 import { startExports } from "../../support/exported.ts";
 import { FIDELITY } from "../../support/fidelity.ts";
 import { compiledWasm } from "../../support/wasm.ts";
@@ -55,51 +57,11 @@ async function made(statements: readonly string[]): Promise<{ file: string; imag
   return { file, image: await openImageWith(wasm, pagesOf(readFileSync(file))) };
 }
 
-/** Every row of the tables with their types and bytes, in the order of the table; the schema; counters. */
-function described(file: string, without: ReadonlySet<string> = new Set()): string[] {
-  const db = new DatabaseSync(file, { readOnly: true });
-  const schema = db
-    .prepare("SELECT type, name, sql, rootpage FROM sqlite_schema ORDER BY type, name")
-    .all();
-  const lines = schema
-    .filter(({ name }) => !String(name).startsWith("sqlite_"))
-    .map(({ type, name, sql }) => [type, name, String(sql).trimEnd()].join(" "));
-  lines.push(`user_version ${JSON.stringify(db.prepare("PRAGMA user_version").get())}`);
-  for (const { type, name } of schema) {
-    const table = String(name);
-    if (type !== "table" || without.has(table) || table.startsWith("sqlite_stat")) continue;
-    const quoted = `"${table.replaceAll('"', '""')}"`;
-    const columns = db
-      .prepare("SELECT name FROM pragma_table_xinfo(?) WHERE hidden <> 1")
-      .all(table)
-      .map((column) => `"${String(column["name"]).replaceAll('"', '""')}"`);
-    const each = columns.map(
-      (column) => `typeof(${column})||' '||CASE typeof(${column})
-      WHEN 'real' THEN printf('%!.20g', ${column}) WHEN 'integer' THEN ${column}
-      ELSE hex(${column}) END`,
-    );
-    const key = /^(docs|f"q)$/.test(table) ? "rowid||' '||" : "";
-    const rows = db
-      .prepare(
-        `SELECT ${key}${each.map((one) => `coalesce(${one},'null')`).join("||','||")} AS r FROM ${quoted}`,
-      )
-      .all();
-    const texts = rows.map(({ r }) => `  ${table}: ${String(r)}`);
-    lines.push(...(table === "sqlite_sequence" ? texts.toSorted() : texts));
-  }
-  db.close();
-  return lines;
-}
-
 const folderOf = () => join(dir, "shop");
 const exportTo = (subject: Subject, options: Partial<FolderOptions> = {}) =>
   writeFolder(subject, folderOf(), { ...WHOLE, ...options });
 const importTo = (name = "new.db", overwrite = false) =>
   importFolder(folderOf(), join(dir, name), { overwrite, quiet: true });
-
-/** Tables whose rows the Worker's SQLite cannot read, or that hold what others are made of. */
-const UNREADABLE =
-  /^(contentless|old_docs|boxes)(_|$)|_(data|idx|config|docsize|content|segdir|segments|stat|node|parent|rowid)$/;
 
 describe("an export that is imported again", () => {
   it.each(["ndjson", "json"] as const)("is the same, as %s: types, bytes, schema", async (rows) => {
@@ -155,6 +117,35 @@ describe("an export that is imported again", () => {
         });
       expect(rows(join(dir, "new.db"))).toEqual(rows(file));
       expect(rows(file).some((line) => line.startsWith("  photos: "))).toBe(true);
+    }
+  });
+
+  it("is a file for each table as Parquet, which is not imported", async () => {
+    const { image } = await made(FIDELITY);
+    const choice = { where: { GAPS: "rowid > 4" } };
+    const { tables } = await exportTo(exports.subjectOf(image), { rows: "parquet", choice });
+    expect(tables.map(({ name, file, rows }) => [name, file, rows])).toEqual(
+      expect.arrayContaining([
+        ["numbers", "numbers.parquet", 32],
+        ["gaps", "gaps.parquet", 2],
+        ["empty_table", "empty_table.parquet", 0],
+      ]),
+    );
+    const rows: unknown[] = [];
+    const file = new Uint8Array(readFileSync(join(folderOf(), "gaps.parquet"))).buffer;
+    await parquetRead({ file, onComplete: (all) => void rows.push(...all) });
+    expect(rows).toEqual([["five"], ["last"]]);
+    await expect(importTo()).rejects.toThrow(/Parquet, which is not imported/);
+    await exportTo(exports.subjectOf(image));
+    expect(readdirSync(folderOf()).filter((name) => name.endsWith(".parquet"))).toEqual([]);
+  });
+
+  it("breaks off where a Parquet file is cut", async () => {
+    const { image } = await made(["CREATE TABLE t(a)", "INSERT INTO t VALUES (randomblob(9000))"]);
+    for (const broken of [true, false]) {
+      const subject = exports.subjectOf(image, {}, (bytes) => cut(bytes, broken));
+      await expect(exportTo(subject, { rows: "parquet" })).rejects.toThrow(/broke off/);
+      expect(readdirSync(folderOf())).toEqual([]);
     }
   });
 

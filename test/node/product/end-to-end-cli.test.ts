@@ -474,7 +474,7 @@ describe("pull, timeline and query", () => {
     ["pull untouched", undefined, 3, "untouched has no backup latest."],
     ["pull shop --at yesterday", undefined, 3, "is outside of it"],
     ["pull shop --at today", undefined, 3, "must be a moment in ISO 8601"],
-    ["pull shop --format parquet", undefined, 3, "not as parquet"],
+    ["pull shop --format orc", undefined, 3, "not as orc"],
     ["pull dumped --format db", undefined, 3, "A dump can be downloaded as sql.zst, sql.gz, sql"],
   ])("%s %s ends with %s: %s", async (line, sql, exit, message) => {
     const { code, out, err } = await nightjar(...line.split(" "), ...(sql ? [sql] : []));

@@ -106,7 +106,7 @@ describe("the nightly backup", () => {
         "db",
         ...["sql.gz", "sql", "sql.zst"],
         ...["libsql.sql.gz", "libsql.sql", "libsql.sql.zst"],
-        ...["ndjson", "ndjson.gz", "json", "json.gz", "csv", "csv.gz"],
+        ...["ndjson", "ndjson.gz", "json", "json.gz", "csv", "csv.gz", "parquet"],
       ],
     });
 

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { NightjarError } from "../../../src/errors/errors.ts";
-import type { Choice, RowContent } from "../../../src/format/rows/choice.ts";
+import type { Choice, TextContent } from "../../../src/format/rows/choice.ts";
 import { type Image, openImageWith } from "../../../src/sqlite/engine/image.ts";
 import { planExport } from "../../../src/sqlite/rows/export-plan.ts";
 import type { MaskPlan } from "../../../src/sqlite/masks/plan-masks.ts";
@@ -31,7 +31,7 @@ async function imageOf(statements: readonly string[]): Promise<Image> {
 
 async function exported(
   image: Image,
-  content: RowContent,
+  content: TextContent,
   choice: Choice = {},
   masks?: MaskPlan,
 ): Promise<string> {

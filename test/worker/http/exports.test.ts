@@ -1,6 +1,7 @@
 import { Buffer } from "node:buffer";
 import { gunzipSync } from "node:zlib";
 import { env } from "cloudflare:workers";
+import { parquetRead } from "hyparquet";
 import { beforeAll, describe, expect, it } from "vitest";
 import { newestBackup } from "../../../src/catalog/backups.ts";
 import { sharedBlocks } from "../../../src/store/block-cache.ts";
@@ -84,6 +85,31 @@ describe("a link to rows", () => {
     expect(url).toMatch(/\.csv\.gz$/);
     const unzipped = gunzipSync(await api.bytes(url)).toString();
     expect(unzipped).toBe('id,artist,title\r\n1,1,"Let There Be Rock"\r\n7,2,"Post"\r\n');
+  });
+
+  it("gives a table as Parquet, of a backup and of a moment", async () => {
+    const { url } = await linkTo({ format: "parquet", tables: ["artists"] });
+    const answer = await askApp(new Request(url), context);
+    expect(answer.headers.get("content-type")).toBe("application/vnd.apache.parquet");
+    const read = async (file: ArrayBuffer) => {
+      let rows: unknown[] = [];
+      await parquetRead({ file, utf8: false, onComplete: (all) => void (rows = all) });
+      return rows;
+    };
+    expect(await read(await answer.arrayBuffer())).toEqual([
+      [1n, "AC/DC", 1, new Uint8Array([0, 255])],
+      [2n, "Björk", 0.5, null],
+      [3n, "", null, new Uint8Array()],
+    ]);
+    const terms = {
+      at: before,
+      format: "parquet",
+      tables: ["albums"],
+      where: { albums: "id > 1" },
+    };
+    const moment = await api.json("/v1/databases/shop/links", terms);
+    const bytes = new Uint8Array(await api.bytes(moment["url"])).buffer;
+    expect(await read(bytes)).toEqual([[7n, 2n, "Post"]]);
   });
 
   it("gives the rows for which an expression is true", async () => {
@@ -192,6 +218,8 @@ describe("a link that would give nothing but an error", () => {
     [{ tables: ["nowhere"], format: "sql" }, "REQUEST_INVALID", /no table nowhere/],
     [{ format: "csv" }, "REQUEST_INVALID", /must name one table/],
     [{ format: "csv", tables: ["artists", "albums"] }, "REQUEST_INVALID", /must name one table/],
+    [{ format: "parquet" }, "REQUEST_INVALID", /must name one table for parquet/],
+    [{ format: "parquet", tables: ["artists"], blobs: "hex" }, "REQUEST_INVALID", /for csv/],
     [{ format: "db", tables: ["artists"] }, "REQUEST_INVALID", /a db is whole/],
     [{ format: "sql", where: { artists: "1" } }, "REQUEST_INVALID", /where/],
     [{ only: "schema" }, "REQUEST_INVALID", /given as sql/],

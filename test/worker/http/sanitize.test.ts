@@ -1,11 +1,12 @@
 import { Buffer } from "node:buffer";
 import { gunzipSync } from "node:zlib";
+import { parquetRead } from "hyparquet";
 import { beforeAll, describe, expect, it } from "vitest";
 import { listAudit } from "../../../src/catalog/access/audit.ts";
 import { newestBackup } from "../../../src/catalog/backups.ts";
 import { needOf } from "../../../src/http/access/needs.ts";
 import { app } from "../../../src/http/app.ts";
-import { FORMATS, formatsOf } from "../../../src/plan/formats.ts";
+import { FORMATS, formatsOf, isOfOneTable } from "../../../src/plan/formats.ts";
 import type { Scope } from "../../../src/plan/access.ts";
 import type { Context } from "../../../src/worker/context.ts";
 import { apiOf, askApp, ORIGIN } from "../../support/api.ts";
@@ -84,7 +85,7 @@ const CONTENT: Record<string, () => [path: string, body: object][]> = {
     OF_BACKUPS.flatMap((name) =>
       FORMATS.map((format): [string, object] => [
         `/v1/backups/${ids[name]}/links`,
-        { format, tables: format.startsWith("csv") ? ["users"] : undefined },
+        { format, tables: isOfOneTable(format) ? ["users"] : undefined },
       ]),
     ),
   "POST /v1/backups/:id/query": () =>
@@ -107,7 +108,7 @@ const CONTENT: Record<string, () => [path: string, body: object][]> = {
   "POST /v1/databases/:db/links": () =>
     FORMATS.map((format) => [
       "/v1/databases/shop/links",
-      { at, format, tables: format.startsWith("csv") ? ["users"] : undefined },
+      { at, format, tables: isOfOneTable(format) ? ["users"] : undefined },
     ]),
   "POST /v1/databases/:db/query": () => [
     ["/v1/databases/shop/query", { sql: "SELECT * FROM users" }],
@@ -173,7 +174,7 @@ describe("with `required`", () => {
         kind: name === "dumped" ? "dump" : "snapshot",
         encrypted,
       })) {
-        const tables = format.startsWith("csv") ? ["users"] : undefined;
+        const tables = isOfOneTable(format) ? ["users"] : undefined;
         const { url } = await api.json(`/v1/backups/${ids[name]}/links`, { format, tables });
         for (const [headers, method] of [
           [{}, "GET"],
@@ -293,6 +294,16 @@ describe("a sanitized link", () => {
     expect(emails).toHaveLength(4);
     expect(new Set(emails).size).toBe(2);
     expect((await textOf({ format })).text).toBe(text);
+  });
+
+  it("gives masks as Parquet", async () => {
+    const { bytes } = await textOf({ format: "parquet", tables: ["users"] });
+    const rows: unknown[][] = [];
+    const file = new Uint8Array(bytes).buffer;
+    await parquetRead({ file, onComplete: (all) => void rows.push(...all) });
+    const text = rows.flat().map(String).join(" ");
+    expect(text).not.toMatch(ORIGINALS);
+    expect(text).toMatch(/[a-z]+\.[a-z]+@example\.com/);
   });
 
   it("gives masks as CSV and compressed, and of a moment", async () => {

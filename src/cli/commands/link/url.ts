@@ -22,7 +22,7 @@ export default defineCommand({
     format: {
       type: "string",
       description:
-        "sql.gz, sql, sql.zst, db or db.zst; libsql.sql for a libSQL server; ndjson, json or csv for rows",
+        "sql.gz, sql, sql.zst, db or db.zst; libsql.sql for a libSQL server; ndjson, json, csv or parquet for rows",
       default: "sql.gz",
     },
     ...choiceArgs,

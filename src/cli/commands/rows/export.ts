@@ -27,13 +27,14 @@ import { tellMasks } from "../../warnings.ts";
 export default defineCommand({
   meta: {
     name: "export",
-    description: "Write rows as NDJSON, JSON or CSV: a folder for a repository, a file or a stream",
+    description:
+      "Write rows as NDJSON, JSON, CSV or Parquet: a folder for a repository, a file or a stream",
   },
   args: {
     database,
     backup,
     at: momentArg,
-    format: { type: "string", description: "ndjson, json or csv", default: "ndjson" },
+    format: { type: "string", description: "ndjson, json, csv or parquet", default: "ndjson" },
     ...choiceArgs,
     output: {
       type: "string",
@@ -46,7 +47,11 @@ export default defineCommand({
   },
   async run({ args, rawArgs }) {
     refuseBoth(args);
-    const rows = choiceOf<RowContent>("--format", ["ndjson", "json", "csv"], args.format)!;
+    const rows = choiceOf<RowContent>(
+      "--format",
+      ["ndjson", "json", "csv", "parquet"],
+      args.format,
+    )!;
     const choice = readChoice(args, rawArgs);
     const { output = `${args.database}/`, overwrite: replaces, json: quiet } = args;
     const path = target(output);

@@ -1,7 +1,7 @@
 import { tmpdir } from "node:os";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { backupAnswer, startFakeNightjar } from "../../support/fake-nightjar.ts";
-import { runCli } from "../../support/run-cli.ts";
+import { backupAnswer, startFakeNightjar } from "../../../support/fake-nightjar.ts";
+import { runCli } from "../../../support/run-cli.ts";
 
 let nightjar: Awaited<ReturnType<typeof startFakeNightjar>>;
 let bytes = 0;
