@@ -1,7 +1,7 @@
 import { NightjarError } from "../../errors/errors.ts";
 import { concat, encode } from "../bytes/bytes.ts";
 import { DumpOrder } from "./order.ts";
-import type { SchemaRow } from "./statement.ts";
+import { restoredSchemaRow } from "./schema-row.ts";
 import { LONGEST_REWRITTEN, rewriteDump } from "./rewrite-dump.ts";
 import { hasShellLine, shieldTerminators } from "../sql/shell-lines.ts";
 import type { Statement } from "../sql/scanner.ts";
@@ -45,7 +45,7 @@ export class LoadableDump {
       case "row":
         return [statement.nul || statement.bareInfinity ? writeRow(bytes, found.values) : bytes];
       case "schema-row":
-        return [found.unquoted ? writeSchemaRow(found) : bytes];
+        return [found.unquoted ? encode(restoredSchemaRow(found.name, found.sql)) : bytes];
       case "begin":
       case "commit":
       case "pragma":
@@ -112,11 +112,4 @@ function hexOf(bytes: Uint8Array, start: number, end: number): Uint8Array {
     if (bytes[at] === 39) at++;
   }
   return digits.subarray(0, length);
-}
-
-function writeSchemaRow({ name, sql }: SchemaRow): Uint8Array {
-  const [quotedName, text] = [name, sql].map((value) => `'${value.replaceAll("'", "''")}'`);
-  return encode(
-    `INSERT INTO sqlite_schema(type,name,tbl_name,rootpage,sql) VALUES('table',${quotedName},${quotedName},0,${text});`,
-  );
 }
