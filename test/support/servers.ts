@@ -14,6 +14,7 @@ import { startMortalSqld } from "./mortal-sqld.ts";
 import { SMALL_SHOP } from "./small-shop.ts";
 import { makeSourceToken } from "./source-token.ts";
 import { startSyncStandIn } from "./sync-stand-in.ts";
+import { startTursodbs } from "./tursodbs.ts";
 
 declare module "vitest" {
   interface ProvidedContext {
@@ -47,6 +48,8 @@ declare module "vitest" {
     fidelity: string;
     /** Databases of Turso's own engine, in base64: see test/golden/turso-0.6.0. */
     turso: { mvcc: string; encrypted: string };
+    /** Starts servers of Turso's own engine: see tursodbs.ts. */
+    tursodbs: string;
     /** An empty libSQL server, for the one test that fills it. */
     empty: string;
     /** A bucket behind an S3 endpoint that checks signatures. */
@@ -80,6 +83,8 @@ export default async function setup(project: TestProject): Promise<() => Promise
   const faults = await startFaultProxy(shop.url);
   const bombs = await startBombServer();
   const sync = await startSyncStandIn(await mkdtemp(join(dir, "sync-")));
+  const tursodbs = await startTursodbs(join(dir, "tursodbs"));
+  project.provide("tursodbs", tursodbs.control);
   project.provide("trials", process.env["TRIALS"] ? Number(process.env["TRIALS"]) : null);
   project.provide("all", process.env["ALL"] !== undefined);
   project.provide("shop", shop.url);
@@ -108,6 +113,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
       faults,
       bombs,
       sync,
+      tursodbs,
       s3,
       shop,
       small,

@@ -1,22 +1,16 @@
 import type { Run } from "../../catalog/runs.ts";
 import type { DatabaseConfig } from "../../config/database.ts";
 import type { Context } from "../../worker/context.ts";
-import { asNightjarError } from "../../errors/errors.ts";
 import { zstdCompress } from "../../format/bytes/codec.ts";
 import { type DumpFacts, DumpInspector } from "../../format/dump/inspector.ts";
 import { Meter, tap } from "../../format/bytes/hash.ts";
 import type { Manifest, Method } from "../../model/manifest.ts";
 import { describeServer } from "../../source/describe.ts";
-import { readCatalog, readTables, type RowEvent } from "../../source/rows/read-tables.ts";
-import { findTransactions, type Transactions } from "../../source/rows/transaction.ts";
+import { findTransactions } from "../../source/rows/transaction.ts";
 import type { Source } from "../../libsql/server.ts";
 import { BackupDraft } from "./backup-draft.ts";
-import { type DumpPlan, planDump } from "./rows/plan-dump.ts";
-import { DumpText } from "./rows/dump-text.ts";
+import { beginDump } from "./rows/begin-dump.ts";
 import { COSTS, inTurn } from "../../worker/memory.ts";
-
-/** Attempts to read the tables while migrations change the schema. */
-const TRIES = 4;
 
 /**
  * Read every row in one transaction, and store SQL of Nightjar's own form, in one pass and flat memory:
@@ -44,9 +38,7 @@ async function captureInTurn(
   const { deps } = context;
   const draft = new BackupDraft(context, run, database, "dump", deps.now());
   const described = describeServer(source, deps);
-  const transactions = await findTransactions(source, deps);
-  const { plan, userVersion, events } = await begin(transactions);
-  const text = new DumpText(plan);
+  const { text, userVersion, events } = await beginDump(await findTransactions(source, deps));
   const raw = new Meter();
   const stored = new Meter();
   // Nothing that other readers of dumps would refuse may be written here.
@@ -81,34 +73,4 @@ async function captureInTurn(
     tables,
     warnings: [...text.warnings(), ...warnings],
   });
-}
-
-/** Plan by the schema, and begin to read: again if the schema was changed between the two. */
-async function begin(
-  transactions: Transactions,
-): Promise<{ plan: DumpPlan; userVersion: number; events: AsyncIterable<RowEvent> }> {
-  for (let tries = 1; ; tries++) {
-    const catalog = await readCatalog(transactions);
-    const plan = planDump(catalog);
-    const reads = plan.tables.map(({ name, plan: { columns } }) => ({ name, columns }));
-    const events = readTables(transactions, catalog, reads)[Symbol.asyncIterator]();
-    try {
-      const first = await events.next();
-      return { plan, userVersion: catalog.userVersion, events: resumed(first, events) };
-    } catch (thrown) {
-      if (asNightjarError(thrown).code !== "SCHEMA_CHANGED" || tries === TRIES) throw thrown;
-    }
-  }
-}
-
-/** Yield the first event, which was read already, and those after it. */
-async function* resumed(
-  first: IteratorResult<RowEvent>,
-  events: AsyncIterator<RowEvent>,
-): AsyncIterable<RowEvent> {
-  try {
-    for (let next = first; next.done !== true; next = await events.next()) yield next.value;
-  } finally {
-    await events.return?.(); // frees the server's transaction when the reader leaves early
-  }
 }

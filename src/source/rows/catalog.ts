@@ -3,6 +3,7 @@ import { SchemaSize } from "../../format/tables/schema-size.ts";
 import type { Row } from "../../libsql/cursor.ts";
 import type { Value } from "../../libsql/hrana-messages.ts";
 import type { SchemaRow } from "../pages.ts";
+import type { Wire } from "./transaction.ts";
 
 /** A column of a table, as `PRAGMA table_xinfo` tells it. */
 export interface ColumnRow {
@@ -32,14 +33,20 @@ export interface RowCatalog {
  * A virtual table's columns are not asked for, as its module would have to be there. Tursodb has tables with
  * negative root pages.
  */
-export const CATALOG_SQL: readonly string[] = [
-  "SELECT type, CAST(name AS BLOB), CAST(tbl_name AS BLOB), rootpage, CAST(sql AS BLOB) FROM sqlite_schema ORDER BY rowid",
-  `SELECT CAST(m.name AS BLOB), CAST(x.name AS BLOB), CAST(x.type AS BLOB), x.pk, x."notnull", x.hidden FROM sqlite_schema AS m, pragma_table_xinfo(m.name) AS x WHERE m.type = 'table' AND m.rootpage <> 0 ORDER BY m.rowid, x.cid`,
-  "SELECT CAST(m.name AS BLOB) FROM sqlite_schema AS m, pragma_index_list(m.name) AS i WHERE m.type = 'table' AND m.rootpage <> 0 AND i.origin = 'pk' ORDER BY m.rowid",
-  "SELECT (SELECT encoding FROM pragma_encoding), (SELECT user_version FROM pragma_user_version), (SELECT application_id FROM pragma_application_id)",
-];
+export function catalogSql(wire: Wire): readonly string[] {
+  // Tursodb puts the argument into a PRAGMA in double quotes, and does not double those that it has.
+  const table = wire === "cursor" ? "m.name" : `replace(m.name, '"', '""')`;
+  return [
+    "SELECT type, CAST(name AS BLOB), CAST(tbl_name AS BLOB), rootpage, CAST(sql AS BLOB) FROM sqlite_schema ORDER BY rowid",
+    `SELECT CAST(m.name AS BLOB), CAST(x.name AS BLOB), CAST(x.type AS BLOB), x.pk, x."notnull", x.hidden FROM sqlite_schema AS m, pragma_table_xinfo(${table}) AS x WHERE m.type = 'table' AND m.rootpage <> 0 ORDER BY m.rowid, x.cid`,
+    `SELECT CAST(m.name AS BLOB) FROM sqlite_schema AS m, pragma_index_list(${table}) AS i WHERE m.type = 'table' AND m.rootpage <> 0 AND i.origin = 'pk' ORDER BY m.rowid`,
+    "SELECT (SELECT encoding FROM pragma_encoding), (SELECT user_version FROM pragma_user_version), (SELECT application_id FROM pragma_application_id)",
+  ];
+}
+/** The number of these statements. */
+export const CATALOG_STATEMENTS = 4;
 
-/** Collects the rows of `CATALOG_SQL`. */
+/** Collects the rows of `catalogSql`. */
 export class CatalogReader {
   readonly #size = new SchemaSize();
   readonly #schema: SchemaRow[] = [];

@@ -3,8 +3,14 @@ import type { SqlValue } from "../../format/rows/json-value.ts";
 import { quoteName } from "../../format/sql/quote.ts";
 import type { Row } from "../../libsql/cursor.ts";
 import type { Value } from "../../libsql/hrana-messages.ts";
-import { CATALOG_SQL, CatalogReader, isSameCatalog, type RowCatalog } from "./catalog.ts";
-import type { Transactions } from "./transaction.ts";
+import {
+  CATALOG_STATEMENTS,
+  CatalogReader,
+  catalogSql,
+  isSameCatalog,
+  type RowCatalog,
+} from "./catalog.ts";
+import type { Transactions, Wire } from "./transaction.ts";
 
 /** A table to read: its columns as SQL. */
 export interface TableRead {
@@ -24,7 +30,8 @@ const MOST_COLUMNS = 2000;
 /** Read the catalog in a transaction of its own. @throws NightjarError as `CatalogReader` */
 export async function readCatalog(transactions: Transactions): Promise<RowCatalog> {
   const reader = new CatalogReader();
-  for await (const rows of transactions.read(CATALOG_SQL)) for (const row of rows) reader.add(row);
+  for await (const rows of transactions.read(catalogSql(transactions.wire)))
+    for (const row of rows) reader.add(row);
   return reader.end();
 }
 
@@ -48,8 +55,8 @@ export async function* readTables(
     `SELECT count(*) FROM ${quoteName(table.name)}`,
     rowsSql(transactions, table),
   ]);
-  const statements = [...CATALOG_SQL, writes, ...reads, writes];
-  const first = CATALOG_SQL.length + 1;
+  const statements = [...catalogSql(transactions.wire), writes, ...reads, writes];
+  const first = CATALOG_STATEMENTS + 1;
   const last = statements.length - 1;
   let reader: CatalogReader | undefined = new CatalogReader();
   let before: string | undefined;
@@ -67,7 +74,7 @@ export async function* readTables(
     let rows: SqlValue[][] = [];
     for (const row of batch) {
       const { statement, values } = row;
-      if (statement < CATALOG_SQL.length) {
+      if (statement < CATALOG_STATEMENTS) {
         reader?.add(row);
         continue;
       }
@@ -142,7 +149,7 @@ function rowsSql({ wire }: Transactions, { name, columns }: TableRead): string {
 }
 
 /** Return SQL of a value's type: `n`, `i`, `r`, `t`, `b`; in JSON also `p` and `m` for ±Infinity. */
-function typeSql(column: string, wire: Transactions["wire"]): string {
+function typeSql(column: string, wire: Wire): string {
   const letter = `substr(typeof(${column}), 1, 1)`;
   // The sign keeps a column's affinity from converting the number that it is compared with.
   return wire === "cursor"

@@ -4,10 +4,12 @@ import { readRow, readRows, type Row } from "../../libsql/cursor.ts";
 import { readPipelineRows } from "../../libsql/pipeline-rows.ts";
 import type { Source } from "../../libsql/server.ts";
 
+/** The form of the answers; `pipeline` has them in JSON, which has no number for ±Infinity. */
+export type Wire = "cursor" | "pipeline";
+
 /** A way to read rows in one transaction. */
 export interface Transactions {
-  /** `pipeline` has its answers in JSON, which has no number for ±Infinity. */
-  readonly wire: "cursor" | "pipeline";
+  readonly wire: Wire;
   /**
    * Run statements in one transaction, which one request begins and commits. Yields the rows as they come.
    * A blob's memory is valid until the next ones. That the COMMIT is accepted shows that the transaction
