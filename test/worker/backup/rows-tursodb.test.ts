@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
-import { testContext } from "../../support/context.ts";
+import { allKeys, backUp, manualRun, testContext } from "../../support/context.ts";
 import { PageDatabase } from "../../support/page-database.ts";
 import { databaseBytes } from "../../support/hrana-pages.ts";
-import { captured, describeFile, describeSql } from "../../support/rows.ts";
+import { captured, describeFile, describeSql, sqlOfRows } from "../../support/rows.ts";
 import { Tursodb } from "../../support/tursodb.ts";
 
 const MVCC = "PRAGMA journal_mode = 'mvcc'";
@@ -59,4 +59,87 @@ describe("databases of Turso's own engine", () => {
       expect(rowsOf(await describeSql(sql))).toEqual(original);
       expect(original.length).toBeGreaterThan(3 * VALUES.length);
     });
+});
+
+describe("what only Turso's own engine has", () => {
+  it("is derived, and left out with a warning, or becomes a plain view", async () => {
+    const database = await Tursodb.start("--experimental-views", "--experimental-index-method");
+    await database.exec(
+      "CREATE TABLE t(id INTEGER PRIMARY KEY, a TEXT)",
+      "INSERT INTO t VALUES (1, 'hello world'), (2, 'x'), (3, 'x')",
+      "CREATE MATERIALIZED VIEW counted AS SELECT a, count(*) AS n FROM t GROUP BY a",
+      "CREATE INDEX words ON t USING fts (a)",
+      "PRAGMA capture_data_changes_conn('full')",
+      "INSERT INTO t VALUES (4, 'captured')",
+    );
+    const context = testContext({ odd: { url: database.url } });
+    const { manifest, sql } = await captured(context, "odd");
+    expect(manifest.warnings.map(({ code, where }) => `${code} ${where}`).toSorted()).toEqual([
+      "TURSO_ONLY counted",
+      "TURSO_ONLY words",
+    ]);
+    const names = manifest.tables.map(({ name }) => name);
+    expect(names).toContain("turso_cdc");
+    expect(names.filter((name) => name.startsWith("__turso_internal"))).toEqual([]);
+    const lines = await describeSql(sql);
+    expect(lines.filter((line) => line.startsWith("  t:"))).toHaveLength(4);
+    expect(lines.join("\n")).toMatch(/^view "counted" "counted" "CREATE VIEW counted AS/m);
+  });
+
+  it("and is not derived, is refused by name", async () => {
+    const database = await Tursodb.start("--experimental-custom-types");
+    await database.exec(
+      "CREATE TYPE cents BASE integer ENCODE value * 100 DECODE value / 100",
+      "CREATE TABLE money(id INTEGER PRIMARY KEY, c cents) STRICT",
+      "INSERT INTO money VALUES (1, 5)",
+    );
+    const context = testContext({ typed: { url: database.url, attempts: 1 } });
+    expect(await backUp(context, manualRun("typed"))).toMatchObject({
+      state: "failed",
+      error: {
+        code: "ROWS_UNAVAILABLE",
+        message: expect.stringContaining("custom types") as string,
+      },
+    });
+    expect((await allKeys()).filter((key) => key.includes("typed"))).toEqual([]);
+  });
+
+  it("has tables WITHOUT ROWID and computed columns as SQLite has them", async () => {
+    const statements = [
+      "CREATE TABLE w(k TEXT PRIMARY KEY, v) WITHOUT ROWID",
+      "INSERT INTO w VALUES ('b', 1), ('a', 2.0)",
+      "CREATE TABLE g(a, b AS (a || 'x'), c)",
+      "INSERT INTO g(a, c) VALUES ('q', 1.0)",
+      "CREATE TABLE d(id INTEGER PRIMARY KEY DESC, v)",
+      "INSERT INTO d(rowid, id, v) VALUES (10, 1, 'a')",
+      "CREATE TABLE n(id INTEGER PRIMARY KEY AUTOINCREMENT, v)",
+      "INSERT INTO n VALUES (100, 'gone')",
+      "DELETE FROM n",
+    ];
+    const flags = ["--experimental-without-rowid", "--experimental-generated-columns"];
+    const database = await Tursodb.start(...flags);
+    await database.exec(...statements);
+    const reference = await PageDatabase.create();
+    await reference.runAll(statements);
+    const context = testContext({ kinds: { url: database.url } });
+    const { sql } = await captured(context, "kinds");
+    const original = rowsOf(await describeFile(await databaseBytes(reference.client)));
+    expect(rowsOf(await describeSql(sql))).toEqual(original);
+  });
+});
+
+describe("a transaction that somebody else has left open on the only connection", () => {
+  it("is not touched: the capture fails, and works when it has ended", async () => {
+    const database = await Tursodb.start();
+    await database.exec("CREATE TABLE t(a)", "INSERT INTO t VALUES (1)", "BEGIN");
+    await database.exec("INSERT INTO t VALUES (2)");
+    const source = { url: database.url, namespace: undefined, stallMs: 5000, token: undefined };
+    await expect(sqlOfRows(source)).rejects.toMatchObject({
+      code: "SOURCE_ERROR",
+      message: expect.stringContaining("within a transaction") as string,
+    });
+    await database.exec("INSERT INTO t VALUES (3)", "COMMIT"); // it was still theirs
+    expect(await sqlOfRows(source)).toContain("VALUES(3,3);");
+    await database.exec("BEGIN", "ROLLBACK"); // and none is left open by the capture
+  });
 });

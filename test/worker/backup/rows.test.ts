@@ -1,7 +1,9 @@
 import { createClient } from "@libsql/client/http";
 import { describe, expect, inject, it } from "vitest";
 import fc from "fast-check";
-import { testContext } from "../../support/context.ts";
+import { newestBackup } from "../../../src/catalog/backups.ts";
+import { recordMethod } from "../../../src/catalog/methods.ts";
+import { backUp, manualRun, testContext } from "../../support/context.ts";
 import { databaseBytes } from "../../support/hrana-pages.ts";
 import { PageDatabase } from "../../support/page-database.ts";
 import { randomDatabase } from "../../support/random-database.ts";
@@ -27,6 +29,27 @@ describe("rows read by SQL", () => {
     const copy = await describeSql(loadable.join("\n").replace(" RANDOM ROWID", ""));
     expect(copy.filter(stock)).toEqual(original.filter(stock));
     expect(original.length).toBeGreaterThan(250);
+  });
+});
+
+describe("a table that no SELECT can read", () => {
+  it("has the dump taken instead, if nothing else is configured", async () => {
+    const database = await PageDatabase.create();
+    const columns = Array.from({ length: 1999 }, (_, at) => `c${at}`).join();
+    await database.exec(`CREATE TABLE t(${columns}); INSERT INTO t(c7) VALUES (1), (2)`);
+    for (const [capture, state] of [
+      ["rows", "failed"],
+      ["auto", "done"],
+    ] as const) {
+      const name = `large-${capture}`;
+      const context = testContext({ [name]: { ...database.config, capture, attempts: 1 } });
+      const method = { protocol: "rows", image: false, why: "a test" } as const;
+      await recordMethod(context.catalog, name, database.config.url, method, Date.now());
+      const run = await backUp(context, manualRun(name));
+      expect(run).toMatchObject({ state });
+      if (state === "failed") expect(run.error).toMatchObject({ code: "ROWS_UNAVAILABLE" });
+      else expect((await newestBackup(context.catalog, name))!.manifest.rows).toBe(2);
+    }
   });
 });
 

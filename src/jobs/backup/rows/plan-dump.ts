@@ -96,9 +96,7 @@ function plannedTable(name: string, into: string, before: string, plan: RowPlan)
 
 function planOf(catalog: RowCatalog, table: Table): RowPlan {
   const columns = (catalog.columns.get(table.name) ?? []).map(columnOf);
-  const plan = rowPlanOf(table, columns, catalog.keyIndexed.has(table.name));
-  // A dump has no statement that sets a rowid afterwards.
-  return plan.lateRowid === undefined ? plan : { ...plan, hiddenRowids: true };
+  return rowPlanOf(table, columns, catalog.keyIndexed.has(table.name));
 }
 
 function ownPlan(catalog: RowCatalog, name: string): RowPlan {
@@ -152,6 +150,6 @@ function hiddenRowids(where: string): Warning {
   return {
     ...{ code: "ROWIDS_NOT_KEPT", where, count: 1 },
     message:
-      "No statement can set the rowids of this table, as its columns take all of their names, or are too many: they are given anew. Only pages keep them.",
+      "No statement can set the rowids of this table, as its columns take all of their names: they are given anew. Only pages keep them.",
   };
 }
