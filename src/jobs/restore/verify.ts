@@ -161,9 +161,7 @@ async function countTables(
   { target, plan, erasures }: Planned,
 ): Promise<Verified> {
   // The rows of a virtual table are those of its shadow tables.
-  const counted = plan.tables.flatMap(({ name, rows }) =>
-    rows === null ? [] : [{ name, rows }],
-  );
+  const counted = plan.tables.flatMap(({ name, rows }) => (rows === null ? [] : [{ name, rows }]));
   const answers = await runStatements(
     target.server,
     context.deps,
