@@ -147,7 +147,10 @@ export async function missingSecrets(wrangler: Wrangler, project: Project): Prom
 
 /** List the secrets that the configuration needs. */
 export function neededSecrets({ databases, copy, channels }: Project): string[] {
-  const tokens = [...databases.values()].flatMap(({ tokenSecret }) => tokenSecret ?? []);
+  const tokens = [...databases.values()].flatMap(({ tokenSecret, encryptionKeySecret }) => [
+    ...(tokenSecret === undefined ? [] : [tokenSecret]),
+    ...(encryptionKeySecret === undefined ? [] : [encryptionKeySecret]),
+  ]);
   const identities = [...databases.values()].flatMap(({ identitySecret }) => identitySecret ?? []);
   const heartbeats = [...databases.values()].flatMap(
     ({ heartbeatSecret }) => heartbeatSecret ?? [],

@@ -16,8 +16,27 @@ export function printWarnings({ id, knownBad, warnings }: Warned): void {
     printAside(paint("yellow", "warning"), `: backup ${id}, ${where} (${count}): ${message}`);
 }
 
+/** A table that a subset chooses from, and how many of its rows are given. */
+export interface KeptTable {
+  readonly name: string;
+  readonly rows: number;
+}
+
+/** Tell which rules of \`sanitize\` are for nothing, and how many rows a subset has. */
+export function tellMasks(link: {
+  readonly unusedRules?: readonly string[] | null;
+  readonly subset?: readonly KeptTable[] | null;
+  readonly erasures: number;
+}): void {
+  tellUnusedRules(link.unusedRules);
+  if (link.subset === null || link.subset === undefined) return;
+  const counts = link.subset.map(({ name, rows }) => `${name} ${rows}`).join(", ");
+  const without = link.erasures > 0 ? ", less what the erasure list leaves out" : "";
+  printAside(`A subset of the rows: ${counts}${without}.`);
+}
+
 /** Tell which rules are for tables and columns that are not there. */
-export function tellUnusedRules(unused: readonly string[] | null | undefined): void {
+function tellUnusedRules(unused: readonly string[] | null | undefined): void {
   for (const name of unused ?? [])
     printAside(`Warning: \`sanitize\` has a rule for ${name}, and the database has no such thing.`);
 }

@@ -9,7 +9,7 @@ import { ALERT_KEYS, alertsSchema, settleAlerts } from "./alert-limits.ts";
 import { ENCRYPTION_ENTRIES, encryptionMistake } from "./encryption.ts";
 import { duration, namespaceName, secretName, serverUrl } from "./fields.ts";
 import { type ConfigMistake, wordsOfMistakes } from "./mistakes.ts";
-import { SANITIZE_KEYS, sanitizeSchema, settleSanitize } from "./sanitize.ts";
+import { SANITIZE_KEYS, sanitizeSchema, settleSanitize, SUBSET_KEYS } from "./sanitize.ts";
 
 const token = secretName("SHOP_TOKEN", "the database's server");
 
@@ -54,8 +54,10 @@ const TABLE_KEYS: Readonly<Record<string, readonly string[]>> = {
   retain: RETAIN_KEYS,
   alerts: ALERT_KEYS,
   sanitize: SANITIZE_KEYS,
+  "sanitize.subset": SUBSET_KEYS,
 };
 
+const SPOT_CHECK = "must be a whole number of pages from 0 to 1024";
 const ATTEMPTS = "must be a whole number from 1 to 12";
 
 /** An alarm more often than this would cost more than it gives, ms. */
@@ -71,6 +73,7 @@ const CHECKS = 'must be a list of queries, like ["select count(*) > 0 from users
 const ENTRIES = {
   url: serverUrl,
   token: v.optional(token),
+  encryptionKey: v.optional(secretName("SHOP_KEY", "the database's server")),
   namespace: v.optional(namespaceName),
   schedule: v.optional(schedule, "0 0 * * *"),
   retain: v.optional(
@@ -95,6 +98,15 @@ const ENTRIES = {
   capture: v.optional(
     v.picklist(["auto", "pages", "rows", "dump"], 'must be "auto", "pages", "rows" or "dump"'),
     "auto",
+  ),
+  spotCheck: v.optional(
+    v.pipe(
+      v.number(SPOT_CHECK),
+      v.integer(SPOT_CHECK),
+      v.minValue(0, SPOT_CHECK),
+      v.maxValue(1024, SPOT_CHECK),
+    ),
+    64,
   ),
   follow: v.optional(
     v.pipe(
@@ -148,6 +160,8 @@ function settle(entry: Entry) {
     namespace: entry.namespace,
     /** The NAME of the secret that holds the token. */
     tokenSecret: entry.token,
+    /** The NAME of the secret that holds the key with which its server encrypts it. */
+    encryptionKeySecret: entry.encryptionKey,
     /** Five-field cron, UTC. */
     schedule: entry.schedule,
     retention: { ...DEFAULT_RETENTION, ...(Object.fromEntries(chosen) as Retention) },
@@ -172,6 +186,8 @@ function settle(entry: Entry) {
     attempts: entry.attempts,
     /** `auto`: pages wherever the server offers them, else the dump. */
     capture: entry.capture,
+    /** Pages of each backup that are read again from the server and compared. */
+    spotCheck: entry.spotCheck,
     /** Interval at which the page log follows the source, ms; undefined if only backups pull. */
     followMs: entry.follow,
     /** Reach of the page log into the past, ms. */
@@ -211,20 +227,26 @@ type Entry = v.InferOutput<typeof entrySchema>;
 const NAME = /^[a-z0-9][a-z0-9_-]{0,49}$/;
 const NAME_FORM = "must be a name of up to 50 lower-case letters, digits, - and _";
 
-/** Find a token that would cross a network in clear. */
+/** Find a secret that would cross a network in clear. */
 function clearTextMistake(
   path: string,
-  { url, token: name }: { url: string; token?: string | undefined },
+  {
+    url,
+    token: name,
+    encryptionKey,
+  }: { url: string; token?: string | undefined; encryptionKey?: string | undefined },
 ): ConfigMistake | undefined {
-  if (name === undefined || !sendsTokenInClear(url)) return undefined;
-  const fix = `must start with libsql:// or https://: http:// would send the token in ${name} in clear`;
+  const sent = name === undefined ? encryptionKey : name;
+  if (sent === undefined || !sendsTokenInClear(url)) return undefined;
+  const what = name === undefined ? "key" : "token";
+  const fix = `must start with libsql:// or https://: http:// would send the ${what} in ${sent} in clear`;
   return { path: `${path}.url`, fix };
 }
 
 function describe(name: string, issue: v.BaseIssue<unknown>): ConfigMistake {
   const keys = issueKeys(issue);
   const path = ["DATABASES", name, ...keys].join(".");
-  const known = (keys.length > 1 && TABLE_KEYS[keys[0]!]) || Object.keys(ENTRIES);
+  const known = TABLE_KEYS[keys.slice(0, -1).join(".")] ?? Object.keys(ENTRIES);
   return { path, fix: issueMessage(issue, known) };
 }
 

@@ -26,6 +26,12 @@ export interface Config {
    * @throws NightjarError `DATABASE_MISCONFIGURED`
    */
   token(database: DatabaseConfig): string | undefined;
+  /**
+   * The customer's key of a database that its server keeps encrypted, in base64; undefined where it has none.
+   *
+   * @throws NightjarError as `token`
+   */
+  encryptionKey(database: DatabaseConfig): string | undefined;
   /** Who may sign in on the page by Cloudflare Access; undefined if nobody. */
   readonly access: AccessConfig | undefined;
   /** Where alerts are sent to. */
@@ -94,6 +100,8 @@ function readDatabases(raw: unknown): { databases: Databases; mistakes: ConfigMi
 
 /** Characters that a secret of Nightjar's own needs, so that nobody finds it by trying. */
 const SHORTEST_SECRET = 24;
+/** A key of 16 or 32 bytes in base64. */
+const ENCRYPTION_KEY = /^[A-Za-z0-9+/_-]{22,44}={0,2}$/;
 
 /**
  * The whole configuration, from the Worker's variables and secrets.
@@ -118,6 +126,13 @@ export function loadConfig(env: Secrets): Config {
       });
     return value;
   };
+  const keyFrom = (secretName: string, name: string, wrong: ConfigMistake[]): string => {
+    const path = `DATABASES.${name}.encryptionKey`;
+    const key = secret(secretName, path, wrong).trim();
+    if (key !== "" && !ENCRYPTION_KEY.test(key))
+      wrong.push({ path, fix: `${secretName} must be the database's key in base64` });
+    return key;
+  };
   const adminToken = own("ADMIN_TOKEN");
   const signingKey = own("SIGNING_KEY");
   const previousSigningKey =
@@ -126,15 +141,19 @@ export function loadConfig(env: Secrets): Config {
   const metricsToken =
     env["METRICS_TOKEN"] === undefined ? undefined : own("METRICS_TOKEN", watchMistakes);
   const tokens = new Map<string, string>();
+  const encryptionKeys = new Map<string, string>();
   const identities = new Map<string, string>();
   const sanitizeKeys = new Map<string, string>();
   const databases = new Map<string, DatabaseConfig>();
   for (const [name, database] of entries) {
-    const { tokenSecret, identitySecret, heartbeatSecret, sanitize } = database;
+    const { tokenSecret, encryptionKeySecret, identitySecret, heartbeatSecret, sanitize } =
+      database;
     const wrong = [...database.mistakes];
     databases.set(name, { ...database, mistakes: wrong });
     if (tokenSecret !== undefined)
       tokens.set(name, secret(tokenSecret, `DATABASES.${name}.token`, wrong));
+    if (encryptionKeySecret !== undefined)
+      encryptionKeys.set(name, keyFrom(encryptionKeySecret, name, wrong));
     if (heartbeatSecret !== undefined)
       watchMistakes.push(...addressMistakes(`DATABASES.${name}.heartbeat`, heartbeatSecret, env));
     if (sanitize !== undefined)
@@ -172,6 +191,10 @@ export function loadConfig(env: Secrets): Config {
     token(database) {
       refuseMistakes(database);
       return tokens.get(database.name);
+    },
+    encryptionKey(database) {
+      refuseMistakes(database);
+      return encryptionKeys.get(database.name);
     },
     access,
     channels,

@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { isTable } from "../errors/schema-issue.ts";
 import { parseRule, type Rule, RULE_FORM, type Rules } from "../format/masks/rule.ts";
+import { parsePlace, parseRoot, ROOT_FORM, type Subset } from "../format/masks/subset.ts";
 import { lowerName } from "../format/tables/selection.ts";
 import type { DatabaseConfig, Databases } from "./database.ts";
 import { secretName } from "./fields.ts";
@@ -27,6 +28,45 @@ const columns = v.pipe(
 
 const drop = v.literal("drop", COLUMNS);
 
+const SUBSET_ROWS = "must be a whole number from 1 to 100000";
+const REFERENCES = 'must be a table of columns, like { "orders.email" = "users.email" }';
+
+const subset = v.strictObject(
+  {
+    root: v.pipe(
+      v.string(ROOT_FORM),
+      v.check((text) => parseRoot(text) !== undefined, ROOT_FORM),
+      v.transform((text) => parseRoot(text)!),
+    ),
+    rows: v.optional(
+      v.pipe(
+        v.number(SUBSET_ROWS),
+        v.integer(SUBSET_ROWS),
+        v.minValue(1, SUBSET_ROWS),
+        v.maxValue(100_000, SUBSET_ROWS),
+      ),
+      1000,
+    ),
+    references: v.optional(
+      v.pipe(
+        v.custom<Record<string, unknown>>(isTable, REFERENCES),
+        v.check(isDistinct, DISTINCT),
+        v.check((table) => Object.keys(table).every((key) => parsePlace(key)), REFERENCES),
+        v.record(
+          v.string(),
+          v.pipe(
+            v.string(REFERENCES),
+            v.check((text) => parsePlace(text) !== undefined, REFERENCES),
+          ),
+        ),
+      ),
+      {},
+    ),
+  },
+  'must be a table with `root`, like { root = "select id from users", rows = 1000 }',
+);
+export const SUBSET_KEYS: readonly string[] = Object.keys(subset.entries);
+
 /** The table `sanitize` of a database. */
 export const sanitizeSchema = v.strictObject(
   {
@@ -47,6 +87,7 @@ export const sanitizeSchema = v.strictObject(
       ),
       {},
     ),
+    subset: v.optional(subset),
   },
   "must be a table with `key` and `rules`",
 );
@@ -66,6 +107,7 @@ export function settleSanitize({
   unknown,
   required,
   rules,
+  subset: written,
 }: v.InferOutput<typeof sanitizeSchema>): Sanitize {
   const tables = new Map<string, "drop" | ReadonlyMap<string, Rule>>();
   for (const [table, of] of Object.entries(rules))
@@ -75,7 +117,18 @@ export function settleSanitize({
         ? of
         : new Map(Object.entries(of).map(([column, one]) => [lowerName(column), one] as const)),
     );
-  return { keySecret: key, required, keepUnknown: unknown === "keep", tables };
+  const settled = { keySecret: key, required, keepUnknown: unknown === "keep", tables };
+  return written === undefined ? settled : { ...settled, subset: settleSubset(written) };
+}
+
+function settleSubset({ root, rows, references }: v.InferOutput<typeof subset>): Subset {
+  return {
+    ...{ root, rows },
+    references: Object.entries(references).map(([from, to]) => ({
+      from: parsePlace(from)!,
+      to: parsePlace(to)!,
+    })),
+  };
 }
 
 /**

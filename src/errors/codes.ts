@@ -175,6 +175,16 @@ export const TRAITS = {
     retryable: true,
     hint: "The server's pages do not fit together; nothing was kept. Run the backup again, and look at the server's log if this goes on.",
   },
+  PAGES_INCOMPLETE: {
+    status: 502,
+    retryable: false,
+    hint: 'The server gives only some of its pages by this protocol; nothing was kept. With `capture` "auto" the rows are read by SQL where that is offered.',
+  },
+  SOURCE_DIFFERS: {
+    status: 502,
+    retryable: true,
+    hint: "Nothing was kept, and the next backup reads the whole database. If this goes on, something between the server and Nightjar changes what passes, or the server is damaged: compare with a dump of it.",
+  },
   SOURCE_MVCC: {
     status: 502,
     retryable: false,
@@ -374,6 +384,11 @@ export const TRAITS = {
     status: 422,
     retryable: false,
     hint: "Take it out of the schema with a migration, keep the column, or drop the table in the rules: docs/sanitize.md.",
+  },
+  SANITIZE_SUBSET: {
+    status: 422,
+    retryable: false,
+    hint: "Change `subset` in `sanitize` of the database in wrangler.toml, and deploy: docs/sanitize.md#a-subset-of-the-rows.",
   },
   SANITIZE_REQUIRED: {
     status: 403,

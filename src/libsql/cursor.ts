@@ -2,7 +2,7 @@ import { copyOf } from "../format/bytes/bytes.ts";
 import { BinaryReader, BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import type { Deps } from "../core/deps.ts";
 import { NightjarError } from "../errors/errors.ts";
-import { framedBody, type FrameLength } from "./framed-body.ts";
+import { delimitedLength, framedBody } from "./framed-body.ts";
 import { decodeRowFrame, type Value, wordsOf } from "./hrana-messages.ts";
 import { postProtobuf } from "./post-protobuf.ts";
 import { refuseEncoding, refuseStatus } from "./refuse.ts";
@@ -52,7 +52,12 @@ export async function* readRows(
     let head: Uint8Array | undefined;
     let statement = -1;
     let ended = 0;
-    for await (const frames of framedBody(response.body!, watchdog, frameLength, READ_AT_LEAST)) {
+    for await (const frames of framedBody(
+      response.body!,
+      watchdog,
+      delimitedLength,
+      READ_AT_LEAST,
+    )) {
       const rows: Row[] = [];
       for (const frame of frames) {
         if (head === undefined) {
@@ -113,24 +118,6 @@ export async function readRow(
   }
   return first;
 }
-
-/** Bytes of the longest varint of 32 bits. */
-const VARINT = 5;
-
-/**
- * Add the length of the varint and of the message after it. @throws NightjarError `PAGES_INVALID` for a
- * varint without an end
- */
-const frameLength: FrameLength = (bytes, at, end) => {
-  let length = 0;
-  for (let i = 0; i < VARINT; i++) {
-    if (at + i >= end) return undefined;
-    const byte = bytes[at + i]!;
-    length += (byte & 0x7f) * 2 ** (7 * i);
-    if (byte < 0x80) return i + 1 + length;
-  }
-  throw senseless(undefined);
-};
 
 function senseless(cause: unknown): NightjarError {
   return new NightjarError("PAGES_INVALID", "The server's answer to a cursor makes no sense.", {

@@ -7,6 +7,26 @@ import type { Watchdog } from "./watchdog.ts";
  */
 export type FrameLength = (bytes: Uint8Array, at: number, end: number) => number | undefined;
 
+/** Bytes of the longest varint of 32 bits. */
+const VARINT = 5;
+
+/**
+ * The length of a message of Protobuf after its length as a varint
+ * (https://protobuf.dev/programming-guides/techniques/#streaming).
+ *
+ * @throws NightjarError `PAGES_INVALID` for a varint without an end
+ */
+export const delimitedLength: FrameLength = (bytes, at, end) => {
+  let length = 0;
+  for (let i = 0; i < VARINT; i++) {
+    if (at + i >= end) return undefined;
+    const byte = bytes[at + i]!;
+    length += (byte & 0x7f) * 2 ** (7 * i);
+    if (byte < 0x80) return i + 1 + length;
+  }
+  throw new NightjarError("PAGES_INVALID", "The server sent a message whose length has no end.");
+};
+
 const BUFFER = 256 * 1024;
 /** Bytes of a frame at most. In these protocols a row is at most 5 MB, a page's frame some 4 KiB. */
 const MAX_FRAME = 8 * 1024 * 1024;

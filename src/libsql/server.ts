@@ -6,32 +6,46 @@ export interface Source {
   /** http or https, without a trailing slash; a path is kept, for servers behind a proxy. */
   readonly url: string;
   readonly token: string | undefined;
+  /** The customer's key of a database that Turso Cloud keeps encrypted, in base64. */
+  readonly encryptionKey?: string | undefined;
   readonly namespace: string | undefined;
   /** The time for which it may send (almost) nothing, ms. */
   readonly stallMs: number;
 }
 
-/** Remove the token from a text that may come from the server it was sent to. */
-export function redact(text: string, { token }: Source): string {
-  return token === undefined ? text : text.replaceAll(token, "[token]");
+/** Remove the token and the key from a text that may come from the server that they were sent to. */
+export function redact(text: string, { token, encryptionKey }: Source): string {
+  const plain = token === undefined ? text : text.replaceAll(token, "[token]");
+  return encryptionKey === undefined ? plain : plain.replaceAll(encryptionKey, "[key]");
 }
 
 /**
  * Return the headers of every request to a source. sqld takes the namespace from `x-namespace-bin`
  * (unpadded base64), else from the first label of the host name.
  */
-export function sourceHeaders({ token, namespace }: Source): Record<string, string> {
+export function sourceHeaders({ token, namespace, encryptionKey }: Source): Record<string, string> {
   const headers: Record<string, string> = {};
+  if (encryptionKey !== undefined) headers["x-turso-encryption-key"] = encryptionKey;
   if (token !== undefined) headers["authorization"] = `Bearer ${token}`;
   if (namespace !== undefined)
     headers["x-namespace-bin"] = Buffer.from(namespace).toString("base64").replace(/=+$/, "");
   return headers;
 }
 
-/** Make the source of a configured database. */
-export function sourceOf(database: Omit<Source, "token">, token: string | undefined): Source {
+/** Where the secrets of configured databases are. */
+interface Secrets<Database> {
+  token(database: Database): string | undefined;
+  encryptionKey(database: Database): string | undefined;
+}
+
+/** Make the source of a configured database. @throws whatever `secrets` throws */
+export function sourceOf<Database extends Omit<Source, "token" | "encryptionKey">>(
+  database: Database,
+  secrets: Secrets<Database>,
+): Source {
   const { url, namespace, stallMs } = database;
-  return { url, namespace, stallMs, token };
+  const encryptionKey = secrets.encryptionKey(database);
+  return { url, namespace, stallMs, token: secrets.token(database), encryptionKey };
 }
 
 /**

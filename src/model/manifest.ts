@@ -7,7 +7,7 @@ export type Trigger = "cron" | "api" | "deploy";
 
 /** The method of reading a server's data. */
 export interface Method {
-  protocol: "sync" | "replica" | "dbpage" | "rows" | "dump";
+  protocol: "pull-updates" | "sync" | "replica" | "dbpage" | "rows" | "dump";
   /** True if whole databases are read through `sqlite_dbpage`. */
   image: boolean;
   /** The reason for the method, for people. */
@@ -18,7 +18,7 @@ export interface Method {
  * The place in a server's history where a pull of pages ended; the next one starts there. Plain JSON:
  * it is kept beside the pages that led to it.
  */
-export type PageCursor = ReplicaCursor | SyncCursor | ImageCursor;
+export type PageCursor = ReplicaCursor | UpdatesCursor | SyncCursor | ImageCursor;
 
 /** A place in the replication log of sqld. */
 export interface ReplicaCursor {
@@ -39,6 +39,23 @@ export interface ReplicaCursor {
    * consistent state.
    */
   atLeast: number;
+}
+
+/** A revision of a database, as a server of Turso's new engine names it. */
+export interface UpdatesCursor {
+  protocol: "pull-updates";
+  /** Opaque. */
+  revision: string;
+  pageCount: number;
+  /** Some pages as they are there, ascending: the server must still show them for the next pull to go on. */
+  marks: readonly PageMark[];
+}
+
+/** A page and the hash of its bytes. */
+export interface PageMark {
+  pgno: number;
+  /** The first half of its SHA-256, in hexadecimal. */
+  hash: string;
 }
 
 /** A place in Turso Cloud's sync protocol. */
@@ -75,6 +92,16 @@ export interface SnapshotFacts {
   journal: "wal" | "rollback";
   /** Encoding of its text, if that is not UTF-8; older manifests lack it. */
   encoding?: Encoding;
+  /** Pages that were read again from the server and compared; older manifests lack it. */
+  spotCheck?: SpotCheck;
+}
+
+/** A comparison of stored pages with the server's, once more, at the state that was stored. */
+export interface SpotCheck {
+  /** Number of pages that were the same. */
+  pages: number;
+  /** Why none were compared; null if some were. */
+  why: string | null;
 }
 
 /**

@@ -17,7 +17,7 @@ import {
 import { pageCursor } from "./parse-page-cursor.ts";
 
 const method = v.looseObject({
-  protocol: v.picklist(["sync", "replica", "dbpage", "rows", "dump"]),
+  protocol: v.picklist(["pull-updates", "sync", "replica", "dbpage", "rows", "dump"]),
   image: v.boolean(),
   why: text,
 });
@@ -33,6 +33,7 @@ const snapshot = v.looseObject({
   log: v.nullable(v.looseObject({ lineage: lineageId, txid: v.pipe(count, v.minValue(1)) })),
   cursor: v.nullable(pageCursor),
   journal: v.picklist(["wal", "rollback"]),
+  spotCheck: v.optional(v.looseObject({ pages: count, why: v.nullable(text) })),
 });
 
 const schema = v.looseObject({

@@ -12,6 +12,17 @@ export const pageCursor = v.variant("protocol", [
     checksum: v.nullable(v.pipe(v.string(), v.regex(/^[0-9a-f]{16}$/))),
     atLeast: frame,
   }),
+  v.looseObject({
+    protocol: v.literal("pull-updates"),
+    revision: v.string(),
+    pageCount: v.pipe(count, v.minValue(1), v.maxValue(2 ** 32)),
+    marks: v.array(
+      v.looseObject({
+        pgno: v.pipe(count, v.minValue(1)),
+        hash: v.pipe(v.string(), v.regex(/^[0-9a-f]{32}$/)),
+      }),
+    ),
+  }),
   v.looseObject({ protocol: v.literal("sync"), generation: count, frame: count }),
   v.looseObject({ protocol: v.literal("dbpage") }),
 ]);

@@ -9,6 +9,7 @@ import { type ExportPlan, planExport, refuseUnknownTables } from "../sqlite/rows
 import { writeExport } from "../sqlite/rows/write-export.ts";
 import type { MaskPlan } from "../sqlite/masks/plan-masks.ts";
 import { refuseSchemaValues } from "../sqlite/masks/refuse-values.ts";
+import type { KeptTable } from "../sqlite/subset/plan-subset.ts";
 import { readSchema } from "../sqlite/tables.ts";
 import { refuseSql, writeSql } from "../sqlite/sql/write-sql.ts";
 import { atOnce, COSTS } from "../worker/memory.ts";
@@ -94,6 +95,8 @@ export interface CheckedExport {
   readonly plan?: ExportPlan;
   /** Rules of tables and columns that the database does not have; undefined if nothing is masked. */
   readonly unusedRules?: readonly string[];
+  /** The rows that a subset keeps of each table, before the erasure list; undefined without a subset. */
+  readonly subset?: readonly KeptTable[] | undefined;
 }
 
 /**
@@ -115,7 +118,7 @@ export async function checkExport(
     const image = await openImage(await storedPages(context, stored));
     try {
       const masks = await masksFor(context, stored, image, choice);
-      const told = masks === undefined ? {} : { unusedRules: masks.unused };
+      const told = masks === undefined ? {} : { unusedRules: masks.unused, subset: masks.subset };
       if (isRows) return { plan: await planExport(image, choice, masks), ...told };
       await refusePart(image, choice, masks);
       return told;

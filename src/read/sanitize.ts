@@ -31,11 +31,14 @@ export async function masksFor(
   context: Context,
   stored: Stored,
   image: Image,
-  { sanitize }: Choice,
+  { sanitize, only }: Choice,
 ): Promise<MaskPlan | undefined> {
   if (sanitize !== true) return undefined;
   const { rules, key } = sanitizerOf(context, databaseOf(stored));
-  return planMasks(image, rules, key);
+  if (only !== "schema") return planMasks(image, rules, key);
+  // Without rows there is no need to choose any.
+  const { subset: _, ...others } = rules;
+  return planMasks(image, others, key);
 }
 
 function databaseOf(stored: Stored): string {
@@ -46,6 +49,6 @@ function databaseOf(stored: Stored): string {
 export function sanitizeTag(context: Context, name: string): string {
   const { rules, key } = sanitizerOf(context, name);
   const tables = [...rules.tables].map(([table, of]) => [table, of === "drop" ? of : [...of]]);
-  const words = JSON.stringify([rules.keepUnknown, tables]);
+  const words = JSON.stringify([rules.keepUnknown, tables, rules.subset]);
   return createHmac("sha256", key).update(`tag\0${words}`).digest("hex").slice(0, 16);
 }

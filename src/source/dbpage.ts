@@ -6,6 +6,7 @@ import { readRow, readRows } from "../libsql/cursor.ts";
 import type { Value } from "../libsql/hrana-messages.ts";
 import type { PageEvent, PageSource, SchemaRow } from "./pages.ts";
 import type { Source } from "../libsql/server.ts";
+import { copyOf } from "../format/bytes/bytes.ts";
 
 /** Characters of a schema that are taken into memory at most. */
 const LONGEST_SCHEMA = 8 * 1024 * 1024;
@@ -87,6 +88,21 @@ export async function* readImage(
     );
   const cursor = { protocol: "dbpage" } as const;
   yield { kind: "commit", pageCount: size.pageCount, at: null, commits: 1, cursor };
+}
+
+/** Read some pages as they are now. @throws NightjarError as `readRows` */
+export async function readPages(
+  source: Source,
+  deps: Deps,
+  pgnos: readonly number[],
+): Promise<Page[]> {
+  const pages: Page[] = [];
+  const sql = `SELECT pgno, data FROM sqlite_dbpage WHERE pgno IN (${pgnos.join(",")})`;
+  for await (const rows of readRows(source, deps, [sql]))
+    for (const { values } of rows)
+      if (values[1] instanceof Uint8Array)
+        pages.push({ pgno: Number(values[0]), data: copyOf(values[1]) });
+  return pages;
 }
 
 /** @throws NightjarError `PAGES_INVALID` for numbers that no database has */

@@ -59,7 +59,15 @@ export interface PageSource {
    *   A source of whole images has a reason of its own
    * @throws NightjarError `SOURCE_UNREACHABLE`, `SOURCE_UNAUTHORIZED`, `SOURCE_NOT_FOUND`,
    * `SOURCE_ERROR`, `SOURCE_STALLED`, `SOURCE_CUT`; `PAGES_INVALID` for an answer that cannot be true,
-   * `SOURCE_MVCC`, `SOURCE_ENCRYPTED`
+   * `SOURCE_MVCC`, `SOURCE_ENCRYPTED`, `PAGES_INCOMPLETE`
    */
   pull(cursor: PageCursor | null, why?: string): AsyncIterable<PageEvent>;
+  /**
+   * Read some pages again as they were at `cursor`. Absent where the server cannot show that.
+   *
+   * @param pgnos ascending, each once
+   * @returns those that the server has there; undefined if it has moved on
+   * @throws NightjarError as `pull`
+   */
+  readAgain?(cursor: PageCursor, pgnos: readonly number[]): Promise<readonly Page[] | undefined>;
 }

@@ -7,6 +7,7 @@ import { lacksNamespace, named, replicaSource, sayHello } from "./replica/replic
 import { offersRows } from "./rows/transaction.ts";
 import type { Source } from "../libsql/server.ts";
 import { probeSync, syncSource } from "./sync/sync.ts";
+import { probeUpdates, updatesSource } from "./updates/updates.ts";
 
 /** The result of a probe. */
 interface Finding {
@@ -16,8 +17,8 @@ interface Finding {
 }
 
 /**
- * Find the best method that a server offers: Turso's sync protocol, libSQL's replication, whole images,
- * rows by SQL, or the dump.
+ * Find the best method that a server offers: the two protocols of Turso's clients, libSQL's replication,
+ * whole images, rows by SQL, or the dump.
  *
  * @throws NightjarError when the server cannot be reached, refuses the token or has no such namespace; then
  *   nothing is known
@@ -43,9 +44,9 @@ export async function probe(source: Source, deps: Deps): Promise<Finding> {
     method: { protocol, image, why: because(last) },
     certain,
   });
-  const sync = async () => {
+  const ofTurso = (isOffered: () => Promise<boolean>) => async () => {
     try {
-      return await probeSync(source, deps);
+      return await isOffered();
     } catch (thrown) {
       // sqld never fails here; another server that does can still be read by its other methods.
       if (asNightjarError(thrown).code !== "SOURCE_ERROR") throw thrown;
@@ -54,7 +55,15 @@ export async function probe(source: Source, deps: Deps): Promise<Finding> {
     }
   };
 
-  if (await offers("sync protocol", sync))
+  const updates = ofTurso(() => probeUpdates(source, deps));
+  if (await offers("pull-updates", updates))
+    return method("pull-updates", false, "the server gives its pages by revision (pull-updates)");
+  if (
+    await offers(
+      "sync protocol",
+      ofTurso(() => probeSync(source, deps)),
+    )
+  )
     return method("sync", false, "Turso's sync protocol is offered");
   const image = await offers("sqlite_dbpage", () => offersImage(source, deps));
   const replica = await offers("replication", async () => {
@@ -82,6 +91,8 @@ export function pageSource(
   deps: Deps,
 ): PageSource {
   switch (protocol) {
+    case "pull-updates":
+      return updatesSource(source, deps);
     case "sync":
       return syncSource(source, deps);
     case "replica":

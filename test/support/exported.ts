@@ -42,7 +42,7 @@ export async function startExports() {
         );
         return {
           ...{ url: origin + path, erasures: 0, asOf: "2026-11-20T02:00:00.000Z", moment: null },
-          unusedRules: null,
+          ...{ unusedRules: null, subset: null },
           export: plan && {
             leftOut: plan.leftOut,
             tables: plan.tables.map(({ name, columns, sequence }) => ({

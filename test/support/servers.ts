@@ -14,7 +14,7 @@ import { startMortalSqld } from "./mortal-sqld.ts";
 import { SMALL_SHOP } from "./small-shop.ts";
 import { makeSourceToken } from "./source-token.ts";
 import { startSyncStandIn } from "./sync-stand-in.ts";
-import { startTursodbs } from "./tursodbs.ts";
+import { startTursoServers } from "./turso-servers.ts";
 
 declare module "vitest" {
   interface ProvidedContext {
@@ -48,14 +48,14 @@ declare module "vitest" {
     fidelity: string;
     /** Databases of Turso's own engine, in base64: see test/golden/turso-0.6.0. */
     turso: { mvcc: string; encrypted: string };
-    /** Starts servers of Turso's own engine: see tursodbs.ts. */
-    tursodbs: string;
     /** An empty libSQL server, for the one test that fills it. */
     empty: string;
     /** A bucket behind an S3 endpoint that checks signatures. */
     s3: Pick<SecondServer, "endpoint" | "keys">;
     /** A stand-in for Turso Cloud's sync service: see sync-stand-in.ts. */
     sync: string;
+    /** The control server of real servers of Turso's engine: see turso-servers.ts. */
+    tursodb: string;
   }
 }
 
@@ -82,9 +82,8 @@ export default async function setup(project: TestProject): Promise<() => Promise
   await load(fidelity.url, [...FIDELITY, ...LIBSQL_ONLY]);
   const faults = await startFaultProxy(shop.url);
   const bombs = await startBombServer();
+  const turso = await startTursoServers(await mkdtemp(join(dir, "turso-")));
   const sync = await startSyncStandIn(await mkdtemp(join(dir, "sync-")));
-  const tursodbs = await startTursodbs(join(dir, "tursodbs"));
-  project.provide("tursodbs", tursodbs.control);
   project.provide("trials", process.env["TRIALS"] ? Number(process.env["TRIALS"]) : null);
   project.provide("all", process.env["ALL"] !== undefined);
   project.provide("shop", shop.url);
@@ -101,19 +100,20 @@ export default async function setup(project: TestProject): Promise<() => Promise
   project.provide("fidelity", fidelity.url);
   project.provide("empty", empty.url);
   project.provide("sync", sync.url);
+  project.provide("tursodb", turso.control);
   project.provide("s3", { endpoint: s3.endpoint, keys: s3.keys });
   project.provide("golden", await readGolden());
-  const turso = join(import.meta.dirname, "../golden/turso-0.6.0");
+  const files = join(import.meta.dirname, "../golden/turso-0.6.0");
   project.provide("turso", {
-    mvcc: await readFile(join(turso, "mvcc.db"), "base64"),
-    encrypted: await readFile(join(turso, "encrypted.db"), "base64"),
+    mvcc: await readFile(join(files, "mvcc.db"), "base64"),
+    encrypted: await readFile(join(files, "encrypted.db"), "base64"),
   });
   return async () => {
     const servers = [
       faults,
       bombs,
       sync,
-      tursodbs,
+      turso,
       s3,
       shop,
       small,

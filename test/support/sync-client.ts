@@ -2,7 +2,7 @@ import { expect, inject } from "vitest";
 import { systemDeps, type Deps } from "../../src/core/deps.ts";
 import { NightjarError } from "../../src/errors/errors.ts";
 import type { PageCursor } from "../../src/model/manifest.ts";
-import type { PageEvent } from "../../src/source/pages.ts";
+import type { PageEvent, PageSource } from "../../src/source/pages.ts";
 import type { Source } from "../../src/libsql/server.ts";
 import { syncSource } from "../../src/source/sync/sync.ts";
 import type { SyncFault } from "./sync-faults.ts";
@@ -64,6 +64,20 @@ export class Replica {
   cursor: PageCursor | null = null;
   pageCount = 0;
   readonly #pages = new Map<number, Uint8Array>();
+  readonly #make: (source: Source, deps: Deps) => PageSource;
+
+  constructor(make: (source: Source, deps: Deps) => PageSource = syncSource) {
+    this.#make = make;
+  }
+
+  /** Return a reader that has read the same. */
+  clone(): Replica {
+    const clone = new Replica(this.#make);
+    clone.cursor = this.cursor;
+    clone.pageCount = this.pageCount;
+    for (const [pgno, data] of this.#pages) clone.#pages.set(pgno, data);
+    return clone;
+  }
 
   /** Return the image's bytes; a page that never came is zeros. */
   image(): Uint8Array {
@@ -82,7 +96,7 @@ export class Replica {
     let open: Map<number, Uint8Array> | null = null;
     let dropped = false;
     try {
-      for await (const event of syncSource(source, deps).pull(this.cursor)) {
+      for await (const event of this.#make(source, deps).pull(this.cursor)) {
         if (event.kind === "base") {
           bases.push(event);
           open = new Map();

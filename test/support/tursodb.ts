@@ -1,42 +1,33 @@
-import { inject } from "vitest";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import { freePort, type ServerProcess, startServer } from "../../scripts/lib/server-process.ts";
 
-/** A new, empty database on a real server of Turso's own engine. */
-export class Tursodb {
-  readonly url: string;
+const require = createRequire(import.meta.url);
 
-  private constructor(url: string) {
-    this.url = url;
-  }
+/** Return the binary of Turso's own engine, which the package `turso` brings for this machine. */
+function binary(): string {
+  const machine = `${process.platform}-${process.arch}${process.platform === "linux" ? "-gnu" : ""}`;
+  const paths = [dirname(require.resolve("turso/package.json"))];
+  const found = require.resolve(`@tursodatabase/cli-${machine}/package.json`, { paths });
+  return join(dirname(found), "tursodb");
+}
 
-  /** @param args like `--experimental-views` */
-  static async start(...args: string[]): Promise<Tursodb> {
-    const response = await fetch(inject("tursodbs"), {
-      method: "POST",
-      body: JSON.stringify(args),
-    });
-    const url = await response.text();
-    if (!response.ok) throw new Error(url);
-    return new Tursodb(url);
-  }
-
-  /** Run statements one by one, and return what each one was refused with, or null. */
-  async run(...statements: readonly string[]): Promise<(string | null)[]> {
-    const response = await fetch(`${this.url}/v2/pipeline`, {
-      method: "POST",
-      headers: { "content-type": "application/json" },
-      body: JSON.stringify({
-        requests: statements.map((sql) => ({ type: "execute", stmt: { sql } })),
-      }),
-    });
-    const { results } = (await response.json()) as {
-      results: { error?: { message: string } }[];
-    };
-    return results.map(({ error }) => error?.message ?? null);
-  }
-
-  /** Run statements, none of which may be refused. */
-  async exec(...statements: readonly string[]): Promise<void> {
-    const refused = (await this.run(...statements)).find((words) => words !== null);
-    if (refused !== undefined) throw new Error(refused!);
-  }
+/**
+ * Start a real server of Turso's engine for one database file. It serves `POST /pull-updates` and
+ * `POST /v2/pipeline`, and nothing else.
+ *
+ * @param flags like `--experimental-views`
+ */
+export async function startTursodb(
+  file: string,
+  flags: readonly string[] = [],
+  port?: number,
+): Promise<ServerProcess> {
+  const address = `127.0.0.1:${port ?? (await freePort())}`;
+  return startServer({
+    name: "tursodb",
+    command: binary(),
+    args: [file, "--sync-server", address, ...flags],
+    url: `http://${address}`,
+  });
 }

@@ -4,13 +4,14 @@ import type { Client } from "../client.ts";
 import { CliError, EXIT } from "../exit.ts";
 import { findBackup } from "../find-backup.ts";
 import { makeLink, makeMomentLink } from "../link.ts";
-import { printWarnings } from "../warnings.ts";
+import { type KeptTable, printWarnings } from "../warnings.ts";
 
 /** A link to a part of what is exported. */
 export interface ExportLink {
   readonly url: string;
   readonly erasures: number;
   readonly unusedRules: readonly string[] | null;
+  readonly subset: readonly KeptTable[] | null;
   readonly export: {
     readonly tables: readonly {
       readonly name: string;

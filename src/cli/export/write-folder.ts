@@ -6,7 +6,7 @@ import { nameFile } from "../files/name-file.ts";
 import { withUnfinished } from "../files/unfinished.ts";
 import { fileNameOf } from "./file-names.ts";
 import { readSidecar, SIDECAR, type Sidecar, sidecarText } from "./sidecar.ts";
-import type { Subject } from "./subject.ts";
+import type { ExportLink, Subject } from "./subject.ts";
 import { HashedFile } from "./table-file.ts";
 import { writeRows, writeSchema } from "./write-files.ts";
 
@@ -32,7 +32,7 @@ export async function writeFolder(
   subject: Subject,
   folder: string,
   options: FolderOptions,
-): Promise<Sidecar & { readonly unusedRules: readonly string[] }> {
+): Promise<Sidecar & Pick<ExportLink, "unusedRules" | "subset">> {
   await refuseNoFolder(folder);
   const before = await readSidecar(folder);
   const { rows, quiet } = options;
@@ -66,7 +66,8 @@ export async function writeFolder(
       data === undefined
         ? []
         : await writeRows(data.url, tables, { tagged, rows, blobs, partOf, quiet });
-    if (Object.keys(where).length === 0 && erasures === 0) refuseOtherCounts(subject, written);
+    if (Object.keys(where).length === 0 && erasures === 0)
+      refuseOtherCounts(countsOf(subject, data), written);
     const sidecar: Sidecar = {
       ...{ format: 1, database: subject.database, backup: subject.backup, moment, asOf },
       ...{ rows, blobs, order, where, erasures },
@@ -84,7 +85,8 @@ export async function writeFolder(
     await nameFile(partOf(SIDECAR), join(folder, SIDECAR), true);
     for (const file of filesOf(before))
       if (!files.includes(file)) await rm(join(folder, file), { force: true });
-    return { ...sidecar, unusedRules: (data ?? schema)!.unusedRules ?? [] };
+    const { unusedRules, subset } = (data ?? schema)!;
+    return { ...sidecar, unusedRules, subset };
   });
 }
 
@@ -123,8 +125,14 @@ async function refuseForeign(
   }
 }
 
-/** @throws CliError `failed` where a table has other rows than were counted when the backup was made */
-function refuseOtherCounts({ counts }: Subject, written: Sidecar["tables"]): void {
+/** Return how many rows each table has to come with: those of a subset where there is one. */
+function countsOf({ counts }: Subject, link: ExportLink | undefined): Subject["counts"] {
+  const kept = (link?.subset ?? []).map(({ name, rows }) => [name, rows] as const);
+  return new Map([...counts, ...kept]);
+}
+
+/** @throws CliError `failed` where a table has other rows than were counted */
+function refuseOtherCounts(counts: Subject["counts"], written: Sidecar["tables"]): void {
   for (const { name, rows } of written) {
     const counted = counts.get(name);
     if (counted === undefined || counted === rows) continue;

@@ -12,7 +12,7 @@ import { findBackup } from "../find-backup.ts";
 import { makeLink, makeMomentLink } from "../link.ts";
 import { print, printAside, printJson, size } from "../output.ts";
 import { openGuarded } from "../sqlite/open-guarded.ts";
-import { printWarnings, tellUnusedRules } from "../warnings.ts";
+import { printWarnings, tellMasks } from "../warnings.ts";
 import { refuseOpenDatabase, refuseTarget, target } from "./target.ts";
 
 /** What is pulled, and where to. */
@@ -53,15 +53,15 @@ export async function pullSanitized(client: Client, pull: Pull): Promise<void> {
   if (isFile) await refuseOpenDatabase(file);
   const terms = { format: isFile ? "sql" : format, expiresIn: "6h", sanitize: true };
   const link = await linkTo(client, db, pull.backup, at, terms);
-  tellUnusedRules(link.unusedRules);
+  tellMasks(link);
   if (isStream) return streamVerified(link.url, undefined);
   const notes = isFile
     ? await makeFile(link.url, file, overwrite, json)
     : (await saveVerified(link.url, undefined, file, json, overwrite), []);
   const bytes = (await lstat(file)).size;
-  const { asOf, erasures, backup, unusedRules } = link;
-  if (json)
-    return printJson({ file, bytes, asOf, erasures, backup, sanitized: true, unusedRules, notes });
+  const { asOf, erasures, backup, unusedRules, subset } = link;
+  const facts = { asOf, erasures, backup, sanitized: true, unusedRules, subset };
+  if (json) return printJson({ file, bytes, ...facts, notes });
   for (const note of notes) printAside(`Note: ${note}`);
   print(`${file}: ${size(bytes)}, ${db} as of ${asOf}, sanitized.`);
 }
@@ -118,7 +118,7 @@ async function makeFile(
   });
 }
 
-/** Tell where rows refer to none: masks of one key that are made by different rules. */
+/** Tell where rows refer to none: masks of one key by different rules, or as in the database itself. */
 async function brokenReferences(file: string): Promise<string[]> {
   const database = await openGuarded(file, "read");
   try {
@@ -130,7 +130,7 @@ async function brokenReferences(file: string): Promise<string[]> {
     );
     return [...tables].map(
       (table) =>
-        `rows of ${table} refer to rows that are not there: give a key and its references the same rule`,
+        `rows of ${table} refer to rows that are not there: give a key and its references the same rule, unless the database has such rows itself`,
     );
   } finally {
     database.close();

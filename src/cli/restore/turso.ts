@@ -6,7 +6,7 @@ import { pageFormOf } from "../../format/pages/first-page.ts";
 import { isWhole, selectionOf } from "../../format/tables/selection.ts";
 import { type Client, reach, refusal } from "../client.ts";
 import { CliError, EXIT } from "../exit.ts";
-import { print, printJson, size } from "../output.ts";
+import { print, printAside, printJson, size } from "../output.ts";
 import { Progress } from "../progress.ts";
 import { type Found, findSubject, type RestoreOptions } from "./options.ts";
 import {
@@ -24,6 +24,10 @@ const startedSchema = v.object({
   chunk_size: v.pipe(v.number(), v.integer(), v.minValue(1)),
   upload_id: v.union([v.string(), v.number()]),
 });
+
+/** The largest database that Turso's documentation promises to take, and the largest that its own CLI sends; bytes. */
+const DOCUMENTED_SIZE = 2e9;
+const LARGEST_SIZE = 20e9;
 
 /** No more memory than this is given to one chunk, bytes. */
 const LARGEST_CHUNK = 512 * 1024 * 1024;
@@ -65,6 +69,7 @@ export async function restoreToTurso(
       hint: "Restore it to a file with --to and --identity, and upload that: turso db create <name> --from-file <file>.",
       code: "BACKUP_ENCRYPTED",
     });
+  refuseSize(found.bytes);
   if (options.dryRun) {
     if (options.json) printJson({ ...plan(found), org, group, name: wanted.name });
     else {
@@ -88,7 +93,26 @@ export async function restoreToTurso(
       takenAt: found.takenAt,
       bytes: found.bytes,
     });
-  else print(`${url}: ${size(found.bytes)}, ${found.what}, ${asOfWords(found)}.`);
+  else {
+    print(`${url}: ${size(found.bytes)}, ${found.what}, ${asOfWords(found)}.`);
+    printAside(
+      `To keep anybody from deleting it: turso db config delete-protection enable ${wanted.name}`,
+    );
+  }
+}
+
+/** Refuse a file that Turso does not take, before a database is made for it; tell of one that it may not take. */
+function refuseSize(bytes: number): void {
+  if (bytes > LARGEST_SIZE)
+    throw new CliError(
+      EXIT.refused,
+      `The database has ${size(bytes)}, and Turso takes uploads of ${size(LARGEST_SIZE)} at the most.`,
+      { hint: "Restore it to a libSQL server of your own, or ask Turso's support for a way." },
+    );
+  if (bytes > DOCUMENTED_SIZE)
+    printAside(
+      `Note: the database has ${size(bytes)}. Turso's documentation names ${size(DOCUMENTED_SIZE)} as the limit of an upload; its own CLI sends up to ${size(LARGEST_SIZE)}.`,
+    );
 }
 
 function plan({ what, kind, asOf, takenAt, bytes, loss }: Found) {

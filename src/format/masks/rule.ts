@@ -1,3 +1,5 @@
+import type { Subset } from "./subset.ts";
+
 const FAKES = ["email", "name", "phone", "address", "text"] as const;
 export type Fake = (typeof FAKES)[number];
 
@@ -15,6 +17,8 @@ export interface Rules {
   /** True if a column without a rule is kept as it is; else it is refused. */
   readonly keepUnknown: boolean;
   readonly tables: ReadonlyMap<string, "drop" | ReadonlyMap<string, Rule>>;
+  /** The rows that are given; undefined for all. */
+  readonly subset?: Subset;
 }
 
 /** The forms of a rule, for errors. */

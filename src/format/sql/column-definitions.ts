@@ -90,6 +90,19 @@ function columnOf(sql: string, { first, end, fixed }: Item): ColumnDefinition | 
   return { name, text: sql.slice(start, end), start, end, fixed };
 }
 
+/** Return the collation that a column's definition names, the last one if it names several. */
+export function readCollation({ text }: Pick<ColumnDefinition, "text">): string {
+  const next = tokenReader(text);
+  let collation = "BINARY";
+  let depth = 0;
+  for (let token = next(); token !== END; token = next()) {
+    if (token.word === "(") depth++;
+    if (token.word === ")") depth--;
+    if (depth === 0 && token.word === "COLLATE") collation = next().text;
+  }
+  return collation;
+}
+
 /**
  * Rewrite the statement so that its columns take every value: those that are not fixed lose their type (ANY
  * in a STRICT table) and their rules.

@@ -19,7 +19,7 @@ const content = v.object({ bytes: count, sha256 });
 export const place = v.object({ lineage: v.string(), txid: count });
 
 const method = v.object({
-  protocol: v.picklist(["sync", "replica", "dbpage", "rows", "dump"]),
+  protocol: v.picklist(["pull-updates", "sync", "replica", "dbpage", "rows", "dump"]),
   image: said(v.boolean(), "True if whole databases are read through `sqlite_dbpage`."),
   why: said(v.string(), "The reason for the method, for people."),
 });
@@ -34,11 +34,17 @@ const snapshot = v.object({
     "Where in the page log it was made from; null if it was read whole.",
   ),
   cursor: said(
-    v.nullable(v.looseObject({ protocol: v.picklist(["replica", "sync", "dbpage"]) })),
+    v.nullable(
+      v.looseObject({ protocol: v.picklist(["pull-updates", "replica", "sync", "dbpage"]) }),
+    ),
     "The place in the source's history after a snapshot that was read whole.",
   ),
   journal: v.picklist(["wal", "rollback"]),
   encoding: v.optional(v.picklist(["UTF-8", "UTF-16le", "UTF-16be"])),
+  spotCheck: said(
+    v.optional(v.object({ pages: count, why: v.nullable(v.string()) })),
+    "Pages that the server gave once more and that were the same, or why none were compared.",
+  ),
 });
 
 /** The manifest of a backup (docs/format.md), with what it can be downloaded as. */

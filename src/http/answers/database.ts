@@ -137,7 +137,7 @@ export const sourceAnswer = v.object({
   method: said(
     v.nullable(
       v.object({
-        protocol: v.picklist(["sync", "replica", "dbpage", "rows", "dump"]),
+        protocol: v.picklist(["pull-updates", "sync", "replica", "dbpage", "rows", "dump"]),
         image: said(v.boolean(), "True if whole databases are read through `sqlite_dbpage`."),
         why: v.string(),
       }),

@@ -34,7 +34,11 @@ const made = {
   ),
   unusedRules: said(
     v.nullable(v.array(v.string())),
-    "Rules of `sanitize` for tables and columns that are not there; null if nothing is masked.",
+    "Rules and references of `sanitize` for tables and columns that are not there; null if nothing is masked.",
+  ),
+  subset: said(
+    v.nullable(v.array(v.object({ name: v.string(), rows: count }))),
+    "Rows that the subset of `sanitize` keeps of each table, those of the erasure list counted too; null without one.",
   ),
 };
 export const backupLinkAnswer = v.object({ ...made, knownBad: v.nullable(knownBadAnswer) });
@@ -111,7 +115,7 @@ const LINK = `https://nightjar.example/d/${ID}.t2x1mc.Qm3vS0cJ8nYy1tqk5hTz9o2xWb
 export const BACKUP_LINK: v.InferInput<typeof backupLinkAnswer> = {
   ...{ id: ID, url: `${LINK}shop-20261120T020001Z-${BACKUP_ID}.sql.gz`, format: "sql.gz" },
   ...{ expiresAt: "2026-11-20T09:00:00.000Z", erasures: 0, knownBad: null, export: null },
-  unusedRules: null,
+  ...{ unusedRules: null, subset: null },
 };
 const MOMENT = {
   ...{ lineage: LINEAGE, txid: 415, committedAt: "2026-11-20T07:56:10.000Z", uncertaintyMs: 0 },
@@ -119,7 +123,7 @@ const MOMENT = {
 export const MOMENT_LINK: v.InferInput<typeof momentLinkAnswer> = {
   ...{ id: ID, url: `${LINK}shop-20261120T075610Z-5t0w8n2rj6pb-415.sql.gz`, format: "sql.gz" },
   ...{ expiresAt: "2026-11-20T09:00:00.000Z", erasures: 0, export: null },
-  unusedRules: null,
+  ...{ unusedRules: null, subset: null },
   moment: { ...MOMENT, bytes: 102_400 },
 };
 export const LINKS: v.InferInput<typeof linksAnswer> = {

@@ -17,7 +17,7 @@ import { requireApproval } from "../access/approval.ts";
 import { needs, note } from "../access/needs.ts";
 import { refuseRaw, withoutAnswers } from "../access/raw.ts";
 import { grantFor } from "../links/link-url.ts";
-import { choiceFields, choiceOf, exportView, permitted } from "../links/choice.ts";
+import { choiceFields, choiceOf, checkedView, permitted } from "../links/choice.ts";
 import { linkFields, makeLink } from "../links/links.ts";
 import { QUERIES, querySchema, text } from "../fields.ts";
 import { backupView, copyView, manifestView } from "../views.ts";
@@ -77,14 +77,13 @@ export const backups = new Hono<HttpEnv>()
       refuseChoice(manifest.kind, format, choice ?? {});
       const erasures = await erasuresOfBackup(c.env, manifest);
       refuseFile(erasures, format);
-      const { plan, unusedRules } = await checkExport(c.env, { manifest }, format, choice ?? {});
+      const checked = await checkExport(c.env, { manifest }, format, choice ?? {});
       const opened = { database, subject: backup.id, choice: kept };
       const link = await makeLink(c, opened, { format, ...terms }, (id, expires) =>
         grantFor(backup, format, id, expires),
       );
       const shown = { erasures: erasures.length, knownBad: knownBad(backup) };
-      const more = { export: exportView(plan), unusedRules: unusedRules ?? null };
-      return c.json({ ...link, ...shown, ...more }, 201);
+      return c.json({ ...link, ...shown, ...checkedView(checked) }, 201);
     },
   )
 

@@ -16,7 +16,7 @@ import { input } from "../input.ts";
 import { atField, CURSOR, keyCursor, limitField, QUERIES, querySchema } from "../fields.ts";
 import { refuseRaw } from "../access/raw.ts";
 import { grantForMoment } from "../links/link-url.ts";
-import { choiceFields, choiceOf, exportView, permitted } from "../links/choice.ts";
+import { choiceFields, choiceOf, checkedView, permitted } from "../links/choice.ts";
 import { linkFields, makeLink } from "../links/links.ts";
 import { iso } from "../../core/iso.ts";
 import { about, json } from "../openapi/about.ts";
@@ -160,7 +160,7 @@ export const moments = new Hono<HttpEnv>()
       const { lineage, txid, committedAt, uncertaintyMs, pageCount, pageSize } = moment;
       const erasures = await erasuresAt(c.env, name, earliestOf(moment));
       refuseFile(erasures, format);
-      const { plan, unusedRules } = await checkExport(c.env, { moment }, format, choice ?? {});
+      const checked = await checkExport(c.env, { moment }, format, choice ?? {});
       const opened = { database: name, subject: `log/${name}/${lineage}/${txid}`, choice: kept };
       const link = await makeLink(c, opened, { format, ...terms }, (id, expires) =>
         grantForMoment(moment, format, id, expires),
@@ -168,8 +168,10 @@ export const moments = new Hono<HttpEnv>()
       note(c, { at: wanted });
       const bytes = pageCount * pageSize;
       const shown = { committedAt: iso(committedAt), uncertaintyMs, lineage, txid, bytes };
-      const more = { export: exportView(plan), unusedRules: unusedRules ?? null };
-      return c.json({ ...link, erasures: erasures.length, ...more, moment: shown }, 201);
+      return c.json(
+        { ...link, erasures: erasures.length, ...checkedView(checked), moment: shown },
+        201,
+      );
     },
   )
 

@@ -5,7 +5,7 @@ import { encode } from "../../format/bytes/bytes.ts";
 import { fingerprint } from "../../format/bytes/hash.ts";
 import type { Choice } from "../../format/rows/choice.ts";
 import type { Detail } from "../../model/audit.ts";
-import type { ExportPlan } from "../../read/export.ts";
+import type { CheckedExport, ExportPlan } from "../../read/export.ts";
 import { rawNeedsScope } from "../../config/sanitize.ts";
 import type { Rights } from "../../plan/access.ts";
 import type { Context } from "../../worker/context.ts";
@@ -136,15 +136,22 @@ export function choiceDetail(choice: Choice | null | undefined): Detail {
   };
 }
 
-/** Show the tables of an export, as the answer for a link has them. */
-export function exportView(plan: ExportPlan | undefined) {
-  if (plan === undefined) return null;
+/** Show what a link is to give, as its answer has it. */
+export function checkedView({ plan, unusedRules, subset }: CheckedExport) {
   return {
-    tables: plan.tables.map(({ name, columns, sequence }) => ({
+    export: plan === undefined ? null : exportView(plan),
+    unusedRules: unusedRules === undefined ? null : [...unusedRules],
+    subset: subset === undefined ? null : [...subset],
+  };
+}
+
+function exportView({ tables, leftOut }: ExportPlan) {
+  return {
+    tables: tables.map(({ name, columns, sequence }) => ({
       name,
       columns: columns.map((column) => column.name),
       sequence: sequence === null ? null : String(sequence),
     })),
-    leftOut: [...plan.leftOut],
+    leftOut: [...leftOut],
   };
 }

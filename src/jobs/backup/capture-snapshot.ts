@@ -20,6 +20,7 @@ import { openImage } from "../../sqlite/engine/open.ts";
 import { removeObjects } from "../../store/remove.ts";
 import { openSnapshot } from "../../store/snapshot-reader.ts";
 import { BackupDraft } from "./backup-draft.ts";
+import { checkSpots } from "./check-spots.ts";
 import { momentOf, pagesOf } from "../../read/moment.ts";
 import { untilCommit } from "../log/pull.ts";
 import { COSTS, inTurn } from "../../worker/memory.ts";
@@ -94,6 +95,12 @@ async function captureInTurn(
       : await readBack(bucket, draft.key, raw.bytes, stored.bytes);
   };
   const facts = logged === null ? await store() : await orEndLog(context, logged.lineage, store);
+  const spots = await checkSpots(context, draft, database, pageSource(method, source, deps), {
+    raw,
+    stored,
+    logged,
+    cursor: origin.facts().cursor,
+  });
   const { version, unknown } = await described;
   const { pageSize, pageCount } = origin;
   const encoding = file.encoding();
@@ -109,6 +116,7 @@ async function captureInTurn(
       journal: file.journal(),
       ...(encoding !== "UTF-8" && { encoding }),
       ...origin.facts(),
+      spotCheck: spots,
     },
     schema: { hash: facts.schemaHash, userVersion: facts.userVersion, migration: facts.migration },
     tables: facts.tables.map(({ name, rootpage }) => ({

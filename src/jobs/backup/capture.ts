@@ -21,7 +21,7 @@ export async function capture(
   run: Run,
   database: DatabaseConfig,
 ): Promise<Manifest> {
-  const source = sourceOf(database, context.config.token(database));
+  const source = sourceOf(database, context.config);
   let method: Method | undefined;
   const by = (chosen: Method): Promise<Manifest> => {
     method = chosen;
@@ -56,6 +56,7 @@ function captureBy(
     case "rows":
       return captureRows(context, run, database, source, method);
     case "dbpage":
+    case "pull-updates":
     case "replica":
     case "sync":
       return captureSnapshot(context, run, database, source, method);

@@ -28,7 +28,7 @@ async function methodFor(context: Context, database: DatabaseConfig): Promise<Me
   const known = await knownMethod(catalog, name, url);
   let method = known?.method;
   if (known === undefined || method === undefined || now - known.probedAt > REMEMBER) {
-    const found = await probe(sourceOf(database, config.token(database)), deps);
+    const found = await probe(sourceOf(database, config), deps);
     ({ method } = found);
     if (found.certain) await recordMethod(catalog, name, url, method, now);
     log.info("source-probed", { database: name, certain: found.certain, ...method });
@@ -62,7 +62,7 @@ async function rowsMethod(
   why: string,
 ): Promise<Method | undefined> {
   try {
-    await offersRows(sourceOf(database, config.token(database)), deps);
+    await offersRows(sourceOf(database, config), deps);
     return { protocol: "rows", image: false, why };
   } catch (thrown) {
     if (asNightjarError(thrown).code === "SOURCE_NOT_FOUND") return undefined;

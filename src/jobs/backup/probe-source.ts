@@ -29,7 +29,7 @@ export async function probeSource(
     token: token === undefined ? undefined : claimsOf(token),
   });
   try {
-    const { method } = await probe(sourceOf(database, token), deps);
+    const { method } = await probe(sourceOf(database, config), deps);
     return report(method, undefined);
   } catch (thrown) {
     return report(undefined, asNightjarError(thrown));

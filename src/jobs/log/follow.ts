@@ -133,7 +133,7 @@ export class LogFollower {
       const database = context.config.databases.get(name);
       if (database === undefined)
         throw new NightjarError("DATABASE_NOT_FOUND", `${name} is no longer configured.`);
-      const source = sourceOf(database, context.config.token(database));
+      const source = sourceOf(database, context.config);
       return withoutToken(source, () => action(database));
     });
     this.#turn = turn.catch(() => undefined);

@@ -52,7 +52,7 @@ export async function pullLog(
   lineage: Lineage | undefined,
 ): Promise<Lineage> {
   const { deps, config } = context;
-  const source = pageSource(method, sourceOf(database, config.token(database)), deps);
+  const source = pageSource(method, sourceOf(database, config), deps);
   let from = lineage;
   for (let failures = 0, tries = 1; ; tries++)
     try {

@@ -4,7 +4,7 @@ import { Meter, tap } from "../../format/bytes/hash.ts";
 import { tableOptions } from "../../format/sql/libsql-schema.ts";
 import { PageAudit, type Root } from "../../format/pages/page-audit.ts";
 import { isPageSize, type PageReader, readPage } from "../../format/pages/page.ts";
-import type { Manifest, SnapshotFacts } from "../../model/manifest.ts";
+import type { Manifest, SnapshotFacts, SpotCheck } from "../../model/manifest.ts";
 import { type ImageFacts, imageFacts } from "../../sqlite/facts.ts";
 import type { Image } from "../../sqlite/engine/image.ts";
 import { openImage } from "../../sqlite/engine/open.ts";
@@ -55,9 +55,20 @@ export async function verifySnapshot(
       );
     });
     await findings.check("schema", async () => sameSchema(manifest, found!.schemaHash));
+    if (facts.spotCheck !== undefined) {
+      const words = wordsOf(facts.spotCheck);
+      await findings.check("spot check", async () => words);
+    }
   } finally {
     image?.close();
   }
+}
+
+/** Say what the capture found when it asked the server once more. */
+function wordsOf({ pages, why }: SpotCheck): string {
+  return why === null
+    ? `${pages} pages that the server gave once more after the capture were the stored ones`
+    : `no page was read again from the server: ${why}`;
 }
 
 async function readPages(

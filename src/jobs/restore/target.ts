@@ -36,7 +36,7 @@ export function resolveTarget({ config }: Context, name: TargetName): Target {
     const database = config.databases.get(name.database);
     if (database === undefined)
       throw new NightjarError("DATABASE_NOT_FOUND", `No database ${name.database} is configured.`);
-    const server = sourceOf(database, config.token(database));
+    const server = sourceOf(database, config);
     return { server, database: database.name, configured: true };
   }
   const { url, token, namespace } = name;

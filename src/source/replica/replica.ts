@@ -4,7 +4,7 @@ import { checkFirstPage, emptyDatabase } from "../../format/pages/database-heade
 import { fingerprint } from "../../format/bytes/hash.ts";
 import type { Page } from "../../format/pages/page.ts";
 import type { PageCursor, ReplicaCursor } from "../../model/manifest.ts";
-import { readImage } from "../dbpage.ts";
+import { readImage, readPages } from "../dbpage.ts";
 import { GrpcError, grpcCall, grpcUnary } from "../../libsql/grpc-web.ts";
 import { FIRST_CAPTURE, type PageEvent, type PageSource } from "../pages.ts";
 import { frameChecksum } from "./checksum.ts";
@@ -44,7 +44,26 @@ export function replicaSource(source: Source, deps: Deps, withImage: boolean): P
   return {
     protocol: "replica",
     pull: (cursor, why) => new ReplicaPull(source, deps, withImage).events(cursor, why),
+    ...(withImage && { readAgain: (cursor, pgnos) => readAgain(source, deps, cursor, pgnos) }),
   };
+}
+
+/** Read pages of the image, if nothing was written since `cursor`, before and after. */
+async function readAgain(
+  source: Source,
+  deps: Deps,
+  cursor: PageCursor,
+  pgnos: readonly number[],
+): Promise<readonly Page[] | undefined> {
+  const isThere = async (): Promise<boolean> => {
+    const hello = await sayHello(source, deps);
+    return (
+      whyNotFrom(cursor, hello) === undefined && hello.index === (cursor as ReplicaCursor).frame
+    );
+  };
+  if (!(await isThere())) return undefined;
+  const pages = await readPages(source, deps, pgnos);
+  return (await isThere()) ? pages : undefined;
 }
 
 /** @throws GrpcError, NightjarError */

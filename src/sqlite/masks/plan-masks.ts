@@ -9,6 +9,7 @@ import { isMarker } from "../../format/tables/restore-marker.ts";
 import { lowerName } from "../../format/tables/selection.ts";
 import type { Image } from "../engine/image.ts";
 import { describeTables, readSchema, type Table } from "../tables.ts";
+import { type KeptTable, planSubset } from "../subset/plan-subset.ts";
 import { MASK, registerMask } from "./mask-function.ts";
 import { type Column, readColumns } from "../columns.ts";
 
@@ -29,6 +30,10 @@ export interface MaskPlan {
   readonly given: (table: string) => Given;
   /** True if the rows of a table are given, and no column of its key is masked. */
   readonly keepsKey: (table: string) => boolean;
+  /** Return an SQL expression that is true for the rows of a table that are given; undefined for all. */
+  readonly where: (table: string) => string | undefined;
+  /** The rows that a subset keeps of each table that it chooses from; undefined without a subset. */
+  readonly subset: readonly KeptTable[] | undefined;
   readonly masked: readonly MaskedColumn[];
   /** Rules of tables and columns that the database does not have, as `table` or `table.column`. */
   readonly unused: readonly string[];
@@ -42,7 +47,7 @@ const MOST_NAMED = 20;
  *
  * @param key the secret under which masks are made
  * @throws NightjarError `SANITIZE_RULES` for a column or a table without a rule, or with one that cannot be;
- *   `SANITIZE_UNSAFE` for a virtual table whose content cannot be masked; the image's
+ *   `SANITIZE_UNSAFE` for a virtual table whose content cannot be masked; as `planSubset`; the image's
  */
 export async function planMasks(image: Image, rules: Rules, key: string): Promise<MaskPlan> {
   const compiled: Rule[] = [];
@@ -57,7 +62,9 @@ export async function planMasks(image: Image, rules: Rules, key: string): Promis
   const missing: string[] = [];
   const wrong: string[] = [];
 
-  for (const table of describeTables(await readSchema(image))) {
+  const tables = describeTables(await readSchema(image));
+  const withRows: Table[] = [];
+  for (const table of tables) {
     if (!["table", "without-rowid", "virtual"].includes(table.kind)) continue;
     const lower = lowerName(table.name);
     const own = rules.tables.get(lower);
@@ -74,6 +81,7 @@ export async function planMasks(image: Image, rules: Rules, key: string): Promis
       continue;
     }
     given.set(lower, "rows");
+    withRows.push(table);
     const ruled = columns.map((column) => {
       const place = `${lower}.${lowerName(column.name)}`;
       const rule = own?.get(lowerName(column.name));
@@ -104,13 +112,16 @@ export async function planMasks(image: Image, rules: Rules, key: string): Promis
   if (missing.length > 0)
     throw refused(`${listed(missing)} ${missing.length === 1 ? "has" : "have"} no rule.`);
   if (wrong.length > 0) throw refused(`The rule of ${listed(wrong)}.`);
+  const subset = rules.subset && (await planSubset(image, tables, withRows, rules.subset));
   await image.exclusive(async (engine) => registerMask(engine, new Masker(key), compiled));
   return {
     expression: (table, column) => expressions.get(`${lowerName(table)}.${lowerName(column)}`),
     given: (table) => given.get(lowerName(table)) ?? "dropped",
     keepsKey: (table) => keyed.has(lowerName(table)),
+    where: (table) => subset?.where(table),
+    subset: subset?.tables,
     masked,
-    unused: [...unused],
+    unused: [...unused, ...(subset?.unused ?? [])],
   };
 }
 

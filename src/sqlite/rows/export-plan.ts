@@ -89,7 +89,9 @@ export async function planExport(
     const columns = await columnsOf(image, table, expressions);
     const where = wheres.get(lowerName(name));
     const order = choice.order === "key" ? await keyOrder(image, table) : storedOrder(table);
-    const select = selectOf(columns, order.from, where) + order.by;
+    // A choice with masks has no `where` of its own (refuseChoice).
+    const rows = masks?.where(name) ?? where;
+    const select = selectOf(columns, order.from, rows) + order.by;
     await refuseUnpreparable(image, name, select, where);
     const counted = masks === undefined || masks.keepsKey(name);
     const sequence = counted ? (sequences.get(lowerName(name)) ?? null) : null;

@@ -9,7 +9,7 @@ import type { Image } from "../engine/image.ts";
 import { textLiteral } from "./sql-output.ts";
 import { quoteName, quoteText } from "../../format/sql/quote.ts";
 import { describeTables, isForeign, readSchema, type SchemaObject, type Table } from "../tables.ts";
-import { planRows, type RowPlan, writeRows } from "./write-rows.ts";
+import { planRows, type RowChoice, type RowPlan, writeRows } from "./write-rows.ts";
 import {
   maskedIndexRows,
   maskedRows,
@@ -154,8 +154,9 @@ export async function* writeTable(
   const plan = masks === undefined ? own : maskedRows(own, table, masks);
   if (schema) yield encode(await tableSql(image, table, plan, target));
   if (!rows || (masks !== undefined && masks.given(table.name) !== "rows")) return;
+  const chosen = chosenRows(table, masks);
   if (!schema) {
-    yield* writeRows(image, table.name, plan);
+    yield* writeRows(image, table.name, plan, chosen);
     return;
   }
   const written = await writtenSql(image, table);
@@ -163,15 +164,21 @@ export async function* writeTable(
   // Which rows break a CHECK once they are masked is not known here: a reader refuses them.
   const looks = target === "libsql" && masks === undefined;
   const broken = looks ? await brokenCheck(image, table, plan, definition) : {};
-  const left = yield* writeRows(image, table.name, plan, { ...broken, only: "fit" });
+  const left = yield* writeRows(image, table.name, plan, { ...chosen, ...broken, only: "fit" });
   if (left === 0) return;
   yield encode(
     note("rows that its own columns would refuse or change", `${left} of ${table.name}`),
   );
   const rules = changeRules(table, written, definition.columns, target);
   yield encode(rules.loosen);
-  yield* writeRows(image, table.name, plan, { ...broken, only: "misfit" });
+  yield* writeRows(image, table.name, plan, { ...chosen, ...broken, only: "misfit" });
   yield encode(rules.restore);
+}
+
+/** Return the choice of the rows that masks give. */
+function chosenRows({ name }: Table, masks: MaskPlan | undefined): Pick<RowChoice, "where"> {
+  const where = masks?.where(name);
+  return where === undefined ? {} : { where: ` WHERE ${where}` };
 }
 
 async function tableSql(
@@ -219,7 +226,8 @@ async function* writeMaskedVirtual(
 ): AsyncGenerator<Uint8Array> {
   if (schema) yield encode(await virtualSql(image, table, target));
   if (!rows || masks.given(table.name) !== "rows") return;
-  yield* writeRows(image, table.name, await maskedIndexRows(image, table, masks));
+  const plan = await maskedIndexRows(image, table, masks);
+  yield* writeRows(image, table.name, plan, chosenRows(table, masks));
 }
 
 /**

@@ -205,6 +205,26 @@ describe("the configuration", () => {
     );
   });
 
+  it("reads the key of a database that its server encrypts, and refuses what is none", () => {
+    const entry = { url: "https://x", encryptionKey: "SHOP_KEY" };
+    const key = "6Jz0Hq0m1XkQyTn2vWb8cUeRfGhIjKlMnOpQrStUvWx=";
+    const load = (SHOP_KEY?: string) =>
+      loadConfig({ DATABASES: { shop: entry, blog: { url: "https://y" } }, ...SECRETS, SHOP_KEY });
+    const config = load(key);
+    const [shop, blog] = [...config.databases.values()];
+    expect(config.encryptionKey(shop!)).toBe(key);
+    expect(config.encryptionKey(blog!)).toBeUndefined();
+    for (const wrong of [undefined, "too short", "not base64 but long enough!"]) {
+      const mistaken = load(wrong);
+      const [of] = [...mistaken.databases.values()];
+      const refused = refusal(() => mistaken.encryptionKey(of!), "DATABASE_MISCONFIGURED");
+      expect(refused).toContain("DATABASES.shop.encryptionKey");
+      if (wrong !== undefined) expect(refused).not.toContain(wrong);
+    }
+    const clear = { ...entry, url: "http://db.example.com" };
+    expect(refusal(() => parseDatabases({ shop: clear }))).toContain("send the key in SHOP_KEY");
+  });
+
   it("keeps what is sound of a wrong entry, and the default of every wrong key", () => {
     const DATABASES = {
       shop: { url: "nowhere", schedule: "now", retain: { daily: "9d" }, badge: "public" },

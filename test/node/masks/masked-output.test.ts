@@ -1,91 +1,19 @@
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { DatabaseSync } from "node:sqlite";
 import fc from "fast-check";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { NightjarError } from "../../../src/errors/errors.ts";
-import { parseRule, type Rules } from "../../../src/format/masks/rule.ts";
-import { EVERYTHING } from "../../../src/format/tables/selection.ts";
-import { loadSql } from "../../../src/cli/files/load-sql.ts";
-import { openGuarded } from "../../../src/cli/sqlite/open-guarded.ts";
-import { type Image, openImageWith } from "../../../src/sqlite/engine/image.ts";
-import { planMasks } from "../../../src/sqlite/masks/plan-masks.ts";
-import { refuseSchemaValues } from "../../../src/sqlite/masks/refuse-values.ts";
-import { planExport } from "../../../src/sqlite/rows/export-plan.ts";
-import { writeExport } from "../../../src/sqlite/rows/write-export.ts";
-import { type SqlTarget, writeSql } from "../../../src/sqlite/sql/write-sql.ts";
-import { readSchema } from "../../../src/sqlite/tables.ts";
-import { pagesOf } from "../../support/describe-image.ts";
+import { afterAll, describe, expect, it } from "vitest";
+import { parseRule } from "../../../src/format/masks/rule.ts";
 import { originalsIn } from "../../support/originals.ts";
-import { compiledWasm } from "../../support/wasm.ts";
+import {
+  KEY,
+  refusalOf as refusal,
+  rulesOf,
+  sanitized,
+  Sanitizing,
+} from "../../support/sanitizing.ts";
 
-const KEY = "a-key-of-more-than-24-characters";
-const dir = mkdtempSync(join(tmpdir(), "nightjar-masks-"));
-let wasm: WebAssembly.Module;
-let files = 0;
-beforeAll(async () => {
-  wasm = await compiledWasm();
-});
-afterAll(() => rmSync(dir, { recursive: true, force: true }));
-
-async function imageOf(...statements: readonly string[]): Promise<Image> {
-  const file = join(dir, `${++files}.db`);
-  const db = new DatabaseSync(file, { enableDoubleQuotedStringLiterals: true });
-  for (const sql of statements) db.exec(sql);
-  db.close();
-  return openImageWith(wasm, pagesOf(readFileSync(file)));
-}
-
-type Table = "drop" | Record<string, string>;
-function rulesOf(tables: Record<string, Table>, keepUnknown = false): Rules {
-  return {
-    keepUnknown,
-    tables: new Map(
-      Object.entries(tables).map(([table, columns]) => [
-        table,
-        columns === "drop"
-          ? columns
-          : new Map(Object.entries(columns).map(([name, rule]) => [name, parseRule(rule)!])),
-      ]),
-    ),
-  };
-}
-
-async function bytesOf(source: AsyncIterable<Uint8Array>): Promise<Buffer> {
-  const chunks: Uint8Array[] = [];
-  for await (const chunk of source) chunks.push(chunk);
-  return Buffer.concat(chunks);
-}
-
-/** SQL and rows as a link gives them. */
-async function sanitized(image: Image, rules: Rules, key = KEY, target: SqlTarget = "sqlite") {
-  const masks = await planMasks(image, rules, key);
-  await refuseSchemaValues(image, await readSchema(image), masks);
-  const sql = await bytesOf(writeSql(image, target, EVERYTHING, masks));
-  const plan = await planExport(image, {}, masks);
-  const rows = await bytesOf(writeExport(image, plan, "ndjson", { tagged: true }));
-  return { sql, rows, plan, unused: masks.unused };
-}
-
-/** A file as `pull --sanitize` makes it, and its bytes. */
-async function loaded(sql: Buffer) {
-  const file = join(dir, `${++files}.loaded.db`);
-  const guarded = await openGuarded(file, "write");
-  guarded.exec("PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF");
-  async function* chunks() {
-    yield sql;
-  }
-  await loadSql(chunks(), "written", undefined, guarded, EVERYTHING, true);
-  guarded.close();
-  return { db: new DatabaseSync(file), bytes: readFileSync(file) };
-}
-
-const refusal = (image: Image, rules: Rules): Promise<string> =>
-  sanitized(image, rules).then(
-    () => "given",
-    (thrown: NightjarError) => `${thrown.code}: ${thrown.message}`,
-  );
+const world = new Sanitizing();
+const imageOf = world.imageOf.bind(world);
+const loaded = world.loaded.bind(world);
+afterAll(() => world.stop());
 
 const PEOPLE = `CREATE TABLE people(id INTEGER PRIMARY KEY, email TEXT UNIQUE, born TEXT, note, photo BLOB);
   INSERT INTO people VALUES

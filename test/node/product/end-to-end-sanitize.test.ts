@@ -36,6 +36,18 @@ const JOINS = [
   "SELECT count(*) AS n FROM bestsellers",
   "SELECT max(n) AS n FROM (SELECT count(*) AS n FROM orders GROUP BY customer)",
 ];
+/** The customers that a subset starts from; with them come their orders, reviews and what these name. */
+const ROOT = "SELECT id FROM customers WHERE id % 3 = 0 ORDER BY joined DESC, id";
+const THEIRS = `(${ROOT} LIMIT 25)`;
+const SUBSET = {
+  customers: `id IN ${THEIRS}`,
+  orders: `customer IN ${THEIRS}`,
+  order_items: `order_id IN (SELECT id FROM orders WHERE customer IN ${THEIRS})`,
+  reviews: `customer IN ${THEIRS}`,
+  products: `sku IN (SELECT sku FROM reviews WHERE customer IN ${THEIRS} UNION
+    SELECT sku FROM order_items JOIN orders ON id = order_id WHERE customer IN ${THEIRS})`,
+  photos: "0",
+};
 const inDir = (...names: string[]) => join(product.dir, ...names);
 const nightjar = (...args: string[]) => product.nightjar(...args);
 
@@ -44,11 +56,16 @@ beforeAll(async () => {
   const shop = await product.sqld("shop");
   await loadShop(shop.url, 0.2);
   const sanitize = { key: "MASKS", required: true, rules: { ...RULES, gone: "drop" } };
+  const subset = { root: ROOT, rows: 25 };
   await product.start(
-    { shop: { url: shop.url, sanitize } },
+    {
+      shop: { url: shop.url, sanitize },
+      part: { url: shop.url, sanitize: { key: "MASKS", rules: RULES, subset } },
+    },
     { MASKS: "a-key-of-more-than-24-characters" },
   );
   expect(await nightjar("backup", "shop")).toMatchObject({ code: 0 });
+  expect(await nightjar("backup", "part")).toMatchObject({ code: 0 });
   expect(await nightjar("pull", "shop", "-o", "raw.db")).toMatchObject({ code: 0 });
   raw = new DatabaseSync(inDir("raw.db"), { readOnly: true });
   const made = await nightjar("token", "create", "dev", "--scope", "download", "--json");
@@ -131,6 +148,43 @@ it("export --sanitize and url --sanitize give no such value either", async () =>
   const { out } = await asDeveloper("url", "shop", "--sanitize", "--format", "ndjson");
   const bytes = new Uint8Array(await (await fetch(out.trim())).arrayBuffer());
   expect(originalsIn(bytes, values)).toEqual([]);
+});
+
+it("a subset has the customers of its root, and all that belongs to them", async () => {
+  const made = await asDeveloper("pull", "part", "--sanitize", "-o", "part.db", "--json");
+  expect(made.code, made.err).toBe(0);
+  const { subset, notes } = JSON.parse(made.out) as { subset: object[]; notes: string[] };
+  expect(notes).toEqual([]);
+  expect(made.err).toMatch(
+    /A subset of the rows: customers 25, products \d+, photos 0, orders \d+/,
+  );
+  const exported = await asDeveloper("export", "part", "--sanitize", "-o", "part/");
+  expect(exported.code, exported.err).toBe(0);
+  const db = new DatabaseSync(inDir("part.db"));
+  const countOf = (of: DatabaseSync, sql: string) =>
+    Number(of.prepare(`SELECT count(*) AS n FROM ${sql}`).get()!["n"]);
+  for (const [name, where] of Object.entries(SUBSET)) {
+    const rows = countOf(raw, `${name} WHERE ${where}`);
+    expect([name, countOf(db, name)]).toEqual([name, rows]);
+    expect(subset).toContainEqual({ name, rows });
+    const lines = readFileSync(inDir("part", `${name}.ndjson`), "utf8").split("\n").length - 1;
+    expect([name, lines]).toEqual([name, rows]);
+  }
+  expect(countOf(db, "order_items")).toBeGreaterThan(25);
+  expect(countOf(db, "products")).toBeLessThan(countOf(raw, "products"));
+  expect(db.prepare("PRAGMA integrity_check").all()).toEqual([{ integrity_check: "ok" }]);
+  expect(db.prepare("PRAGMA foreign_key_check").all()).toEqual([]);
+  for (const join of [
+    "customers JOIN orders ON orders.customer = customers.id",
+    "reviews JOIN customers ON customers.id = reviews.customer JOIN orders USING (customer)",
+    "orders JOIN order_items ON order_id = orders.id JOIN products USING (sku) JOIN customers ON customers.id = customer",
+  ])
+    expect(countOf(db, join), join).toBe(countOf(raw, `${join} WHERE customer IN ${THEIRS}`));
+  const values = originals();
+  expect(originalsIn(readFileSync(inDir("part.db")), values)).toEqual([]);
+  for (const file of readdirSync(inDir("part")))
+    expect(originalsIn(readFileSync(inDir("part", file)), values), file).toEqual([]);
+  db.close();
 });
 
 it("without --sanitize a developer gets nothing, and is told what to do", async () => {

@@ -158,7 +158,14 @@ describe("rows", () => {
       {
         expression: (table, column) =>
           table === "artists" && column === "name" ? "upper(substr(name, 1, 1))" : undefined,
-        ...{ given: () => "rows", keepsKey: () => true, masked: [], unused: [] },
+        ...{
+          given: () => "rows",
+          keepsKey: () => true,
+          where: () => undefined,
+          subset: undefined,
+          masked: [],
+          unused: [],
+        },
       },
     );
     expect(masked.split("\r\n")[1]).toBe('1,"A",1,1.0,AP8=');

@@ -6,7 +6,7 @@ import type { Transactions } from "../../../src/source/rows/transaction.ts";
 import { allKeys, backUp, manualRun, testContext } from "../../support/context.ts";
 import { PageDatabase } from "../../support/page-database.ts";
 import { sqlOfRows } from "../../support/rows.ts";
-import { Tursodb } from "../../support/tursodb.ts";
+import { TursoDatabase } from "../../support/turso-database.ts";
 
 const SMALL = [
   "CREATE TABLE t(id INTEGER PRIMARY KEY, v)",
@@ -77,9 +77,9 @@ function broken(bytes: Uint8Array): Response {
 async function servers(): Promise<Record<string, Source>> {
   const sqld = await PageDatabase.create();
   await sqld.runAll(SMALL);
-  const turso = await Tursodb.start();
+  const turso = await TursoDatabase.create();
   await turso.exec(...SMALL);
-  return { cursor: sourceOf(sqld.config), pipeline: sourceOf({ url: turso.url }) };
+  return { cursor: sourceOf(sqld.config), pipeline: sourceOf({ url: turso.source.url }) };
 }
 
 describe("an answer that is cut", () => {

@@ -3,7 +3,7 @@ import { allKeys, backUp, manualRun, testContext } from "../../support/context.t
 import { PageDatabase } from "../../support/page-database.ts";
 import { databaseBytes } from "../../support/hrana-pages.ts";
 import { captured, describeFile, describeSql, sqlOfRows } from "../../support/rows.ts";
-import { Tursodb } from "../../support/tursodb.ts";
+import { TursoDatabase } from "../../support/turso-database.ts";
 
 const MVCC = "PRAGMA journal_mode = 'mvcc'";
 const VALUES = [
@@ -48,11 +48,13 @@ describe("databases of Turso's own engine", () => {
     ["in MVCC mode, whose pages have none of the rows", MVCC],
   ] as const)
     it(`come back value by value: ${kind}`, async () => {
-      const database = await Tursodb.start();
+      const database = await TursoDatabase.create();
       await database.exec(first, ...TABLES);
       const reference = await PageDatabase.create();
       await reference.runAll(TABLES);
-      const context = testContext({ new: { url: database.url } });
+      const context = testContext({
+        new: { url: database.source.url, ...(kind === "in WAL mode" && { capture: "rows" }) },
+      });
       const { manifest, sql } = await captured(context, "new");
       expect(manifest.method).toMatchObject({ protocol: "rows" });
       const original = rowsOf(await describeFile(await databaseBytes(reference.client)));
@@ -63,7 +65,10 @@ describe("databases of Turso's own engine", () => {
 
 describe("what only Turso's own engine has", () => {
   it("is derived, and left out with a warning, or becomes a plain view", async () => {
-    const database = await Tursodb.start("--experimental-views", "--experimental-index-method");
+    const database = await TursoDatabase.create(
+      "--experimental-views",
+      "--experimental-index-method",
+    );
     await database.exec(
       "CREATE TABLE t(id INTEGER PRIMARY KEY, a TEXT)",
       "INSERT INTO t VALUES (1, 'hello world'), (2, 'x'), (3, 'x')",
@@ -72,7 +77,7 @@ describe("what only Turso's own engine has", () => {
       "PRAGMA capture_data_changes_conn('full')",
       "INSERT INTO t VALUES (4, 'captured')",
     );
-    const context = testContext({ odd: { url: database.url } });
+    const context = testContext({ odd: { url: database.source.url, capture: "rows" } });
     const { manifest, sql } = await captured(context, "odd");
     expect(manifest.warnings.map(({ code, where }) => `${code} ${where}`).toSorted()).toEqual([
       "TURSO_ONLY counted",
@@ -87,13 +92,15 @@ describe("what only Turso's own engine has", () => {
   });
 
   it("and is not derived, is refused by name", async () => {
-    const database = await Tursodb.start("--experimental-custom-types");
+    const database = await TursoDatabase.create("--experimental-custom-types");
     await database.exec(
       "CREATE TYPE cents BASE integer ENCODE value * 100 DECODE value / 100",
       "CREATE TABLE money(id INTEGER PRIMARY KEY, c cents) STRICT",
       "INSERT INTO money VALUES (1, 5)",
     );
-    const context = testContext({ typed: { url: database.url, attempts: 1 } });
+    const context = testContext({
+      typed: { url: database.source.url, capture: "rows", attempts: 1 },
+    });
     expect(await backUp(context, manualRun("typed"))).toMatchObject({
       state: "failed",
       error: {
@@ -117,11 +124,11 @@ describe("what only Turso's own engine has", () => {
       "DELETE FROM n",
     ];
     const flags = ["--experimental-without-rowid", "--experimental-generated-columns"];
-    const database = await Tursodb.start(...flags);
+    const database = await TursoDatabase.create(...flags);
     await database.exec(...statements);
     const reference = await PageDatabase.create();
     await reference.runAll(statements);
-    const context = testContext({ kinds: { url: database.url } });
+    const context = testContext({ kinds: { url: database.source.url, capture: "rows" } });
     const { sql } = await captured(context, "kinds");
     const original = rowsOf(await describeFile(await databaseBytes(reference.client)));
     expect(rowsOf(await describeSql(sql))).toEqual(original);
@@ -130,10 +137,15 @@ describe("what only Turso's own engine has", () => {
 
 describe("a transaction that somebody else has left open on the only connection", () => {
   it("is not touched: the capture fails, and works when it has ended", async () => {
-    const database = await Tursodb.start();
+    const database = await TursoDatabase.create();
     await database.exec("CREATE TABLE t(a)", "INSERT INTO t VALUES (1)", "BEGIN");
     await database.exec("INSERT INTO t VALUES (2)");
-    const source = { url: database.url, namespace: undefined, stallMs: 5000, token: undefined };
+    const source = {
+      url: database.source.url,
+      namespace: undefined,
+      stallMs: 5000,
+      token: undefined,
+    };
     await expect(sqlOfRows(source)).rejects.toMatchObject({
       code: "SOURCE_ERROR",
       message: expect.stringContaining("within a transaction") as string,

@@ -303,6 +303,67 @@ describe("a sanitized link", () => {
     expect([refused.status, name]).toEqual([422, "fake: name"]);
   });
 
+  it("gives the rows of a subset, with another tag, and tells how many", async () => {
+    const inSubset = (subset: object) => {
+      const entry = entries(true).shop;
+      return contextOf({
+        ...entries(true),
+        shop: { ...entry, sanitize: { ...entry.sanitize, subset } },
+      });
+    };
+    const of = (id: number, rows = 9) =>
+      inSubset({
+        ...{ root: `SELECT id FROM users WHERE id >= ${id}`, rows },
+        references: { "orders.gone": "users.id" },
+      });
+    const whole = await textOf({ format: "ndjson" });
+    expect(whole.made.subset).toBeNull();
+    const bob = await textOf({ format: "ndjson" }, of(2));
+    expect(bob.made.subset).toEqual([
+      { name: "users", rows: 1 },
+      { name: "orders", rows: 0 },
+    ]);
+    expect(bob.made.unusedRules).toEqual(["orders.gone = users.id"]);
+    expect(bob.text.trim().split("\n")).toEqual([whole.text.split("\n")[1]]);
+    expect((await textOf({ format: "csv", tables: ["orders"] }, of(2))).text).toBe(
+      "id,email,total\r\n",
+    );
+    const ada = await textOf({ format: "sql", only: "data" }, of(1, 1));
+    expect(ada.text.match(/@example\.com/g)).toHaveLength(3);
+    const schema = await textOf({ format: "sql", only: "schema" }, of(2));
+    expect([schema.made.subset, schema.text]).toEqual([
+      null,
+      (await textOf({ format: "sql", only: "schema" })).text,
+    ]);
+    const tagIn = async (other: Context) => {
+      const answer = await open(whole.made.url, other);
+      await answer.arrayBuffer();
+      return answer.headers.get("etag");
+    };
+    const tags = await Promise.all([context, of(1), of(2), of(2, 1)].map(tagIn));
+    expect(new Set(tags).size).toBe(4);
+  });
+
+  it("is refused for a subset that cannot be", async () => {
+    const entry = entries(true).shop;
+    const refused = async (root: string) => {
+      const sanitize = { ...entry.sanitize, subset: { root } };
+      const { status, text } = await linkTo(
+        { format: "sql" },
+        "shop",
+        contextOf({ ...entries(true), shop: { ...entry, sanitize } }),
+      );
+      return [status, JSON.parse(text).code, JSON.parse(text).detail];
+    };
+    expect(await refused("SELECT name FROM users")).toEqual([
+      ...[422, "SANITIZE_SUBSET", expect.stringContaining("users.name may come twice")],
+    ]);
+    expect(await refused("SELECT id FROM users WHERE gone")).toEqual([
+      ...[422, "SANITIZE_SUBSET", expect.stringContaining("no such column: gone")],
+    ]);
+    expect((await refused("SELECT id FROM"))[1]).toBe("DATABASE_MISCONFIGURED");
+  });
+
   it("tells of rules that are for nothing", async () => {
     const rules = { ...RULES, users: { ...RULES.users, gone: "null" }, old: "drop" };
     const { made } = await textOf({ format: "sql" }, contextOf(entries(true, rules)));

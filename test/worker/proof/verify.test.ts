@@ -66,7 +66,8 @@ describe("a verify", () => {
     expect(proof).toMatchObject({ act: "verify", backup: id, outcome: "verified", problem: null });
     const names = proof.checks.map((check) => check.name);
     const structure = manifest.kind === "snapshot" ? ["structure"] : [];
-    expect(names).toEqual(["manifest", "bytes", ...structure, "rows", "schema"]);
+    const again = manifest.kind === "snapshot" ? ["spot check"] : [];
+    expect(names).toEqual(["manifest", "bytes", ...structure, "rows", "schema", ...again]);
     expect(proof.checks.every(({ ok }) => ok)).toBe(true);
   });
 

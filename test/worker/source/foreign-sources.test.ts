@@ -11,7 +11,7 @@ import { allKeys, backUp, manualRun, testContext } from "../../support/context.t
 import { PageDatabase } from "../../support/page-database.ts";
 import { spoiling } from "../../support/spoiled-frames.ts";
 import { Replica, sample } from "../../support/sync-client.ts";
-import { Tursodb } from "../../support/tursodb.ts";
+import { TursoDatabase } from "../../support/turso-database.ts";
 
 /*
  * Pages of Turso's MVCC databases open in SQLite once bytes 18 and 19 are made its own, and lack the
@@ -105,13 +105,13 @@ describe("a database of Turso's engine whose server answers SQL, too", () => {
     const setUp = async (capture: "auto" | "pages") => {
       const file = Buffer.from(inject("turso")[kind], "base64");
       const name = `rows-${kind}-${capture}`;
-      const real = await Tursodb.start();
+      const real = await TursoDatabase.create();
       await real.exec(
         "PRAGMA journal_mode = 'mvcc'",
         "CREATE TABLE t(a)",
         "INSERT INTO t VALUES (7)",
       );
-      const context = testContext({ [name]: { url: real.url, capture } });
+      const context = testContext({ [name]: { url: real.source.url, capture } });
       const fetch: Deps["fetch"] = async (asked, init) => {
         if (asked.endsWith("/info")) return Response.json({ current_generation: 1 });
         if (asked.includes("/export/")) return new Response(file);
@@ -119,8 +119,8 @@ describe("a database of Turso's engine whose server answers SQL, too", () => {
       };
       Object.assign(context.deps, { fetch });
       const method = { protocol: "sync", image: false, why: "a test" } as const;
-      await recordMethod(context.catalog, name, real.url, method, Date.now());
-      return { name, url: real.url, context };
+      await recordMethod(context.catalog, name, real.source.url, method, Date.now());
+      return { name, url: real.source.url, context };
     };
 
     it(`${kind}: is read by its rows, and that is remembered`, async () => {

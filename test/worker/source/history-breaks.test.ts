@@ -173,7 +173,7 @@ it("a length without an end is an answer that makes no sense", async () => {
     const fetch: Deps["fetch"] = async () => new Response(new Blob([bytes]).stream());
     await expect(readRow(source, { ...systemDeps, fetch }, "SELECT 1")).rejects.toMatchObject({
       code: "PAGES_INVALID",
-      message: expect.stringContaining("makes no sense"),
+      message: expect.stringContaining("whose length has no end"),
     });
   }
 });

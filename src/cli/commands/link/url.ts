@@ -7,7 +7,7 @@ import { findBackup } from "../../find-backup.ts";
 import { makeLink, makeMomentLink, type Terms } from "../../link.ts";
 import { uncertainty } from "../../moment.ts";
 import { print, printAside, printJson } from "../../output.ts";
-import { printWarnings, tellUnusedRules } from "../../warnings.ts";
+import { printWarnings, tellMasks } from "../../warnings.ts";
 
 export default defineCommand({
   meta: {
@@ -66,14 +66,14 @@ export default defineCommand({
     };
     if (at !== undefined) {
       const link = await makeMomentLink(client, db, at, terms);
-      tellUnusedRules(link.unusedRules);
+      tellMasks(link);
       if (args.json) return printJson(link);
       print(link.url);
       return printAside(`As of ${link.moment.committedAt}${uncertainty(link.moment)}.`);
     }
     const found = await findBackup(client, db, args.backup);
     const link = await makeLink(client, found.id, terms);
-    tellUnusedRules(link.unusedRules);
+    tellMasks(link);
     if (args.json) printJson(link);
     else print(link.url);
     printWarnings(found);

@@ -22,7 +22,7 @@ import { saveVerified } from "../../files/download.ts";
 import { download } from "../../files/resume.ts";
 import { print, printAside, printJson, size } from "../../output.ts";
 import { refuseTarget, target } from "../../restore/target.ts";
-import { tellUnusedRules } from "../../warnings.ts";
+import { tellMasks } from "../../warnings.ts";
 
 export default defineCommand({
   meta: {
@@ -67,7 +67,7 @@ export default defineCommand({
     if (isFolder) return writeToFolder(subject, path, { rows, choice, overwrite: replaces, quiet });
     const link = await subject.link(...linkTerms(rows, choice));
     tellLeftOut(link.export?.leftOut ?? []);
-    tellUnusedRules(link.unusedRules);
+    tellMasks(link);
     if (isStream) return writeToStream(link.url);
     const bytes = await saveVerified(link.url, undefined, path, quiet, replaces);
     const { asOf, erasures } = link;
@@ -98,7 +98,7 @@ async function writeToFolder(
   folder: string,
   options: FolderOptions,
 ): Promise<void> {
-  const { tables, leftOut, schema, asOf, erasures, unusedRules } = await writeFolder(
+  const { tables, leftOut, schema, asOf, erasures, unusedRules, subset } = await writeFolder(
     subject,
     folder,
     options,
@@ -106,7 +106,7 @@ async function writeToFolder(
   const rows = tables.reduce((sum, table) => sum + table.rows, 0);
   const bytes = tables.reduce((sum, table) => sum + table.bytes, schema?.bytes ?? 0);
   tellLeftOut(leftOut);
-  tellUnusedRules(unusedRules);
+  tellMasks({ unusedRules, subset, erasures });
   const mixed = tables.filter((table) => table.mixed.length > 0).map(({ name }) => name);
   if (mixed.length > 0)
     printAside(

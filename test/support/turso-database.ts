@@ -1,0 +1,74 @@
+import { inject } from "vitest";
+import type { Source } from "../../src/libsql/server.ts";
+import type { TursoOrder } from "./turso-servers.ts";
+
+/** A database of a real server of Turso's engine (`tursodb --sync-server`). */
+export class TursoDatabase {
+  readonly #name: string;
+  readonly source: Source;
+
+  private constructor(name: string, url: string) {
+    this.#name = name;
+    this.source = { url, token: undefined, namespace: undefined, stallMs: 5000 };
+  }
+
+  /** @param flags of tursodb, like `--experimental-views` */
+  static async create(...flags: string[]): Promise<TursoDatabase> {
+    const name = `turso-${crypto.randomUUID()}`;
+    return new TursoDatabase(name, await order({ name, flags }));
+  }
+
+  /** Run statements, and return the rows of the last one. @throws Error for one that fails */
+  async exec(...statements: string[]): Promise<unknown[][]> {
+    const requests = statements.map((sql) => ({ type: "execute", stmt: { sql } }));
+    const answer = await fetch(`${this.source.url}/v2/pipeline`, {
+      method: "POST",
+      body: JSON.stringify({ requests }),
+    });
+    const body = await answer.text();
+    if (!answer.ok) throw new Error(body);
+    const { results } = JSON.parse(body) as {
+      results: {
+        error?: { message: string };
+        response?: { result: { rows: { value?: unknown; base64?: string }[][] } };
+      }[];
+    };
+    for (const { error } of results) if (error !== undefined) throw new Error(error.message);
+    const rows = results.at(-1)?.response?.result.rows ?? [];
+    return rows.map((row) => row.map(({ value, base64 }) => base64 ?? value ?? null));
+  }
+
+  /** Commit a transaction that writes about as many pages. */
+  async write(table: string, pages: number): Promise<void> {
+    const rows = Array.from({ length: pages }, () => "(hex(randomblob(1750)))").join(",");
+    await this.exec(
+      `CREATE TABLE IF NOT EXISTS ${table} (id INTEGER PRIMARY KEY, data)`,
+      `INSERT INTO ${table}(data) VALUES ${rows}`,
+    );
+  }
+
+  async checkpoint(): Promise<void> {
+    await this.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+  }
+
+  /** Keep a copy of the database's files. */
+  async save(copy: string): Promise<void> {
+    await order({ name: this.#name, save: copy });
+  }
+
+  /** Put a copy back in place of the database's files. */
+  async putBack(copy: string): Promise<void> {
+    await order({ name: this.#name, from: copy });
+  }
+
+  async remove(): Promise<void> {
+    await order({ name: this.#name, remove: true });
+  }
+}
+
+async function order(what: TursoOrder): Promise<string> {
+  const answer = await fetch(inject("tursodb"), { method: "POST", body: JSON.stringify(what) });
+  const said = await answer.text();
+  if (!answer.ok) throw new Error(said);
+  return said;
+}

@@ -1,0 +1,60 @@
+import { cp, mkdir, rm } from "node:fs/promises";
+import { createServer } from "node:http";
+import { join } from "node:path";
+import { text } from "node:stream/consumers";
+import { freePort, type ServerProcess } from "../../scripts/lib/server-process.ts";
+import { startTursodb } from "./tursodb.ts";
+
+/** What a test inside of workerd, which cannot start processes, asks of the control server. */
+export interface TursoOrder {
+  /** A database by this name; its server is started at the first order. */
+  readonly name: string;
+  readonly flags?: readonly string[];
+  /** Stop the server, keep its folder under this name, and start it again. */
+  readonly save?: string;
+  /** Stop the server, replace its folder by the copy of this name, and start it again. */
+  readonly from?: string;
+  /** Stop the server for good, and delete its folder. */
+  readonly remove?: boolean;
+}
+
+/** Start a control server that starts real servers of Turso's engine, one for each database. */
+export async function startTursoServers(
+  dir: string,
+): Promise<{ control: string; stop(): Promise<void> }> {
+  const servers = new Map<string, { server: ServerProcess; port: number }>();
+  const obey = async ({ name, flags, save, from, remove }: TursoOrder): Promise<string> => {
+    const folder = join(dir, name);
+    const known = servers.get(name);
+    const port = known?.port ?? (await freePort());
+    if (known !== undefined && (save ?? from ?? remove) === undefined) return known.server.url;
+    await known?.server.stop();
+    if (save !== undefined) await cp(folder, join(dir, `${name}-${save}`), { recursive: true });
+    if (from !== undefined || remove === true) await rm(folder, { recursive: true, force: true });
+    if (from !== undefined) await cp(join(dir, `${name}-${from}`), folder, { recursive: true });
+    if (remove === true) {
+      servers.delete(name);
+      return "";
+    }
+    await mkdir(folder, { recursive: true });
+    const server = await startTursodb(join(folder, "database.db"), flags, port);
+    servers.set(name, { server, port });
+    return server.url;
+  };
+  const control = createServer((request, response) => {
+    void text(request)
+      .then((body) => obey(JSON.parse(body) as TursoOrder))
+      .then((url) => response.end(url))
+      .catch((error: unknown) => response.writeHead(500).end(String(error)));
+  });
+  await new Promise<void>((resolve) => control.listen(0, "127.0.0.1", resolve));
+  const address = control.address();
+  if (address === null || typeof address === "string") throw new Error("no port");
+  return {
+    control: `http://127.0.0.1:${address.port}`,
+    async stop() {
+      control.close();
+      await Promise.all([...servers.values()].map(({ server }) => server.stop()));
+    },
+  };
+}
