@@ -27,6 +27,7 @@ export async function benchMemory(mb: number, limited: boolean, collects: boolea
     Object.fromEntries([
       ["pages", { url }],
       ["dump", { url, capture: "dump" }],
+      ["rows", { url, capture: "rows" }],
       ...names.map((n) => [`pages-${n}`, { url }]),
       ...names.map((n) => [`dump-${n}`, { url, capture: "dump" }]),
     ]) as Record<string, object>;
@@ -49,6 +50,7 @@ export async function benchMemory(mb: number, limited: boolean, collects: boolea
         await measure("nothing", () => bodyOf(client.v1.databases.$get()));
         await measure("a backup by pages with its proofs", () => backup("pages"));
         await measure("a backup by dump with its proofs", () => backup("dump"));
+        await measure("a backup by rows with its proofs", () => backup("rows"));
         const id = await newest(client, "pages");
         const ask = () =>
           retryBusy(() =>

@@ -98,7 +98,7 @@ const ENTRIES = {
   ),
   lock: v.optional(duration()),
   capture: v.optional(
-    v.picklist(["auto", "pages", "dump"], 'must be "auto", "pages" or "dump"'),
+    v.picklist(["auto", "pages", "rows", "dump"], 'must be "auto", "pages", "rows" or "dump"'),
     "auto",
   ),
   spotCheck: v.optional(
@@ -275,7 +275,7 @@ const NO_ADDRESS = "https://no-address.invalid";
 /** Find what does not go together in an entry whose keys are sound each for itself. */
 function contradiction(name: string, entry: Entry): ConfigMistake | undefined {
   const path = `DATABASES.${name}`;
-  if (entry.follow !== undefined && entry.capture === "dump")
+  if (entry.follow !== undefined && (entry.capture === "dump" || entry.capture === "rows"))
     return {
       path: `${path}.follow`,
       fix: 'needs pages: set `capture` to "auto" or "pages", or remove `follow`',

@@ -23,6 +23,7 @@ export const EVENTS = {
   "segment-adopted": "info",
   "upload-abandoned": "info",
   "source-probed": "info",
+  "source-read-otherwise": "info",
   "rows-erased": "info",
   "erasure-added": "info",
   "erasure-withdrawn": "info",

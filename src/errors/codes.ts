@@ -188,17 +188,32 @@ export const TRAITS = {
   SOURCE_MVCC: {
     status: 502,
     retryable: false,
-    hint: 'Set `capture` of the database to "dump" (and remove `follow`): then the server writes all rows out as SQL. If it has no /dump, Nightjar cannot back it up; a branch of it without MVCC can be.',
+    hint: 'Set `capture` of the database to "auto" or "rows" (and remove `follow`): then its rows are read by SQL.',
   },
   SOURCE_ENCRYPTED: {
     status: 502,
     retryable: false,
-    hint: "Nightjar cannot read databases that are encrypted with a key of your own, in any way: copy the data to a database without one, or export it with the vendor's tools.",
+    hint: 'Set `capture` of the database to "auto" or "rows" (and remove `follow`): a server that answers SQL without the key is read by its rows. One that wants the key cannot be read: copy the data to a database without one, or export it with the vendor\'s tools.',
+  },
+  ROWS_INVALID: {
+    status: 502,
+    retryable: true,
+    hint: "The server's rows do not fit together; nothing was kept. Run the backup again, and look at the server's log if this goes on.",
+  },
+  ROWS_UNAVAILABLE: {
+    status: 502,
+    retryable: false,
+    hint: 'The rows of this database cannot be read by SQL; nothing was kept. Set `capture` of the database to "auto" or "dump", or change what the message names.',
+  },
+  SCHEMA_CHANGED: {
+    status: 502,
+    retryable: true,
+    hint: "The schema was changed each time between two looks at it. Run the backup again when the migration is done.",
   },
   PAGES_UNAVAILABLE: {
     status: 502,
     retryable: false,
-    hint: 'The server offers its pages in no way that Nightjar knows: set the database\'s `capture` to "auto" or "dump", and remove `follow`.',
+    hint: 'The server offers its pages in no way that Nightjar knows: set the database\'s `capture` to "auto", "rows" or "dump", and remove `follow`.',
   },
   SCHEMA_TOO_LARGE: {
     status: 422,

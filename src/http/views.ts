@@ -171,7 +171,10 @@ export async function databaseViews(
 }
 
 /** Answers of the API, as the pages show them. */
-export type BackupAnswer = Omit<ReturnType<typeof backupSummary>, "encryption" | "snapshot">;
+export type BackupAnswer = Omit<
+  ReturnType<typeof backupSummary>,
+  "encryption" | "method" | "snapshot"
+>;
 export type DatabaseAnswer = Omit<
   Awaited<ReturnType<typeof databaseViews>>[number],
   "newestBackup"

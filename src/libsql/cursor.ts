@@ -3,7 +3,7 @@ import { BinaryReader, BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import type { Deps } from "../core/deps.ts";
 import { NightjarError } from "../errors/errors.ts";
 import { delimitedLength, framedBody } from "./framed-body.ts";
-import { decodeRow, type Value, wordsOf } from "./hrana-messages.ts";
+import { decodeRowFrame, type Value, wordsOf } from "./hrana-messages.ts";
 import { postProtobuf } from "./post-protobuf.ts";
 import { refuseEncoding, refuseStatus } from "./refuse.ts";
 import type { Source } from "./server.ts";
@@ -171,6 +171,8 @@ interface Entry {
 /** Decode CursorEntry { step_begin = 1, step_end = 2, step_error = 3, row = 4, error = 5 } */
 function decodeEntry(frame: Uint8Array): Entry {
   try {
+    const row = decodeRowFrame(frame);
+    if (row !== undefined) return { row };
     const reader = new BinaryReader(frame);
     reader.uint32(); // the frame's own length
     if (reader.pos === reader.len) return {}; // the last one of a database that was never written to
@@ -178,7 +180,6 @@ function decodeEntry(frame: Uint8Array): Entry {
     const bytes = type === WireType.LengthDelimited ? reader.bytes() : new Uint8Array();
     if (field === 1) return { begin: stepOf(bytes) };
     if (field === 2) return { ended: true };
-    if (field === 4) return { row: decodeRow(bytes) };
     if (field === 3 || field === 5)
       throw new NightjarError("SOURCE_ERROR", `The server refused a statement: ${wordsOf(bytes)}`);
     return {};

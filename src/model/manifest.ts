@@ -7,7 +7,7 @@ export type Trigger = "cron" | "api" | "deploy";
 
 /** The method of reading a server's data. */
 export interface Method {
-  protocol: "pull-updates" | "sync" | "replica" | "dbpage" | "dump";
+  protocol: "pull-updates" | "sync" | "replica" | "dbpage" | "rows" | "dump";
   /** True if whole databases are read through `sqlite_dbpage`. */
   image: boolean;
   /** The reason for the method, for people. */
@@ -172,6 +172,8 @@ export interface Manifest {
   };
   /** Null for a dump. */
   snapshot: SnapshotFacts | null;
+  /** Set only for a dump that Nightjar wrote itself, of rows: the method of reading them. */
+  method?: Method;
   schema: {
     /** SHA-256 of the schema's statements: of the dump's, or of the snapshot's `sqlite_schema`. */
     hash: string;

@@ -16,12 +16,14 @@ import {
 } from "./document.ts";
 import { pageCursor } from "./parse-page-cursor.ts";
 
+const method = v.looseObject({
+  protocol: v.picklist(["pull-updates", "sync", "replica", "dbpage", "rows", "dump"]),
+  image: v.boolean(),
+  why: text,
+});
+
 const snapshot = v.looseObject({
-  method: v.looseObject({
-    protocol: v.picklist(["pull-updates", "sync", "replica", "dbpage", "dump"]),
-    image: v.boolean(),
-    why: text,
-  }),
+  method,
   pageSize: v.pipe(
     v.number(),
     v.check((size) => size >= 512 && size <= 65_536 && Number.isInteger(Math.log2(size))),
@@ -68,6 +70,7 @@ const schema = v.looseObject({
     unknown: v.array(text),
   }),
   snapshot: v.nullable(snapshot),
+  method: v.optional(method),
   schema: v.looseObject({
     hash: sha256,
     userVersion: v.nullable(v.pipe(v.number(), v.safeInteger())),

@@ -47,7 +47,8 @@ export async function dumpText(
   const compressed = await readObject(bucket, key, undefined, stored.bytes);
   const text = verified(zstdDecompress(compressed), raw, key);
   if (erasures.length === 0) return text;
-  return eraseFromDump(text, erasures, (erased) => logErased(erased, id));
+  const origin = manifest.method === undefined ? "server" : "nightjar";
+  return eraseFromDump(text, erasures, origin, (erased) => logErased(erased, id));
 }
 
 /**

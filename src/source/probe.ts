@@ -4,6 +4,7 @@ import type { Method } from "../model/manifest.ts";
 import { imageSource, offersImage } from "./dbpage.ts";
 import type { PageSource } from "./pages.ts";
 import { lacksNamespace, named, replicaSource, sayHello } from "./replica/replica.ts";
+import { offersRows } from "./rows/transaction.ts";
 import type { Source } from "../libsql/server.ts";
 import { probeSync, syncSource } from "./sync/sync.ts";
 import { probeUpdates, updatesSource } from "./updates/updates.ts";
@@ -17,7 +18,7 @@ interface Finding {
 
 /**
  * Find the best method that a server offers: the two protocols of Turso's clients, libSQL's replication,
- * whole images, or the dump, which every libSQL server has.
+ * whole images, rows by SQL, or the dump.
  *
  * @throws NightjarError when the server cannot be reached, refuses the token or has no such namespace; then
  *   nothing is known
@@ -74,13 +75,15 @@ export async function probe(source: Source, deps: Deps): Promise<Finding> {
     return method("replica", image, `replication is offered, ${base}`);
   }
   if (image) return method("dbpage", image, "sqlite_dbpage is offered");
+  if (await offers("rows over SQL", () => offersRows(source, deps)))
+    return method("rows", image, "rows are read by SQL");
   return method("dump", image, "the dump is left");
 }
 
 /**
  * Return the source of pages for a method that a probe found.
  *
- * @throws NightjarError `PAGES_UNAVAILABLE` if only the dump is left
+ * @throws NightjarError `PAGES_UNAVAILABLE` if only rows or the dump are left
  */
 export function pageSource(
   { protocol, image, why }: Method,
@@ -96,6 +99,7 @@ export function pageSource(
       return replicaSource(source, deps, image);
     case "dbpage":
       return imageSource(source, deps);
+    case "rows":
     case "dump":
       throw new NightjarError("PAGES_UNAVAILABLE", `The server offers no pages: ${why}.`);
   }

@@ -34,8 +34,11 @@ const VERBS: ReadonlySet<string> = new Set([
 /** The only DROP that is accepted: `LoadableDump` makes the table of counters with it. */
 const DROP_SCRATCH = 'DROP TABLE "nightjar makes sqlite_sequence";';
 
-/** The pragmas that a server's dump sets. */
-const PRAGMAS: ReadonlySet<string> = new Set(["foreign_keys", "writable_schema"]);
+/** The pragmas that a dump sets. */
+const PRAGMAS: ReadonlySet<string> = new Set([
+  ...["application_id", "foreign_keys", "ignore_check_constraints", "user_version"],
+  "writable_schema",
+]);
 /** The functions with which a server's dump writes text that has line breaks. */
 const FUNCTIONS: ReadonlySet<string> = new Set(["char", "replace"]);
 /** Steps of a statement that is too short to be counted by SQLite's own handler. */

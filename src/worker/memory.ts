@@ -34,6 +34,8 @@ export const DOWNLOADS: Share = { limit: 28 * MIB };
 /** Memory that each kind of work holds at most while it runs, bytes. */
 export const COSTS = {
   captureDump: WRITE,
+  /** A row of 5 MB is held as it came and as SQL. */
+  captureRows: WRITE + 10 * MIB,
   capturePages: SQLITE + 2 * MIB,
   /** A pull into the log, a merge of its segments, a log's beginning. */
   log: 26 * MIB,

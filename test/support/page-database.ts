@@ -39,6 +39,27 @@ export class PageDatabase {
     await this.client.executeMultiple(sql);
   }
 
+  /** Run statements one by one. One that the server refuses changes nothing. */
+  async runAll(statements: readonly string[]): Promise<void> {
+    const requests = statements.map((sql) => ({ type: "execute", stmt: { sql } }));
+    const namespace = Buffer.from(this.namespace).toString("base64").replace(/=+$/, "");
+    const response = await fetch(`${this.config.url}/v2/pipeline`, {
+      method: "POST",
+      headers: { "content-type": "application/json", "x-namespace-bin": namespace },
+      body: JSON.stringify({ requests: [...requests, { type: "close" }] }),
+    });
+    if (!response.ok) throw new Error(`running statements: ${await response.text()}`);
+    await response.body?.cancel();
+  }
+
+  /** Remove the database. */
+  async remove(adminUrl: string = inject("pages").adminUrl): Promise<void> {
+    const response = await fetch(`${adminUrl}/v1/namespaces/${this.namespace}`, {
+      method: "DELETE",
+    });
+    await response.body?.cancel();
+  }
+
   /** Insert `rows` rows of about 400 bytes into table `name`, in one transaction. */
   async fill(name: string, rows: number): Promise<void> {
     await this.exec(`CREATE TABLE IF NOT EXISTS ${name} (id INTEGER PRIMARY KEY, pad TEXT);

@@ -97,11 +97,11 @@ export function judgeSource(
   const { ms, method, error, token } = source;
   const found: Finding[] = [];
   if (error !== null) found.push(problem(name, `Its server: ${error.message}`, error.hint));
-  else if (method?.protocol === "dump")
+  else if (method?.protocol === "dump" || method?.protocol === "rows")
     found.push(
       warning(
         name,
-        `Its server answers in ${ms} ms, and is read by dump alone: ${method.why}.`,
+        `Its server answers in ${ms} ms, and is read by ${method.protocol === "dump" ? "dump" : "its rows"} alone: ${method.why}.`,
         "Without pages there is no log, and no moment between two backups: docs/pages.md.",
       ),
     );

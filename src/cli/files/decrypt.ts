@@ -25,6 +25,8 @@ export interface Sealed {
   readonly database: string;
   readonly takenAt: string;
   readonly kind: "dump" | "snapshot";
+  /** Set if it is a dump that Nightjar wrote itself. */
+  readonly method?: object | undefined;
   readonly raw: { readonly sha256: string };
   readonly stored: { readonly sha256: string };
   readonly encryption: Pick<Encryption, "content">;
@@ -93,7 +95,13 @@ export async function saveDecrypted(
  * @throws CliError
  */
 export async function openSealed(
-  { kind, raw, encryption, warnings }: Pick<Sealed, "kind" | "raw" | "encryption" | "warnings">,
+  {
+    kind,
+    method,
+    raw,
+    encryption,
+    warnings,
+  }: Pick<Sealed, "kind" | "method" | "raw" | "encryption" | "warnings">,
   format: string,
   identities: readonly string[],
   erasures: readonly Erasure[],
@@ -107,8 +115,11 @@ export async function openSealed(
     format.endsWith(".zst") ? compressed : zstdDecompress(compressed),
     (chunk) => void hash.update(chunk),
   );
+  const origin = method === undefined ? "server" : "nightjar";
   const text =
-    format === "sql" && erasures.length > 0 ? eraseFromDump(content, erasures, () => {}) : content;
+    format === "sql" && erasures.length > 0
+      ? eraseFromDump(content, erasures, origin, () => {})
+      : content;
   try {
     await pipeline(
       format === "sql" && isWrittenAnew({ kind, warnings }) ? loadableText(text) : text,

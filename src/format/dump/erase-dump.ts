@@ -14,6 +14,7 @@ import { rewriteDump } from "./rewrite-dump.ts";
  * Yield a dump without the rows of an erasure list, statement by statement. Rows of other tables stay as
  * they are; white space and comments between statements are dropped.
  *
+ * @param origin who wrote the dump: a server writes whole REALs as integers, Nightjar does not
  * @param erased is called with the report at the end of the dump
  * @throws NightjarError `ERASURE_FAILED` for a row that cannot be judged, and for a full-text index that
  *   keeps the words of deleted rows; whatever `dump` throws
@@ -21,9 +22,10 @@ import { rewriteDump } from "./rewrite-dump.ts";
 export async function* eraseFromDump(
   dump: AsyncIterable<Uint8Array>,
   erasures: readonly Erasure[],
+  origin: "server" | "nightjar",
   erased: (report: Erased) => void,
 ): AsyncIterable<Uint8Array> {
-  const filter = new DumpFilter(erasures);
+  const filter = new DumpFilter(erasures, origin);
   yield* rewriteDump(dump, ({ bytes, length }) => {
     if (length > bytes.length) throw unreadable(`a statement of ${length} bytes`);
     return filter.keeps(bytes) ? [bytes] : [];
@@ -42,7 +44,10 @@ class DumpFilter {
   /** The names, in lower case, that the triggers of each table on the list contain. */
   readonly #named = new Map<string, Set<string>>();
 
-  constructor(erasures: readonly Erasure[]) {
+  readonly #origin: "server" | "nightjar";
+
+  constructor(erasures: readonly Erasure[], origin: "server" | "nightjar") {
+    this.#origin = origin;
     this.#entries = Map.groupBy(erasures, ({ table }) => lowerName(table));
   }
 
@@ -96,7 +101,7 @@ class DumpFilter {
         throw unreadable(
           `rows of ${table} without their column ${entry.column}, which is computed`,
         );
-      if (!matches(entry, row.kinds[at]!, row.values[at]!, column)) continue;
+      if (!matches(entry, row.kinds[at]!, row.values[at]!, column, this.#origin)) continue;
       const rows = this.#rows.get(table) ?? 0;
       this.#rows.set(table, rows + 1);
       if (rows === 0) this.#refuseWords();
@@ -153,16 +158,21 @@ function matches(
   kind: LiteralKind,
   text: string | null,
   { name, affinity }: CreatedColumn,
+  origin: "server" | "nightjar",
 ): boolean {
   if (text === null) return false;
   if (kind === "blob") return isErased(entry, Buffer.from(text, "hex"));
   if (kind === "text") return isErased(entry, text);
   const whole = /^-?[0-9]+$/.test(text) ? BigInt(text) : undefined;
   const real = realText(Number(text));
-  if (whole === undefined || affinity === "real" || BigInt.asIntN(64, whole) !== whole)
+  if (
+    whole === undefined ||
+    (affinity === "real" && origin === "server") ||
+    BigInt.asIntN(64, whole) !== whole
+  )
     return isErased(entry, real);
   const integer = isErased(entry, String(whole));
-  if (affinity !== "none") return integer;
+  if (affinity !== "none" || origin === "nightjar") return integer;
   if (!integer && !isErased(entry, real)) return false;
   throw unreadable(`${text} in the column ${name}, which may have been ${whole} or ${real}`);
 }

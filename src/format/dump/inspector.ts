@@ -21,7 +21,10 @@ export interface Warning {
     | "NUL_IN_TEXT"
     | "QUOTES_IN_VIRTUAL_TABLE"
     | "RESTORE_MARKER"
-    | "SHELL_LINE";
+    | "ROWIDS_NOT_KEPT"
+    | "SHELL_LINE"
+    | "TURSO_ONLY"
+    | "VALUES_MISFIT";
   /** The table, or the start of the schema statement. */
   where: string;
   /** The number of statements that it concerns. */
@@ -221,7 +224,7 @@ export class DumpInspector {
     return decode(encode(name));
   }
 
-  #warn(code: Warning["code"], where: string): void {
+  #warn(code: keyof typeof WARNINGS, where: string): void {
     const key = `${code} ${where}`;
     const known = this.#warnings.get(key);
     if (known !== undefined) known.count++;
@@ -232,7 +235,11 @@ export class DumpInspector {
   }
 }
 
-const WARNINGS: Record<Warning["code"], string> = {
+/** The warnings of rows that Nightjar read itself come with their messages. */
+const WARNINGS: Record<
+  Exclude<Warning["code"], "ROWIDS_NOT_KEPT" | "TURSO_ONLY" | "VALUES_MISFIT">,
+  string
+> = {
   RESTORE_MARKER: MARKER_WARNING,
   COUNTERS_WITHOUT_TABLE:
     "The server's dump empties the table of AUTOINCREMENT's counters, which no table of it makes: SQLite refuses that line. Nightjar's downloads and restores make the table first.",

@@ -1,9 +1,14 @@
 import { NightjarError } from "../../errors/errors.ts";
 import { concat, encode } from "../bytes/bytes.ts";
 import { DumpOrder } from "./order.ts";
+import { restoredSchemaRow } from "./schema-row.ts";
 import type { SchemaRow } from "./statement.ts";
 import { LONGEST_REWRITTEN, rewriteDump } from "./rewrite-dump.ts";
 import { hasShellLine, shieldTerminators } from "../sql/shell-lines.ts";
+import { isKnownModule, shadowsOf } from "../sql/shadow-tables.ts";
+import { moduleOf } from "../sql/virtual-module.ts";
+import { lowerName } from "../tables/selection.ts";
+import { quoteName } from "../sql/quote.ts";
 import type { Statement } from "../sql/scanner.ts";
 import { END, tokenReader } from "../sql/tokens.ts";
 import { readValues } from "../sql/values.ts";
@@ -17,6 +22,16 @@ const COUNTERS = [
   'DROP TABLE "nightjar makes sqlite_sequence";',
 ].map(encode);
 
+/** The form in which virtual tables are loaded. */
+export type VirtualForm =
+  /** As a row of the schema: for SQLite, which need not have the module. */
+  | "rows"
+  /**
+   * As statements, for a libSQL server: the module makes the shadow tables, whose content is replaced. Only
+   * for a dump that Nightjar wrote, in which a virtual table comes before its shadow tables.
+   */
+  | "statements";
+
 /**
  * Turns the statements of a server's dump, one by one, into SQL that SQLite and its shells load as the
  * server meant it. Most stay the same bytes. It rewrites only what SQLite does not read as the exporter
@@ -26,6 +41,13 @@ const COUNTERS = [
 export class LoadableDump {
   #counters = false;
   readonly #order = new DumpOrder();
+  readonly #virtual: VirtualForm;
+  /** Names in lower case of the tables that modules have made. */
+  readonly #shadows = new Set<string>();
+
+  constructor(virtual: VirtualForm = "rows") {
+    this.#virtual = virtual;
+  }
 
   /**
    * Return the SQL to run for the statement, each piece exactly one statement.
@@ -38,6 +60,8 @@ export class LoadableDump {
     const found = this.#order.read(statement);
     switch (found.is) {
       case "create":
+        if (this.#shadows.has(lowerName(found.name)))
+          return [encode(`DELETE FROM ${quoteName(found.name)};`)];
         this.#counters ||= found.type === "table" && countsUp(found.sql);
         return [hasShellLine(found.sql) ? encode(`${shieldTerminators(found.sql)};`) : bytes];
       case "delete-counters":
@@ -45,13 +69,26 @@ export class LoadableDump {
       case "row":
         return [statement.nul || statement.bareInfinity ? writeRow(bytes, found.values) : bytes];
       case "schema-row":
-        return [found.unquoted ? writeSchemaRow(found) : bytes];
+        if (this.#virtual === "statements") return [this.#virtualTable(found)];
+        return [found.unquoted ? encode(restoredSchemaRow(found.name, found.sql)) : bytes];
       case "begin":
       case "commit":
       case "pragma":
       case "analyze":
         return [bytes];
     }
+  }
+
+  /** @throws NightjarError `FORMAT_UNAVAILABLE` for a module whose shadow tables are not known */
+  #virtualTable({ name, sql }: SchemaRow): Uint8Array {
+    if (!isKnownModule(moduleOf(sql) ?? ""))
+      throw new NightjarError(
+        "FORMAT_UNAVAILABLE",
+        `The virtual table ${name} is of a module that Nightjar does not know.`,
+        { hint: "Restore the backup to a file, or choose the other tables." },
+      );
+    for (const suffix of shadowsOf(sql)) this.#shadows.add(lowerName(`${name}_${suffix}`));
+    return encode(`${shieldTerminators(sql)};`);
   }
 }
 
@@ -112,11 +149,4 @@ function hexOf(bytes: Uint8Array, start: number, end: number): Uint8Array {
     if (bytes[at] === 39) at++;
   }
   return digits.subarray(0, length);
-}
-
-function writeSchemaRow({ name, sql }: SchemaRow): Uint8Array {
-  const [quotedName, text] = [name, sql].map((value) => `'${value.replaceAll("'", "''")}'`);
-  return encode(
-    `INSERT INTO sqlite_schema(type,name,tbl_name,rootpage,sql) VALUES('table',${quotedName},${quotedName},0,${text});`,
-  );
 }

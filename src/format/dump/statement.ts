@@ -7,7 +7,7 @@ import type { Statement } from "../sql/scanner.ts";
 import { END, tokenReader } from "../sql/tokens.ts";
 import { readInsertHead, readValues } from "../sql/values.ts";
 
-/** A statement of a dump, by the forms that sqld's exporter writes. */
+/** A statement of a dump, by the forms that sqld's exporter and Nightjar write. */
 export type DumpStatement =
   | { readonly is: "begin" | "commit" | "pragma" | "delete-counters" | "analyze" }
   | { readonly is: "row"; readonly table: string; readonly values: number }
@@ -41,6 +41,9 @@ const FIXED: Readonly<
   // In a dump that LoadableDump has rewritten.
   'DROP TABLE "nightjar makes sqlite_sequence";': "pragma",
 };
+/** In a dump that Nightjar wrote of rows. */
+const OWN_PRAGMA =
+  /^PRAGMA (?:ignore_check_constraints=(?:ON|OFF)|(?:user_version|application_id)=-?[0-9]{1,10});$/;
 const LONGEST_FIXED = 64;
 
 /** SQLite's own tables: rows are written to them, but no statement creates them. */
@@ -57,8 +60,8 @@ const TYPES: Readonly<Record<string, SchemaType>> = {
 };
 
 /**
- * Return the form of a dump's statement, or why it is not one that sqld's exporter writes
- * (libsql-server/src/connection/dump/exporter.rs): then it must not be run.
+ * Return the form of a dump's statement, or why it is not one that sqld's exporter
+ * (libsql-server/src/connection/dump/exporter.rs) or Nightjar writes: then it must not be run.
  */
 export function readDumpStatement(statement: Statement): DumpStatement | { unsafe: string } {
   const { bytes, cut, ambiguous, commented } = statement;
@@ -74,7 +77,8 @@ export function readDumpStatement(statement: Statement): DumpStatement | { unsaf
     return { is: "row", table: head.table, values: head.values };
   }
   if (startsWith(bytes, CREATE)) return readCreate(bytes);
-  const is = bytes.length <= LONGEST_FIXED ? FIXED[decode(bytes)] : undefined;
+  const text = bytes.length <= LONGEST_FIXED ? decode(bytes) : "";
+  const is = OWN_PRAGMA.test(text) ? "pragma" : FIXED[text];
   return is === undefined ? { unsafe: "a dump has no such statement" } : { is };
 }
 

@@ -1,4 +1,6 @@
+import { Buffer } from "node:buffer";
 import { endOfQuoted, tokenReader } from "./tokens.ts";
+import { LEAST_INTEGER } from "./values.ts";
 
 /** The type of an SQL literal. */
 export type LiteralKind = "null" | "text" | "blob" | "number";
@@ -20,8 +22,8 @@ export interface InsertedRow {
 }
 
 /**
- * Read the row of one `INSERT INTO … VALUES(…);` as sqld's dump writes it. Return undefined if the
- * statement has another form.
+ * Read the row of one `INSERT INTO … VALUES(…);` as sqld's dump or Nightjar writes it. Return undefined if
+ * the statement has another form.
  */
 export function insertedRow(sql: string): InsertedRow | undefined {
   const next = tokenReader(sql);
@@ -49,7 +51,7 @@ export function insertedRow(sql: string): InsertedRow | undefined {
 
 /**
  * Read the values from `at` to the statement's end: NULL, numbers, 'text' with doubled quotes, X'blobs',
- * and text with line breaks as `replace('a\nb','\n',char(10))`.
+ * text with line breaks as `replace('a\nb','\n',char(10))`, and what values.ts names of Nightjar's own.
  */
 function literalsFrom(sql: string, at: number): Literal[] | undefined {
   const literals: Literal[] = [];
@@ -80,6 +82,14 @@ function literalsFrom(sql: string, at: number): Literal[] | undefined {
       const replaced = base.text!.replaceAll(token.text!, String.fromCharCode(Number(code[1])));
       return { kind: "text", text: replaced };
     }
+    const cast = take(/CAST\(X'([0-9A-Fa-f]*)' AS TEXT\)/y);
+    if (cast !== null) return { kind: "text", text: Buffer.from(cast[1]!, "hex").toString() };
+    if (sql.startsWith(LEAST_INTEGER, at)) {
+      at += LEAST_INTEGER.length;
+      return { kind: "number", text: "-9223372036854775808" };
+    }
+    const exact = take(/(-?[0-9]+)\*1\.0((?:[*/]\(1<<[0-9]+\))*)/y);
+    if (exact !== null) return { kind: "number", text: realOf(exact[1]!, exact[2]!) };
     const number = take(/-?[0-9][0-9.eE+-]*/y);
     return number === null ? undefined : { kind: "number", text: number[0] };
   };
@@ -91,4 +101,13 @@ function literalsFrom(sql: string, at: number): Literal[] | undefined {
     if (take(/\);\s*$/y) !== null) return literals;
     if (take(/,/y) === null) return undefined;
   }
+}
+
+/** Return the decimal digits of a REAL that is written as an integer with powers of two. */
+function realOf(integer: string, powers: string): string {
+  let value = Number(integer);
+  for (const [, sign, bits] of powers.matchAll(/([*/])\(1<<([0-9]+)\)/g))
+    value *= 2 ** (sign === "*" ? Number(bits) : -Number(bits));
+  const text = String(value);
+  return /^-?[0-9]+$/.test(text) ? `${text}.0` : text;
 }

@@ -1,8 +1,8 @@
 /**
  * The values of an INSERT as sqld's exporter writes them (libsql-server/src/connection/dump/exporter.rs):
  * NULL, numbers, `inf`, 'text', X'blobs', and text with line breaks as `replace('a\nb','\n',char(10))`; and
- * text in hexadecimal as `LoadableDump` writes it. Nothing else is a value: no name, no operator, no other
- * function.
+ * as Nightjar writes them: text in hexadecimal, a REAL as an integer with powers of two, the least integer.
+ * Nothing else is a value: no name, no other operator, no other function.
  */
 
 const OPEN = 40;
@@ -10,7 +10,12 @@ const CLOSE = 41;
 const COMMA = 44;
 const DASH = 45;
 const QUOTE = 39;
+const STAR = 42;
+const SLASH = 47;
 const SEMICOLON = 59;
+
+/** The least INTEGER as Nightjar writes it: its digits alone would be a REAL. */
+export const LEAST_INTEGER = "(-9223372036854775807-1)";
 
 /** Called with a piece of a value: the text between its quotes, or a bare `inf`. */
 export type OnPiece = (kind: "text" | "infinity", start: number, end: number) => void;
@@ -65,6 +70,7 @@ function endOfPlain(bytes: Uint8Array, at: number, onPiece: OnPiece | undefined)
     return hasWord(bytes, end, "' AS TEXT)") ? end + 10 : -1;
   }
   if (hasWord(bytes, at, "NULL")) return at + 4;
+  if (hasWord(bytes, at, LEAST_INTEGER)) return at + LEAST_INTEGER.length;
   const digits = first === DASH ? at + 1 : at;
   if (hasWord(bytes, digits, "inf")) {
     onPiece?.("infinity", digits, digits + 3);
@@ -72,7 +78,20 @@ function endOfPlain(bytes: Uint8Array, at: number, onPiece: OnPiece | undefined)
   }
   let end = digits;
   while (isNumeric(bytes[end], bytes[end - 1])) end++;
-  return end > digits && isDigit(bytes[digits]) ? end : -1;
+  if (end === digits || !isDigit(bytes[digits])) return -1;
+  return hasWord(bytes, end, "*1.0") ? endOfPowers(bytes, end + 4) : end;
+}
+
+/** Return the index after factors and divisors like `*(1<<62)`. */
+function endOfPowers(bytes: Uint8Array, at: number): number {
+  let end = at;
+  while (hasWord(bytes, end + 1, "(1<<") && (bytes[end] === STAR || bytes[end] === SLASH)) {
+    let close = end + 5;
+    while (isDigit(bytes[close])) close++;
+    if (close === end + 5 || bytes[close] !== CLOSE) return -1;
+    end = close + 1;
+  }
+  return end;
 }
 
 /** Return the index after hexadecimal digits. */
@@ -132,18 +151,20 @@ export function readInsertHead(bytes: Uint8Array): { table: string; values: numb
   if (!hasWord(bytes, at, " VALUES(")) return undefined;
   const quoted = bytes[start] === 34;
   const name = bytes.subarray(quoted ? start + 1 : start, quoted ? end - 1 : end);
-  return { table: NAMES.decode(name), values: at + 8 };
+  const table = NAMES.decode(name);
+  return { table: quoted ? table.replaceAll('""', '"') : table, values: at + 8 };
 }
 
 const NAMES = new TextDecoder();
 
 /**
  * Return the index after a name; -1 if there is none. It has letters, digits and `_`, or is in double
- * quotes, and then contains neither a double quote nor a NUL.
+ * quotes, and then each double quote in it is doubled, and it has no NUL.
  */
 function endOfName(bytes: Uint8Array, at: number): number {
   if (bytes[at] === 34) {
-    const end = bytes.indexOf(34, at + 1) + 1;
+    let end = bytes.indexOf(34, at + 1) + 1;
+    while (end !== 0 && bytes[end] === 34) end = bytes.indexOf(34, end + 1) + 1;
     return end === 0 || bytes.subarray(at, end).includes(0) ? -1 : end;
   }
   let end = at;

@@ -18,12 +18,14 @@ import {
 const content = v.object({ bytes: count, sha256 });
 export const place = v.object({ lineage: v.string(), txid: count });
 
+const method = v.object({
+  protocol: v.picklist(["pull-updates", "sync", "replica", "dbpage", "rows", "dump"]),
+  image: said(v.boolean(), "True if whole databases are read through `sqlite_dbpage`."),
+  why: said(v.string(), "The reason for the method, for people."),
+});
+
 const snapshot = v.object({
-  method: v.object({
-    protocol: v.picklist(["pull-updates", "sync", "replica", "dbpage", "dump"]),
-    image: said(v.boolean(), "True if whole databases are read through `sqlite_dbpage`."),
-    why: said(v.string(), "The reason for the method, for people."),
-  }),
+  method,
   pageSize: count,
   pageCount: count,
   committedAt: said(moment, "Its last commit, if the server reports it."),
@@ -76,6 +78,7 @@ const manifest = {
     unknown: said(v.array(v.string()), "What the server could not be asked for, and why."),
   }),
   snapshot: said(v.nullable(snapshot), "Null for a dump."),
+  method: said(v.optional(method), "Of a dump that Nightjar wrote itself, of rows."),
   schema: v.object({
     hash: sha256,
     userVersion: v.nullable(v.pipe(v.number(), v.integer())),

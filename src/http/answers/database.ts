@@ -23,7 +23,7 @@ export const databaseAnswer = v.object({
   namespace: v.nullable(v.string()),
   schedule: said(v.nullable(v.string()), "A cron expression."),
   badge: v.nullable(v.picklist(["public", "private"])),
-  capture: v.nullable(v.picklist(["auto", "pages", "dump"])),
+  capture: v.nullable(v.picklist(["auto", "pages", "rows", "dump"])),
   state: said(
     v.picklist([...STATES, "not configured"]),
     "docs/verification.md says what each one means.",
@@ -145,7 +145,7 @@ export const sourceAnswer = v.object({
   method: said(
     v.nullable(
       v.object({
-        protocol: v.picklist(["pull-updates", "sync", "replica", "dbpage", "dump"]),
+        protocol: v.picklist(["pull-updates", "sync", "replica", "dbpage", "rows", "dump"]),
         image: said(v.boolean(), "True if whole databases are read through `sqlite_dbpage`."),
         why: v.string(),
       }),

@@ -28,7 +28,7 @@ const MOST_MANIFEST = 900_000;
 const progressInterval = (elapsed: number): number => Math.max(2000, elapsed / 50);
 
 /** The results of a capture; the rest of the manifest is known from the run. */
-type Findings = Pick<Manifest, "snapshot" | "schema" | "tables" | "warnings"> & {
+type Findings = Pick<Manifest, "snapshot" | "method" | "schema" | "tables" | "warnings"> & {
   raw: Meter;
   stored: Meter;
   version: string | null;

@@ -1,11 +1,14 @@
 import type { Run } from "../../catalog/runs.ts";
 import type { DatabaseConfig } from "../../config/database.ts";
 import type { Context } from "../../worker/context.ts";
-import type { Manifest } from "../../model/manifest.ts";
-import { sourceOf, withoutToken } from "../../libsql/server.ts";
+import { asNightjarError } from "../../errors/errors.ts";
+import { log } from "../../core/log.ts";
+import type { Manifest, Method } from "../../model/manifest.ts";
+import { type Source, sourceOf, withoutToken } from "../../libsql/server.ts";
 import { captureDump } from "./capture-dump.ts";
+import { captureRows } from "./capture-rows.ts";
 import { captureSnapshot } from "./capture-snapshot.ts";
-import { withMethod } from "./method.ts";
+import { otherMethod, withMethod } from "./method.ts";
 
 /**
  * Make one attempt to pull a database into the bucket, by its pages if the server offers them. The
@@ -19,11 +22,43 @@ export async function capture(
   database: DatabaseConfig,
 ): Promise<Manifest> {
   const source = sourceOf(database, context.config);
-  return withoutToken(source, () =>
-    withMethod(context, database, async (method) =>
-      method.protocol === "dump"
-        ? captureDump(context, run, database, source)
-        : captureSnapshot(context, run, database, source, method),
-    ),
-  );
+  let method: Method | undefined;
+  const by = (chosen: Method): Promise<Manifest> => {
+    method = chosen;
+    return captureBy(context, run, database, source, chosen);
+  };
+  return withoutToken(source, async () => {
+    try {
+      return await withMethod(context, database, by);
+    } catch (thrown) {
+      const { code } = asNightjarError(thrown);
+      const other = method && (await otherMethod(context, database, method, code));
+      if (other === undefined) throw thrown;
+      log.info("source-read-otherwise", { database: database.name, ...other });
+      return by(other).catch((later: unknown) => {
+        // A server without a dump says less than the first error.
+        throw asNightjarError(later).code === "SOURCE_NOT_FOUND" ? thrown : later;
+      });
+    }
+  });
+}
+
+function captureBy(
+  context: Context,
+  run: Run,
+  database: DatabaseConfig,
+  source: Source,
+  method: Method,
+): Promise<Manifest> {
+  switch (method.protocol) {
+    case "dump":
+      return captureDump(context, run, database, source);
+    case "rows":
+      return captureRows(context, run, database, source, method);
+    case "dbpage":
+    case "pull-updates":
+    case "replica":
+    case "sync":
+      return captureSnapshot(context, run, database, source, method);
+  }
 }

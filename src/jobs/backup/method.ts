@@ -1,11 +1,12 @@
 import { forgetMethod, knownMethod, recordMethod } from "../../catalog/methods.ts";
 import type { DatabaseConfig } from "../../config/database.ts";
 import type { Context } from "../../worker/context.ts";
-import { asNightjarError, NightjarError } from "../../errors/errors.ts";
+import { asNightjarError, type ErrorCode, NightjarError } from "../../errors/errors.ts";
 import { log } from "../../core/log.ts";
 import type { Method } from "../../model/manifest.ts";
 import { DAY } from "../../plan/duration.ts";
 import { probe } from "../../source/probe.ts";
+import { offersRows } from "../../source/rows/transaction.ts";
 import { sourceOf } from "../../libsql/server.ts";
 
 /** Time for which a method is remembered, ms: a server may learn a better one with its next version. */
@@ -21,8 +22,8 @@ const REMEMBER = 7 * DAY;
 async function methodFor(context: Context, database: DatabaseConfig): Promise<Method> {
   const { catalog, config, deps } = context;
   const { name, url, capture } = database;
-  if (capture === "dump")
-    return { protocol: "dump", image: false, why: "the configuration asks for the dump" };
+  if (capture === "dump" || capture === "rows")
+    return { protocol: capture, image: false, why: `the configuration asks for ${capture}` };
   const now = deps.now();
   const known = await knownMethod(catalog, name, url);
   let method = known?.method;
@@ -32,8 +33,8 @@ async function methodFor(context: Context, database: DatabaseConfig): Promise<Me
     if (found.certain) await recordMethod(catalog, name, url, method, now);
     log.info("source-probed", { database: name, certain: found.certain, ...method });
   }
-  if (database.recipients.length > 0) method = withoutLog(method);
-  if (capture === "pages" && method.protocol === "dump")
+  if (database.recipients.length > 0) method = await withoutLog(context, database, method);
+  if (capture === "pages" && (method.protocol === "dump" || method.protocol === "rows"))
     throw new NightjarError("PAGES_UNAVAILABLE", `The server offers no pages: ${method.why}.`);
   return method;
 }
@@ -42,10 +43,31 @@ async function methodFor(context: Context, database: DatabaseConfig): Promise<Me
  * Return a method that needs no page log: a log is merged in the bucket, which is impossible if
  * Nightjar cannot read it.
  */
-function withoutLog({ image, why }: Method): Method {
+async function withoutLog(
+  context: Context,
+  database: DatabaseConfig,
+  { protocol, image, why }: Method,
+): Promise<Method> {
   if (image) return { protocol: "dbpage", image, why: `${why}; encrypted, hence without a log` };
-  const lacking = "encryption takes sqlite_dbpage, which is not offered";
-  return { protocol: "dump", image, why: `${why}; ${lacking}` };
+  if (protocol === "rows" || protocol === "dump") return { protocol, image, why };
+  const lacking = `${why}; encryption takes sqlite_dbpage, which is not offered`;
+  const rows = await rowsMethod(context, database, lacking);
+  return rows ?? { protocol: "dump", image, why: lacking };
+}
+
+/** Return the method of reading rows; undefined if the server offers none. */
+async function rowsMethod(
+  { config, deps }: Context,
+  database: DatabaseConfig,
+  why: string,
+): Promise<Method | undefined> {
+  try {
+    await offersRows(sourceOf(database, config), deps);
+    return { protocol: "rows", image: false, why };
+  } catch (thrown) {
+    if (asNightjarError(thrown).code === "SOURCE_NOT_FOUND") return undefined;
+    throw thrown;
+  }
 }
 
 /**
@@ -67,4 +89,28 @@ export async function withMethod<T>(
       await forgetMethod(context.catalog, database.name);
     throw thrown;
   }
+}
+
+/**
+ * Return the method to read a database by whose pages do not hold all of it, or whose rows cannot be read;
+ * undefined if there is none, or the error is another. That pages do not do is recorded: they are not asked
+ * for again before the method is forgotten.
+ */
+export async function otherMethod(
+  context: Context,
+  database: DatabaseConfig,
+  { protocol }: Method,
+  code: ErrorCode,
+): Promise<Method | undefined> {
+  if (database.capture !== "auto") return undefined;
+  if (protocol === "rows")
+    return code === "ROWS_UNAVAILABLE"
+      ? { protocol: "dump", image: false, why: "its rows cannot be read by SQL (ROWS_UNAVAILABLE)" }
+      : undefined;
+  if (code !== "SOURCE_MVCC" && code !== "SOURCE_ENCRYPTED") return undefined;
+  const why = `its pages do not hold the database as it is (${code}); rows are read by SQL`;
+  const rows = await rowsMethod(context, database, why);
+  const { name, url } = database;
+  if (rows !== undefined) await recordMethod(context.catalog, name, url, rows, context.deps.now());
+  return rows;
 }

@@ -92,7 +92,7 @@ export class LogFollower {
     imageIsFaster: boolean,
   ): Promise<{ reached: LogPosition | null; moved: boolean }> {
     const { reached, moved } = await withMethod(context, database, async (method) => {
-      if (method.protocol === "dump" || method.protocol === "dbpage")
+      if (["dump", "rows", "dbpage"].includes(method.protocol))
         throw new NightjarError(
           "PAGES_UNAVAILABLE",
           `The server has no log of pages to follow: ${method.why}.`,

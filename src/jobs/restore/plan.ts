@@ -69,7 +69,7 @@ export async function planRestore(
   const isDump = view.kind === "dump";
   const { sanitize } = request;
   if (sanitize) refuseChoice(isDump ? "dump" : "snapshot", "sql", { sanitize });
-  if (isDump) refuseVirtual(tables);
+  if (isDump && !isOfRows(subject)) refuseVirtual(tables);
 
   const erasures =
     "manifest" in subject
@@ -169,8 +169,13 @@ function refuseOptions(
     );
 }
 
+/** Return true for a dump that Nightjar wrote itself, of rows. */
+function isOfRows(subject: Subject): boolean {
+  return "manifest" in subject && subject.manifest.method !== undefined;
+}
+
 /**
- * Refuse the virtual tables of a dump: through SQL, a libSQL server accepts neither writable_schema nor
+ * Refuse the virtual tables of a server's dump: through SQL, a libSQL server accepts neither writable_schema nor
  * the shadow tables.
  */
 function refuseVirtual(tables: readonly PlannedTable[]): void {

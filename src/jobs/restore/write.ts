@@ -45,7 +45,8 @@ async function* sqlOfDump(
 ): AsyncIterable<Uint8Array> {
   const selector = new SqlSelector(selection);
   let found: Uint8Array[] = [];
-  const loadable = new LoadableDump();
+  // Only Nightjar's own dump has virtual tables before their shadow tables.
+  const loadable = new LoadableDump(manifest.method === undefined ? "rows" : "statements");
   let current: Uint8Array | undefined;
   const scanner = new SqlScanner((statement) => {
     const { bytes, length } = statement;

@@ -1,4 +1,5 @@
-import { type Statement, TYPE } from "../engine/statement.ts";
+import { TYPE } from "../engine/statement.ts";
+import type { Cells } from "./cells.ts";
 
 /**
  * The conversion that SQLite applies to a value that is stored in a column
@@ -30,7 +31,7 @@ export function affinityOf(type: string, strict: boolean): Affinity {
  * ALTER COLUMN changes a column's rule, and leaves the existing rows as they are.
  */
 export function fits(
-  row: Statement,
+  row: Pick<Cells, "type" | "real" | "view">,
   at: number,
   { affinity, notNull, strict }: ColumnRule,
 ): boolean {

@@ -1,7 +1,9 @@
 import { isUtf8 } from "node:buffer";
 import { realLiteral } from "../engine/real.ts";
 import { quoteText } from "../../format/sql/quote.ts";
-import { type Statement, TYPE } from "../engine/statement.ts";
+import { LEAST_INTEGER } from "../../format/sql/values.ts";
+import { TYPE } from "../engine/statement.ts";
+import type { Cells } from "./cells.ts";
 
 const QUOTE = 39;
 const CR = 13;
@@ -45,7 +47,7 @@ export class SqlOutput {
   }
 
   /** Write the column's value as a literal that reads back as the same bytes of the same type. */
-  value(row: Statement, at: number): void {
+  value(row: Cells, at: number): void {
     switch (row.type(at)) {
       case TYPE.INTEGER:
         this.ascii(integerLiteral(row.integer(at)));
@@ -145,7 +147,7 @@ export class SqlOutput {
 
 /** Write an INTEGER. The smallest has no literal: SQLite reads its digits before its sign, as a REAL. */
 function integerLiteral(value: number | bigint): string {
-  return value === -0x8000_0000_0000_0000n ? "(-9223372036854775807-1)" : String(value);
+  return value === -0x8000_0000_0000_0000n ? LEAST_INTEGER : String(value);
 }
 
 const BACKSLASH = 92;

@@ -37,9 +37,27 @@ export interface RowPlan {
 /** Choose the columns that an INSERT must name so that every row comes back as it was, its rowid included. */
 export async function planRows(
   image: Image,
-  { name, withoutRowid, strict }: Pick<Table, "name" | "withoutRowid" | "strict">,
+  table: Pick<Table, "name" | "withoutRowid" | "strict">,
 ): Promise<RowPlan> {
-  const columns = await readColumns(image, name);
+  const columns = await readColumns(image, table.name);
+  const indexed = await image.rows(
+    "SELECT 1 FROM pragma_index_list(?1) WHERE origin = 'pk'",
+    () => true,
+    [{ text: encode(table.name) }],
+  );
+  return rowPlanOf(table, columns, indexed.length > 0);
+}
+
+/**
+ * Choose the columns as `planRows` does, of a table that is not at hand.
+ *
+ * @param keyIndexed true if the table has an index for its primary key
+ */
+export function rowPlanOf(
+  { withoutRowid, strict }: Pick<Table, "withoutRowid" | "strict">,
+  columns: readonly Column[],
+  keyIndexed: boolean,
+): RowPlan {
   const stored = columns.filter(({ kind }) => kind !== "generated");
   const names = stored.map((column) => column.name);
   const own = names.map(quoteName);
@@ -47,12 +65,7 @@ export async function planRows(
   if (withoutRowid) return { columns: own, names, hiddenRowids: false, rules };
   // An INTEGER PRIMARY KEY is the rowid itself, unless it has an index of its own (DESC).
   const keys = columns.filter(({ key }) => key);
-  const indexed = await image.rows(
-    "SELECT 1 FROM pragma_index_list(?1) WHERE origin = 'pk'",
-    () => true,
-    [{ text: encode(name) }],
-  );
-  if (keys.length === 1 && keys[0]!.type.toUpperCase() === "INTEGER" && indexed.length === 0)
+  if (keys.length === 1 && keys[0]!.type.toUpperCase() === "INTEGER" && !keyIndexed)
     return { columns: own, names, rowid: quoteName(keys[0]!.name), hiddenRowids: false, rules };
   const rowid = rowidName(columns.map((column) => column.name));
   if (rowid === undefined) return { columns: own, names, hiddenRowids: true, rules };

@@ -331,9 +331,13 @@ export async function indexSql(
     : statement(image, index);
 }
 
-/** Return the object's own text, with its end. A comment at its end is closed first. */
+/** Return the object's own text, with its end. */
 export async function statement(image: Image, object: SchemaObject): Promise<string> {
-  const sql = await writtenSql(image, object);
+  return endStatement(await writtenSql(image, object));
+}
+
+/** Return the text of a schema object as a statement. A comment at its end is closed first. */
+export function endStatement(sql: string): string {
   for (let at = lastEnd(sql); at < sql.length; at++) {
     if (sql.startsWith("--", at)) {
       const end = sql.indexOf("\n", at);

@@ -12,14 +12,31 @@ import { readColumns } from "../columns.ts";
  * single quotes and without lines that a shell takes for its own. Neither change alters the meaning.
  */
 export async function writtenSql(image: Image, object: SchemaObject): Promise<string> {
+  return writtenText(
+    object,
+    hasResolvedQuotes(object) ? (await readColumns(image, object.table)).map(byName) : [],
+  );
+}
+
+const byName = ({ name }: { readonly name: string }): string => name;
+
+/**
+ * Return true if the object's text may have strings in double quotes, which its table's columns tell from
+ * names. A virtual table's arguments belong to its module, which need not be known here.
+ */
+function hasResolvedQuotes({ sql, rootpage }: SchemaObject): boolean {
+  return rootpage !== 0 && (sql ?? "").includes('"');
+}
+
+/**
+ * Return the text of a schema object as `writtenSql` does.
+ *
+ * @param columns the names of its table's columns
+ */
+export function writtenText(object: SchemaObject, columns: readonly string[]): string {
   const sql = object.sql ?? "";
-  // A virtual table's arguments belong to its module, which need not be known here.
-  const resolved = object.rootpage > 0;
-  const columns =
-    resolved && sql.includes('"')
-      ? (await readColumns(image, object.table)).map(({ name }) => name)
-      : [];
-  return shieldTerminators(columns.length > 0 ? withStringLiterals(sql, columns) : sql);
+  const resolved = columns.length > 0 && hasResolvedQuotes(object);
+  return shieldTerminators(resolved ? withStringLiterals(sql, columns) : sql);
 }
 
 /**
@@ -42,6 +59,19 @@ export async function refuseUnwritable(
       `The database's text is ${encoding}, and SQL is written for UTF-8 only.`,
       { hint: "Ask for the database file: `db` or `db.zst`." },
     );
+  refuseUnsafe(schema, tables, selection);
+}
+
+/**
+ * Refuse a schema with a selected object whose text is not exactly one CREATE statement.
+ *
+ * @throws NightjarError `SCHEMA_UNSAFE`
+ */
+export function refuseUnsafe(
+  schema: readonly SchemaObject[],
+  tables: readonly Table[],
+  selection: Selection,
+): void {
   const owners = new Map(tables.map(({ name, owner }) => [name, owner ?? name]));
   for (const { type, name, table, sql } of schema) {
     const wanted =

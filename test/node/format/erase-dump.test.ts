@@ -24,13 +24,21 @@ function entry(table: string, column: string, key: string): Erasure {
 
 /** Apply the list to a dump; returns the remaining SQL and what was erased. */
 async function erase(dump: string, ...entries: Erasure[]): Promise<{ sql: string } & Erased> {
+  return eraseOf("server", dump, entries);
+}
+
+async function eraseOf(
+  origin: "server" | "nightjar",
+  dump: string,
+  entries: readonly Erasure[],
+): Promise<{ sql: string } & Erased> {
   let report: Erased | undefined;
   let sql = "";
   const bytes = [new TextEncoder().encode(`${HEAD}${dump}COMMIT;\n`)].values();
   const chunks = async function* () {
     yield* bytes;
   };
-  for await (const chunk of eraseFromDump(chunks(), entries, (erased) => (report = erased)))
+  for await (const chunk of eraseFromDump(chunks(), entries, origin, (erased) => (report = erased)))
     sql += new TextDecoder().decode(chunk);
   return { sql, ...report! };
 }
@@ -222,4 +230,40 @@ describe("an erasure list, over a dump", () => {
       erase(`${odd("it's")}${rows}${odd("he's")}`, entry("t", "email", "bob")),
     ).rejects.toMatchObject({ code: "ERASURE_FAILED" });
   });
+});
+
+describe("an erasure list, over SQL that Nightjar wrote of rows", () => {
+  const rows = [
+    `(1,'plain')`,
+    `(2,CAST(X'6E756C0068657265' AS TEXT))`, // nul, a NUL byte, here
+    `(3,9007199254740993)`,
+    `(4,(-9223372036854775807-1))`,
+    `(5,1*1.0*(1<<62)*(1<<62))`,
+    `(6,4503599627370497*1.0/(1<<62)/(1<<62))`,
+    `(7,1.0)`,
+    `(8,1)`,
+    `(9,9e999)`,
+    `(10,replace('a\\rb','\\r',char(13)))`,
+    `(11,X'6162')`,
+  ];
+  const dump =
+    `CREATE TABLE "q""t"(id INTEGER PRIMARY KEY, v);\n` +
+    rows.map((row) => `INSERT INTO "q""t"("id","v") VALUES${row};\n`).join("");
+
+  for (const [what, key, left] of [
+    ["text with NUL", "nul\0here", 2],
+    ["an integer beyond 2^53", "9007199254740993", 3],
+    ["the least integer", "-9223372036854775808", 4],
+    ["a large REAL", realText(2 ** 124), 5],
+    ["a small REAL", realText(4503599627370497 / 2 ** 124), 6],
+    ["a whole REAL, and not the INTEGER", "1.0", 7],
+    ["an INTEGER, and not the whole REAL", "1", 8],
+    ["text with CR", "a\rb", 10],
+  ] as const)
+    it(`finds ${what}`, async () => {
+      const { sql, tables } = await eraseOf("nightjar", dump, [entry('q"t', "v", key)]);
+      expect(tables).toEqual([{ table: 'q"t', rows: 1 }]);
+      expect(sql).not.toContain(`VALUES(${left},`);
+      expect(sql.match(/INSERT/g)).toHaveLength(rows.length - 1);
+    });
 });

@@ -19,7 +19,7 @@ import { failing, KilledError } from "../../support/failing.ts";
 const SMALL = inject("small");
 const { BUCKET, DB } = env;
 
-const CAPTURES = ["dump", "pages"] as const;
+const CAPTURES = ["dump", "pages", "rows"] as const;
 const PARTS = ["bucket", "db"] as const;
 type Databases = Record<string, object>;
 

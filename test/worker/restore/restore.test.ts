@@ -44,6 +44,20 @@ group("everything that is hard to carry over", () => {
       (await describeFidelity()).filter(notDrawn),
     );
   });
+
+  it("comes back as it was from rows, its virtual tables included", async () => {
+    const byRows = testContext({ rows: { url: inject("fidelity"), capture: "rows" } });
+    const run = await backUp(byRows, manualRun("rows"));
+    const target = await PageDatabase.create();
+    const { last } = await askRestore(byRows, `/v1/backups/${run.backupId}/restore`, {
+      target: target.config,
+      verify: true,
+    });
+    expect(last).toMatchObject({ done: { way: "statements", verified: { hashed: false } } });
+    expect((await describe(target)).filter(notDrawn)).toEqual(
+      (await describeFidelity()).filter(notDrawn),
+    );
+  });
 });
 
 it("gives back every connection that it compared tables on", async () => {

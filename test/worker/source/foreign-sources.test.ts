@@ -1,6 +1,7 @@
 import { Buffer } from "node:buffer";
 import { describe, expect, inject, it } from "vitest";
-import { recordMethod } from "../../../src/catalog/methods.ts";
+import { newestBackup } from "../../../src/catalog/backups.ts";
+import { knownMethod, recordMethod } from "../../../src/catalog/methods.ts";
 import { type Deps, systemDeps } from "../../../src/core/deps.ts";
 import type { PageCursor } from "../../../src/model/manifest.ts";
 import { imageSource } from "../../../src/source/dbpage.ts";
@@ -10,6 +11,7 @@ import { allKeys, backUp, manualRun, testContext } from "../../support/context.t
 import { PageDatabase } from "../../support/page-database.ts";
 import { spoiling } from "../../support/spoiled-frames.ts";
 import { Replica, sample } from "../../support/sync-client.ts";
+import { TursoDatabase } from "../../support/turso-database.ts";
 
 /*
  * Pages of Turso's MVCC databases open in SQLite once bytes 18 and 19 are made its own, and lack the
@@ -90,7 +92,51 @@ describe("a database of Turso's engine behind the sync protocol is no backup", (
       await recordMethod(context.catalog, name, url, method, Date.now());
       const run = await backUp(context, manualRun(name));
       expect(run).toMatchObject({ state: "failed", error: { code } });
-      expect(run.error!.hint).toMatch(kind === "mvcc" ? /"dump"/ : /key of your own/);
+      expect(run.error!.hint).toMatch(kind === "mvcc" ? /"rows"/ : /"rows"/);
       expect((await allKeys()).filter((key) => key.includes(name))).toEqual([]);
     });
+});
+
+describe("a database of Turso's engine whose server answers SQL, too", () => {
+  for (const [kind, code] of [
+    ["mvcc", "SOURCE_MVCC"],
+    ["encrypted", "SOURCE_ENCRYPTED"],
+  ] as const) {
+    const setUp = async (capture: "auto" | "pages") => {
+      const file = Buffer.from(inject("turso")[kind], "base64");
+      const name = `rows-${kind}-${capture}`;
+      const real = await TursoDatabase.create();
+      await real.exec(
+        "PRAGMA journal_mode = 'mvcc'",
+        "CREATE TABLE t(a)",
+        "INSERT INTO t VALUES (7)",
+      );
+      const context = testContext({ [name]: { url: real.source.url, capture } });
+      const fetch: Deps["fetch"] = async (asked, init) => {
+        if (asked.endsWith("/info")) return Response.json({ current_generation: 1 });
+        if (asked.includes("/export/")) return new Response(file);
+        return systemDeps.fetch(asked, init);
+      };
+      Object.assign(context.deps, { fetch });
+      const method = { protocol: "sync", image: false, why: "a test" } as const;
+      await recordMethod(context.catalog, name, real.source.url, method, Date.now());
+      return { name, url: real.source.url, context };
+    };
+
+    it(`${kind}: is read by its rows, and that is remembered`, async () => {
+      const { name, url, context } = await setUp("auto");
+      expect(await backUp(context, manualRun(name))).toMatchObject({ state: "done" });
+      const why = expect.stringContaining(code) as string;
+      const method = { protocol: "rows", image: false, why };
+      const { manifest } = (await newestBackup(context.catalog, name))!;
+      expect(manifest).toMatchObject({ kind: "dump", method, tables: [{ name: "t", rows: 1 }] });
+      expect((await knownMethod(context.catalog, name, url))?.method).toEqual(method);
+    });
+
+    it(`${kind}: is refused where pages are asked for`, async () => {
+      const { name, context } = await setUp("pages");
+      const run = await backUp(context, manualRun(name));
+      expect(run).toMatchObject({ state: "failed", error: { code } });
+    });
+  }
 });
