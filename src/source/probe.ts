@@ -55,15 +55,30 @@ export async function probe(source: Source, deps: Deps): Promise<Finding> {
     }
   };
 
-  const updates = ofTurso(() => probeUpdates(source, deps));
-  if (await offers("pull-updates", updates))
-    return method("pull-updates", false, "the server gives its pages by revision (pull-updates)");
-  if (
-    await offers(
-      "sync protocol",
-      ofTurso(() => probeSync(source, deps)),
-    )
-  )
+  const updates = ofTurso(async () => {
+    const isOffered = await probeUpdates(source, deps);
+    // One that answers without a page may have some once something was written.
+    certain = isOffered;
+    return isOffered;
+  });
+  const rows = async () =>
+    (await offers("rows over SQL", () => offersRows(source, deps)))
+      ? method("rows", false, "rows are read by SQL")
+      : undefined;
+  try {
+    if (await offers("pull-updates", updates))
+      return method("pull-updates", false, "the server gives its pages by revision (pull-updates)");
+  } catch (thrown) {
+    const { code, message } = asNightjarError(thrown);
+    if (code !== "SOURCE_MVCC" && code !== "SOURCE_ENCRYPTED") throw thrown;
+    // No other protocol's pages hold more.
+    found.push(`no pages (${message})`);
+    const bySql = await rows();
+    if (bySql === undefined) throw thrown;
+    return bySql;
+  }
+  const sync = ofTurso(() => probeSync(source, deps));
+  if (await offers("sync protocol", sync))
     return method("sync", false, "Turso's sync protocol is offered");
   const image = await offers("sqlite_dbpage", () => offersImage(source, deps));
   const replica = await offers("replication", async () => {
@@ -75,9 +90,7 @@ export async function probe(source: Source, deps: Deps): Promise<Finding> {
     return method("replica", image, `replication is offered, ${base}`);
   }
   if (image) return method("dbpage", image, "sqlite_dbpage is offered");
-  if (await offers("rows over SQL", () => offersRows(source, deps)))
-    return method("rows", image, "rows are read by SQL");
-  return method("dump", image, "the dump is left");
+  return (await rows()) ?? method("dump", image, "the dump is left");
 }
 
 /**

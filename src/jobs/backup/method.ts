@@ -91,6 +91,9 @@ export async function withMethod<T>(
   }
 }
 
+/** Errors that say that a server's pages are not the whole database, or not in the clear. */
+const NOT_WHOLE: readonly ErrorCode[] = ["SOURCE_MVCC", "SOURCE_ENCRYPTED", "PAGES_INCOMPLETE"];
+
 /**
  * Return the method to read a database by whose pages do not hold all of it, or whose rows cannot be read;
  * undefined if there is none, or the error is another. That pages do not do is recorded: they are not asked
@@ -107,7 +110,7 @@ export async function otherMethod(
     return code === "ROWS_UNAVAILABLE"
       ? { protocol: "dump", image: false, why: "its rows cannot be read by SQL (ROWS_UNAVAILABLE)" }
       : undefined;
-  if (code !== "SOURCE_MVCC" && code !== "SOURCE_ENCRYPTED") return undefined;
+  if (!NOT_WHOLE.includes(code)) return undefined;
   const why = `its pages do not hold the database as it is (${code}); rows are read by SQL`;
   const rows = await rowsMethod(context, database, why);
   const { name, url } = database;

@@ -4,6 +4,7 @@ import { PageDatabase } from "../../support/page-database.ts";
 import { databaseBytes } from "../../support/hrana-pages.ts";
 import { captured, describeFile, describeSql, sqlOfRows } from "../../support/rows.ts";
 import { TursoDatabase } from "../../support/turso-database.ts";
+import { systemDeps } from "../../../src/core/deps.ts";
 
 const MVCC = "PRAGMA journal_mode = 'mvcc'";
 const VALUES = [
@@ -61,6 +62,48 @@ describe("databases of Turso's own engine", () => {
       expect(rowsOf(await describeSql(sql))).toEqual(original);
       expect(original.length).toBeGreaterThan(3 * VALUES.length);
     });
+});
+
+describe("a server whose pages are not the whole database", () => {
+  const ITEMS = [
+    "CREATE TABLE items(id INTEGER PRIMARY KEY, a)",
+    "INSERT INTO items VALUES (1, 'x')",
+  ];
+
+  it("is read by rows where it gives only what was written since its last checkpoint", async () => {
+    const database = await TursoDatabase.create();
+    await database.exec(...ITEMS, "CREATE TABLE other(b)");
+    await database.checkpoint();
+    const insert = "INSERT INTO items VALUES (2, 'y')";
+    await database.exec(insert, "CREATE TABLE third(c)"); // which writes the first page too
+    const context = testContext({ since: { url: database.source.url } });
+    const { manifest, sql } = await captured(context, "since");
+    expect(manifest.method).toMatchObject({ protocol: "rows", why: /PAGES_INCOMPLETE/ });
+    expect(sql).toMatch(/VALUES\(1,'x'\);\s.*VALUES\(2,'y'\);/);
+    const pages = testContext({
+      pages: { url: database.source.url, capture: "pages", attempts: 1 },
+    });
+    const { error } = await backUp(pages, manualRun("pages"));
+    expect(error?.code).toBe("PAGES_INCOMPLETE");
+    await database.remove();
+  });
+
+  it("is read by rows where it says so itself", async () => {
+    const database = await TursoDatabase.create();
+    await database.exec(...ITEMS);
+    const fetch = async (url: string, init: RequestInit) => {
+      const answer = await systemDeps.fetch(url, init);
+      if (!url.endsWith("/pull-updates")) return answer;
+      const bytes = await answer.bytes();
+      const head = [bytes[0]! + 2, ...bytes.subarray(1, bytes[0]! + 1), 0x40, 2]; // protocol = 2
+      return new Response(new Uint8Array([...head, ...bytes.subarray(bytes[0]! + 1)]));
+    };
+    const context = testContext({ mvcc: { url: database.source.url } }, { fetch });
+    const { manifest, sql } = await captured(context, "mvcc");
+    expect(manifest.method).toMatchObject({ protocol: "rows", why: /MVCC/ });
+    expect(sql).toContain("VALUES(1,'x');");
+    await database.remove();
+  });
 });
 
 describe("what only Turso's own engine has", () => {
