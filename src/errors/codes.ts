@@ -193,7 +193,7 @@ export const TRAITS = {
   SOURCE_ENCRYPTED: {
     status: 502,
     retryable: false,
-    hint: 'Set `capture` of the database to "auto" or "rows" (and remove `follow`): a server that answers SQL without the key is read by its rows. One that wants the key cannot be read: copy the data to a database without one, or export it with the vendor\'s tools.',
+    hint: 'Set `capture` of the database to "auto" or "rows" (and remove `follow`): a server that answers SQL without the key is read by its rows. One that wants the key is given it by `encryptionKey`.',
   },
   ROWS_INVALID: {
     status: 502,

@@ -1,4 +1,7 @@
 import { describe, expect, it } from "vitest";
+import { systemDeps } from "../../../src/core/deps.ts";
+import { readCatalog, readTables } from "../../../src/source/rows/read-tables.ts";
+import { findTransactions } from "../../../src/source/rows/transaction.ts";
 import { allKeys, backUp, manualRun, testContext } from "../../support/context.ts";
 import { PageDatabase } from "../../support/page-database.ts";
 import { databaseBytes } from "../../support/hrana-pages.ts";
@@ -196,5 +199,21 @@ describe("a transaction that somebody else has left open on the only connection"
     await database.exec("INSERT INTO t VALUES (3)", "COMMIT"); // it was still theirs
     expect(await sqlOfRows(source)).toContain("VALUES(3,3);");
     await database.exec("BEGIN", "ROLLBACK"); // and none is left open by the capture
+  });
+
+  it("is never one of the capture's own: a statement that fails ends it", async () => {
+    const database = await TursoDatabase.create();
+    await database.exec("CREATE TABLE t(a)", "INSERT INTO t VALUES (1)");
+    const transactions = await findTransactions(database.source, systemDeps);
+    const catalog = await readCatalog(transactions);
+    const read = async (...names: string[]) => {
+      const tables = names.map((name) => ({ name, columns: ["rowid"] }));
+      for await (const event of readTables(transactions, catalog, tables)) void event;
+    };
+    for (const names of [["gone"], ["t", "gone"]]) {
+      await expect(read(...names)).rejects.toMatchObject({ code: "SOURCE_ERROR" });
+      await database.exec("BEGIN", "INSERT INTO t VALUES (2)", "COMMIT");
+    }
+    await expect(read("t")).resolves.toBeUndefined();
   });
 });
