@@ -19,6 +19,7 @@ import { problem } from "./problem.ts";
 import { about, json } from "./openapi/about.ts";
 import { ALIVE, aliveAnswer } from "./answers/watch.ts";
 import { describing } from "./openapi/serve.ts";
+import { appliedMigration, NEEDED_MIGRATION } from "../catalog/migrations.ts";
 
 /** Log how each request was answered, at level debug. No link and no query string is in the line. */
 const logged = createMiddleware<HttpEnv>(async (c, next) => {
@@ -55,7 +56,10 @@ const served = new Hono<HttpEnv>()
     }),
     async (c) => {
       await countDatabases(c.env.catalog); // fails where the catalog has no tables
-      return c.json({ status: "ok", version: VERSION, databases: c.env.config.databases.size });
+      const { catalog, config } = c.env;
+      const migration = { applied: await appliedMigration(catalog), needed: NEEDED_MIGRATION };
+      const { size: databases } = config.databases;
+      return c.json({ status: "ok", version: VERSION, databases, migration });
     },
   )
   .route("/v1", v1)

@@ -54,6 +54,32 @@ export function judgeAccount(url: string, version: string, caller: CallerFacts):
   ];
 }
 
+/** Judge whether the catalog has the tables that the Worker needs. */
+export function judgeCatalog(migration: {
+  readonly applied: string | null;
+  readonly needed: string;
+}): Finding {
+  const { applied, needed } = migration;
+  if (applied === needed) return good("catalog", `Its newest migration is ${needed}.`);
+  if (applied === null)
+    return {
+      ...{ level: "unseen", about: "catalog" },
+      message: "It has no list of migrations.",
+      fix: "In a checkout: npm run deploy applies those that are missing.",
+    };
+  return applied < needed
+    ? problem(
+        "catalog",
+        `Its newest migration is ${applied}, and the Worker needs ${needed}.`,
+        "In a checkout of the Worker's version: npm run deploy applies those that are missing.",
+      )
+    : warning(
+        "catalog",
+        `It has the migration ${applied}, and the Worker knows ${needed} at most: the Worker is older.`,
+        "Deploy the newer version again: docs/upgrading.md.",
+      );
+}
+
 /** How the pages that tell of the whole answered. */
 export interface FleetFacts {
   readonly cronAt: string | null;

@@ -147,9 +147,14 @@ export const aliveAnswer = v.object({
   status: v.literal("ok"),
   version: v.string(),
   databases: count,
+  migration: v.object({
+    applied: said(v.nullable(v.string()), "The catalog's newest one; null if it has no list."),
+    needed: said(v.string(), "The newest one that this Nightjar knows."),
+  }),
 });
 export const ALIVE: v.InferInput<typeof aliveAnswer> = {
   ...{ status: "ok", version: "0.1.0", databases: 3 },
+  migration: { applied: "0011_refreshes.sql", needed: "0011_refreshes.sql" },
 };
 
 export const badgeAnswer = v.object({

@@ -1,5 +1,9 @@
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { judgeAccount, judgeFleet } from "../../../src/cli/doctor/account.ts";
+import { ROOT } from "../../../scripts/lib/paths.ts";
+import { NEEDED_MIGRATION } from "../../../src/catalog/migrations.ts";
+import { judgeAccount, judgeCatalog, judgeFleet } from "../../../src/cli/doctor/account.ts";
 import { judgeDatabase, judgeSource } from "../../../src/cli/doctor/database.ts";
 import type { Finding } from "../../../src/cli/doctor/finding.ts";
 import { claimsOf } from "../../../src/core/token-claims.ts";
@@ -36,6 +40,24 @@ describe("address, version, clock and token", () => {
     [{ now: at(40_000), asked: NOW - 50_000, answered: NOW + 50_000 }, []],
   ])("%j", (fields, expected) => {
     expect(judge(fields)).toEqual(expected);
+  });
+});
+
+describe("the catalog's migrations", () => {
+  const [older, newest, newer] = ["0010_link_choice.sql", NEEDED_MIGRATION, "0999_later.sql"];
+  it.each([
+    [newest, "good", /newest migration is/],
+    [older, "problem", /needs 00/],
+    [newer, "warning", /the Worker is older/],
+    [null, "unseen", /no list/],
+  ])("%s", (applied, level, message) => {
+    const found = judgeCatalog({ applied, needed: newest });
+    expect(found).toMatchObject({ level, message: expect.stringMatching(message) });
+  });
+
+  it("are needed up to the last file", () => {
+    const files = readdirSync(join(ROOT, "migrations")).filter((name) => name.endsWith(".sql"));
+    expect(files.toSorted().at(-1)).toBe(NEEDED_MIGRATION);
   });
 });
 

@@ -2,7 +2,7 @@ import { defineCommand } from "citty";
 import { VERSION } from "../../../core/version.ts";
 import { findConnection } from "../../account/connection.ts";
 import { apiClient, bodyOf, type Client } from "../../client.ts";
-import { judgeAccount, judgeFleet } from "../../doctor/account.ts";
+import { judgeAccount, judgeCatalog, judgeFleet } from "../../doctor/account.ts";
 import { judgeDatabase, judgeSource } from "../../doctor/database.ts";
 import type { Finding } from "../../doctor/finding.ts";
 import { CliError, EXIT } from "../../exit.ts";
@@ -51,7 +51,9 @@ export default defineCommand({
 async function lookAtAccount(client: Client, url: string): Promise<Finding[]> {
   const asked = Date.now();
   const caller = await bodyOf(client.v1.tokens.current.$get());
-  return judgeAccount(url, VERSION, { ...caller, asked, answered: Date.now() });
+  const account = judgeAccount(url, VERSION, { ...caller, asked, answered: Date.now() });
+  const { migration } = await bodyOf(client.healthz.$get());
+  return [...account, judgeCatalog(migration)];
 }
 
 async function lookAtDatabases(
