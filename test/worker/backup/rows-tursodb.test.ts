@@ -7,7 +7,6 @@ import { PageDatabase } from "../../support/page-database.ts";
 import { databaseBytes } from "../../support/hrana-pages.ts";
 import { captured, describeFile, describeSql, sqlOfRows } from "../../support/rows.ts";
 import { TursoDatabase } from "../../support/turso-database.ts";
-import { systemDeps } from "../../../src/core/deps.ts";
 
 const MVCC = "PRAGMA journal_mode = 'mvcc'";
 const VALUES = [
