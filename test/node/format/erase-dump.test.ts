@@ -157,6 +157,8 @@ describe("an erasure list, over a dump", () => {
           fc.tuple(fc.integer(), fc.integer({ min: -20, max: 20 })).map(([n, e]) => n * 10 ** e),
         ),
         (value) => {
+          // In the middle between two texts, SQLite's own versions differ.
+          fc.pre(!value.toExponential(16).includes("50e"));
           const { text } = print.get(value) as { text: string };
           expect(realText(value)).toBe(text);
         },
