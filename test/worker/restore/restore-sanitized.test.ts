@@ -96,6 +96,27 @@ group("a sanitized restore into a server", () => {
     expect(await valuesOf(target, "PRAGMA foreign_key_check")).toEqual([]);
   });
 
+  it("has only the rows of a subset, and is compared with them", async () => {
+    const subset = { root: "select id from users where name like 'Ada%'" };
+    const shop = { ...source.config, sanitize: { key: "SHOP_SANITIZE_KEY", rules: RULES, subset } };
+    const chosen = testContext({ shop }, { secrets: KEYS });
+    const { backupId } = await backUp(chosen, manualRun("shop"));
+    const small = await PageDatabase.create();
+    const request = { target: small.config, sanitize: true };
+    const { last: dry } = await askRestore(chosen, `/v1/backups/${backupId}/restore`, {
+      ...{ ...request, dryRun: true },
+    });
+    expect(dry["plan"].tables).toContainEqual({ name: "users", rows: 1, virtual: false });
+    const { last } = await askRestore(chosen, `/v1/backups/${backupId}/restore`, {
+      ...{ ...request, verify: true },
+    });
+    expect(last).toMatchObject({ done: { verified: { hashed: true } } });
+    expect(await valuesOf(small, "SELECT count(*) FROM users")).toEqual([[1]]);
+    expect(await valuesOf(small, "SELECT id FROM orders ORDER BY id")).toEqual([[10], [11]]);
+    expect(await valuesOf(small, "PRAGMA foreign_key_check")).toEqual([]);
+    expect(originalsIn(await databaseBytes(small.client), ORIGINALS)).toEqual([]);
+  });
+
   it("keeps what joins, indexes and counts", async () => {
     const joined =
       "SELECT count(*) FROM orders o JOIN users u USING (email) JOIN members USING (email)";
