@@ -92,9 +92,12 @@ describe("backup, list and status", () => {
         .filter((one) => one["about"] === name)
         .map((one) => `${one["level"]} ${one["message"]}`);
     expect(about("token")).toEqual(["good ADMIN_TOKEN may admin (all databases)."]);
+    expect(about("catalog").join()).toMatch(/^good Its newest migration is \d{4}_/);
     expect(about("cron")).toEqual(["problem It has never run: nothing is backed up."]);
     expect(about("shop")).toContainEqual(
-      expect.stringMatching(/^good Its server answers in \d+ ms: replica \(no sync protocol/),
+      expect.stringMatching(
+        /^good Its server answers in \d+ ms: replica \(no pull-updates .*no sync protocol/,
+      ),
     );
     expect(about("untouched")).toContain("problem It has no backup yet.");
     expect(about("broken").join()).toContain("problem Its last run failed: ");
