@@ -21,8 +21,9 @@ export interface Warning {
     | "NUL_IN_TEXT"
     | "QUOTES_IN_VIRTUAL_TABLE"
     | "RESTORE_MARKER"
-    | "SHELL_LINE";
-  /** The table, or the start of the schema statement. */
+    | "SHELL_LINE"
+    | "TURSO_ONLY";
+  /** The table, another object, or the start of the schema statement. */
   where: string;
   /** The number of statements that it concerns. */
   count: number;
@@ -221,7 +222,7 @@ export class DumpInspector {
     return decode(encode(name));
   }
 
-  #warn(code: Warning["code"], where: string): void {
+  #warn(code: DumpWarning, where: string): void {
     const key = `${code} ${where}`;
     const known = this.#warnings.get(key);
     if (known !== undefined) known.count++;
@@ -232,7 +233,10 @@ export class DumpInspector {
   }
 }
 
-const WARNINGS: Record<Warning["code"], string> = {
+/** Codes that a dump can have; pages have the others. */
+type DumpWarning = Exclude<Warning["code"], "TURSO_ONLY">;
+
+const WARNINGS: Record<DumpWarning, string> = {
   RESTORE_MARKER: MARKER_WARNING,
   COUNTERS_WITHOUT_TABLE:
     "The server's dump empties the table of AUTOINCREMENT's counters, which no table of it makes: SQLite refuses that line. Nightjar's downloads and restores make the table first.",
