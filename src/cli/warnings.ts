@@ -1,19 +1,24 @@
 import { badWords, type KnownBad } from "../model/proof.ts";
+import { tursoOnlyIn, tursoOnlyWords } from "../format/tables/turso-only.ts";
 import { paint, printAside } from "./output.ts";
 
 /** A backup with everything that a reader must know before a restore. */
 export interface Warned {
   id: string;
   knownBad: KnownBad | null;
-  warnings: readonly { where: string; count: number; message: string }[];
+  warnings: readonly { code: string; where: string; count: number; message: string }[];
 }
 
 /** Tell on standard error what a reader must know before restoring a backup. */
 export function printWarnings({ id, knownBad, warnings }: Warned): void {
   if (knownBad !== null)
     printAside(paint(["bold", "red"], "WARNING"), `: ${badWords(id, knownBad)}`);
-  for (const { where, count, message } of warnings)
-    printAside(paint("yellow", "warning"), `: backup ${id}, ${where} (${count}): ${message}`);
+  const foreign = tursoOnlyIn(warnings);
+  const lines = warnings
+    .filter(({ code }) => code !== "TURSO_ONLY")
+    .map(({ where, count, message }) => `, ${where} (${count}): ${message}`);
+  if (foreign.length > 0) lines.push(`: ${tursoOnlyWords(foreign)}`);
+  for (const line of lines) printAside(paint("yellow", "warning"), `: backup ${id}${line}`);
 }
 
 /** A table that a subset chooses from, and how many of its rows are given. */

@@ -110,6 +110,11 @@ export const TRAITS = {
     retryable: false,
     hint: "Ask for one of the formats that the message names.",
   },
+  TURSO_ONLY: {
+    status: 422,
+    retryable: false,
+    hint: "Download the database file (`db` or `db.zst`) and open it with `tursodb`, with the `--experimental-…` flags of the features that the message names: docs/turso.md.",
+  },
   SCHEMA_UNSAFE: {
     status: 422,
     retryable: false,

@@ -52,6 +52,8 @@ export interface StoredForm {
   readonly encrypted: boolean;
   /** Encoding of its text; UTF-8 if undefined. */
   readonly encoding?: string | undefined;
+  /** True if SQLite cannot open the database. */
+  readonly tursoOnly?: boolean | undefined;
 }
 
 /** Return the stored form that a manifest describes. */
@@ -59,24 +61,32 @@ export function storedForm({
   kind,
   encryption,
   snapshot,
+  warnings,
 }: {
   readonly kind: "dump" | "snapshot";
   readonly encryption?: unknown;
   readonly snapshot?: { readonly encoding?: string } | null;
+  readonly warnings?: readonly { readonly code: string }[];
 }): StoredForm {
-  return { kind, encrypted: encryption !== undefined, encoding: snapshot?.encoding };
+  const tursoOnly = warnings?.some(({ code }) => code === "TURSO_ONLY");
+  return { kind, encrypted: encryption !== undefined, encoding: snapshot?.encoding, tursoOnly };
 }
 
 /**
  * List the formats of a stored backup, the stored form first; an encrypted one has that form alone. A
  * moment of the log has the formats of a snapshot. A dump's SQL is the server's own: it is libSQL's
- * already. SQL, and rows, are written only of databases in UTF-8.
+ * already. SQL, and rows, are written only of databases in UTF-8 that SQLite opens.
  */
-export function formatsOf({ kind, encrypted, encoding = "UTF-8" }: StoredForm): readonly Format[] {
+export function formatsOf({
+  kind,
+  encrypted,
+  encoding = "UTF-8",
+  tursoOnly = false,
+}: StoredForm): readonly Format[] {
   if (encrypted) return [kind === "dump" ? "sql.zst.age" : "db.zst.age"];
   if (kind === "dump") return ["sql.zst", "sql.gz", "sql"];
   const files: readonly Format[] = ["db.zst", "db"];
-  if (encoding !== "UTF-8") return files;
+  if (encoding !== "UTF-8" || tursoOnly) return files;
   const sql: readonly Format[] = ["sql.gz", "sql", "sql.zst"];
   return [...files, ...sql, "libsql.sql.gz", "libsql.sql", "libsql.sql.zst", ...ROW_FORMATS];
 }

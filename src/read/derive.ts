@@ -17,6 +17,7 @@ import {
   ROW_FORMATS,
   storedForm,
 } from "../plan/formats.ts";
+import { refuseTursoOnly, tursoOnlyIn } from "../format/tables/turso-only.ts";
 import { refuseFile } from "./erasures.ts";
 import { openExport } from "./export.ts";
 import type { Moment } from "./moment.ts";
@@ -103,18 +104,22 @@ function coded(bytes: AsyncIterable<Uint8Array>, format: Format): AsyncIterable<
 }
 
 /**
- * Refuse a form that cannot be made of a backup: pages of a dump, and any other form of an encrypted
- * backup.
+ * Refuse a form that cannot be made of a backup: pages of a dump, any other form of an encrypted backup,
+ * and SQL or rows of one that SQLite cannot open.
  *
- * @throws NightjarError `FORMAT_UNAVAILABLE`
+ * @throws NightjarError `FORMAT_UNAVAILABLE`, `TURSO_ONLY`
  */
 export function refuseFormat(
-  manifest: Pick<Manifest, "kind" | "encryption"> & Partial<Pick<Manifest, "snapshot">>,
+  manifest: Pick<Manifest, "kind" | "encryption"> &
+    Partial<Pick<Manifest, "snapshot" | "warnings">>,
   format: string,
 ): asserts format is Format {
   const { kind, encryption, snapshot } = manifest;
   const known = formatsOf(storedForm(manifest));
   if (known.includes(format as Format)) return;
+  const { warnings = [] } = manifest;
+  if (formatsOf(storedForm({ ...manifest, warnings: [] })).includes(format as Format))
+    refuseTursoOnly(tursoOnlyIn(warnings));
   const article = encryption === undefined ? `A ${kind}` : `An encrypted ${kind}`;
   const what = snapshot?.encoding === undefined ? article : `${article} in ${snapshot.encoding}`;
   const isRows = ROW_FORMATS.includes(format as Format) && kind === "dump";

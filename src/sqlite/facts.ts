@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { findMigrationTable, NewestMigration } from "../format/dump/migrations.ts";
 import { isMarker } from "../format/tables/restore-marker.ts";
+import type { TursoOnly } from "../format/tables/turso-only.ts";
 import type { Image } from "./engine/image.ts";
 import { quoteName } from "../format/sql/quote.ts";
 import {
@@ -30,6 +31,8 @@ export interface ImageFacts {
   readonly tables: readonly TableFact[];
   /** True if it is what an unfinished restore left. */
   readonly unfinished: boolean;
+  /** The objects that only Turso's engine reads. */
+  readonly tursoOnly: readonly TursoOnly[];
 }
 
 /** @throws NightjarError `OBJECT_CORRUPT`; the page reader's own */
@@ -43,6 +46,7 @@ export async function imageFacts(image: Image): Promise<ImageFacts> {
     migration: await newestMigration(image, tables),
     tables: tables.map(({ name, rootpage, kind }) => ({ name, rootpage, kind })),
     unfinished: schema.some(isMarker),
+    tursoOnly: image.tursoOnly,
   };
 }
 
@@ -76,6 +80,7 @@ async function newestMigration(
     const known = findMigrationTable(name);
     if (known === undefined || (kind !== "table" && kind !== "without-rowid")) continue;
     const stored = await storedNames(image, name);
+    if (stored.length === 0) continue; // a table that only Turso's engine reads
     const isNamed = stored.includes(known.column);
     const columns = isNamed
       ? stored.filter((column) => column === known.column || known.order.includes(column))

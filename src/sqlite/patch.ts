@@ -1,5 +1,6 @@
 import { encode } from "../format/bytes/bytes.ts";
 import { isRandomRowid, isVectorIndex, withoutRandomRowid } from "../format/sql/libsql-schema.ts";
+import { MAY_BE_TURSO_ONLY, type TursoOnly, tursoOnly } from "../format/tables/turso-only.ts";
 import type { Engine } from "./engine/engine.ts";
 import { allRows } from "./engine/rows.ts";
 import { quoteName } from "../format/sql/quote.ts";
@@ -10,6 +11,14 @@ interface SchemaRow {
   readonly name: string;
   readonly table: string;
   readonly sql: string;
+}
+
+/** What was found in a schema. */
+interface Patched {
+  /** The original text of each rewritten object, by name. */
+  readonly originals: ReadonlyMap<string, string>;
+  /** The objects that only Turso's engine reads. */
+  readonly tursoOnly: readonly TursoOnly[];
 }
 
 /**
@@ -23,15 +32,17 @@ interface SchemaRow {
  * Such rows of sqlite_schema are rewritten in memory: the option is removed, and the index becomes a
  * partial one that no query can use. A query of sqlite_schema shows the rewritten text.
  *
- * @returns the original text of each rewritten object, by name
+ * A schema that only Turso's engine reads is left as it is. SQLite then passes over the objects that it
+ * cannot parse: only sqlite_schema itself and plain tables may be read.
  */
-export async function patchSchema(engine: Engine): Promise<ReadonlyMap<string, string>> {
+export async function patchSchema(engine: Engine): Promise<Patched> {
   await engine.open("read");
   // ON makes SQLite continue after a schema row that it cannot parse; RESET parses all of it again.
   await run(engine, "PRAGMA writable_schema=ON");
   const rows = await allRows(
     engine,
-    "SELECT rowid, type, name, tbl_name, sql FROM sqlite_schema WHERE sql LIKE '%random%rowid%' OR sql LIKE '%libsql_vector_idx%'",
+    `SELECT rowid, type, name, tbl_name, sql FROM sqlite_schema
+     WHERE sql LIKE '%random%rowid%' OR sql LIKE '%libsql_vector_idx%' OR ${MAY_BE_TURSO_ONLY}`,
     (row): SchemaRow => ({
       rowid: BigInt(row.integer(0)),
       type: row.text(1) ?? "",
@@ -40,13 +51,15 @@ export async function patchSchema(engine: Engine): Promise<ReadonlyMap<string, s
       sql: row.text(4) ?? "",
     }),
   );
+  const foreign = tursoOnly(rows);
+  if (foreign.length > 0) return { originals: new Map(), tursoOnly: foreign };
   const patches = rows.flatMap((row) => {
     const sql = patched(row);
     return sql === undefined ? [] : [{ ...row, patched: sql }];
   });
   if (patches.length === 0) {
     await run(engine, "PRAGMA writable_schema=RESET");
-    return new Map();
+    return { originals: new Map(), tursoOnly: [] };
   }
   await engine.close();
   await engine.open("patch");
@@ -59,7 +72,7 @@ export async function patchSchema(engine: Engine): Promise<ReadonlyMap<string, s
     ]);
   await engine.close();
   await engine.open("read");
-  return new Map(patches.map(({ name, sql }) => [name, sql]));
+  return { originals: new Map(patches.map(({ name, sql }) => [name, sql])), tursoOnly: [] };
 }
 
 /** Return the text that stock SQLite reads instead of the row's; undefined if it understands that one. */

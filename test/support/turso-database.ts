@@ -1,3 +1,4 @@
+import { Buffer } from "node:buffer";
 import { inject } from "vitest";
 import type { Source } from "../../src/libsql/server.ts";
 import type { TursoOrder } from "./turso-servers.ts";
@@ -16,6 +17,13 @@ export class TursoDatabase {
   static async create(...flags: string[]): Promise<TursoDatabase> {
     const name = `turso-${crypto.randomUUID()}`;
     return new TursoDatabase(name, await order({ name, flags }));
+  }
+
+  /** Open the bytes of a database file in a server of their own. */
+  static async open(bytes: Uint8Array, ...flags: string[]): Promise<TursoDatabase> {
+    const name = `turso-${crypto.randomUUID()}`;
+    const file = Buffer.from(bytes).toString("base64");
+    return new TursoDatabase(name, await order({ name, flags, file }));
   }
 
   /** Run statements, and return the rows of the last one. @throws Error for one that fails */

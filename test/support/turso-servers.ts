@@ -1,4 +1,4 @@
-import { cp, mkdir, rm } from "node:fs/promises";
+import { cp, mkdir, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
@@ -10,6 +10,8 @@ export interface TursoOrder {
   /** A database by this name; its server is started at the first order. */
   readonly name: string;
   readonly flags?: readonly string[];
+  /** The bytes of its file, in base64, for a server that is started; a new database without them. */
+  readonly file?: string;
   /** Stop the server, keep its folder under this name, and start it again. */
   readonly save?: string;
   /** Stop the server, replace its folder by the copy of this name, and start it again. */
@@ -23,7 +25,7 @@ export async function startTursoServers(
   dir: string,
 ): Promise<{ control: string; stop(): Promise<void> }> {
   const servers = new Map<string, { server: ServerProcess; port: number }>();
-  const obey = async ({ name, flags, save, from, remove }: TursoOrder): Promise<string> => {
+  const obey = async ({ name, flags, file, save, from, remove }: TursoOrder): Promise<string> => {
     const folder = join(dir, name);
     const known = servers.get(name);
     const port = known?.port ?? (await freePort());
@@ -37,7 +39,9 @@ export async function startTursoServers(
       return "";
     }
     await mkdir(folder, { recursive: true });
-    const server = await startTursodb(join(folder, "database.db"), flags, port);
+    const path = join(folder, "database.db");
+    if (file !== undefined) await writeFile(path, Buffer.from(file, "base64"));
+    const server = await startTursodb(path, flags, port);
     servers.set(name, { server, port });
     return server.url;
   };

@@ -12,13 +12,14 @@ import {
 } from "../line/args.ts";
 import { type Client, signIn } from "../client.ts";
 import { CliError, EXIT } from "../exit.ts";
+import { tursoOnlyNote } from "../files/check-file.ts";
 import { saveDecrypted, type Sealed } from "../files/decrypt.ts";
 import { checked, type Digest, digestIn, saveVerified, streamVerified } from "../files/download.ts";
 import { identityFile } from "../files/identity.ts";
 import { findBackup } from "../find-backup.ts";
 import { makeLink, makeMomentLink } from "../link.ts";
 import { uncertainty } from "../moment.ts";
-import { print, printJson, size } from "../output.ts";
+import { print, printAside, printJson, size } from "../output.ts";
 import { restoreToFile } from "../restore/file.ts";
 import { pullSanitized } from "../restore/sanitized.ts";
 import { refuseOpenDatabase, refuseTarget, target } from "../restore/target.ts";
@@ -80,6 +81,9 @@ export default defineCommand({
       "sealed" in wanted
         ? await saveDecrypted(client, wanted.sealed, format, identity, file, args.json, replaces)
         : { bytes: await saveVerified(wanted.url, wanted.digest, file, args.json, replaces) };
+    // A moment has no manifest that would warn of it.
+    const note = found === undefined && format === "db" ? await tursoOnlyNote(file) : undefined;
+    if (note !== undefined) printAside(`Note: ${note}`);
     const { asOf, takenAt, uncertaintyMs, how } = wanted;
     if (args.json) {
       const of = found === undefined ? { uncertaintyMs } : { backup: found.id };

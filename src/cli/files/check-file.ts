@@ -3,6 +3,7 @@ import { asNightjarError, messageOf } from "../../errors/errors.ts";
 import { readDatabaseHeader } from "../../format/pages/database-header.ts";
 import { isOwn } from "../../format/tables/rows.ts";
 import { checkIntegrity, integrityWords, type SchemaText } from "../../format/tables/integrity.ts";
+import { tursoOnly, tursoOnlyNames } from "../../format/tables/turso-only.ts";
 import { isRandomRowid, isVectorIndex } from "../../format/sql/libsql-schema.ts";
 import { encode } from "../../format/bytes/bytes.ts";
 import { startOf } from "../../format/dump/statement.ts";
@@ -27,7 +28,8 @@ export interface Checked {
 
 /**
  * Let SQLite check a restored file, with `verify` to the last index entry and row. Rows that break a rule
- * of their own schema, as they did at the source, and what this SQLite lacks are notes.
+ * of their own schema, as they did at the source, and what this SQLite lacks are notes. A file that only
+ * libSQL or Turso's engine opens is not checked, and the notes say so.
  *
  * @param leftOut statements that only libSQL can run, which the file was made without
  * @throws CliError `failed` when SQLite finds it damaged, or a table has not the rows that it should have;
@@ -42,9 +44,10 @@ export async function checkFile(
   refuseForeign(file);
   const database = await openGuarded(file, "read");
   try {
-    const { foreign, faulty } = readNames(database);
-    if (foreign.length > 0) {
-      const notes = [`Only libSQL can check what it alone has: ${foreign.join(", ")}.`, ...faulty];
+    const { foreign, turso, faulty } = readNames(database);
+    if (foreign.length > 0 || turso !== undefined) {
+      const who = turso ?? `Only libSQL can check what it alone has: ${foreign.join(", ")}.`;
+      const notes = [who, ...faulty];
       return { integrity: "not checked", rows: null, words: "Not checked by SQLite.", notes };
     }
     const schema = readSchema(database);
@@ -87,6 +90,22 @@ export async function checkFile(
   }
 }
 
+/**
+ * Return a note for people about a database file that only Turso's engine opens; undefined for any other, and
+ * where the schema cannot be read: the file is kept in any case.
+ */
+export async function tursoOnlyNote(file: string): Promise<string | undefined> {
+  let database: Database | undefined;
+  try {
+    database = await openGuarded(file, "read");
+    return readNames(database).turso;
+  } catch {
+    return undefined;
+  } finally {
+    database?.close();
+  }
+}
+
 /** SQLite itself would only say of such a file that it is no database. An empty one is. */
 export function refuseForeign(file: string): void {
   const start = firstBytes(file);
@@ -110,8 +129,17 @@ function firstBytes(file: string): Uint8Array {
   }
 }
 
-/** The objects that only libSQL reads, and words about those whose text holds more than themselves. */
-function readNames(database: Database): { foreign: string[]; faulty: string[] } {
+/** Names and words about the objects of a schema. */
+interface Names {
+  /** Those that only libSQL reads. */
+  readonly foreign: string[];
+  /** A note about those that only Turso's engine reads; undefined if there are none. */
+  readonly turso: string | undefined;
+  /** Notes about those whose text holds more than themselves. */
+  readonly faulty: string[];
+}
+
+function readNames(database: Database): Names {
   // With this pragma SQLite goes on after a statement of the schema that it cannot parse.
   database.exec("PRAGMA writable_schema=ON");
   const schema = readSchema(database);
@@ -120,8 +148,11 @@ function readNames(database: Database): { foreign: string[]; faulty: string[] } 
       type === "index" ? isVectorIndex(sql ?? "") : type === "table" && isRandomRowid(sql ?? ""),
     )
     .map(({ name }) => name);
+  const objects = tursoOnly(schema);
+  const unread = new Set(objects.map(({ name }) => name));
   const faulty = schema.flatMap(({ type, name, sql }) => {
-    const fault = sql === null ? undefined : schemaFault(type as SchemaType, sql);
+    const isPlain = sql !== null && !unread.has(name);
+    const fault = isPlain ? schemaFault(type as SchemaType, sql) : undefined;
     const what = startOf(encode(`${type} ${name}`));
     return fault === undefined
       ? []
@@ -130,7 +161,11 @@ function readNames(database: Database): { foreign: string[]; faulty: string[] } 
         ];
   });
   database.exec("PRAGMA writable_schema=RESET");
-  return { foreign, faulty };
+  const turso =
+    objects.length === 0
+      ? undefined
+      : `sqlite3 cannot open the file, tursodb can: it has ${tursoOnlyNames(objects)}. Its bytes were checked. Its pages, indexes and rows were not checked by SQLite.`;
+  return { foreign, turso, faulty };
 }
 
 function readSchema(database: Database): SchemaText[] {

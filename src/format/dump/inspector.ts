@@ -25,7 +25,7 @@ export interface Warning {
     | "SHELL_LINE"
     | "TURSO_ONLY"
     | "VALUES_MISFIT";
-  /** The table, or the start of the schema statement. */
+  /** The table, another object, or the start of the schema statement. */
   where: string;
   /** The number of statements that it concerns. */
   count: number;
@@ -224,7 +224,7 @@ export class DumpInspector {
     return decode(encode(name));
   }
 
-  #warn(code: keyof typeof WARNINGS, where: string): void {
+  #warn(code: DumpWarning, where: string): void {
     const key = `${code} ${where}`;
     const known = this.#warnings.get(key);
     if (known !== undefined) known.count++;
@@ -235,11 +235,10 @@ export class DumpInspector {
   }
 }
 
-/** The warnings of rows that Nightjar read itself come with their messages. */
-const WARNINGS: Record<
-  Exclude<Warning["code"], "ROWIDS_NOT_KEPT" | "TURSO_ONLY" | "VALUES_MISFIT">,
-  string
-> = {
+/** The other warnings come with their messages: of pages, and of rows that Nightjar read itself. */
+type DumpWarning = Exclude<Warning["code"], "ROWIDS_NOT_KEPT" | "TURSO_ONLY" | "VALUES_MISFIT">;
+
+const WARNINGS: Record<DumpWarning, string> = {
   RESTORE_MARKER: MARKER_WARNING,
   COUNTERS_WITHOUT_TABLE:
     "The server's dump empties the table of AUTOINCREMENT's counters, which no table of it makes: SQLite refuses that line. Nightjar's downloads and restores make the table first.",

@@ -8,12 +8,12 @@ import { TreeAudit } from "./audit/tree-audit.ts";
 import { FILE_HEADER, isBtree } from "./btree-kind.ts";
 import { lockPage } from "./page.ts";
 
-/** A table or an index, as its row in sqlite_schema names it. */
+/** An object with a b-tree, as its row in sqlite_schema names it. */
 export interface Root {
   readonly name: string;
   /** The number of its root page. */
   readonly rootpage: number;
-  /** "index" for an index, whose tree must then be one of an index. */
+  /** "table", "view" (a materialized one) or "index", whose tree must then be one of an index. */
   readonly type?: string;
   /** For a table, `wr` of `PRAGMA table_list`. If it is unknown, either kind of tree will do. */
   readonly withoutRowid?: boolean;
@@ -85,7 +85,7 @@ export class PageAudit {
   /**
    * Check, after the last page, that the trees and the freelist are sound and use every page.
    *
-   * @param roots all tables and indexes in sqlite_schema with rootpage > 0; sqlite_schema itself, which has
+   * @param roots all objects in sqlite_schema with rootpage > 0; sqlite_schema itself, which has
    *   page 1, is not among them
    * @param readPage reads a page once more: only the trunks of the freelist, about one in 1,000 free pages
    * @returns rows in each tree, by its root page
@@ -104,9 +104,7 @@ export class PageAudit {
     const { header, maps } = this.#layout;
 
     const trees: Root[] = [SCHEMA, ...roots];
-    const users = trees.map(
-      ({ name, type }) => `${type === "index" ? "index" : "table"} "${name}"`,
-    );
+    const users = trees.map(({ name, type = "table" }) => `${type} "${name}"`);
     const use = new PageUse(this.#size, [...users, "the freelist"], maps);
     const rows = new Map<number, number>();
     for (const [user, tree] of trees.entries()) {

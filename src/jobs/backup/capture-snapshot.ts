@@ -8,6 +8,7 @@ import { Meter, tap } from "../../format/bytes/hash.ts";
 import type { Page } from "../../format/pages/page.ts";
 import { PageCensus } from "../../format/pages/page-census.ts";
 import { isMarker, markerWarning } from "../../format/tables/restore-marker.ts";
+import { tursoOnly, tursoOnlyWarnings } from "../../format/tables/turso-only.ts";
 import { seekableCompress } from "../../format/bytes/seekable.ts";
 import type { Manifest, Method, SnapshotFacts } from "../../model/manifest.ts";
 import { describeServer } from "../../source/describe.ts";
@@ -16,7 +17,7 @@ import type { SchemaRow } from "../../source/pages.ts";
 import { pageSource } from "../../source/probe.ts";
 import type { Source } from "../../libsql/server.ts";
 import { hashSchema, type ImageFacts, imageFacts, type TableFact } from "../../sqlite/facts.ts";
-import { openImage } from "../../sqlite/engine/open.ts";
+import { openForFacts } from "../../sqlite/engine/open.ts";
 import { removeObjects } from "../../store/remove.ts";
 import { openSnapshot } from "../../store/snapshot-reader.ts";
 import { BackupDraft } from "./backup-draft.ts";
@@ -37,7 +38,10 @@ interface Origin {
 }
 
 /** The facts of the stored database that its manifest holds. */
-type StoredFacts = Pick<ImageFacts, "schemaHash" | "userVersion" | "migration" | "unfinished"> & {
+type StoredFacts = Pick<
+  ImageFacts,
+  "schemaHash" | "userVersion" | "migration" | "unfinished" | "tursoOnly"
+> & {
   readonly tables: readonly Pick<TableFact, "name" | "rootpage">[];
 };
 
@@ -123,7 +127,10 @@ async function captureInTurn(
       name,
       rows: rootpage === 0 ? null : census.rowsUnder(rootpage),
     })),
-    warnings: facts.unfinished ? [markerWarning()] : [],
+    warnings: [
+      ...(facts.unfinished ? [markerWarning()] : []),
+      ...tursoOnlyWarnings(facts.tursoOnly),
+    ],
   });
 }
 
@@ -225,12 +232,13 @@ function factsOf(schema: readonly SchemaRow[], userVersion: number): StoredFacts
     migration: null,
     tables: schema.filter(({ type }) => type === "table"),
     unfinished: schema.some(isMarker),
+    tursoOnly: tursoOnly(schema),
   };
 }
 
 /**
- * Open the stored file with SQLite and return its facts. A file that cannot be opened is no backup, and
- * is removed.
+ * Open the stored file with SQLite and return its facts. A file whose schema cannot be read is no backup,
+ * and is removed.
  */
 async function readBack(
   bucket: R2Bucket,
@@ -244,7 +252,7 @@ async function readBack(
       raw: { bytes: rawBytes },
       stored: { bytes: storedBytes },
     });
-    const image = await openImage(pages);
+    const image = await openForFacts(pages);
     try {
       return await imageFacts(image);
     } finally {

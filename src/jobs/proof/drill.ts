@@ -27,6 +27,7 @@ const UNPROVEN: readonly ErrorCode[] = [
   "DUMP_UNSAFE",
   "QUERY_LIMIT",
   "SCHEMA_TOO_LARGE",
+  "TURSO_ONLY",
   "BACKUP_ENCRYPTED",
   "IDENTITY_UNFIT",
 ];

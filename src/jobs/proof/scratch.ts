@@ -35,7 +35,7 @@ const MOST_READS = 6000;
  * Restore a backup in scratch space: a small snapshot in memory, a large one in place in the bucket, a
  * dump by replaying it.
  *
- * @throws NightjarError `DRILL_IMPOSSIBLE` for what is too large here or needs libSQL;
+ * @throws NightjarError `DRILL_IMPOSSIBLE` for what is too large here or needs libSQL; `TURSO_ONLY`;
  *   `BACKUP_ENCRYPTED` and `IDENTITY_UNFIT` for what cannot be decrypted here; `DRILL_FAILED` for a
  *   dump that SQLite refuses; `OBJECT_MISSING`, `OBJECT_CORRUPT`, `STORE_FAILED`
  */

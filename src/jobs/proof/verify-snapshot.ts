@@ -7,7 +7,7 @@ import { isPageSize, type PageReader, readPage } from "../../format/pages/page.t
 import type { Manifest, SnapshotFacts, SpotCheck } from "../../model/manifest.ts";
 import { type ImageFacts, imageFacts } from "../../sqlite/facts.ts";
 import type { Image } from "../../sqlite/engine/image.ts";
-import { openImage } from "../../sqlite/engine/open.ts";
+import { openForFacts } from "../../sqlite/engine/open.ts";
 import { readSchema } from "../../sqlite/tables.ts";
 import { BlockCache } from "../../store/block-cache.ts";
 import { openSnapshot, readSnapshotFile } from "../../store/snapshot-reader.ts";
@@ -38,7 +38,7 @@ export async function verifySnapshot(
     await findings.check("structure", async () => {
       // Not the cache that queries share: what counts is what is in the bucket now.
       pages = await openSnapshot(bucket, manifest, new BlockCache(CACHE));
-      image = await openImage(pages);
+      image = await openForFacts(pages);
       const roots = await rootsOf(image);
       rows = await audit.finish(roots, (pgno) => readPage(pages!, pgno));
       return `each of ${facts.pageCount} pages has its one place, under ${roots.length} roots`;
@@ -93,6 +93,7 @@ async function readPages(
   return sameBytes(manifest, stored, raw);
 }
 
+/** Return the roots of all b-trees; a materialized view of Turso's engine has one, too. */
 async function rootsOf(image: Image): Promise<Root[]> {
   const schema = await readSchema(image);
   return schema

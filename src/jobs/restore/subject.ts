@@ -40,7 +40,7 @@ export function nameOf({ database, backup, asOf }: SubjectView): string {
  *
  * @returns also whether the subject has the marker of an unfinished restore, which is left out
  * @throws NightjarError `RESTORE_UNAVAILABLE` for a table that does not exist or cannot be restored
- *   alone, and for one that a server cannot have; as `storedPages`
+ *   alone, and for one that a server cannot have; `TURSO_ONLY`; as `storedPages`
  */
 export async function tablesOf(
   context: Context,

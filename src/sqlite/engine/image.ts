@@ -4,6 +4,7 @@ import type { PageReader } from "../../format/pages/page.ts";
 import { refuseLargeSchema } from "../../format/pages/schema-census.ts";
 import { CODE } from "./codes.ts";
 import { Engine, SqliteError } from "./engine.ts";
+import { refuseTursoOnly, type TursoOnly } from "../../format/tables/turso-only.ts";
 import { eraseRows } from "../erase.ts";
 import { patchSchema } from "../patch.ts";
 import { allRows } from "./rows.ts";
@@ -16,12 +17,19 @@ const DAMAGED = new Set([11, 26]);
 export class Image {
   /** The text of schema objects that only libSQL can parse, by name: see patch.ts. */
   readonly originals: ReadonlyMap<string, string>;
+  /** The objects that only Turso's engine reads: with any, only the schema and plain tables may be read. */
+  readonly tursoOnly: readonly TursoOnly[];
   #engine: Engine | undefined;
   #last: Promise<unknown> = Promise.resolve();
 
-  constructor(engine: Engine, originals: ReadonlyMap<string, string>) {
+  constructor(
+    engine: Engine,
+    originals: ReadonlyMap<string, string>,
+    foreign: readonly TursoOnly[] = [],
+  ) {
     this.#engine = engine;
     this.originals = originals;
+    this.tursoOnly = foreign;
   }
 
   /**
@@ -77,7 +85,9 @@ export class Image {
       await engine.close();
       engine.file.replace(pages);
       engine.allowFor(pages.pageSize * pages.pageCount);
-      return openWith(engine, pages);
+      const image = await openWith(engine, pages);
+      refuseTursoOnly(image.tursoOnly);
+      return image;
     });
   }
 
@@ -92,10 +102,26 @@ export class Image {
  * Wrangler bundles).
  *
  * @param originals the text of schema objects whose pages were made without what only libSQL has, by name
- * @throws NightjarError `OBJECT_CORRUPT` when SQLite cannot read the schema, `SCHEMA_TOO_LARGE`; the page
- *   reader's own
+ * @throws NightjarError `OBJECT_CORRUPT` when SQLite cannot read the schema, `TURSO_ONLY`,
+ *   `SCHEMA_TOO_LARGE`; the page reader's own
  */
 export async function openImageWith(
+  wasm: WebAssembly.Module,
+  pages: PageReader,
+  originals: ReadonlyMap<string, string> = new Map(),
+): Promise<Image> {
+  const image = await openForFactsWith(wasm, pages, originals);
+  refuseTursoOnly(image.tursoOnly);
+  return image;
+}
+
+/**
+ * Open the database as `openImageWith` does, also one that only Turso's engine reads in full: see
+ * `Image.tursoOnly`.
+ *
+ * @throws NightjarError `OBJECT_CORRUPT`, `SCHEMA_TOO_LARGE`; the page reader's own
+ */
+export async function openForFactsWith(
   wasm: WebAssembly.Module,
   pages: PageReader,
   originals: ReadonlyMap<string, string> = new Map(),
@@ -113,13 +139,13 @@ async function openWith(
   originals: ReadonlyMap<string, string> = new Map(),
 ): Promise<Image> {
   await refuseLargeSchema(pages);
-  const patched = await patchSchema(engine);
+  const { originals: patched, tursoOnly } = await patchSchema(engine);
   engine.switch("defensive", true);
   // There are no files that sorting could spill to.
   for (const pragma of ["temp_store=MEMORY", "query_only=ON", "cache_size=-8192"])
     await allRows(engine, `PRAGMA ${pragma}`, () => undefined);
   await allRows(engine, "SELECT 1 FROM sqlite_schema LIMIT 1", () => undefined);
-  return new Image(engine, new Map([...originals, ...patched]));
+  return new Image(engine, new Map([...originals, ...patched]), tursoOnly);
 }
 
 /**
@@ -136,7 +162,8 @@ export async function openErasedWith(
   try {
     await refuseLargeSchema(pages);
     const engine = await Engine.start(wasm, pages);
-    const originals = await patchSchema(engine);
+    const { originals, tursoOnly } = await patchSchema(engine);
+    refuseTursoOnly(tursoOnly);
     await engine.close();
     await engine.open("patch");
     const run = (pragma: string) => allRows(engine, `PRAGMA ${pragma}`, () => undefined);

@@ -40,8 +40,12 @@ export function BackupPage(props: BackupPageOf) {
         <ProofWord backup={backup} /> <code>{id}</code>
       </p>
       {knownBad?.problem != null && <p class="note bad">{knownBad.problem.message}</p>}
-      {warnings.map((warning) => (
-        <p class="note">{warning.message}</p>
+      {warnings.map(({ code, where, message }) => (
+        <p class="note">
+          {code === "TURSO_ONLY"
+            ? `Only Turso's engine opens this database, SQLite does not: it has ${where} (${message}).`
+            : message}
+        </p>
       ))}
       <dl class="facts">
         <div>
