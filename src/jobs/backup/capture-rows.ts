@@ -1,20 +1,17 @@
 import type { Run } from "../../catalog/runs.ts";
 import type { DatabaseConfig } from "../../config/database.ts";
 import type { Context } from "../../worker/context.ts";
-import { zstdCompress } from "../../format/bytes/codec.ts";
-import { type DumpFacts, DumpInspector } from "../../format/dump/inspector.ts";
-import { Meter, tap } from "../../format/bytes/hash.ts";
 import type { Manifest, Method } from "../../model/manifest.ts";
 import { describeServer } from "../../source/describe.ts";
 import { findTransactions } from "../../source/rows/transaction.ts";
 import type { Source } from "../../libsql/server.ts";
 import { BackupDraft } from "./backup-draft.ts";
 import { beginDump } from "./rows/begin-dump.ts";
+import { storeText } from "./store-text.ts";
 import { COSTS, inTurn } from "../../worker/memory.ts";
 
 /**
- * Read every row in one transaction, and store SQL of Nightjar's own form, in one pass and flat memory:
- * source → SQL → inspect and hash → zstd → age, where configured → hash → R2.
+ * Read every row in one transaction, and store SQL of Nightjar's own form, in one pass and flat memory.
  */
 export function captureRows(
   context: Context,
@@ -39,31 +36,12 @@ async function captureInTurn(
   const draft = new BackupDraft(context, run, database, "dump", deps.now());
   const described = describeServer(source, deps);
   const { text, userVersion, events } = await beginDump(await findTransactions(source, deps));
-  const raw = new Meter();
-  const stored = new Meter();
-  // Nothing that other readers of dumps would refuse may be written here.
-  const inspector = new DumpInspector();
-  let facts: DumpFacts | undefined;
-  const progress = draft.progress(raw, stored);
-
-  async function* wholeText(): AsyncIterable<Uint8Array> {
-    for await (const chunk of text.write(events)) {
-      inspector.push(chunk);
-      raw.update(chunk);
-      yield chunk;
-      await progress();
-    }
-    facts = inspector.end();
-    await progress("storing");
-  }
-
-  const sealed = draft.sealed(zstdCompress(wholeText()));
-  await draft.write(tap(sealed, (chunk) => stored.update(chunk)));
+  // The inspector sees to it that nothing is written that other readers of dumps would refuse.
+  const { facts, ...measured } = await storeText(draft, text.write(events));
   const { version, unknown } = await described;
-  const { tables, schemaHash, migration, warnings } = facts!;
+  const { tables, schemaHash, migration, warnings } = facts;
   return draft.manifest({
-    raw,
-    stored,
+    ...measured,
     version,
     unknown,
     snapshot: null,
