@@ -1,56 +1,18 @@
 import { env } from "cloudflare:workers";
 import { describe, expect, inject, it } from "vitest";
 import { listBackups } from "../../../src/catalog/backups.ts";
-import { lineagesOf, segmentsOf } from "../../../src/catalog/lineages.ts";
-import { enterUpload, uploadsOf } from "../../../src/catalog/uploads.ts";
-import { enterRun, failRun, findRun, updateRun } from "../../../src/catalog/runs.ts";
+import { enterUpload } from "../../../src/catalog/uploads.ts";
+import { enterRun, findRun, updateRun } from "../../../src/catalog/runs.ts";
 import { runBackup } from "../../../src/jobs/backup/backup.ts";
-import { noteKey } from "../../../src/store/segment-keys.ts";
-import {
-  allKeys,
-  backUp,
-  backupKeys,
-  inlineStep,
-  manualRun,
-  testContext,
-} from "../../support/context.ts";
-import { failing, KilledError } from "../../support/failing.ts";
+import { expectConsistent, healNow } from "../../support/consistent.ts";
+import { backUp, backupKeys, inlineStep, manualRun, testContext } from "../../support/context.ts";
+import { failing } from "../../support/failing.ts";
 
 const SMALL = inject("small");
 const { BUCKET, DB } = env;
 
 const CAPTURES = ["dump", "pages", "rows"] as const;
 const PARTS = ["bucket", "db"] as const;
-type Databases = Record<string, object>;
-
-/** Expect bucket and catalog to agree: every backup is whole, and there is nothing else. */
-async function expectConsistent(name: string, databases: Databases, when: string): Promise<number> {
-  const { catalog } = testContext(databases);
-  const backups = await listBackups(catalog, name, 200);
-  const keys = backups.flatMap(({ manifest }) => [manifest.key, manifest.manifestKey]);
-  expect(await backupKeys(BUCKET, `manual/${name}/`), when).toEqual(keys.toSorted());
-  for (const { manifest } of backups)
-    expect((await BUCKET.head(manifest.key))!.size, when).toBe(manifest.stored.bytes);
-  const segments = [];
-  for (const { id } of await lineagesOf(catalog, name))
-    segments.push(...(await segmentsOf(catalog, id)));
-  const logged = segments.map(({ key }) => key).toSorted();
-  const found = await allKeys(BUCKET, `log/${name}/`);
-  const notes = found.filter((key) => key.endsWith(".json"));
-  expect(
-    found.filter((key) => !notes.includes(key)),
-    when,
-  ).toEqual(logged);
-  expect(logged.map(noteKey), when).toEqual(expect.arrayContaining(notes));
-  return backups.length;
-}
-
-/** Run again: it repairs whatever the previous run left. */
-async function healNow(name: string, databases: Databases): Promise<void> {
-  const context = testContext(databases);
-  expect(await backUp(context, manualRun(name))).toMatchObject({ state: "done" });
-  expect(await uploadsOf(context.catalog, name)).toEqual([]);
-}
 
 describe.each(CAPTURES)("an R2 or D1 that fails, while a database is captured by %s", (capture) => {
   it.each(PARTS)(
@@ -76,38 +38,6 @@ describe.each(CAPTURES)("an R2 or D1 that fails, while a database is captured by
     },
   );
 });
-
-describe.each(CAPTURES)(
-  "a Worker that is killed, while a database is captured by %s",
-  (capture) => {
-    it.each(PARTS)(
-      "at any call to the %s: all of the backup or nothing, and the next run recovers",
-      async (part) => {
-        for (let call = 1; ; call++) {
-          const name = `killed-${capture}-${part}-${call}`;
-          const databases = { [name]: { url: SMALL, capture } };
-          const fault = failing({ BUCKET, DB }, part, call, () => new KilledError());
-          const context = testContext(databases, fault);
-          const { catalog } = testContext(databases);
-          const run = manualRun(name);
-          await enterRun(catalog, run, Date.now());
-          // After the kill everything fails, clean-ups too: the process is dead.
-          await runBackup(context, run.id, inlineStep).catch(() => {});
-          const when = `killed at call ${call} of the ${part}: ${fault.what()}`;
-          const { code, message, hint } = {
-            code: "RUN_LOST",
-            message: "killed",
-            hint: "-",
-          } as const;
-          await failRun(catalog, run.id, { code, message, hint }, Date.now()); // as the cron does
-          await healNow(name, databases);
-          await expectConsistent(name, databases, when);
-          if (!fault.happened()) break;
-        }
-      },
-    );
-  },
-);
 
 describe("a Workflow that is started again", () => {
   it("makes no second backup, whether its run had failed or was done", async () => {
