@@ -17,6 +17,7 @@ export interface Warning {
   code:
     | "COMMENT_HIDES_END"
     | "COUNTERS_WITHOUT_TABLE"
+    | "FEATURE_LEFT_OUT"
     | "INFINITY"
     | "NUL_IN_TEXT"
     | "QUOTES_IN_VIRTUAL_TABLE"
@@ -236,7 +237,10 @@ export class DumpInspector {
 }
 
 /** The other warnings come with their messages: of pages, and of rows that Nightjar read itself. */
-type DumpWarning = Exclude<Warning["code"], "ROWIDS_NOT_KEPT" | "TURSO_ONLY" | "VALUES_MISFIT">;
+type DumpWarning = Exclude<
+  Warning["code"],
+  "FEATURE_LEFT_OUT" | "ROWIDS_NOT_KEPT" | "TURSO_ONLY" | "VALUES_MISFIT"
+>;
 
 const WARNINGS: Record<DumpWarning, string> = {
   RESTORE_MARKER: MARKER_WARNING,

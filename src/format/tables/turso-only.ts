@@ -12,7 +12,7 @@ export interface TursoOnly {
 }
 
 /** The start of the names of what Turso's engine makes by itself. */
-const INTERNAL = "__turso_internal_";
+export const INTERNAL = "__turso_internal_";
 /** The table in which it keeps custom types and domains, and the index that SQLite would make. */
 const TYPES = `${INTERNAL}types`;
 const TYPES_INDEX = `sqlite_autoindex_${TYPES}_1`;
@@ -57,7 +57,7 @@ export function tursoOnly(
 }
 
 function featureOf(type: string, sql: string): string | undefined {
-  if (type === "view") return isMaterialized(sql) ? "materialized view" : undefined;
+  if (type === "view") return plainView(sql) === undefined ? undefined : "materialized view";
   if (type === "index") {
     const method = indexMethod(sql);
     return method === undefined ? undefined : `index method ${method}`;
@@ -68,13 +68,17 @@ function featureOf(type: string, sql: string): string | undefined {
   return `custom type${types.length === 1 ? "" : "s"} ${listed(types)}`;
 }
 
-function isMaterialized(sql: string): boolean {
+/** Return a materialized view's text as that of a plain view; undefined for any other text. */
+export function plainView(sql: string): string | undefined {
   const next = tokenReader(sql);
-  return next().word === "CREATE" && next().word === "MATERIALIZED";
+  const create = next();
+  const materialized = next();
+  if (create.word !== "CREATE" || materialized.word !== "MATERIALIZED") return undefined;
+  return sql.slice(0, create.end) + sql.slice(materialized.end);
 }
 
 /** Return the name after USING in `CREATE [UNIQUE] INDEX [IF NOT EXISTS] … ON … USING …`. */
-function indexMethod(sql: string): string | undefined {
+export function indexMethod(sql: string): string | undefined {
   const next = tokenReader(sql);
   if (next().word !== "CREATE") return undefined;
   let token = next();

@@ -1,12 +1,10 @@
 import { NightjarError } from "../../../errors/errors.ts";
 import type { Warning } from "../../../format/dump/inspector.ts";
-import { END, tokenReader } from "../../../format/sql/tokens.ts";
+import { indexMethod, INTERNAL, plainView } from "../../../format/tables/turso-only.ts";
 import type { SchemaObject } from "../../../sqlite/tables.ts";
 
-const INTERNAL = "__turso_internal_";
 /** Internal tables that hold only what the engine derives: of MVCC, materialized views, full-text indexes. */
 const DERIVED = ["mvcc_meta", "dbsp_state_", "fts_dir_"].map((name) => INTERNAL + name);
-const MATERIALIZED = /^CREATE\s+MATERIALIZED\s+VIEW\b/i;
 
 /**
  * Return a schema without what only Turso's own engine has and SQLite has not. What it derives is left
@@ -28,10 +26,11 @@ export function withoutTursoFeatures(schema: readonly SchemaObject[]): {
       if (!DERIVED.some((prefix) => table.startsWith(prefix))) refuse(table);
       continue;
     }
-    if (type === "view" && MATERIALIZED.test(sql ?? "")) {
-      kept.push({ ...object, rootpage: 0, sql: sql!.replace(MATERIALIZED, "CREATE VIEW") });
+    const plain = type === "view" ? plainView(sql ?? "") : undefined;
+    if (plain !== undefined) {
+      kept.push({ ...object, rootpage: 0, sql: plain });
       warnings.push(warning(name, "The materialized view is in the backup as a plain view."));
-    } else if (type === "index" && hasMethod(sql ?? ""))
+    } else if (type === "index" && indexMethod(sql ?? "") !== undefined)
       warnings.push(warning(name, `The index is left out: ${sql!.slice(0, 500)}`));
     else kept.push(object);
   }
@@ -40,7 +39,7 @@ export function withoutTursoFeatures(schema: readonly SchemaObject[]): {
 
 function warning(where: string, what: string): Warning {
   const message = `${what} Only Turso's own engine has such a one: create it again after a restore.`;
-  return { code: "TURSO_ONLY", where, count: 1, message };
+  return { code: "FEATURE_LEFT_OUT", where, count: 1, message };
 }
 
 function refuse(table: string): never {
@@ -51,13 +50,4 @@ function refuse(table: string): never {
       ? "The database has custom types, whose stored values SQL does not give."
       : `The database has the internal table ${table}, of a feature that Nightjar does not know.`,
   );
-}
-
-/** Return true for `CREATE INDEX … ON table USING method (…)`. */
-function hasMethod(sql: string): boolean {
-  const next = tokenReader(sql);
-  let token = next();
-  while (token !== END && token.word !== "ON") token = next();
-  next(); // the table
-  return next().word === "USING";
 }
