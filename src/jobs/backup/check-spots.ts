@@ -37,8 +37,8 @@ export async function checkSpots(
   const place = logged === null ? cursor : await cursorAt(catalog, name, logged);
   try {
     const bytes = { raw: { bytes: raw.bytes }, stored: { bytes: stored.bytes } };
-    const pages = await openSnapshot(bucket, { key, ...bytes });
-    return await spotCheck(deps, source, place ?? undefined, pages, count);
+    const open = () => openSnapshot(bucket, { key, ...bytes });
+    return await spotCheck(deps, source, place ?? undefined, open, count);
   } catch (thrown) {
     await removeObjects(bucket, [key]).catch(() => {}); // else the next run removes it
     const { code } = asNightjarError(thrown);

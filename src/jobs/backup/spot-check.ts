@@ -10,21 +10,23 @@ import type { PageSource } from "../../source/pages.ts";
  * Read random pages again from the server, as they were at the state that was stored, and compare them with
  * the stored ones. What cannot be compared is told, and proves nothing.
  *
- * @param count pages to compare at most
  * @param cursor the place in the source's history of the state that was stored; undefined if nobody knows it
+ * @param open opens the stored pages; called only where there is something to compare
+ * @param count pages to compare at most
  * @throws NightjarError `SOURCE_DIFFERS` for a page that is another one there; as `PageReader`
  */
 export async function spotCheck(
   deps: Deps,
   source: PageSource,
   cursor: PageCursor | undefined,
-  stored: PageReader,
+  open: () => Promise<PageReader>,
   count: number,
 ): Promise<SpotCheck> {
   if (count === 0) return { pages: 0, why: "the configuration asks for none" };
   if (source.readAgain === undefined)
     return { pages: 0, why: `${source.protocol} does not show a state again` };
   if (cursor === undefined) return { pages: 0, why: "the log has moved on" };
+  const stored = await open();
   const chosen = choose(deps, stored, count);
   let again: Awaited<ReturnType<typeof source.readAgain>>;
   try {
