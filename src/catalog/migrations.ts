@@ -2,7 +2,7 @@ import { sql } from "drizzle-orm";
 import { type Catalog, query } from "./open.ts";
 
 /** The newest migration of the catalog that this Nightjar needs: the last file of migrations/. */
-export const NEEDED_MIGRATION = "0011_refreshes.sql";
+export const NEEDED_MIGRATION = "0012_fleet.sql";
 
 /**
  * Return the name of the newest migration that Wrangler has applied to the catalog; null if it keeps no list

@@ -1,5 +1,12 @@
 import { sql } from "drizzle-orm";
-import { index, integer, sqliteTable, text, uniqueIndex } from "drizzle-orm/sqlite-core";
+import {
+  index,
+  integer,
+  primaryKey,
+  sqliteTable,
+  text,
+  uniqueIndex,
+} from "drizzle-orm/sqlite-core";
 import type { Action, Outcome } from "../model/audit.ts";
 import type { Choice } from "../model/choice.ts";
 import type { CopyState } from "../model/copy.ts";
@@ -15,12 +22,65 @@ import type { RunState } from "../model/run-state.ts";
 
 const moment = (name: string) => integer(name); // ms since the epoch
 
-/** The planner's state for each database. */
-export const databases = sqliteTable("databases", {
+/** The planner's state for each protected database. */
+export const databases = sqliteTable(
+  "databases",
+  {
+    name: text().primaryKey(),
+    /** Time at which the cron last looked at it: every scheduled moment up to then is dealt with. */
+    lastLookAt: moment("last_look_at").notNull(),
+    /** Times at which its next run and its next drill are due; 0 until they are planned. */
+    runAt: moment("run_at").notNull().default(0),
+    drillAt: moment("drill_at").notNull().default(0),
+    /** Time at which the watch last looked at it; 0 after something has happened to it. */
+    watchedAt: moment("watched_at").notNull().default(0),
+  },
+  (table) => [
+    index("databases_by_run").on(table.runAt),
+    index("databases_by_drill").on(table.drillAt),
+    index("databases_by_watch").on(table.watchedAt),
+  ],
+);
+
+/** The databases of the organization that `TURSO` names, as its list last had them. */
+export const discovered = sqliteTable("discovered", {
   name: text().primaryKey(),
-  /** Time at which the cron last looked at it: every scheduled moment up to then is dealt with. */
-  lastLookAt: moment("last_look_at").notNull(),
+  /** Turso's own id: another one under the same name is another database. */
+  tursoId: text("turso_id").notNull(),
+  hostname: text().notNull(),
+  group: text("group_name").notNull(),
+  /** True if Turso refuses to read it. */
+  readsBlocked: integer("reads_blocked", { mode: "boolean" }).notNull(),
+  /** True if Turso refuses to delete it. */
+  deleteProtected: integer("delete_protected", { mode: "boolean" }).notNull(),
+  /** The cipher with which Turso keeps it encrypted under a key of the customer's; null if it does not. */
+  cipher: text(),
+  firstSeenAt: moment("first_seen_at").notNull(),
+  /** Time at which the list no longer had it; null while it has. */
+  goneAt: moment("gone_at"),
 });
+
+/** Backups that were found to be the present state of their database when the next one was due. */
+export const confirmations = sqliteTable(
+  "confirmations",
+  {
+    backupId: text("backup_id").notNull(),
+    /** The tier that the backup would have had that was not made. */
+    tier: text().$type<Tier>().notNull(),
+    database: text().notNull(),
+    /** The first and the last scheduled moment for which it stands. */
+    firstFor: moment("first_for").notNull(),
+    lastFor: moment("last_for").notNull(),
+    /** Scheduled moments for which it stands. */
+    times: integer().notNull(),
+    /** Time before which the server was last asked: nothing was committed until then. */
+    confirmedAt: moment("confirmed_at").notNull(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.backupId, table.tier] }),
+    index("confirmations_by_database").on(table.database, table.confirmedAt),
+  ],
+);
 
 /** The method of reading each database, as found when its server was last asked. */
 export const methods = sqliteTable("methods", {
@@ -68,7 +128,12 @@ export const lineages = sqliteTable(
     /** Time at which it ended; null while it is open. */
     endedAt: moment("ended_at"),
   },
-  (table) => [index("lineages_by_database").on(table.database, table.beganAt)],
+  (table) => [
+    index("lineages_by_database").on(table.database, table.beganAt),
+    index("lineages_open")
+      .on(table.database)
+      .where(sql`ended_at IS NULL`),
+  ],
 );
 
 /** The files of the log: one row for each LTX object in the bucket. */
@@ -131,6 +196,9 @@ export const runs = sqliteTable(
   (table) => [
     index("runs_by_database").on(table.database, table.createdAt),
     index("runs_by_end").on(table.database, table.finishedAt),
+    index("runs_active")
+      .on(table.database)
+      .where(sql`finished_at IS NULL`),
   ],
 );
 
