@@ -154,7 +154,7 @@ export const aliveAnswer = v.object({
 });
 export const ALIVE: v.InferInput<typeof aliveAnswer> = {
   ...{ status: "ok", version: "0.1.0", databases: 3 },
-  migration: { applied: "0011_refreshes.sql", needed: "0011_refreshes.sql" },
+  migration: { applied: "0012_fleet.sql", needed: "0012_fleet.sql" },
 };
 
 export const badgeAnswer = v.object({
