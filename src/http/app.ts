@@ -1,7 +1,7 @@
 import { Hono } from "hono";
 import { cors } from "hono/cors";
 import { createMiddleware } from "hono/factory";
-import { countDatabases } from "../catalog/databases.ts";
+import { countDatabases } from "../catalog/fleet/databases.ts";
 import { log } from "../core/log.ts";
 import { VERSION } from "../core/version.ts";
 import { NightjarError } from "../errors/errors.ts";

@@ -4,7 +4,7 @@ import type { Follow } from "../catalog/follows.ts";
 import type { Lineage } from "../catalog/lineages.ts";
 import { lastRefreshes, type LastRefreshes, type RefreshRow } from "../catalog/refreshes.ts";
 import type { Run } from "../catalog/runs.ts";
-import { type BackupFacts, standingsOf } from "../catalog/standings.ts";
+import { type BackupFacts, standingsOf } from "../catalog/fleet/standings.ts";
 import type { DatabaseConfig } from "../config/database.ts";
 import type { Context } from "../worker/context.ts";
 import type { CopyState } from "../model/copy.ts";

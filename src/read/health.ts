@@ -1,4 +1,4 @@
-import { type Standing, standingsOf } from "../catalog/standings.ts";
+import { type Standing, standingsOf } from "../catalog/fleet/standings.ts";
 import { type DatabaseConfig, isMisconfigured } from "../config/database.ts";
 import { isKnownBad } from "../model/proof.ts";
 import { followPause } from "../plan/follow-pace.ts";

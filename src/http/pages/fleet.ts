@@ -2,7 +2,7 @@ import type { Context as HonoContext } from "hono";
 import { backupCounts } from "../../catalog/backups.ts";
 import { daysOf } from "../../catalog/calendar.ts";
 import { lastRefreshes } from "../../catalog/refreshes.ts";
-import { standingsOf } from "../../catalog/standings.ts";
+import { standingsOf } from "../../catalog/fleet/standings.ts";
 import { openIncidents } from "../../catalog/watch/incidents.ts";
 import { iso } from "../../core/iso.ts";
 import { reaches, reachesWhole } from "../../plan/access.ts";

@@ -1,4 +1,4 @@
-import { forgetMethod, knownMethod, recordMethod } from "../../catalog/methods.ts";
+import { forgetMethod, knownMethod, recordMethod } from "../../catalog/fleet/methods.ts";
 import type { DatabaseConfig } from "../../config/database.ts";
 import type { Context } from "../../worker/context.ts";
 import { asNightjarError, type ErrorCode, NightjarError } from "../../errors/errors.ts";

@@ -1,7 +1,7 @@
 import { recordOrLog } from "../../audit/record.ts";
 import { lastDrill, newestScheduled, newestVerified } from "../../catalog/backups.ts";
 import { followOf } from "../../catalog/follows.ts";
-import { lastLook, recordLook } from "../../catalog/databases.ts";
+import { lastLook, recordLook } from "../../catalog/fleet/databases.ts";
 import { activeRuns, failRun, type NewRun, type Run } from "../../catalog/runs.ts";
 import { type DatabaseConfig, isMisconfigured, refuseMistakes } from "../../config/database.ts";
 import type { Context } from "../../worker/context.ts";

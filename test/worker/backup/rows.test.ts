@@ -2,7 +2,7 @@ import { createClient } from "@libsql/client/http";
 import { describe, expect, inject, it } from "vitest";
 import fc from "fast-check";
 import { newestBackup } from "../../../src/catalog/backups.ts";
-import { recordMethod } from "../../../src/catalog/methods.ts";
+import { recordMethod } from "../../../src/catalog/fleet/methods.ts";
 import { backUp, manualRun, testContext } from "../../support/context.ts";
 import { databaseBytes } from "../../support/hrana-pages.ts";
 import { PageDatabase } from "../../support/page-database.ts";

@@ -1,6 +1,6 @@
 import { BinaryReader, BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import { expect, it } from "vitest";
-import { recordMethod } from "../../../src/catalog/methods.ts";
+import { recordMethod } from "../../../src/catalog/fleet/methods.ts";
 import type { Deps } from "../../../src/core/deps.ts";
 import { momentAt } from "../../../src/read/moment.ts";
 import { apiOf } from "../../support/api.ts";

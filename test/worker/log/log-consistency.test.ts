@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import { openLineage } from "../../../src/catalog/lineages.ts";
-import { recordMethod } from "../../../src/catalog/methods.ts";
+import { recordMethod } from "../../../src/catalog/fleet/methods.ts";
 import { type Deps, systemDeps } from "../../../src/core/deps.ts";
 import { testContext } from "../../support/context.ts";
 import { askMoment } from "../../support/log-moments.ts";

@@ -3,7 +3,7 @@ import { env } from "cloudflare:workers";
 import { type Client, createClient } from "@libsql/client/web";
 import { afterAll, expect, inject, it, vi } from "vitest";
 import { lineagesOf, openLineage, segmentsOf } from "../../../src/catalog/lineages.ts";
-import { recordMethod } from "../../../src/catalog/methods.ts";
+import { recordMethod } from "../../../src/catalog/fleet/methods.ts";
 import { timelineOf } from "../../../src/catalog/timeline.ts";
 import { uploadsOf } from "../../../src/catalog/uploads.ts";
 import { LogFollower } from "../../../src/jobs/log/follow.ts";

@@ -1,7 +1,7 @@
 import { env } from "cloudflare:workers";
 import { describe, expect, inject, it } from "vitest";
 import { listBackups } from "../../../src/catalog/backups.ts";
-import { lastLook, recordLook } from "../../../src/catalog/databases.ts";
+import { lastLook, recordLook } from "../../../src/catalog/fleet/databases.ts";
 import { failRun, findRun } from "../../../src/catalog/runs.ts";
 import { startDueRuns } from "../../../src/jobs/schedule/start-due-runs.ts";
 import { prune } from "../../../src/jobs/retention/prune.ts";

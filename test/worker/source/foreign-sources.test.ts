@@ -1,7 +1,7 @@
 import { Buffer } from "node:buffer";
 import { describe, expect, inject, it } from "vitest";
 import { newestBackup } from "../../../src/catalog/backups.ts";
-import { knownMethod, recordMethod } from "../../../src/catalog/methods.ts";
+import { knownMethod, recordMethod } from "../../../src/catalog/fleet/methods.ts";
 import { type Deps, systemDeps } from "../../../src/core/deps.ts";
 import type { PageCursor } from "../../../src/model/manifest.ts";
 import { imageSource } from "../../../src/source/dbpage.ts";

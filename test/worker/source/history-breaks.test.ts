@@ -1,6 +1,6 @@
 import { describe, expect, it, vi } from "vitest";
 import { lineagesOf, openLineage } from "../../../src/catalog/lineages.ts";
-import { recordMethod } from "../../../src/catalog/methods.ts";
+import { recordMethod } from "../../../src/catalog/fleet/methods.ts";
 import type { Context } from "../../../src/worker/context.ts";
 import { type Deps, systemDeps } from "../../../src/core/deps.ts";
 import { log } from "../../../src/core/log.ts";

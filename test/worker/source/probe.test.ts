@@ -1,5 +1,5 @@
 import { describe, expect, inject, it } from "vitest";
-import { knownMethod } from "../../../src/catalog/methods.ts";
+import { knownMethod } from "../../../src/catalog/fleet/methods.ts";
 import { systemDeps } from "../../../src/core/deps.ts";
 import { newestBackup } from "../../../src/catalog/backups.ts";
 import { probeSync } from "../../../src/source/sync/sync.ts";

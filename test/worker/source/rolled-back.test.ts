@@ -1,7 +1,7 @@
 import { env } from "cloudflare:workers";
 import { beforeAll, describe, expect, inject, it } from "vitest";
 import { lineagesOf, openLineage } from "../../../src/catalog/lineages.ts";
-import { recordMethod } from "../../../src/catalog/methods.ts";
+import { recordMethod } from "../../../src/catalog/fleet/methods.ts";
 import type { Context } from "../../../src/worker/context.ts";
 import type { ReplicaCursor } from "../../../src/model/manifest.ts";
 import { DAY } from "../../../src/plan/duration.ts";

@@ -1,11 +1,11 @@
 import { isNull, sql, type SQL } from "drizzle-orm";
-import type { CopyState } from "../model/copy.ts";
-import type { ProofSummary } from "../model/proof.ts";
-import type { Follow } from "./follows.ts";
-import type { Lineage } from "./lineages.ts";
-import { type Catalog, query } from "./open.ts";
-import type { Run } from "./runs.ts";
-import { backups, follows, IS_DRILLED, IS_VERIFIED, lineages, runs } from "./schema.ts";
+import type { CopyState } from "../../model/copy.ts";
+import type { ProofSummary } from "../../model/proof.ts";
+import type { Follow } from "../follows.ts";
+import type { Lineage } from "../lineages.ts";
+import { type Catalog, query } from "../open.ts";
+import type { Run } from "../runs.ts";
+import { backups, follows, IS_DRILLED, IS_VERIFIED, lineages, runs } from "../schema.ts";
 
 /** A backup without its manifest. */
 export interface BackupFacts {

@@ -1,6 +1,6 @@
 import { eq } from "drizzle-orm";
-import { type Catalog, query } from "./open.ts";
-import { databases } from "./schema.ts";
+import { type Catalog, query } from "../open.ts";
+import { databases } from "../schema.ts";
 
 /** Return the time at which the cron last looked at a database (ms); undefined if it never did. */
 export function lastLook(catalog: Catalog, name: string): Promise<number | undefined> {

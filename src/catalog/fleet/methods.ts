@@ -1,7 +1,7 @@
 import { eq } from "drizzle-orm";
-import type { Method } from "../model/manifest.ts";
-import { type Catalog, query } from "./open.ts";
-import { methods } from "./schema.ts";
+import type { Method } from "../../model/manifest.ts";
+import { type Catalog, query } from "../open.ts";
+import { methods } from "../schema.ts";
 
 /**
  * Return the recorded method of reading a database; undefined if there is none or it was found at
