@@ -22,7 +22,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   store: { may: ["core", "errors", "format", "model", "plan"], types: ["config"] },
   catalog: { may: ["core", "errors", "model", "plan"] },
   worker: {
-    may: ["catalog", "config", "core", "errors", "format", "plan", "store"],
+    may: ["catalog", "config", "core", "errors", "format", "libsql", "plan", "store"],
     types: ["index.ts", "model"],
   },
   audit: { may: ["catalog", "core", "errors", "model", "store", "worker"] },

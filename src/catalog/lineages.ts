@@ -30,6 +30,14 @@ export function lineagesOf(catalog: Catalog, database: string): Promise<Lineage[
   );
 }
 
+/** Return the names of all databases that have a log. */
+export function databasesWithLogs(catalog: Catalog): Promise<string[]> {
+  return query("listing the logs", async () => {
+    const rows = await catalog.selectDistinct({ database: lineages.database }).from(lineages);
+    return rows.map(({ database }) => database);
+  });
+}
+
 /** Begin a lineage with its base, and end the previous one: both or neither. */
 export function beginLineage(catalog: Catalog, lineage: Lineage, base: Segment): Promise<unknown> {
   const { database, beganAt } = lineage;

@@ -222,6 +222,8 @@ export interface DatabaseConfig extends Readonly<ReturnType<typeof settle>> {
   readonly agesUnknown: boolean;
   /** True if values as they are take the scope `download:raw`; also if nobody can tell, because of a mistake. */
   readonly rawNeedsScope: boolean;
+  /** Turso's group of a database that was found through TURSO: its tokens are made there, and read only. */
+  readonly group?: string;
 }
 
 export type Databases = ReadonlyMap<string, DatabaseConfig>;
@@ -304,7 +306,11 @@ function mayHideSanitize(entry: string, path: string): boolean {
 }
 
 /** Return true if the entry or a secret is wrong: then nothing is done for the database, and nothing deleted. */
-export function isMisconfigured({ mistakes }: Pick<DatabaseConfig, "mistakes">): boolean {
+export function isMisconfigured({
+  mistakes = [],
+}: {
+  readonly mistakes?: readonly unknown[] | undefined;
+}): boolean {
   return mistakes.length > 0;
 }
 

@@ -10,6 +10,7 @@ import { noSecret, type Secrets, tableOrJson, textIn } from "./fields.ts";
 import { configError, type ConfigMistake } from "./mistakes.ts";
 import { refreshMistakes } from "./refresh.ts";
 import { type CopyConfig, copySecrets, readCopy } from "./second-copy.ts";
+import type { TursoConfig } from "./turso.ts";
 
 export interface Config {
   readonly databases: Databases;
@@ -39,6 +40,10 @@ export interface Config {
   readonly channels: readonly Channel[];
   /** Opens `/metrics` and nothing else; undefined if there is none. */
   readonly metricsToken: string | undefined;
+  /** The organization whose databases are protected; undefined if none is, or its settings are wrong. */
+  readonly turso: TursoConfig | undefined;
+  /** What is wrong with its settings. */
+  readonly tursoMistakes: readonly ConfigMistake[];
   /** Mistakes in ACCESS, METRICS_TOKEN, channels, heartbeats and refreshes. They stop no backup. */
   readonly watchMistakes: readonly ConfigMistake[];
   /** Return the value of a secret of a channel or of a heartbeat; undefined if there is none. */
@@ -201,6 +206,8 @@ export function loadConfig(env: Secrets): Config {
       refuseMistakes(database);
       return encryptionKeys.get(database.name);
     },
+    turso: undefined,
+    tursoMistakes: [],
     access,
     channels,
     metricsToken: (metricsToken?.length ?? 0) < SHORTEST_SECRET ? undefined : metricsToken,

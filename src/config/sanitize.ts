@@ -3,7 +3,6 @@ import { isTable } from "../errors/schema-issue.ts";
 import { parseRule, type Rule, RULE_FORM, type Rules } from "../format/masks/rule.ts";
 import { parsePlace, parseRoot, ROOT_FORM, type Subset } from "../format/masks/subset.ts";
 import { lowerName } from "../format/tables/selection.ts";
-import type { DatabaseConfig, Databases } from "./database.ts";
 import { secretName } from "./fields.ts";
 
 const RULES = 'must be a table of tables, like { users = { id = "keep", email = "fake: email" } }';
@@ -129,14 +128,4 @@ function settleSubset({ root, rows, references }: v.InferOutput<typeof subset>):
       to: parsePlace(to)!,
     })),
   };
-}
-
-/**
- * Return true if values of a database as they are take the scope `download:raw`. Of a database that is not
- * configured (any more) nobody knows: they do if those of any other one do.
- */
-export function rawNeedsScope(databases: Databases, name: string): boolean {
-  const database: DatabaseConfig | undefined = databases.get(name);
-  if (database !== undefined) return database.rawNeedsScope;
-  return [...databases.values()].some((one) => one.rawNeedsScope);
 }

@@ -24,9 +24,9 @@ export async function knownDatabase(
   name: string,
   rights: Rights,
 ): Promise<KnownDatabase> {
-  const { catalog, config } = context;
+  const { catalog, fleet } = context;
   if (!reaches(rights, name)) throw await noSuchDatabase(context, name, rights);
-  const database = config.databases.get(name);
+  const database = await fleet.find(name);
   if (database !== undefined) return { name, config: database };
   if ((await countBackups(catalog, name)) > 0) return { name, config: undefined };
   if ((await lineagesOf(catalog, name)).length > 0) return { name, config: undefined };
@@ -35,11 +35,11 @@ export async function knownDatabase(
 
 /** Make the error for a name; it suggests only names that the caller may know. */
 export async function noSuchDatabase(
-  { catalog, config }: Context,
+  { catalog, fleet }: Context,
   name: string,
   rights: Rights,
 ): Promise<NightjarError> {
-  const all = new Set([...config.databases.keys(), ...(await backupCounts(catalog)).keys()]);
+  const all = new Set([...(await fleet.all()).keys(), ...(await backupCounts(catalog)).keys()]);
   const names = [...all].filter((one) => reaches(rights, one));
   const meant = nearest(name, names);
   return new NightjarError(

@@ -41,8 +41,8 @@ async function approvePins(c: HonoContext<HttpEnv>, now: number): Promise<void> 
   const { verdicts, releases } = await pruneJob(c.env, now, true);
   const doomed = verdicts.filter(({ keep, backup }) => !keep && backup.pin !== null);
   const pins = [...releases, ...doomed.map(({ backup }) => backup)];
-  const { databases } = c.env.config;
-  const guarded = pins.filter(({ database }) => databases.get(database)?.protected === true);
+  const policies = await c.env.fleet.policies(pins.map(({ database }) => database));
+  const guarded = pins.filter(({ database }) => policies.get(database)?.protected === true);
   const ids = [...new Set(guarded.map(({ id }) => id))].toSorted();
   await requireApproval(c, {
     action: "prune",

@@ -1,5 +1,5 @@
 import { DAY } from "./duration.ts";
-import { FOREVER, type Retention, type Tier } from "./tier.ts";
+import { FOREVER, type Retention, type Tier, TIERS } from "./tier.ts";
 
 interface After {
   condition: { type: "Age"; maxAge: number };
@@ -59,10 +59,24 @@ export function lifecycleAge(age: number): number {
 
 /**
  * Return the R2 lifecycle rules that delete what the retention policy does not keep, and move what is
- * kept long to Infrequent Access.
+ * kept long to Infrequent Access. Databases that are named have rules of their own. For those that are found,
+ * however many they are, there is one rule a tier, of the longest age that any database has there: prune
+ * deletes what is kept for less.
+ *
+ * @param databases those that are named, by their names
+ * @param found the ages that databases may have that are found; none if none is looked for
  */
-export function lifecycleRules(databases: ReadonlyMap<string, Ages>): { rules: LifecycleRule[] } {
-  const rules = [...databases].flatMap(([database, { retention, logMs }]) => [
+export function lifecycleRules(
+  databases: ReadonlyMap<string, Ages>,
+  found: readonly Ages[] = [],
+): { rules: LifecycleRule[] } {
+  const named = [...databases].flatMap(([database, ages]) => rulesOf(ages, database));
+  const common = found.length === 0 ? [] : rulesOf(longestAges([...databases.values(), ...found]));
+  return { rules: [UNFINISHED_UPLOADS, ...named, ...common] };
+}
+
+function rulesOf({ retention, logMs }: Ages, database?: string): LifecycleRule[] {
+  return [
     ...(Object.entries(retention) as [Tier, number][]).map(([tier, age]) => ({
       ...ruleOf(tier, database),
       ...(age === FOREVER ? {} : { deleteObjectsTransition: after(lifecycleAge(age)) }),
@@ -72,17 +86,31 @@ export function lifecycleRules(databases: ReadonlyMap<string, Ages>): { rules: L
       ...ruleOf("log", database),
       deleteObjectsTransition: after(logMs * LOG_FILES_KEPT),
     },
-  ]);
-  return { rules: [UNFINISHED_UPLOADS, ...rules] };
+  ];
+}
+
+/**
+ * Return the longest age of each tier, and of the log. A tier for which one database has no age has none:
+ * nothing of it may be deleted there.
+ *
+ * @param all at least one
+ */
+export function longestAges(all: readonly Ages[]): Ages {
+  const retention: Retention = {};
+  for (const tier of TIERS) {
+    const ages = all.map((one) => one.retention[tier]);
+    if (ages.every((age) => age !== undefined)) retention[tier] = Math.max(...ages);
+  }
+  return { retention, logMs: Math.max(...all.map(({ logMs }) => logMs)) };
 }
 
 const COLD = { ...after(COLD_AFTER), storageClass: "InfrequentAccess" } as const;
 
-function ruleOf(what: Tier | "log", database: string) {
+function ruleOf(what: Tier | "log", database?: string) {
   return {
-    id: `nightjar ${what} ${database}`,
+    id: `nightjar ${what}${database === undefined ? "" : ` ${database}`}`,
     enabled: true,
-    conditions: { prefix: `${what}/${database}/` },
+    conditions: { prefix: database === undefined ? `${what}/` : `${what}/${database}/` },
   } as const;
 }
 

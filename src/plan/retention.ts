@@ -10,6 +10,8 @@ export interface Policy {
   readonly mistakes?: readonly unknown[];
   /** True if `retention` may not be what R2's lifecycle rules were made of, because `retain` has a mistake. */
   readonly agesUnknown?: boolean;
+  /** True if the database is protected no longer: nothing of it is deleted. */
+  readonly gone?: boolean;
 }
 
 /** The facts of a backup that the policy needs. */
@@ -39,8 +41,8 @@ export interface Verdict<B extends Kept> {
 /**
  * Judge each backup by the retention policy. Kept are
  *
- * - all backups of a database that is not configured or is misconfigured, and of a tier without an age
- *   or kept for ever;
+ * - all backups of a database that is not configured, is protected no longer or is misconfigured, and of a
+ *   tier without an age or kept for ever;
  * - backups younger than their tier's age;
  * - whatever their age: backups pinned by hand, the newest good and the newest verified backup of each
  *   tier, and the newest `keepLast` good ones of the database.
@@ -71,6 +73,11 @@ export function judge<B extends Kept>(
     if (age === undefined)
       return always(backup, `no age is set for ${tier} backups: none is deleted`);
     if (age === FOREVER) return always(backup, `${tier} backups are kept forever`);
+    if (policy.gone === true)
+      return {
+        ...always(backup, "its database is protected no longer: nothing of it is deleted"),
+        expiresAt: backup.takenAt + age,
+      };
     const verdict = byAge(backup, backup.takenAt + age, merits.get(backup) ?? [], now);
     if ((policy.mistakes ?? []).length === 0 || verdict.keep) return verdict;
     const reason = "the configuration of its database is wrong: nothing of it is deleted";

@@ -15,19 +15,17 @@ const MEASURED = 30 * DAY;
  * @throws NightjarError `CATALOG_FAILED`
  */
 export async function costsOf(context: Context): Promise<Map<string, Cost>> {
-  const { catalog, config, deps } = context;
-  const [usage, watches] = await Promise.all([
+  const { catalog, fleet, deps } = context;
+  const [usage, watches, databases] = await Promise.all([
     readUsage(catalog, deps.now() - MEASURED),
     readWatches(catalog),
+    fleet.all(),
   ]);
-  const names = new Set([
-    ...config.databases.keys(),
-    ...usage.tiers.map(({ database }) => database),
-  ]);
+  const names = new Set([...databases.keys(), ...usage.tiers.map(({ database }) => database)]);
   return new Map(
     [...names].map((name) => {
       const logBytes = watches.get(name)?.logBytes ?? 0;
-      return [name, costOf(name, config.databases.get(name), usage, logBytes)];
+      return [name, costOf(name, databases.get(name), usage, logBytes)];
     }),
   );
 }

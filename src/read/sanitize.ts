@@ -14,8 +14,8 @@ interface Sanitizer {
 }
 
 /** @throws NightjarError `SANITIZE_RULES` for a database without rules; `DATABASE_MISCONFIGURED` */
-function sanitizerOf({ config }: Context, name: string): Sanitizer {
-  const database = config.databases.get(name);
+async function sanitizerOf({ config, fleet }: Context, name: string): Promise<Sanitizer> {
+  const database = await fleet.settings(name);
   const key = database && config.sanitizeKey(database);
   if (database?.sanitize === undefined || key === undefined || key === "")
     throw new NightjarError("SANITIZE_RULES", `The database ${name} has no rules of \`sanitize\`.`);
@@ -34,7 +34,7 @@ export async function masksFor(
   { sanitize, only }: { readonly sanitize?: boolean; readonly only?: Choice["only"] },
 ): Promise<MaskPlan | undefined> {
   if (sanitize !== true) return undefined;
-  const { rules, key } = sanitizerOf(context, databaseOf(stored));
+  const { rules, key } = await sanitizerOf(context, databaseOf(stored));
   if (only !== "schema") return planMasks(image, rules, key);
   // Without rows there is no need to choose any.
   const { subset: _, ...others } = rules;
@@ -46,8 +46,8 @@ function databaseOf(stored: Stored): string {
 }
 
 /** Name the rules and the key, so that downloads by others have other tags. It tells nothing of either. */
-export function sanitizeTag(context: Context, name: string): string {
-  const { rules, key } = sanitizerOf(context, name);
+export async function sanitizeTag(context: Context, name: string): Promise<string> {
+  const { rules, key } = await sanitizerOf(context, name);
   const tables = [...rules.tables].map(([table, of]) => [table, of === "drop" ? of : [...of]]);
   const words = JSON.stringify([rules.keepUnknown, tables, rules.subset]);
   return createHmac("sha256", key).update(`tag\0${words}`).digest("hex").slice(0, 16);

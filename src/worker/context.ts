@@ -7,6 +7,9 @@ import type { Act } from "../model/proof.ts";
 import type { SecondStore } from "../store/second/second-store.ts";
 import type { GuardedBucket } from "../store/guarded-bucket.ts";
 import type { Attempts } from "./attempts.ts";
+import type { DatabaseConfig } from "../config/database.ts";
+import type { Source } from "../libsql/server.ts";
+import type { Fleet } from "./fleet.ts";
 
 /** The Workflow that makes backups, as the jobs use it: one instance a run, named by the run's id. */
 export interface BackupWorkflows {
@@ -72,6 +75,15 @@ export interface Email {
 export interface Context {
   readonly config: Config;
   readonly catalog: Catalog;
+  /** The databases under protection. */
+  readonly fleet: Fleet;
+  /**
+   * Return a database's server, with a token for it.
+   *
+   * @throws NightjarError `DATABASE_MISCONFIGURED`; if Turso gives no token: `PLATFORM_UNAUTHORIZED`,
+   *   `PLATFORM_UNREACHABLE`, `PLATFORM_INVALID`
+   */
+  sourceOf(this: void, database: DatabaseConfig): Promise<Source>;
   readonly bucket: GuardedBucket;
   readonly workflows: BackupWorkflows;
   readonly proofs: ProofWorkflows;

@@ -13,6 +13,8 @@ import { followersOf } from "./follower-rpc.ts";
 import { guardedBucket } from "./guarded-bucket.ts";
 import { isolateMemory } from "./memory.ts";
 import { copiesOf, proofsOf, refreshesOf, workflowsOf } from "./workflows.ts";
+import { Fleet } from "./fleet.ts";
+import { sourcesOf } from "./sources.ts";
 
 /**
  * Make the context of one invocation from the Worker's bindings.
@@ -30,6 +32,8 @@ export function openContext(
   return {
     config,
     catalog,
+    fleet: new Fleet(config, catalog),
+    sourceOf: sourcesOf(config),
     bucket: guardedBucket(env.BUCKET, catalog, config.signingKey, config.formerSigningKeys),
     workflows: workflowsOf(env.BACKUP),
     proofs: proofsOf(env.PROOF),

@@ -13,6 +13,8 @@ import { guardedBucket } from "../../src/worker/guarded-bucket.ts";
 import { ISOLATE_MEMORY } from "../../src/worker/memory.ts";
 import { MemoryBudget } from "../../src/core/memory-budget.ts";
 import type { SecondStore } from "../../src/store/second/second-store.ts";
+import { Fleet } from "../../src/worker/fleet.ts";
+import { sourcesOf } from "../../src/worker/sources.ts";
 
 const bindings = env;
 
@@ -80,6 +82,8 @@ export function testContext(
   const context: Context & Started = {
     config,
     catalog,
+    fleet: new Fleet(config, catalog),
+    sourceOf: sourcesOf(config),
     bucket: guardedBucket(
       bucket ?? bindings.BUCKET,
       catalog,

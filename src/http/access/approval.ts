@@ -39,8 +39,10 @@ interface Critical {
  * @throws NightjarError `APPROVAL_REQUIRED` with the approval's id in `approval`; `CATALOG_FAILED`
  */
 export async function requireApproval(c: HonoContext<HttpEnv>, act: Critical): Promise<void> {
-  const { catalog, config, deps } = c.env;
-  const databases = act.databases.filter((name) => config.databases.get(name)?.protected === true);
+  const { catalog, config, deps, fleet } = c.env;
+  const databases: string[] = [];
+  for (const name of act.databases)
+    if ((await fleet.settings(name))?.protected === true) databases.push(name);
   if (databases.length === 0) return;
   const digest = digestOf(config.signingKey, act);
   const caller = c.get("caller");

@@ -1,4 +1,3 @@
-import { rawNeedsScope } from "../../config/sanitize.ts";
 import { NightjarError } from "../../errors/errors.ts";
 import { type Proof, QUERY_CHECK } from "../../model/proof.ts";
 import { hasScope, type Rights } from "../../plan/access.ts";
@@ -9,17 +8,21 @@ import type { Context } from "../../worker/context.ts";
  *
  * @throws NightjarError `SANITIZE_REQUIRED`
  */
-export function refuseRaw(context: Context, database: string, rights: Rights): void {
-  if (!mayHaveRaw(context, database, rights)) throw rawRefused(database);
+export async function refuseRaw(context: Context, database: string, rights: Rights): Promise<void> {
+  if (!(await mayHaveRaw(context, database, rights))) throw rawRefused(database);
 }
 
-function mayHaveRaw({ config }: Context, database: string, rights: Rights): boolean {
-  return !rawNeedsScope(config.databases, database) || hasScope(rights, "download:raw");
+async function mayHaveRaw({ fleet }: Context, database: string, rights: Rights): Promise<boolean> {
+  return hasScope(rights, "download:raw") || !(await fleet.rawNeedsScope(database));
 }
 
 /** Return a proof without what its queries answered, where that may be a value that the caller may not have. */
-export function withoutAnswers(context: Context, proof: Proof, rights: Rights): Proof {
-  if (mayHaveRaw(context, proof.database, rights)) return proof;
+export async function withoutAnswers(
+  context: Context,
+  proof: Proof,
+  rights: Rights,
+): Promise<Proof> {
+  if (await mayHaveRaw(context, proof.database, rights)) return proof;
   const checks = proof.checks.map((check) =>
     check.ok && check.name.startsWith(QUERY_CHECK) ? { ...check, detail: "answered" } : check,
   );

@@ -72,7 +72,7 @@ export const backups = new Hono<HttpEnv>()
       const { format, ...terms } = c.req.valid("json");
       const { manifest, database } = backup;
       const choice = choiceOf(terms);
-      const kept = permitted(c.env, database, c.get("caller").rights, choice);
+      const kept = await permitted(c.env, database, c.get("caller").rights, choice);
       refuseFormat(manifest, format);
       refuseChoice(manifest.kind, format, choice ?? {});
       const erasures = await erasuresOfBackup(c.env, manifest);
@@ -105,7 +105,7 @@ export const backups = new Hono<HttpEnv>()
     async (c) => {
       const backup = await existingBackup(c.env.catalog, c.req.param("id"));
       const query = c.req.valid("json");
-      refuseRaw(c.env, backup.database, c.get("caller").rights);
+      await refuseRaw(c.env, backup.database, c.get("caller").rights);
       const answer = await queryBackup(c.env, backup.manifest, query);
       note(c, { sqlHash: fingerprint(query.sql), rows: answer.rows.length });
       return c.json(answer);
@@ -187,7 +187,7 @@ export const backups = new Hono<HttpEnv>()
     async (c) => {
       const proof = await prove(c.env, c.req.param("id"), "drill");
       note(c, { outcome: proof.outcome });
-      return c.json(withoutAnswers(c.env, proof, c.get("caller").rights));
+      return c.json(await withoutAnswers(c.env, proof, c.get("caller").rights));
     },
   )
   .get(
@@ -200,7 +200,8 @@ export const backups = new Hono<HttpEnv>()
       const { manifest } = await existingBackup(c.env.catalog, c.req.param("id"));
       const { rights } = c.get("caller");
       const proofs = await proofsOf(c.env.bucket, manifest);
-      return c.json({ proofs: proofs.map((proof) => withoutAnswers(c.env, proof, rights)) });
+      const shown = proofs.map((proof) => withoutAnswers(c.env, proof, rights));
+      return c.json({ proofs: await Promise.all(shown) });
     },
   )
 

@@ -116,7 +116,7 @@ async function answer(
   const { env } = c;
   const { target, overwrite, sanitize } = request;
   const { rights } = c.get("caller");
-  if (!sanitize) refuseRaw(env, databaseOf(subject), rights);
+  if (!sanitize) await refuseRaw(env, databaseOf(subject), rights);
   if ("database" in target && !reaches(rights, target.database))
     throw await noSuchDatabase(env, target.database, rights);
   const facts = {

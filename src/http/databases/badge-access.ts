@@ -24,8 +24,8 @@ export async function visibleDatabase(
   name: string,
   request: Request,
 ): Promise<DatabaseConfig | undefined> {
-  const { config } = context;
-  const database = config.databases.get(name);
+  const { config, fleet } = context;
+  const database = await fleet.find(name);
   if (database?.badge === "public") return database;
   if (bearerOf(request) !== undefined) {
     const { rights } = await identify(context, request);

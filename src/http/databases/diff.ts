@@ -79,7 +79,7 @@ export const diff = new Hono<HttpEnv>().post(
       c.req.param("db"),
       c.get("caller").rights,
     );
-    refuseRaw(c.env, database, c.get("caller").rights);
+    await refuseRaw(c.env, database, c.get("caller").rights);
     const { detail, tables, ...sides } = c.req.valid("json");
     const from = await findState(c.env, database, sides.from);
     const to = await findState(c.env, database, sides.to);

@@ -46,7 +46,7 @@ export const history = new Hono<HttpEnv>().post(
   async (c) => {
     const { rights } = c.get("caller");
     const { name } = await knownDatabase(c.env, c.req.param("db"), rights);
-    refuseRaw(c.env, name, rights);
+    await refuseRaw(c.env, name, rights);
     const { since, ...asked } = c.req.valid("json");
     const moment = since === undefined ? undefined : Date.parse(since);
     const answer = await rowHistory(c.env, name, { ...asked, since: moment });

@@ -153,7 +153,7 @@ export const moments = new Hono<HttpEnv>()
       const { name } = await knownDatabase(c.env, c.req.param("db"), c.get("caller").rights);
       const { at: wanted, format, ...terms } = c.req.valid("json");
       const choice = choiceOf(terms);
-      const kept = permitted(c.env, name, c.get("caller").rights, choice);
+      const kept = await permitted(c.env, name, c.get("caller").rights, choice);
       refuseFormat({ kind: "snapshot" }, format);
       refuseChoice("snapshot", format, choice ?? {});
       const moment = await momentAt(c.env, name, Date.parse(wanted));
@@ -193,7 +193,7 @@ export const moments = new Hono<HttpEnv>()
     async (c) => {
       const { name } = await knownDatabase(c.env, c.req.param("db"), c.get("caller").rights);
       const { at: wanted, ...query } = c.req.valid("json");
-      refuseRaw(c.env, name, c.get("caller").rights);
+      await refuseRaw(c.env, name, c.get("caller").rights);
       const newest = async () => (await windowOf(c.env, name)).to;
       const moment = await momentAt(c.env, name, wanted ? Date.parse(wanted) : await newest());
       const answer = await queryMoment(c.env, moment, query);

@@ -71,7 +71,7 @@ export const restoreSomeRows = new Hono<HttpEnv>().post(
     const { env } = c;
     const caller = c.get("caller");
     const { name } = await knownDatabase(env, c.req.param("db"), caller.rights);
-    refuseRaw(env, name, caller.rights);
+    await refuseRaw(env, name, caller.rights);
     const { from, dryRun, plan, ...request } = c.req.valid("json");
     const { target } = request;
     if ("database" in target && !reaches(caller.rights, target.database))

@@ -6,7 +6,6 @@ import { fingerprint } from "../../format/bytes/hash.ts";
 import type { Choice } from "../../format/rows/choice.ts";
 import type { Detail } from "../../model/audit.ts";
 import type { CheckedExport, ExportPlan } from "../../read/export.ts";
-import { rawNeedsScope } from "../../config/sanitize.ts";
 import type { Rights } from "../../plan/access.ts";
 import type { Context } from "../../worker/context.ts";
 import { refuseRaw } from "../access/raw.ts";
@@ -109,15 +108,15 @@ export function choiceOf({
  *
  * @throws NightjarError `SANITIZE_REQUIRED`
  */
-export function permitted(
+export async function permitted(
   context: Context,
   database: string,
   rights: Rights,
   choice: Choice | undefined,
-): Choice | undefined {
+): Promise<Choice | undefined> {
   if (choice?.sanitize === true) return choice;
-  refuseRaw(context, database, rights);
-  const isAsked = rawNeedsScope(context.config.databases, database);
+  await refuseRaw(context, database, rights);
+  const isAsked = await context.fleet.rawNeedsScope(database);
   return isAsked ? { ...choice, raw: true } : choice;
 }
 

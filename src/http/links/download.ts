@@ -15,7 +15,6 @@ import { isWrittenAnew, type Manifest } from "../../model/manifest.ts";
 import { partsOf, storedFormat } from "../../plan/formats.ts";
 import type { HttpEnv } from "../hono-env.ts";
 import { setKnownBad } from "../backups/known-bad.ts";
-import { rawNeedsScope } from "../../config/sanitize.ts";
 import { sanitizeTag } from "../../read/sanitize.ts";
 import { rawRefused } from "../access/raw.ts";
 import { addressOf, countFailed, refuseBlocked } from "../access/attempts.ts";
@@ -97,7 +96,7 @@ export const download = new Hono<HttpEnv>().get(
       "cache-control": "private, no-store, no-transform",
       "x-content-type-options": "nosniff",
       // The same bytes have the same tag for ever; each format has its own.
-      etag: `"${contentOf(target)}-${format}${anewTag(target)}${erasedTag(erasures)}${choiceTag(choice)}${maskTag(c.env, grant, choice)}"`,
+      etag: `"${contentOf(target)}-${format}${anewTag(target)}${erasedTag(erasures)}${choiceTag(choice)}${await maskTag(c.env, grant, choice)}"`,
     });
     if (erasures.length > 0) headers.set("x-nightjar-erasures", String(erasures.length));
     const anew = "backup" in target && isWrittenAnew(target.backup.manifest);
@@ -189,7 +188,7 @@ async function granted(
   const [kind, database, lineage, txid] = link.subject.split("/");
   const { raw, ...part } = link.choice ?? {};
   const isPermitted = part.sanitize === true || raw === true;
-  if (!isPermitted && rawNeedsScope(context.config.databases, grant.database)) {
+  if (!isPermitted && (await context.fleet.rawNeedsScope(grant.database))) {
     await denied("is of values as they are");
     throw rawRefused(grant.database);
   }
@@ -222,8 +221,12 @@ function warningsOf({ warnings }: Manifest): string {
 }
 
 /** Mark what is masked: other rules, or another key, give other bytes. */
-function maskTag(context: Context, { database }: Grant, choice: Choice | null): string {
-  return choice?.sanitize === true ? `-${sanitizeTag(context, database)}` : "";
+async function maskTag(
+  context: Context,
+  { database }: Grant,
+  choice: Choice | null,
+): Promise<string> {
+  return choice?.sanitize === true ? `-${await sanitizeTag(context, database)}` : "";
 }
 
 function erasedTag(erasures: readonly Erasure[]): string {

@@ -18,6 +18,7 @@ export async function showSignIn(
   refused: NightjarError | undefined,
 ): Promise<Response> {
   const { config, deps } = c.env;
+  // Those that Turso lists are not read for everybody who comes by.
   const open = [...config.databases.values()].filter(({ badge }) => badge === "public");
   const healths = await fleetHealth(c.env, open);
   const databases = [...healths.values()].map((health) => {

@@ -54,8 +54,8 @@ export const metrics = new Hono<HttpEnv>().get(
   ),
   async (c) => {
     const mayRead = await readable(c);
-    const { catalog, config, deps } = c.env;
-    const databases = [...config.databases.values()].filter(({ name }) => mayRead(name));
+    const { catalog, config, deps, fleet } = c.env;
+    const databases = [...(await fleet.all()).values()].filter(({ name }) => mayRead(name));
     const now = deps.now();
     const refreshed = databases.filter(({ refresh }) => refresh !== undefined);
     const [healths, usage, watches, beats, incidents, channels, refreshes] = await Promise.all([

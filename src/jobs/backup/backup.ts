@@ -67,7 +67,8 @@ export async function runBackup(
     await beat(context, runId, step, "success", words);
     if (manifest.snapshot?.cursor != null && manifest.snapshot.method.protocol === "replica")
       await step.do("seed", () => seed(context, manifest));
-    if (isCopied(context, manifest)) await copy(context, manifest, step);
+    if (await step.do("plan-copy", () => isCopied(context, manifest)))
+      await copy(context, manifest, step);
   } catch (thrown) {
     const code = await step.do("fail", { retries: PUBLISH_RETRIES }, () =>
       fail(context, runId, thrown),
@@ -79,7 +80,7 @@ export async function runBackup(
 
 async function attemptsOf(context: Context, runId: string): Promise<number> {
   const run = await findRun(context.catalog, runId);
-  return context.config.databases.get(run?.database ?? "")?.attempts ?? 1;
+  return (await context.fleet.find(run?.database ?? ""))?.attempts ?? 1;
 }
 
 /** Tell the database's heartbeat, if it has one, how the run is doing. A failure is logged. */
@@ -91,6 +92,7 @@ async function beat(
   words: string,
 ): Promise<void> {
   const { catalog, config } = context;
+  // Only an entry of DATABASES can have one.
   if (![...config.databases.values()].some((one) => one.heartbeatSecret !== undefined)) return;
   try {
     await step.do(`heartbeat-${kind}`, async () => {
@@ -103,11 +105,11 @@ async function beat(
 }
 
 async function attempt(context: Context, runId: string): Promise<Manifest> {
-  const { catalog, config, deps } = context;
+  const { catalog, fleet, deps } = context;
   const run = await findRun(catalog, runId);
   if (run === undefined)
     throw new NightjarError("RUN_NOT_FOUND", `The catalog has no run ${runId}.`);
-  const database = config.databases.get(run.database);
+  const database = await fleet.find(run.database);
   if (database === undefined)
     throw new NightjarError("DATABASE_NOT_FOUND", `${run.database} is no longer configured.`);
 
@@ -191,8 +193,8 @@ async function seed({ followers }: Context, { database, id }: Manifest): Promise
   }
 }
 
-function isCopied({ config, secondStore }: Context, { database }: Manifest): boolean {
-  return secondStore !== undefined && config.databases.get(database)?.copy !== false;
+async function isCopied({ fleet, secondStore }: Context, { database }: Manifest): Promise<boolean> {
+  return secondStore !== undefined && (await fleet.settings(database))?.copy !== false;
 }
 
 /**

@@ -4,7 +4,7 @@ import type { Context } from "../../worker/context.ts";
 import { asNightjarError } from "../../errors/errors.ts";
 import { log } from "../../core/log.ts";
 import type { Manifest, Method } from "../../model/manifest.ts";
-import { type Source, sourceOf, withoutToken } from "../../libsql/server.ts";
+import { type Source, withoutToken } from "../../libsql/server.ts";
 import { captureDump } from "./capture-dump.ts";
 import { captureRows } from "./capture-rows.ts";
 import { captureSnapshot } from "./capture-snapshot.ts";
@@ -21,7 +21,7 @@ export async function capture(
   run: Run,
   database: DatabaseConfig,
 ): Promise<Manifest> {
-  const source = sourceOf(database, context.config);
+  const source = await context.sourceOf(database);
   let method: Method | undefined;
   const by = (chosen: Method): Promise<Manifest> => {
     method = chosen;

@@ -7,7 +7,6 @@ import type { Method } from "../../model/manifest.ts";
 import { DAY } from "../../plan/duration.ts";
 import { probe } from "../../source/probe.ts";
 import { offersRows } from "../../source/rows/transaction.ts";
-import { sourceOf } from "../../libsql/server.ts";
 
 /** Time for which a method is remembered, ms: a server may learn a better one with its next version. */
 const REMEMBER = 7 * DAY;
@@ -20,7 +19,7 @@ const REMEMBER = 7 * DAY;
  *   none are offered
  */
 async function methodFor(context: Context, database: DatabaseConfig): Promise<Method> {
-  const { catalog, config, deps } = context;
+  const { catalog, deps } = context;
   const { name, url, capture } = database;
   if (capture === "dump" || capture === "rows")
     return { protocol: capture, image: false, why: `the configuration asks for ${capture}` };
@@ -28,7 +27,7 @@ async function methodFor(context: Context, database: DatabaseConfig): Promise<Me
   const known = await knownMethod(catalog, name, url);
   let method = known?.method;
   if (known === undefined || method === undefined || now - known.probedAt > REMEMBER) {
-    const found = await probe(sourceOf(database, config), deps);
+    const found = await probe(await context.sourceOf(database), deps);
     ({ method } = found);
     if (found.certain) await recordMethod(catalog, name, url, method, now);
     log.info("source-probed", { database: name, certain: found.certain, ...method });
@@ -57,12 +56,12 @@ async function withoutLog(
 
 /** Return the method of reading rows; undefined if the server offers none. */
 async function rowsMethod(
-  { config, deps }: Context,
+  context: Context,
   database: DatabaseConfig,
   why: string,
 ): Promise<Method | undefined> {
   try {
-    await offersRows(sourceOf(database, config), deps);
+    await offersRows(await context.sourceOf(database), context.deps);
     return { protocol: "rows", image: false, why };
   } catch (thrown) {
     if (asNightjarError(thrown).code === "SOURCE_NOT_FOUND") return undefined;

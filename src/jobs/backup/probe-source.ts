@@ -1,7 +1,6 @@
 import type { DatabaseConfig } from "../../config/database.ts";
 import { claimsOf } from "../../core/token-claims.ts";
 import { asNightjarError, type NightjarError } from "../../errors/errors.ts";
-import { sourceOf } from "../../libsql/server.ts";
 import type { Method } from "../../model/manifest.ts";
 import { probe } from "../../source/probe.ts";
 import type { Context } from "../../worker/context.ts";
@@ -19,17 +18,19 @@ export interface SourceReport {
 
 /** Ask a database's server how it can be read. Nothing is remembered of the answer, and a failure is one. */
 export async function probeSource(
-  { config, deps }: Context,
+  { sourceOf, deps }: Context,
   database: DatabaseConfig,
 ): Promise<SourceReport> {
-  const token = config.token(database);
   const begun = deps.now();
+  let token: string | undefined;
   const report = (method: Method | undefined, error: NightjarError | undefined): SourceReport => ({
     ...{ method, error, ms: deps.now() - begun },
     token: token === undefined ? undefined : claimsOf(token),
   });
   try {
-    const { method } = await probe(sourceOf(database, config), deps);
+    const source = await sourceOf(database);
+    ({ token } = source);
+    const { method } = await probe(source, deps);
     return report(method, undefined);
   } catch (thrown) {
     return report(undefined, asNightjarError(thrown));

@@ -11,10 +11,10 @@ import { removeObjects } from "../../store/remove.ts";
  * @throws NightjarError `ENCRYPTION_MISSING`; `STORE_FAILED` if it could not be removed
  */
 export async function refuseUnencrypted(
-  { bucket, config }: Context,
+  { bucket, fleet }: Context,
   { database, key, manifestKey, encryption }: Manifest,
 ): Promise<void> {
-  const wanted = config.databases.get(database)?.recipients ?? [];
+  const wanted = (await fleet.find(database))?.recipients ?? [];
   const used = encryption?.recipients ?? [];
   if (wanted.length === 0 || wanted.toSorted().join() === used.toSorted().join()) return;
   if (await objectExists(bucket, manifestKey)) return;

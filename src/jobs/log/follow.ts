@@ -13,7 +13,7 @@ import type { Manifest } from "../../model/manifest.ts";
 import { HOUR } from "../../plan/duration.ts";
 import { followPause } from "../../plan/follow-pace.ts";
 import { FIRST_CAPTURE } from "../../source/pages.ts";
-import { sourceOf, withoutToken } from "../../libsql/server.ts";
+import { withoutToken } from "../../libsql/server.ts";
 import { readSnapshotFile } from "../../store/snapshot-reader.ts";
 import { compactLog } from "./compact.ts";
 import { pullLog, recoverLog } from "./pull.ts";
@@ -63,7 +63,7 @@ export class LogFollower {
    * @returns ms until the next pull; undefined if the database is no longer followed
    */
   async wake(context: Context, name: string): Promise<number | undefined> {
-    const pace = context.config.databases.get(name)?.followMs;
+    const pace = (await context.fleet.find(name))?.followMs;
     if (pace === undefined) return undefined;
     const { catalog, deps } = context;
     const before = await followOf(catalog, name);
@@ -130,10 +130,10 @@ export class LogFollower {
     action: (database: DatabaseConfig) => Promise<T>,
   ): Promise<T> {
     const turn = this.#turn.then(async () => {
-      const database = context.config.databases.get(name);
+      const database = await context.fleet.find(name);
       if (database === undefined)
         throw new NightjarError("DATABASE_NOT_FOUND", `${name} is no longer configured.`);
-      const source = sourceOf(database, context.config);
+      const source = await context.sourceOf(database);
       return withoutToken(source, () => action(database));
     });
     this.#turn = turn.catch(() => undefined);

@@ -29,7 +29,7 @@ const BATCH = 90;
  */
 export async function pruneLog(
   context: Context,
-  { name, logMs }: DatabaseConfig,
+  { name, logMs }: Pick<DatabaseConfig, "name" | "logMs">,
   now: number,
 ): Promise<number> {
   const { catalog, bucket } = context;

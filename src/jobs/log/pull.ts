@@ -18,7 +18,6 @@ import { parseSegment, type SegmentPlace } from "../../model/parse-segment-note.
 import { FIRST_CAPTURE, type PageEvent, type PageSource } from "../../source/pages.ts";
 import { pageSource } from "../../source/probe.ts";
 import type { Translated } from "../../libsql/server-clock.ts";
-import { sourceOf } from "../../libsql/server.ts";
 import { unsigned } from "../../store/document.ts";
 import { abandonUpload } from "../../store/multipart.ts";
 import { removeObjects } from "../../store/remove.ts";
@@ -51,8 +50,8 @@ export async function pullLog(
   method: Method,
   lineage: Lineage | undefined,
 ): Promise<Lineage> {
-  const { deps, config } = context;
-  const source = pageSource(method, sourceOf(database, config), deps);
+  const { deps } = context;
+  const source = pageSource(method, await context.sourceOf(database), deps);
   let from = lineage;
   for (let failures = 0, tries = 1; ; tries++)
     try {

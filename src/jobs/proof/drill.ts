@@ -44,11 +44,11 @@ export async function drillBackup(
   context: Context,
   manifest: Manifest,
 ): Promise<Pick<Proof, "outcome" | "problem" | "checks" | "tables" | "recoveryMs">> {
-  const { config, deps } = context;
+  const { fleet, deps } = context;
   const begun = deps.now();
   const findings = new Findings(KNOWN);
   const { checks } = findings;
-  const userChecks = config.databases.get(manifest.database)?.checks ?? [];
+  const userChecks = (await fleet.settings(manifest.database))?.checks ?? [];
   let scratch: Scratch | undefined;
   let tables: TableDigest[] = [];
   let recoveryMs: number | null = null;

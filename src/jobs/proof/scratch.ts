@@ -42,7 +42,7 @@ const MOST_READS = 6000;
 export async function restoreInScratch(context: Context, manifest: Manifest): Promise<Scratch> {
   const { bucket } = context;
   const { kind, key, raw, stored, snapshot, encryption } = manifest;
-  const identity = encryption === undefined ? undefined : identityFor(context, manifest);
+  const identity = encryption === undefined ? undefined : await identityFor(context, manifest);
   if (kind === "dump") {
     if (raw.bytes > REPLAYABLE)
       throw new NightjarError(
@@ -94,8 +94,8 @@ export async function restoreInScratch(context: Context, manifest: Manifest): Pr
  *
  * @throws NightjarError `BACKUP_ENCRYPTED` if there is none
  */
-function identityFor({ config }: Context, { database }: Manifest): string {
-  const configured = config.databases.get(database);
+async function identityFor({ config, fleet }: Context, { database }: Manifest): Promise<string> {
+  const configured = await fleet.settings(database);
   const identity = configured && config.identity(configured);
   if (identity !== undefined) return identity;
   throw new NightjarError(

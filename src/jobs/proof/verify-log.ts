@@ -107,13 +107,13 @@ async function verifySegments(
 
 /** Return true if a prune is removing the segment or has removed it: nothing is missing then. */
 async function isBeingPruned(
-  { bucket, catalog, config, deps }: Context,
+  { bucket, catalog, fleet, deps }: Context,
   segments: readonly Segment[],
   { key, database, lineage }: Place,
 ): Promise<boolean> {
   if (!segments.some((segment) => segment.key === key)) return true;
   if (await objectExists(bucket, key)) return false;
-  const logMs = config.databases.get(database)?.logMs;
+  const logMs = (await fleet.settings(database))?.logMs;
   const own = (await lineagesOf(catalog, database)).find(({ id }) => id === lineage);
   if (logMs === undefined || own === undefined) return false;
   return unneeded(own, segments, deps.now() - logMs).some((segment) => segment.key === key);

@@ -45,8 +45,9 @@ export interface Reconciled {
  * @throws NightjarError `STORE_FAILED`, `CATALOG_FAILED`
  */
 export async function reconcile(context: Context, now: number): Promise<Reconciled> {
-  const { catalog, bucket, config, proofs } = context;
-  for (const name of config.databases.keys()) await recoverUploads(context, name, "");
+  const { catalog, bucket, proofs } = context;
+  const interrupted = (await allUploads(catalog)).map(({ database }) => database);
+  for (const name of new Set(interrupted)) await recoverUploads(context, name, "");
   const result: Reconciled = {
     ...{ entered: [], missing: [], verifying: [] },
     ...{ orphans: [], damaged: [], foreign: 0 },

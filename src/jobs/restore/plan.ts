@@ -63,7 +63,7 @@ export async function planRestore(
   refuseOptions(request, asked);
   refuseEncrypted(subject);
   const view = viewOf(subject);
-  const target = resolveTarget(context, request.target);
+  const target = await resolveTarget(context, request.target);
   const { tables, marked } = await tablesOf(context, subject, asked);
   const selection = marked ? { ...asked, except: new Set([MARKER]) } : asked;
   const isDump = view.kind === "dump";

@@ -2,7 +2,7 @@ import type { DatabaseConfig } from "../../config/database.ts";
 import type { Context } from "../../worker/context.ts";
 import { NightjarError } from "../../errors/errors.ts";
 import { sendsTokenInClear } from "../../plan/transport.ts";
-import { type Source, sourceOf } from "../../libsql/server.ts";
+import type { Source } from "../../libsql/server.ts";
 
 /** A database to restore into, as a request names it. */
 export type TargetName =
@@ -31,12 +31,21 @@ export interface Target {
  *
  * @throws NightjarError `DATABASE_NOT_FOUND`; `REQUEST_INVALID` for a token that would be sent in clear
  */
-export function resolveTarget({ config }: Context, name: TargetName): Target {
+export async function resolveTarget(
+  { config, fleet, sourceOf }: Context,
+  name: TargetName,
+): Promise<Target> {
   if ("database" in name) {
-    const database = config.databases.get(name.database);
+    const database = await fleet.find(name.database);
     if (database === undefined)
       throw new NightjarError("DATABASE_NOT_FOUND", `No database ${name.database} is configured.`);
-    const server = sourceOf(database, config);
+    if (database.group !== undefined)
+      throw new NightjarError(
+        "REQUEST_INVALID",
+        `${name.database} was found through TURSO: its tokens read only, and a restore writes.`,
+        { hint: "Give its address and a token that may write: --to <url> --token-env <NAME>." },
+      );
+    const server = await sourceOf(database);
     return { server, database: database.name, configured: true };
   }
   const { url, token, namespace } = name;
@@ -46,7 +55,9 @@ export function resolveTarget({ config }: Context, name: TargetName): Target {
       "The target's address begins with http://, which would send its token in clear.",
       { hint: "Give an address that begins with libsql:// or https://." },
     );
-  const same = [...config.databases.values()].find((database) => isAt(database, url, namespace));
+  const same =
+    [...config.databases.values()].find((database) => isAt(database, url, namespace)) ??
+    (await fleet.findByUrl(url));
   const server = { url, token, namespace, stallMs: STALL };
   return { server, database: same?.name ?? null, configured: false };
 }

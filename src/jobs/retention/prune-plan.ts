@@ -25,12 +25,13 @@ export interface PrunePlan {
  * @throws NightjarError `CATALOG_FAILED` or `STORE_FAILED`
  */
 export async function planPrune(
-  { catalog, bucket, config }: Context,
+  { catalog, bucket, fleet }: Context,
   now: number,
   corrupt: ReadonlySet<string>,
 ): Promise<PrunePlan> {
-  const policies = config.databases;
-  let backups = (await allForPruning(catalog)).map((backup) =>
+  const stored = await allForPruning(catalog);
+  const policies = await fleet.policies(stored.map(({ database }) => database));
+  let backups = stored.map((backup) =>
     corrupt.has(backup.id) ? { ...backup, verification: "corrupt" as const } : backup,
   );
   const copies = new Set(await listKeys(bucket, PINNED));

@@ -12,6 +12,7 @@ import { pinBackup } from "./pin.ts";
 import { planPrune, type PrunePlan } from "./prune-plan.ts";
 import { removeAll, removeOriginals } from "./prune-remove.ts";
 import { releasePins } from "./release-pins.ts";
+import { databasesWithLogs, endLineage, openLineage } from "../../catalog/lineages.ts";
 
 /** Time for which failed runs are remembered, ms. */
 const REMEMBER_FAILURES = 90 * DAY;
@@ -50,9 +51,8 @@ export async function prune(context: Context, now: number, dryRun: boolean): Pro
   await removeOriginals(context, copiedAndPast(verdicts, pins, now).filter(free));
   await releasePins(context, releases.filter(free), now);
 
-  const { catalog, config } = context;
-  for (const database of config.databases.values())
-    if (!isMisconfigured(database)) await pruneLog(context, database, now);
+  const { catalog } = context;
+  await pruneLogs(context, now);
   await forgetFailedRuns(catalog, now - REMEMBER_FAILURES);
   await forgetExpiredLinks(catalog, now);
   const removed = doomed.filter(free).length - locked.length;
@@ -62,6 +62,22 @@ export async function prune(context: Context, now: number, dryRun: boolean): Pro
     failures: failures.length,
   });
   return { ...plan, failures };
+}
+
+/** Prune the page logs. The log of a database that is protected no longer ends, and goes when its age is over. */
+async function pruneLogs(context: Context, now: number): Promise<void> {
+  const { catalog, fleet } = context;
+  const names = await databasesWithLogs(catalog);
+  const policies = await fleet.policies(names);
+  for (const name of names) {
+    const policy = policies.get(name);
+    if (policy?.logMs === undefined || isMisconfigured(policy)) continue;
+    if (policy.gone === true) {
+      const lineage = await openLineage(catalog, name);
+      if (lineage !== undefined) await endLineage(catalog, lineage.id, now);
+    }
+    await pruneLog(context, { name, logMs: policy.logMs }, now);
+  }
 }
 
 /**

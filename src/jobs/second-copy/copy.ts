@@ -32,7 +32,7 @@ const READ_SPAN = 2 * SPAN;
 export async function copyBackup(context: Context, backupId: string): Promise<CopyState> {
   const { catalog, deps } = context;
   const backup = await existingBackup(catalog, backupId);
-  const secondStore = secondFor(context, backup);
+  const secondStore = await secondFor(context, backup);
   const attempt = new Attempt(context, secondStore, backup);
   const known = { to: secondStore.to, at: new Date(deps.now()).toISOString() };
   try {
@@ -55,11 +55,11 @@ export async function copyBackup(context: Context, backupId: string): Promise<Co
 }
 
 /** Return the store that a backup is copied to. @throws NightjarError `COPY_UNAVAILABLE` */
-function secondFor({ config, secondStore }: Context, backup: Backup): SecondStore {
+async function secondFor({ fleet, secondStore }: Context, backup: Backup): Promise<SecondStore> {
   const { id, database } = backup;
   const refuse = (why: string) => new NightjarError("COPY_UNAVAILABLE", why);
   if (secondStore === undefined) throw refuse("No second copy is configured.");
-  if (config.databases.get(database)?.copy === false)
+  if ((await fleet.settings(database))?.copy === false)
     throw refuse(`${database} has copy = false: its backups are not copied.`);
   if (isKnownBad(backup)) throw refuse(`Backup ${id} is known to be bad: it is not copied.`);
   return secondStore;

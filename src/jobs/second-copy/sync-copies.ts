@@ -10,6 +10,7 @@ import { ERASURES } from "../../store/erasures.ts";
 import type { SecondStore } from "../../store/second/second-store.ts";
 import { manifestKey, ownKey, parseKey, PINNED } from "../../store/keys.ts";
 import { listBackupObjects } from "../../store/list.ts";
+import type { Policies } from "../../worker/fleet.ts";
 
 /**
  * Most that one night does, so that it stays far below a Worker's 10,000 requests: copies begun (each
@@ -37,12 +38,13 @@ type There = ReadonlyMap<string, number>;
  * @throws NightjarError `COPY_UNREACHABLE`, `COPY_REFUSED`, `STORE_FAILED`, `CATALOG_FAILED`
  */
 export async function syncCopies(context: Context, now: number): Promise<void> {
-  const { catalog, config, secondStore } = context;
+  const { catalog, config, fleet, secondStore } = context;
   if (secondStore === undefined) return;
   const there = new Map<string, number>();
   for await (const { key, bytes } of secondStore.list()) there.set(key, bytes);
   const rows = await allForCopying(catalog);
-  const begun = await begin(context, rows, there, now);
+  const policies = await fleet.policies(rows.map(({ database }) => database));
+  const begun = await begin(context, rows, policies, there, now);
   const documents = await copyDocuments(context, secondStore, there);
   const removed = config.copy!.keep
     ? 0
@@ -52,8 +54,9 @@ export async function syncCopies(context: Context, now: number): Promise<void> {
 
 /** Begin the missing copies: those that never failed first, and of these the oldest first. */
 async function begin(
-  { config, copies, secondStore }: Context,
+  { copies, secondStore }: Context,
   rows: readonly Row[],
+  policies: Policies,
   there: There,
   now: number,
 ): Promise<number> {
@@ -61,7 +64,7 @@ async function begin(
     there.get(ownKey(row.key)) === row.storedBytes && there.has(manifestKey(row));
   const lacking = rows.filter((row) => {
     const { bad, copy, database, takenAt } = row;
-    if (bad === 1 || config.databases.get(database)?.copy === false) return false;
+    if (bad === 1 || policies.get(database)?.copy === false) return false;
     if (now - takenAt < SETTLED) return false;
     if (copy?.state === "copying" && now - Date.parse(copy.at) < SETTLED) return false;
     return copy?.state !== "copied" || copy.to !== secondStore!.to || !isThere(row);
@@ -120,7 +123,7 @@ interface CopiedBackup extends Kept {
  * that the catalog still has stays too.
  */
 async function removeExpired(
-  { config }: Context,
+  { fleet }: Context,
   secondStore: SecondStore,
   rows: readonly Row[],
   there: There,
@@ -128,7 +131,7 @@ async function removeExpired(
 ): Promise<number> {
   const known = new Set(rows.map(({ id }) => id));
   const found = [...copiedBackups(there)];
-  const policies = config.databases;
+  const policies = await fleet.policies(found.map(({ database }) => database));
   // Bytes without a manifest are no backup: they must not count as the newest.
   const verdicts = judge(
     found.filter(({ whole }) => whole),

@@ -81,7 +81,7 @@ export async function planRows(
       },
     );
   const view = viewOf(subject);
-  const target = resolveTarget(context, request.target);
+  const target = await resolveTarget(context, request.target);
   const erasures =
     "manifest" in subject
       ? await erasuresOfBackup(context, subject.manifest)

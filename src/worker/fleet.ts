@@ -1,0 +1,194 @@
+import type { Catalog } from "../catalog/open.ts";
+import {
+  type Discovered,
+  discoveredAfter,
+  findByHostname,
+  findDiscovered,
+} from "../catalog/fleet/discovered.ts";
+import type { DatabaseConfig } from "../config/database.ts";
+import type { Config } from "../config/load.ts";
+import type { ConfigMistake } from "../config/mistakes.ts";
+import { longestAges } from "../plan/lifecycle.ts";
+import type { Policy } from "../plan/retention.ts";
+import { DEFAULT_RETENTION } from "../plan/tier.ts";
+
+/** Rows that are read of Turso's list at once. */
+const BATCH = 500;
+
+/** Why a database that Turso lists is not protected. */
+export type Unprotected =
+  | "group"
+  | "not-included"
+  | "excluded"
+  /** `DATABASES` has another database of this name. */
+  | "name-taken"
+  /** `DATABASES` protects it under another name. */
+  | "configured"
+  /** Turso lists it no longer. */
+  | "gone";
+
+/** The retention policy of a database of which there are backups, and what else is asked of it then. */
+export type StoredPolicy = Policy & Partial<Pick<DatabaseConfig, "protected" | "copy" | "logMs">>;
+export type Policies = ReadonlyMap<string, StoredPolicy>;
+
+/**
+ * The databases under protection: those of `DATABASES`, and those that Turso lists and `TURSO` protects. An
+ * entry of `DATABASES` comes before a database that Turso lists, by its name and by its address.
+ */
+export class Fleet {
+  readonly #config: Config;
+  readonly #catalog: Catalog;
+  /** Host names of the entries of `DATABASES`. */
+  readonly #hosts: ReadonlySet<string>;
+
+  constructor(config: Config, catalog: Catalog) {
+    this.#config = config;
+    this.#catalog = catalog;
+    this.#hosts = new Set([...config.databases.values()].map(({ url }) => new URL(url).hostname));
+  }
+
+  /** Return a protected database; undefined if there is none of this name. @throws `CATALOG_FAILED` */
+  async find(name: string): Promise<DatabaseConfig | undefined> {
+    return (await this.findAll([name])).get(name);
+  }
+
+  /** Return the protected databases among some names. @throws NightjarError `CATALOG_FAILED` */
+  async findAll(names: readonly string[]): Promise<Map<string, DatabaseConfig>> {
+    const found = new Map<string, DatabaseConfig>();
+    const others: string[] = [];
+    for (const name of names) {
+      const database = this.#config.databases.get(name);
+      if (database === undefined) others.push(name);
+      else found.set(name, database);
+    }
+    if (this.#config.turso === undefined || others.length === 0) return found;
+    for (const row of await findDiscovered(this.#catalog, others))
+      if (this.whyUnprotected(row) === undefined) found.set(row.name, this.#settingsOf(row));
+    return found;
+  }
+
+  /**
+   * Return up to `limit` protected databases whose names come after `after`, in the order of their names.
+   *
+   * @throws NightjarError `CATALOG_FAILED`
+   */
+  async page(after: string, limit: number): Promise<DatabaseConfig[]> {
+    const named = [...this.#config.databases.values()].filter(({ name }) => name > after);
+    const found: DatabaseConfig[] = [];
+    for await (const database of this.#listed(after)) {
+      found.push(database);
+      if (found.length === limit) break;
+    }
+    return [...named, ...found].toSorted(byName).slice(0, limit);
+  }
+
+  /** Return all protected databases, by their names. @throws NightjarError `CATALOG_FAILED` */
+  async all(): Promise<Map<string, DatabaseConfig>> {
+    const all = new Map(this.#config.databases);
+    for await (const database of this.#listed("")) all.set(database.name, database);
+    return all;
+  }
+
+  /**
+   * Return the settings of a database that is protected, or that Turso lists or did list; undefined for any
+   * other one.
+   *
+   * @throws NightjarError `CATALOG_FAILED`
+   */
+  async settings(name: string): Promise<DatabaseConfig | undefined> {
+    const database = this.#config.databases.get(name);
+    if (database !== undefined || this.#config.turso === undefined) return database;
+    const [row] = await findDiscovered(this.#catalog, [name]);
+    return row && this.#settingsOf(row);
+  }
+
+  /** Return the protected database that Turso lists at an address. @throws NightjarError `CATALOG_FAILED` */
+  async findByUrl(url: string): Promise<DatabaseConfig | undefined> {
+    if (this.#config.turso === undefined) return undefined;
+    const row = await findByHostname(this.#catalog, new URL(url).hostname);
+    return row && this.whyUnprotected(row) === undefined ? this.#settingsOf(row) : undefined;
+  }
+
+  /**
+   * Return true if values of a database as they are take the scope `download:raw`. Of one that nothing is known
+   * of (any more) they do if those of any other one do.
+   *
+   * @throws NightjarError `CATALOG_FAILED`
+   */
+  async rawNeedsScope(name: string): Promise<boolean> {
+    const settings = await this.settings(name);
+    if (settings !== undefined) return settings.rawNeedsScope;
+    const { databases, turso, tursoMistakes } = this.#config;
+    return (
+      tursoMistakes.length > 0 ||
+      [...databases.values(), ...(turso?.allSettings() ?? [])].some((one) => one.rawNeedsScope)
+    );
+  }
+
+  /**
+   * Return what the retention policy is for databases of which there are backups. Those that are protected no
+   * longer keep everything; where only names tell R2's lifecycle rules apart, they have none and are left out.
+   *
+   * @throws NightjarError `CATALOG_FAILED`
+   */
+  async policies(names: Iterable<string>): Promise<Policies> {
+    const { databases, turso, tursoMistakes } = this.#config;
+    const policies = new Map<string, StoredPolicy>(databases);
+    const others = [...new Set(names)].filter((name) => !policies.has(name));
+    if (turso === undefined) {
+      if (tursoMistakes.length > 0)
+        for (const name of others) policies.set(name, unknownPolicy(tursoMistakes));
+      return policies;
+    }
+    for (let at = 0; at < others.length; at += BATCH)
+      for (const row of await findDiscovered(this.#catalog, others.slice(at, at + BATCH))) {
+        const gone = this.whyUnprotected(row) !== undefined;
+        policies.set(row.name, { ...this.#settingsOf(row), gone });
+      }
+    const { retention, logMs } = longestAges([...databases.values(), ...turso.allSettings()]);
+    for (const name of others)
+      if (!policies.has(name)) policies.set(name, { retention, logMs, keepLast: 0, gone: true });
+    return policies;
+  }
+
+  /** Return why a database that Turso lists is not protected under its name; undefined if it is. */
+  whyUnprotected({ name, group, hostname, goneAt }: Discovered): Unprotected | undefined {
+    if (goneAt !== null) return "gone";
+    const own = this.#config.databases.get(name);
+    if (own !== undefined)
+      return new URL(own.url).hostname === hostname ? "configured" : "name-taken";
+    if (this.#hosts.has(hostname)) return "configured";
+    return this.#config.turso?.protects({ name, group });
+  }
+
+  async *#listed(after: string): AsyncIterable<DatabaseConfig> {
+    if (this.#config.turso === undefined) return;
+    for (let last = after; ;) {
+      const rows = await discoveredAfter(this.#catalog, last, BATCH);
+      for (const row of rows)
+        if (this.whyUnprotected(row) === undefined) yield this.#settingsOf(row);
+      if (rows.length < BATCH) return;
+      last = rows.at(-1)!.name;
+    }
+  }
+
+  #settingsOf(row: Discovered): DatabaseConfig {
+    const settings = { ...this.#config.turso!.settingsOf(row), group: row.group };
+    return row.readsBlocked ? blocked(settings) : settings;
+  }
+}
+
+/** Return the policy of a database of which nothing is known while `TURSO` is wrong: nothing is deleted. */
+function unknownPolicy(mistakes: readonly ConfigMistake[]): StoredPolicy {
+  return { retention: DEFAULT_RETENTION, keepLast: 0, mistakes, agesUnknown: true };
+}
+
+/** Return the settings of a database that Turso refuses to read. */
+function blocked(settings: DatabaseConfig): DatabaseConfig {
+  const fix = `Turso blocks its reads: unblock them, or leave it out with \`exclude\``;
+  return { ...settings, mistakes: [...settings.mistakes, { path: "TURSO", fix }] };
+}
+
+function byName(one: { readonly name: string }, other: { readonly name: string }): number {
+  return one.name < other.name ? -1 : 1;
+}
