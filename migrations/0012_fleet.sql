@@ -29,4 +29,5 @@ CREATE INDEX `databases_by_run` ON `databases` (`run_at`);--> statement-breakpoi
 CREATE INDEX `databases_by_drill` ON `databases` (`drill_at`);--> statement-breakpoint
 CREATE INDEX `databases_by_watch` ON `databases` (`watched_at`);--> statement-breakpoint
 CREATE INDEX `lineages_open` ON `lineages` (`database`) WHERE ended_at IS NULL;--> statement-breakpoint
-CREATE INDEX `runs_active` ON `runs` (`database`) WHERE finished_at IS NULL;
+CREATE INDEX `runs_active` ON `runs` (`database`) WHERE finished_at IS NULL;--> statement-breakpoint
+CREATE INDEX `watches_by_first` ON `watches` (`first_seen_at`);

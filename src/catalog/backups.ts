@@ -1,11 +1,11 @@
 import { and, asc, count, desc, eq, gte, inArray, lt, type SQL, sql } from "drizzle-orm";
 import { NightjarError } from "../errors/errors.ts";
 import type { Manifest, Pin } from "../model/manifest.ts";
-import { isScheduledTier, type Tier, TIERS } from "../plan/tier.ts";
+import type { Tier } from "../plan/tier.ts";
 import type { Act, Outcome, ProofSummary } from "../model/proof.ts";
 import { comesAfter, type Place } from "./newest-first.ts";
 import { type Catalog, query } from "./open.ts";
-import { backups, IS_DRILLED, IS_VERIFIED, runs } from "./schema.ts";
+import { backups, confirmations, databases, IS_DRILLED, IS_VERIFIED, runs } from "./schema.ts";
 
 export type Backup = typeof backups.$inferSelect;
 
@@ -94,11 +94,6 @@ export function countBackups(catalog: Catalog, database: string): Promise<number
   );
 }
 
-/** Return the newest backup of a database that its schedule has made. */
-export function newestScheduled(catalog: Catalog, database: string): Promise<Backup | undefined> {
-  return newestWhere(catalog, database, inArray(backups.tier, TIERS.filter(isScheduledTier)));
-}
-
 function newestWhere(
   catalog: Catalog,
   database: string,
@@ -124,7 +119,13 @@ export function recordProof(
 ): Promise<unknown> {
   const change = act === "verify" ? { verification: summary } : { drill: summary };
   return query(`recording the ${act} of backup ${id}`, () =>
-    catalog.update(backups).set(change).where(eq(backups.id, id)).run(),
+    catalog.batch([
+      catalog.update(backups).set(change).where(eq(backups.id, id)),
+      catalog
+        .update(databases)
+        .set({ watchedAt: 0 })
+        .where(sql`${databases.name} = (SELECT database FROM backups WHERE id = ${id})`),
+    ]),
   );
 }
 
@@ -259,6 +260,8 @@ export type Prunable = Pick<Backup, "id" | "database" | "tier" | "takenAt"> & {
    * `pinned/`.
    */
   pin: Pin["by"] | null;
+  /** What it stands for because nothing had changed. */
+  confirmed: readonly { tier: Tier; lastFor: number }[];
 };
 
 const holder = sql<Pin["by"] | null>`json_extract(${backups.manifest}, '$.pin.by')`;
@@ -267,12 +270,23 @@ export function allForPruning(catalog: Catalog): Promise<Prunable[]> {
   const { id, database, tier, takenAt, manifest } = backups;
   const key = sql<string>`json_extract(${manifest}, '$.key')`;
   const verification = outcomeOf(backups.verification);
-  return query("listing all backups", () =>
-    catalog
-      .select({ id, database, tier, takenAt, key, verification, pin: holder })
-      .from(backups)
-      .orderBy(database, desc(takenAt)),
-  );
+  return query("listing all backups", async () => {
+    const [rows, stands] = await catalog.batch([
+      catalog
+        .select({ id, database, tier, takenAt, key, verification, pin: holder })
+        .from(backups)
+        .orderBy(database, desc(takenAt)),
+      catalog
+        .select({
+          id: confirmations.backupId,
+          tier: confirmations.tier,
+          lastFor: confirmations.lastFor,
+        })
+        .from(confirmations),
+    ]);
+    const confirmed = Map.groupBy(stands, (stand) => stand.id);
+    return rows.map((row) => ({ ...row, confirmed: confirmed.get(row.id) ?? [] }));
+  });
 }
 
 /**
@@ -324,9 +338,11 @@ export function allForReconciling(catalog: Catalog) {
 export function removeBackups(catalog: Catalog, ids: string[]): Promise<unknown> {
   const rows = and(inArray(backups.id, ids), sql`${holder} IS NOT 'user'`);
   const made = catalog.select({ id: backups.runId }).from(backups).where(rows);
+  const doomed = catalog.select({ id: backups.id }).from(backups).where(rows);
   return query(`removing ${ids.length} backups`, () =>
     catalog.batch([
       catalog.delete(runs).where(inArray(runs.id, made)),
+      catalog.delete(confirmations).where(inArray(confirmations.backupId, doomed)),
       catalog.delete(backups).where(rows),
     ]),
   );

@@ -4,6 +4,7 @@ import { comesAfter, type Place } from "./newest-first.ts";
 import { type Catalog, query } from "./open.ts";
 import { ACTIVE_STATES, type RunState } from "../model/run-state.ts";
 import { runs } from "./schema.ts";
+import { noticeOf } from "./fleet/databases.ts";
 
 export type Run = typeof runs.$inferSelect;
 export type NewRun = Pick<
@@ -117,11 +118,13 @@ export function finishRun(
   now: number,
 ): Promise<unknown> {
   return query(`finishing run ${id}`, () =>
-    catalog
-      .update(runs)
-      .set({ state: "done", backupId, error: null, updatedAt: now, finishedAt: now })
-      .where(eq(runs.id, id))
-      .run(),
+    catalog.batch([
+      catalog
+        .update(runs)
+        .set({ state: "done", backupId, error: null, updatedAt: now, finishedAt: now })
+        .where(eq(runs.id, id)),
+      noticeOf(catalog, id),
+    ]),
   );
 }
 
@@ -133,11 +136,13 @@ export function failRun(
   now: number,
 ): Promise<unknown> {
   return query(`failing run ${id}`, () =>
-    catalog
-      .update(runs)
-      .set({ state: "failed", error, updatedAt: now, finishedAt: now })
-      .where(and(eq(runs.id, id), inArray(runs.state, [...ACTIVE_STATES])))
-      .run(),
+    catalog.batch([
+      catalog
+        .update(runs)
+        .set({ state: "failed", error, updatedAt: now, finishedAt: now })
+        .where(and(eq(runs.id, id), inArray(runs.state, [...ACTIVE_STATES]))),
+      noticeOf(catalog, id),
+    ]),
   );
 }
 

@@ -432,19 +432,23 @@ export const refreshes = sqliteTable(
 );
 
 /** What was found out once about each watched database, so that it is not found out every minute. */
-export const watches = sqliteTable("watches", {
-  database: text().primaryKey(),
-  /** Time at which it was first watched. */
-  firstSeenAt: moment("first_seen_at").notNull(),
-  /** The backup that was last compared with the one before it, and what was found. */
-  comparedBackup: text("compared_backup"),
-  comparison: text({ mode: "json" }).$type<Comparison>(),
-  /** Bytes of its page log, and the time at which they were added up. */
-  logBytes: integer("log_bytes").notNull().default(0),
-  logMeasuredAt: moment("log_measured_at").notNull().default(0),
-  /** The oldest moment that the page log can restore; null if there is none. */
-  logFrom: moment("log_from"),
-});
+export const watches = sqliteTable(
+  "watches",
+  {
+    database: text().primaryKey(),
+    /** Time at which it was first watched. */
+    firstSeenAt: moment("first_seen_at").notNull(),
+    /** The backup that was last compared with the one before it, and what was found. */
+    comparedBackup: text("compared_backup"),
+    comparison: text({ mode: "json" }).$type<Comparison>(),
+    /** Bytes of its page log, and the time at which they were added up. */
+    logBytes: integer("log_bytes").notNull().default(0),
+    logMeasuredAt: moment("log_measured_at").notNull().default(0),
+    /** The oldest moment that the page log can restore; null if there is none. */
+    logFrom: moment("log_from"),
+  },
+  (table) => [index("watches_by_first").on(table.firstSeenAt)],
+);
 
 /** Work that is done again and again: when it last ended, and how. */
 export const beats = sqliteTable("beats", {

@@ -140,6 +140,7 @@ const ENTRIES = {
   refresh: v.optional(refreshSchema),
   heartbeat: v.optional(secretName("SHOP_HEARTBEAT", "the service that watches it")),
   badge: v.optional(v.picklist(["public", "private"], 'must be "public" or "private"'), "private"),
+  spread: v.optional(duration()),
   stall: v.optional(duration(), "60s"),
   attempts: v.optional(
     v.pipe(
@@ -185,6 +186,8 @@ function settle(entry: Entry) {
     heartbeatSecret: entry.heartbeat,
     /** True if a second person must approve an overwrite, an erase, an unpin, and a prune of its pins. */
     protected: entry.protected,
+    /** Time over which its runs are spread, by its name, ms; undefined if by how many share its schedule. */
+    spreadMs: entry.spread,
     /** Time for which the source may send (almost) nothing before the run fails, ms. */
     stallMs: entry.stall,
     /** Attempts of a run before it fails. */

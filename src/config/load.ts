@@ -52,6 +52,8 @@ export interface Config {
   identity(database: DatabaseConfig): string | undefined;
   /** Return the key under which values of the database are masked; undefined if there is none. */
   sanitizeKey(database: DatabaseConfig): string | undefined;
+  /** Runs that may be at work at once, of all databases. */
+  readonly runsAtOnce: number;
   /** `debug`: log every request too. */
   readonly logLevel: "info" | "debug";
   /** The keys of the store that backups are copied to; undefined where it needs none. */
@@ -104,6 +106,10 @@ function readDatabases(raw: unknown): { databases: Databases; mistakes: ConfigMi
   }
   return { databases, mistakes: [] };
 }
+
+/** Runs at once by default, and at the most: Cloudflare runs 10,000 Workflows (Workflows limits). */
+const DEFAULT_RUNS = 50;
+const MOST_RUNS = 5000;
 
 /** Characters that a secret of Nightjar's own needs, so that nobody finds it by trying. */
 const SHORTEST_SECRET = 24;
@@ -186,8 +192,12 @@ export function loadConfig(env: Secrets): Config {
   const logLevel = env["LOG_LEVEL"] ?? "info";
   if (logLevel !== "info" && logLevel !== "debug")
     mistakes.push({ path: "LOG_LEVEL", fix: 'must be "info" or "debug"' });
+  const runsAtOnce = Number(env["RUNS_AT_ONCE"] ?? DEFAULT_RUNS);
+  if (!Number.isInteger(runsAtOnce) || runsAtOnce < 1 || runsAtOnce > MOST_RUNS)
+    mistakes.push({ path: "RUNS_AT_ONCE", fix: `must be a whole number from 1 to ${MOST_RUNS}` });
   if (mistakes.length > 0) throw configError(mistakes);
   return {
+    runsAtOnce,
     logLevel: logLevel as Config["logLevel"],
     databases,
     adminToken,

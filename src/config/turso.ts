@@ -2,6 +2,7 @@ import type { DatabaseConfig } from "./database.ts";
 
 /** Placeholder. */
 export interface TursoConfig {
+  readonly written: unknown;
   protects(found: {
     name: string;
     group: string;

@@ -1,7 +1,7 @@
 import { Hono } from "hono";
 import { cors } from "hono/cors";
 import { createMiddleware } from "hono/factory";
-import { countDatabases } from "../catalog/fleet/databases.ts";
+import { touchCatalog } from "../catalog/fleet/databases.ts";
 import { log } from "../core/log.ts";
 import { VERSION } from "../core/version.ts";
 import { NightjarError } from "../errors/errors.ts";
@@ -55,7 +55,7 @@ const served = new Hono<HttpEnv>()
       200: json(aliveAnswer, ALIVE, "Both are so."),
     }),
     async (c) => {
-      await countDatabases(c.env.catalog); // fails where the catalog has no tables
+      await touchCatalog(c.env.catalog); // fails where the catalog has no tables
       const { catalog, config } = c.env;
       const migration = { applied: await appliedMigration(catalog), needed: NEEDED_MIGRATION };
       const { size: databases } = config.databases;

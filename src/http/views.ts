@@ -17,6 +17,7 @@ import { knownBad } from "../model/proof.ts";
 import { badgePath } from "./databases/badge-access.ts";
 import type { KnownDatabase } from "./configured.ts";
 import { iso } from "../core/iso.ts";
+import type { ConfirmedBackup } from "../catalog/fleet/confirmations.ts";
 
 /** The catalog's rows as the API shows them: moments in ISO 8601, sizes in bytes. */
 
@@ -33,8 +34,10 @@ export function runView(run: Run) {
 }
 
 type Shown = Pick<Backup, "manifest" | "verification" | "drill" | "copy">;
+type Stands = Pick<ConfirmedBackup, "times" | "confirmedAt">;
 
-export function backupView(backup: Shown) {
+/** @param stands the scheduled moments that it stands for; undefined for none */
+export function backupView(backup: Shown, stands: Stands | undefined) {
   const { manifest, verification, drill, copy } = backup;
   return {
     ...manifestView(manifest),
@@ -42,7 +45,12 @@ export function backupView(backup: Shown) {
     drill,
     knownBad: knownBad(backup),
     copy: copy && copyView(copy),
+    confirmed: stands === undefined ? null : confirmedView(stands),
   };
+}
+
+function confirmedView({ times, confirmedAt }: Stands) {
+  return { times, at: iso(confirmedAt) };
 }
 
 export function copyView({ state, at, to, error }: CopyState) {
@@ -59,8 +67,8 @@ export function manifestView(manifest: Manifest) {
 }
 
 /** A backup without its list of tables, for lists. */
-export function backupSummary(backup: Shown) {
-  const { tables, ...rest } = backupView(backup);
+export function backupSummary(backup: Shown, stands: Stands | undefined) {
+  const { tables, ...rest } = backupView(backup, stands);
   return { ...rest, tableCount: tables.length };
 }
 
@@ -161,7 +169,8 @@ export async function databaseViews(
       lastRun: lastRun === undefined ? null : runView(lastRun),
       backups,
       // A backup that was pruned meanwhile has no manifest any more.
-      newestBackup: newest && manifest ? backupSummary({ ...newest, manifest }) : null,
+      newestBackup:
+        newest && manifest ? backupSummary({ ...newest, manifest }, newest.stands) : null,
       newestVerified: verified === undefined ? null : provenView(verified),
       newestDrilled: drilled === undefined ? null : provenView(drilled),
       refresh: config === undefined ? null : refreshesView(config, refreshes.get(name)),

@@ -20,26 +20,28 @@ import { compareNewest } from "./compare.ts";
 const MEASURE = HOUR;
 
 /**
- * Read what is known of every configured database.
+ * Read what is known of some databases; those that are not protected are left out.
  *
  * @returns the facts, and the names of the databases of which nothing could be read
  * @throws NightjarError `CATALOG_FAILED` if nothing can be read of any
  */
 export async function readFacts(
   context: Context,
+  wanted: readonly string[],
   now: number,
 ): Promise<{ facts: WatchFacts[]; unknown: Set<string> }> {
-  const databases = [...context.config.databases.values()];
+  const databases = [...(await context.fleet.findAll(wanted)).values()];
+  if (databases.length === 0) return { facts: [], unknown: new Set() };
+  const names = databases.map(({ name }) => name);
   const refreshed = databases.filter(({ refresh }) => refresh !== undefined);
   const [healths, watched, refreshes] = await Promise.all([
     fleetHealth(context, databases),
-    readWatched(context.catalog),
+    readWatched(context.catalog, names),
     lastRefreshes(
       context.catalog,
       refreshed.map(({ name }) => name),
     ),
   ]);
-  const names = databases.map(({ name }) => name);
   const { watches } = watched;
   const unseen = names.filter((name) => !watches.has(name));
   if (unseen.length > 0) await enterWatches(context.catalog, unseen, now);
@@ -66,7 +68,7 @@ export async function readFacts(
 
 async function factsOf(
   context: Context,
-  { database, standing, delay, recoveryPoint, recoveryTime }: Health,
+  { database, standing, lastRunFailed, delay, recoveryPoint, recoveryTime }: Health,
   { watches, bad, pinned }: WatchedBackups,
   logBytes: number,
   now: number,
@@ -77,11 +79,11 @@ async function factsOf(
   return {
     ...{ name, schedule, delay, limits: alerts, mistakes, keepLast, recoveryPoint, recoveryTime },
     firstSeenAt: watch?.firstSeenAt ?? now,
-    newest: newest && { id: newest.id, takenAt: newest.takenAt },
-    verifiedAt: verified?.takenAt,
+    newest: newest && { id: newest.id, takenAt: newest.currentAt },
+    verifiedAt: verified?.currentAt,
     lastFinished: lastFinished && {
       id: lastFinished.id,
-      failed: lastFinished.state === "failed",
+      failed: lastRunFailed,
       error: lastFinished.error,
     },
     bad: bad.get(name) ?? [],

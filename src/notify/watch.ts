@@ -21,21 +21,30 @@ const DOWN = HOUR;
 const NIGHT_MISSED = DAY + 2 * HOUR;
 
 /**
- * Look for what is wrong with the databases and with Nightjar itself, and enter what is to be told of it.
+ * Look for what is wrong with some databases and with Nightjar itself, and enter what is to be told of it.
  *
+ * @param names the databases; of others, incidents stay as they are while they are protected
  * @param now ms
  * @throws the first error, after everything had its turn
  */
-export async function watchFleet(context: Context, now: number): Promise<void> {
+export async function watchFleet(
+  context: Context,
+  names: readonly string[],
+  now: number,
+): Promise<void> {
   const { catalog, config } = context;
   const [{ facts, unknown }, open, own] = await Promise.all([
-    readFacts(context, now),
+    readFacts(context, names, now),
     openIncidents(catalog),
     ownProblems(context, now),
   ]);
   const problems = [...facts.flatMap((known) => problemsOf(known, now)), ...own].map(shortened);
+  const others = new Set(open.flatMap(({ database }) => database ?? []));
+  for (const name of names) others.delete(name);
+  const left = await context.fleet.findAll([...others]);
+  const isKnown = (name: string) => !left.has(name) && !unknown.has(name);
   const errors: unknown[] = [];
-  for (const change of changesOf(open, problems, routesOf(config.channels), unknown, now))
+  for (const change of changesOf(open, problems, routesOf(config.channels), isKnown, now))
     try {
       await apply(context, change, now);
     } catch (thrown) {

@@ -24,9 +24,9 @@ export type Freshness = (typeof STATES)[number];
 
 /** The known facts of a database's backups. */
 export interface Known {
-  /** The newest backup: the time at which it was taken (ms), and true if a proof found it bad. */
+  /** The newest backup: the time at which it was taken or last confirmed (ms), and true if a proof found it bad. */
   readonly newest: { readonly takenAt: number; readonly bad: boolean } | undefined;
-  /** Time at which the newest backup that is proven good was taken, ms. */
+  /** Time at which the newest backup that is proven good was taken or last confirmed, ms. */
   readonly verified: number | undefined;
   readonly lastRunFailed: boolean;
   /** True if its entry or a secret of it is wrong. */

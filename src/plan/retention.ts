@@ -14,6 +14,13 @@ export interface Policy {
   readonly gone?: boolean;
 }
 
+/** A tier that a backup stands for: it counts as a backup of that tier, taken at the moment. */
+export interface Confirmed {
+  readonly tier: Tier;
+  /** The last scheduled moment at which nothing had changed since it was taken, ms. */
+  readonly lastFor: number;
+}
+
 /** The facts of a backup that the policy needs. */
 export interface Kept {
   readonly id: string;
@@ -23,6 +30,8 @@ export interface Kept {
   readonly takenAt: number;
   /** Outcome of the newest verify; null before the first. A backup that is not `corrupt` is good. */
   readonly verification: Outcome | null;
+  /** The tiers that it stands for because nothing had changed, each with the last scheduled moment, ms. */
+  readonly confirmed?: readonly Confirmed[];
   /** The holder of its pin, which is a copy where no lifecycle rule deletes it; null if it is not pinned. */
   readonly pin: "policy" | "user" | null;
 }
@@ -43,7 +52,8 @@ export interface Verdict<B extends Kept> {
  *
  * - all backups of a database that is not configured, is protected no longer or is misconfigured, and of a
  *   tier without an age or kept for ever;
- * - backups younger than their tier's age;
+ * - backups younger than their tier's age. One that was confirmed because nothing had changed is as young as
+ *   the last moment that it stands for, with the age of the tier that a backup would have had then;
  * - whatever their age: backups pinned by hand, the newest good and the newest verified backup of each
  *   tier, and the newest `keepLast` good ones of the database.
  *
@@ -78,7 +88,8 @@ export function judge<B extends Kept>(
         ...always(backup, "its database is protected no longer: nothing of it is deleted"),
         expiresAt: backup.takenAt + age,
       };
-    const verdict = byAge(backup, backup.takenAt + age, merits.get(backup) ?? [], now);
+    const stands = standsUntil(backup, policy.retention);
+    const verdict = byAge(backup, backup.takenAt + age, stands, merits.get(backup) ?? [], now);
     if ((policy.mistakes ?? []).length === 0 || verdict.keep) return verdict;
     const reason = "the configuration of its database is wrong: nothing of it is deleted";
     return { ...verdict, keep: true, reason };
@@ -89,16 +100,33 @@ function always<B extends Kept>(backup: B, reason: string): Verdict<B> {
   return { backup, keep: true, reason, outlives: true };
 }
 
+/** Return until when a backup stands for a tier because nothing had changed, ms; -Infinity for one that does not. */
+function standsUntil({ confirmed = [] }: Kept, retention: Retention): number {
+  return Math.max(
+    ...confirmed.map(({ tier, lastFor }) => lastFor + (retention[tier] ?? FOREVER)),
+    -Infinity,
+  );
+}
+
+/** Return the last scheduled moment for which a backup stands, ms. */
+function lastConfirmed({ confirmed = [] }: Kept): number {
+  return Math.max(...confirmed.map(({ lastFor }) => lastFor));
+}
+
 function byAge<B extends Kept>(
   backup: B,
   expiresAt: number,
+  stands: number,
   merits: readonly string[],
   now: number,
 ): Verdict<B> {
   const { tier } = backup;
   const young = now < expiresAt;
-  const outlives = merits.length > 0;
-  const merit = `as ${merits.join(" and ")} until a newer one takes its place`;
+  const outlives = merits.length > 0 || (stands > expiresAt && now < stands);
+  const merit =
+    now < stands
+      ? `as the state of ${dateOf(lastConfirmed(backup))}, when nothing had changed`
+      : `as ${merits.join(" and ")} until a newer one takes its place`;
   const corrupt = backup.verification === "corrupt" ? "found corrupt; " : "";
   const end = dateOf(expiresAt);
   const said = { backup, expiresAt, outlives };
@@ -110,7 +138,7 @@ function byAge<B extends Kept>(
     };
   if (young)
     return { ...said, keep: true, reason: `${corrupt}in the age of ${tier} backups until ${end}` };
-  if (outlives)
+  if (merits.length > 0 || now < stands)
     return {
       ...said,
       keep: true,
@@ -128,24 +156,32 @@ function meritsOf<B extends Kept>(
   const seen = new Set<string>();
   const good = new Map<string, number>();
   const first = (what: string): boolean => !seen.has(what) && seen.add(what).has(what);
-  for (const backup of newestFirst(backups)) {
-    const { database, tier, verification } = backup;
+  for (const { backup, tier } of newestFirst(backups)) {
+    const { database, verification } = backup;
     const policy = policies.get(database);
     if (policy === undefined || verification === "corrupt") continue;
-    const own: string[] = [];
+    const own = merits.get(backup) ?? [];
+    const isCounted = merits.has(backup);
+    merits.set(backup, own);
     if (first(`good ${tier} ${database}`)) own.push(`the newest good ${tier} backup`);
     if (verification === "verified" && first(`verified ${tier} ${database}`))
       own.push(`the newest verified ${tier} backup`);
+    if (isCounted) continue;
     const newer = good.get(database) ?? 0;
     good.set(database, newer + 1);
     if (newer < policy.keepLast) own.push(`one of the newest ${policy.keepLast}`);
-    merits.set(backup, own);
   }
   return merits;
 }
 
-function newestFirst<B extends Kept>(backups: readonly B[]): B[] {
-  return backups.toSorted((a, b) => b.takenAt - a.takenAt || (a.id < b.id ? 1 : -1));
+/** Return backups by what they stand for, once for each tier, the newest moment first. */
+function newestFirst<B extends Kept>(backups: readonly B[]): { backup: B; tier: Tier }[] {
+  return backups
+    .flatMap((backup) => [
+      { backup, tier: backup.tier, at: backup.takenAt },
+      ...(backup.confirmed ?? []).map(({ tier, lastFor }) => ({ backup, tier, at: lastFor })),
+    ])
+    .toSorted((a, b) => b.at - a.at || (a.backup.id < b.backup.id ? 1 : -1));
 }
 
 /** Format a day for people, like `2026-11-21`. */

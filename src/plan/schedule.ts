@@ -17,7 +17,12 @@ const SPREAD = 30;
 export function startDelay(name: string, schedule: string, schedules: Iterable<string>): number {
   let sharing = 0;
   for (const other of schedules) if (other === schedule) sharing++;
-  return (hashOf(name) % Math.max(1, Math.min(sharing, SPREAD))) * MINUTE;
+  return spreadDelay(name, Math.min(sharing, SPREAD) * MINUTE);
+}
+
+/** Return the delay of a database's run within a time over which runs are spread, ms: whole minutes, stable by its name. */
+export function spreadDelay(name: string, spreadMs: number): number {
+  return (hashOf(name) % Math.max(1, Math.floor(spreadMs / MINUTE))) * MINUTE;
 }
 
 /**

@@ -4,7 +4,7 @@ import { isKnownBad } from "../model/proof.ts";
 import { followPause } from "../plan/follow-pace.ts";
 import { type Freshness, freshness } from "../plan/freshness.ts";
 import { type Objective, recoveryPoint, recoveryTime } from "../plan/objectives.ts";
-import { nextMoment, startDelay } from "../plan/schedule.ts";
+import { nextMoment } from "../plan/schedule.ts";
 import type { Context } from "../worker/context.ts";
 
 /** How a configured database is. Moments in ms. */
@@ -12,6 +12,8 @@ export interface Health {
   readonly database: DatabaseConfig;
   readonly state: Freshness;
   readonly standing: Standing;
+  /** True if the run that ended last failed, and no backup was confirmed since. */
+  readonly lastRunFailed: boolean;
   /** How long after its scheduled moment its run starts, ms. */
   readonly delay: number;
   /** Start of its next run; undefined if there will be none. */
@@ -38,31 +40,31 @@ export async function fleetHealth(
 ): Promise<Map<string, Health>> {
   const names = databases.map(({ name }) => name);
   const standings = await standingsOf(context.catalog, names);
-  const delayOf = delays(context);
   return new Map(
     databases.map((database) => [
       database.name,
-      judge(database, standings.get(database.name)!, delayOf(database), context.deps.now()),
+      judge(
+        database,
+        standings.get(database.name)!,
+        context.fleet.runDelay(database),
+        context.deps.now(),
+      ),
     ]),
   );
-}
-
-/** How long after its scheduled moment each database's run starts, ms. */
-function delays({ config }: Context): (database: DatabaseConfig) => number {
-  const schedules = [...config.databases.values()].map(({ schedule }) => schedule);
-  return ({ name, schedule }) => startDelay(name, schedule, schedules);
 }
 
 function judge(database: DatabaseConfig, standing: Standing, delay: number, now: number): Health {
   const { newest, verified, drilled, lastFinished, lineage } = standing;
   const known = {
-    newest: newest && { takenAt: newest.takenAt, bad: isKnownBad(newest) },
-    verified: verified?.takenAt,
-    lastRunFailed: lastFinished?.state === "failed",
+    newest: newest && { takenAt: newest.currentAt, bad: isKnownBad(newest) },
+    verified: verified?.currentAt,
+    lastRunFailed:
+      lastFinished?.state === "failed" &&
+      (newest?.stands?.confirmedAt ?? 0) <= lastFinished.finishedAt!,
     misconfigured: isMisconfigured(database),
   };
   const nextRunAt = known.misconfigured ? undefined : nextStart(database, delay, now);
-  const moments = [verified?.takenAt, lineage?.checkedAt].filter((at) => at !== undefined);
+  const moments = [verified?.currentAt, lineage?.checkedAt].filter((at) => at !== undefined);
   const restorableAt = moments.length === 0 ? undefined : Math.max(...moments);
   const { rpoMs, rtoMs } = database;
   const recoveryMs = drilled?.drill?.recoveryMs;
@@ -70,6 +72,7 @@ function judge(database: DatabaseConfig, standing: Standing, delay: number, now:
   return {
     database,
     standing,
+    lastRunFailed: known.lastRunFailed,
     delay,
     // Its runs start so much later than scheduled.
     state: freshness(database.schedule, known, now - delay),

@@ -18,9 +18,9 @@ export type BadgeShow = (typeof BADGE_SHOWS)[number];
 /** What is known of a database. Times in ms, undefined where there is none. */
 export interface BadgeFacts {
   readonly state: Freshness;
-  /** Time at which its newest backup that is known to be good was taken. */
+  /** Time at which its newest backup that is known to be good was taken or last confirmed. */
   readonly verifiedAt: number | undefined;
-  /** Time at which its newest backup whose drill passed was taken. */
+  /** Time at which its newest backup whose drill passed was taken or last confirmed. */
   readonly drilledAt: number | undefined;
   /** The newest moment that can be restored, as far as is known. */
   readonly restorableAt: number | undefined;

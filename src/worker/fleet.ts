@@ -11,6 +11,7 @@ import type { ConfigMistake } from "../config/mistakes.ts";
 import { longestAges } from "../plan/lifecycle.ts";
 import type { Policy } from "../plan/retention.ts";
 import { DEFAULT_RETENTION } from "../plan/tier.ts";
+import { spreadDelay, startDelay } from "../plan/schedule.ts";
 
 /** Rows that are read of Turso's list at once. */
 const BATCH = 500;
@@ -151,6 +152,18 @@ export class Fleet {
     return policies;
   }
 
+  /** How long after its scheduled moment a database's run starts, ms. */
+  runDelay({ name, schedule, spreadMs }: DatabaseConfig): number {
+    if (spreadMs !== undefined) return spreadDelay(name, spreadMs);
+    return startDelay(name, schedule, [...this.#config.databases.values()].map(scheduleOf));
+  }
+
+  /** How long after its scheduled moment a database's drill starts, ms. */
+  drillDelay({ name, drill, spreadMs }: DatabaseConfig): number {
+    if (spreadMs !== undefined) return spreadDelay(name, spreadMs);
+    return startDelay(name, drill, [...this.#config.databases.values()].map(drillOf));
+  }
+
   /** Return why a database that Turso lists is not protected under its name; undefined if it is. */
   whyUnprotected({ name, group, hostname, goneAt }: Discovered): Unprotected | undefined {
     if (goneAt !== null) return "gone";
@@ -177,6 +190,9 @@ export class Fleet {
     return row.readsBlocked ? blocked(settings) : settings;
   }
 }
+
+const scheduleOf = ({ schedule }: DatabaseConfig): string => schedule;
+const drillOf = ({ drill }: DatabaseConfig): string => drill;
 
 /** Return the policy of a database of which nothing is known while `TURSO` is wrong: nothing is deleted. */
 function unknownPolicy(mistakes: readonly ConfigMistake[]): StoredPolicy {

@@ -1,4 +1,4 @@
-import { isNull, sql, type SQL } from "drizzle-orm";
+import { and, sql, type SQL } from "drizzle-orm";
 import type { CopyState } from "../../model/copy.ts";
 import type { ProofSummary } from "../../model/proof.ts";
 import type { Follow } from "../follows.ts";
@@ -6,6 +6,7 @@ import type { Lineage } from "../lineages.ts";
 import { type Catalog, query } from "../open.ts";
 import type { Run } from "../runs.ts";
 import { backups, follows, IS_DRILLED, IS_VERIFIED, lineages, runs } from "../schema.ts";
+import { type ConfirmedBackup, confirmedOfDatabases } from "./confirmations.ts";
 
 /** A backup without its manifest. */
 export interface BackupFacts {
@@ -13,6 +14,10 @@ export interface BackupFacts {
   readonly database: string;
   /** ms */
   readonly takenAt: number;
+  /** Time until which nothing was committed after it, as far as is known: when it was taken or last confirmed, ms. */
+  readonly currentAt: number;
+  /** The scheduled moments for which it stands because nothing had changed; undefined for none. */
+  readonly stands: ConfirmedBackup | undefined;
   /** Bytes as a database or as SQL, and as they are stored. */
   readonly rawBytes: number;
   readonly storedBytes: number;
@@ -50,7 +55,9 @@ const EMPTY: Standing = {
   lineage: undefined,
 };
 
-/** The columns of `BackupFacts`. */
+type BackupRow = Omit<BackupFacts, "currentAt" | "stands">;
+
+/** The columns of a `BackupRow`. */
 const backupFacts = {
   id: backups.id,
   database: backups.database,
@@ -84,40 +91,52 @@ export async function standingsOf(
   names: readonly string[],
 ): Promise<Map<string, Standing>> {
   const list = JSON.stringify(names);
-  const among = (column: typeof backups.database | typeof follows.database) =>
-    sql`${column} IN (SELECT value FROM json_each(${list}))`;
+  const among = (
+    column: typeof backups.database | typeof follows.database | typeof lineages.database,
+  ) => sql`${column} IN (SELECT value FROM json_each(${list}))`;
   const backupsBy = (condition: SQL) =>
     catalog.select(backupFacts).from(backups).where(newestBackups(list, condition));
-  const [counts, newest, verified, drilled, lastRuns, lastFinished, followed, open] = await query(
-    `reading how ${names.length === 1 ? names[0] : `${names.length} databases`} stand`,
-    () =>
-      catalog.batch([
-        catalog
-          .select({ database: backups.database, backups: sql<number>`count(*)` })
-          .from(backups)
-          .where(among(backups.database))
-          .groupBy(backups.database),
-        backupsBy(ANY),
-        backupsBy(IS_VERIFIED),
-        backupsBy(IS_DRILLED),
-        catalog
-          .select()
-          .from(runs)
-          .where(newestRun(list, ANY, sql`r.created_at DESC, r.id DESC`)),
-        catalog
-          .select()
-          .from(runs)
-          .where(
-            newestRun(
-              list,
-              sql`r.finished_at IS NOT NULL`,
-              sql`r.finished_at DESC, r.created_at DESC`,
+  const [counts, newest, verified, drilled, lastRuns, lastFinished, followed, open, confirmed] =
+    await query(
+      `reading how ${names.length === 1 ? names[0] : `${names.length} databases`} stand`,
+      () =>
+        catalog.batch([
+          catalog
+            .select({ database: backups.database, backups: sql<number>`count(*)` })
+            .from(backups)
+            .where(among(backups.database))
+            .groupBy(backups.database),
+          backupsBy(ANY),
+          backupsBy(IS_VERIFIED),
+          backupsBy(IS_DRILLED),
+          catalog
+            .select()
+            .from(runs)
+            .where(newestRun(list, ANY, sql`r.created_at DESC, r.id DESC`)),
+          catalog
+            .select()
+            .from(runs)
+            .where(
+              newestRun(
+                list,
+                sql`r.finished_at IS NOT NULL`,
+                sql`r.finished_at DESC, r.created_at DESC`,
+              ),
             ),
-          ),
-        catalog.select().from(follows).where(among(follows.database)),
-        catalog.select().from(lineages).where(isNull(lineages.endedAt)).orderBy(lineages.beganAt),
-      ]),
-  );
+          catalog.select().from(follows).where(among(follows.database)),
+          catalog
+            .select()
+            .from(lineages)
+            .where(and(among(lineages.database), sql`ended_at IS NULL`))
+            .orderBy(lineages.beganAt),
+          confirmedOfDatabases(catalog, names),
+        ]),
+    );
+  const stands = new Map(confirmed.map((row) => [row.backupId, row]));
+  const current = (row: BackupRow): BackupFacts => {
+    const own = stands.get(row.id);
+    return { ...row, stands: own, currentAt: Math.max(row.takenAt, own?.confirmedAt ?? 0) };
+  };
   const found = new Map<string, Standing>(names.map((name) => [name, EMPTY]));
   const add = (
     rows: readonly { database: string }[],
@@ -129,9 +148,9 @@ export async function standingsOf(
     }
   };
   add(counts, ({ backups: number }: { backups: number }) => ({ backups: number }));
-  add(newest, (row: BackupFacts) => ({ newest: row }));
-  add(verified, (row: BackupFacts) => ({ verified: row }));
-  add(drilled, (row: BackupFacts) => ({ drilled: row }));
+  add(newest, (row: BackupRow) => ({ newest: current(row) }));
+  add(verified, (row: BackupRow) => ({ verified: current(row) }));
+  add(drilled, (row: BackupRow) => ({ drilled: current(row) }));
   add(lastRuns, (row: Run) => ({ lastRun: row }));
   add(lastFinished, (row: Run) => ({ lastFinished: row }));
   add(followed, (row: Follow) => ({ follow: row }));

@@ -1,4 +1,4 @@
-import { desc, eq, sql } from "drizzle-orm";
+import { and, desc, eq, sql } from "drizzle-orm";
 import type { Comparison } from "../../plan/alerts/problems.ts";
 import { type Catalog, query } from "../open.ts";
 import { backups, IS_KEPT_PAST_AGE, IS_KNOWN_BAD, watches } from "../schema.ts";
@@ -20,23 +20,35 @@ export interface WatchedBackups {
   readonly pinned: Map<string, number>;
 }
 
-/** Read what is watched, in one round trip. @throws NightjarError `CATALOG_FAILED` */
-export async function readWatched(catalog: Catalog): Promise<WatchedBackups> {
+/** Read what is watched of some databases, in one round trip. @throws NightjarError `CATALOG_FAILED` */
+export async function readWatched(
+  catalog: Catalog,
+  names: readonly string[],
+): Promise<WatchedBackups> {
+  const isWanted = (column: typeof backups.database | typeof watches.database) =>
+    sql`${column} IN (SELECT value FROM json_each(${JSON.stringify(names)}))`;
   const timeOf = (proof: typeof backups.verification | typeof backups.drill) =>
     sql`coalesce(json_extract(${proof}, '$.at'), '')`;
   const foundAt = sql<string>`max(${timeOf(backups.verification)}, ${timeOf(backups.drill)})`;
   const [known, bad, pinned] = await query("reading what is watched", () =>
     catalog.batch([
-      catalog.select().from(watches),
+      catalog.select().from(watches).where(isWanted(watches.database)),
       catalog
         .select({ id: backups.id, database: backups.database, foundAt })
         .from(backups)
-        .where(IS_KNOWN_BAD)
+        .where(and(isWanted(backups.database), sql`(${IS_KNOWN_BAD})`))
         .orderBy(desc(backups.takenAt)),
       catalog
         .select({ database: backups.database, pinned: sql<number>`count(*)` })
         .from(backups)
-        .where(IS_KEPT_PAST_AGE)
+        .where(
+          and(
+            isWanted(backups.database),
+            IS_KEPT_PAST_AGE,
+            // One that stands for later nights is meant to be kept.
+            sql`NOT EXISTS (SELECT 1 FROM confirmations c WHERE c.backup_id = backups.id)`,
+          ),
+        )
         .groupBy(backups.database),
     ]),
   );

@@ -116,6 +116,10 @@ const proven = {
   drill: said(v.nullable(proofSummary), "The newest drill."),
   knownBad: said(v.nullable(knownBadAnswer), "The proof that it is bad; null if there is none."),
   copy: said(v.nullable(copyAnswer), "Its second copy; null before the first try."),
+  confirmed: said(
+    v.nullable(v.object({ times: count, at: moment })),
+    "Scheduled backups that it stands for because nothing had changed since, and until when that is known; null for none.",
+  ),
 };
 
 export const manifestAnswer = v.object({ ...manifest, tables });
@@ -162,7 +166,7 @@ const PROVEN: Pick<v.InferInput<typeof backupAnswer>, keyof typeof proven> = {
     proofKey: `${KEY}.db.zst.verify-20261120T020003Z.json`,
     ...{ problem: null, recoveryMs: null },
   },
-  ...{ drill: null, knownBad: null, copy: null },
+  ...{ drill: null, knownBad: null, copy: null, confirmed: null },
 };
 export const MANIFEST: v.InferInput<typeof manifestAnswer> = {
   ...FACTS,

@@ -137,10 +137,14 @@ export const databaseHealthAnswer = v.object({
   state: v.picklist(STATES),
   takenAt: v.nullable(moment),
   verifiedTakenAt: v.nullable(moment),
+  confirmedAt: said(
+    v.nullable(moment),
+    "Until when nothing had changed since the newest backup, where its server was asked.",
+  ),
 });
 export const DATABASE_HEALTH: v.InferInput<typeof databaseHealthAnswer> = {
   ...{ database: "shop", state: "fresh", takenAt: "2026-11-20T02:00:01.310Z" },
-  verifiedTakenAt: "2026-11-20T02:00:01.310Z",
+  ...{ verifiedTakenAt: "2026-11-20T02:00:01.310Z", confirmedAt: null },
 };
 
 export const aliveAnswer = v.object({

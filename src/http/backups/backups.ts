@@ -34,6 +34,7 @@ import {
 } from "../answers/backup.ts";
 import { BACKUP_LINK, backupLinkAnswer, QUERIED, queryAnswer } from "../answers/link.ts";
 import { DRILL, PROOF, proofAnswer, proofsAnswer } from "../answers/proof.ts";
+import { confirmedOf } from "../../catalog/fleet/confirmations.ts";
 
 const newPinSchema = v.strictObject({
   reason: v.optional(text(200), "pinned by hand"),
@@ -51,7 +52,8 @@ export const backups = new Hono<HttpEnv>()
     needs("read", "backup"),
     async (c) => {
       const backup = await existingBackup(c.env.catalog, c.req.param("id"));
-      return c.json(backupView(backup));
+      const stands = await confirmedOf(c.env.catalog, [backup.id]);
+      return c.json(backupView(backup, stands.get(backup.id)));
     },
   )
 

@@ -85,8 +85,8 @@ export function factsOf({ state, standing, restorableAt }: Health): BadgeFacts {
   const { newest, verified, drilled } = standing;
   return {
     state,
-    verifiedAt: verified?.takenAt,
-    drilledAt: drilled?.takenAt,
+    verifiedAt: verified?.currentAt,
+    drilledAt: drilled?.currentAt,
     restorableAt,
     bytes: newest?.rawBytes,
   };

@@ -40,6 +40,7 @@ import { about, json } from "../openapi/about.ts";
 import { BACKUP, BACKUP_SUMMARY, backupAnswer, backupsAnswer } from "../answers/backup.ts";
 import { DATABASE, databaseAnswer, databasesAnswer } from "../answers/database.ts";
 import { QUEUED_RUN, RUN, runAnswer } from "../answers/run.ts";
+import { confirmedOf } from "../../catalog/fleet/confirmations.ts";
 
 const newBackupSchema = v.strictObject({
   name: v.optional(text(100)),
@@ -190,7 +191,12 @@ export const databases = new Hono<HttpEnv>()
       const found = await listBackups(c.env.catalog, name, limit + 1, placeOf(cursor), filter);
       const { page, next } = pageOf(found, limit, ({ takenAt }) => takenAt);
       const isConfigured = config !== undefined;
-      return c.json({ configured: isConfigured, backups: page.map(backupSummary), next });
+      const stands = await confirmedOf(
+        c.env.catalog,
+        page.map(({ id }) => id),
+      );
+      const shown = page.map((backup) => backupSummary(backup, stands.get(backup.id)));
+      return c.json({ configured: isConfigured, backups: shown, next });
     },
   )
 
@@ -261,7 +267,8 @@ export const databases = new Hono<HttpEnv>()
       if (found === undefined || found.database !== name)
         throw new NightjarError("BACKUP_NOT_FOUND", missing(name, wanted));
       if (wanted === "latest") await refuseKnownBad(c.env, found);
-      return c.json(backupView(found));
+      const stands = await confirmedOf(catalog, [found.id]);
+      return c.json(backupView(found, stands.get(found.id)));
     },
   )
 

@@ -30,7 +30,7 @@ export async function calendarsOf(
 ): Promise<Map<string, DayState[]>> {
   const now = deps.now();
   const names = databases.map(({ name }) => name);
-  const facts = await daysOf(catalog, names, dayOf(now) - DAYS + 1);
+  const facts = await daysOf(catalog, names, dayOf(now) - DAYS + 1, DAYS);
   return new Map(
     databases.map(({ name, config }) => [
       name,

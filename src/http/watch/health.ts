@@ -142,6 +142,7 @@ export const health = new Hono<HttpEnv>()
         state,
         takenAt: iso(standing.newest?.takenAt),
         verifiedTakenAt: iso(standing.verified?.takenAt),
+        confirmedAt: iso(standing.newest?.stands?.confirmedAt),
       };
       return c.json(answer, state === "fresh" ? 200 : 503);
     },

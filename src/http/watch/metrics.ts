@@ -122,18 +122,18 @@ export const metrics = new Hono<HttpEnv>().get(
       },
       time(
         "last_backup_timestamp",
-        "When the newest backup was taken.",
-        ({ standing }) => standing.newest?.takenAt,
+        "When the newest backup was taken, or last confirmed.",
+        ({ standing }) => standing.newest?.currentAt,
       ),
       time(
         "last_verified_timestamp",
-        "When the newest backup that was verified was taken.",
-        ({ standing }) => standing.verified?.takenAt,
+        "When the newest backup that was verified was taken, or last confirmed.",
+        ({ standing }) => standing.verified?.currentAt,
       ),
       time(
         "last_drilled_timestamp",
-        "When the newest backup whose drill passed was taken.",
-        ({ standing }) => standing.drilled?.takenAt,
+        "When the newest backup whose drill passed was taken, or last confirmed.",
+        ({ standing }) => standing.drilled?.currentAt,
       ),
       time(
         "last_refresh_timestamp",

@@ -11,22 +11,29 @@ const KEPT = 12;
 /**
  * Record the configuration if it is another one than at the last look: which databases were added, removed
  * or changed. Secrets are no part of it. A failure is logged, as the runs of the minute must start.
+ *
+ * @param changed is called before that is recorded, and again if it fails
  */
-export async function noteConfiguration(context: Context): Promise<void> {
+export async function noteConfiguration(
+  context: Context,
+  changed: () => Promise<unknown>,
+): Promise<void> {
   try {
     const { catalog, config } = context;
     const now = new Map<string, string>([["COPY", short(config.copy)]]);
+    if (config.turso !== undefined) now.set("TURSO", short(config.turso.written));
     for (const [name, database] of config.databases) now.set(name, short(database));
     const [last] = await listAudit(catalog, { action: "configuration" }, 1);
     const before = new Map(last === undefined ? [] : settingsIn(last.detail));
     const added = [...now.keys()].filter((name) => !before.has(name));
     const removed = [...before.keys()].filter((name) => !now.has(name));
-    const changed = [...now].filter(([name, value]) => (before.get(name) ?? value) !== value);
-    if (added.length + removed.length + changed.length === 0) return;
+    const others = [...now].filter(([name, value]) => (before.get(name) ?? value) !== value);
+    if (added.length + removed.length + others.length === 0) return;
+    await changed();
     await record(context, {
       ...{ by: NIGHTJAR, action: "configuration", outcome: "done" },
       detail: {
-        ...{ added, removed, changed: changed.map(([name]) => name) },
+        ...{ added, removed, changed: others.map(([name]) => name) },
         settings: [...now].map((setting) => setting.join("=")),
       },
     });

@@ -41,13 +41,13 @@ export function problemKey({
  * Compare the open incidents with the problems of now. A channel is told of an incident once when it is
  * opened, once when it becomes critical, at its interval while it is open, and once when it is over.
  *
- * @param unknown databases of which nothing is known now: their incidents stay as they are
+ * @param isKnown true for databases of which something is known now: incidents of others stay as they are
  */
 export function changesOf(
   open: readonly Incident[],
   problems: readonly Problem[],
   routes: readonly Route[],
-  unknown: ReadonlySet<string>,
+  isKnown: (database: string) => boolean,
   now: number,
 ): Change[] {
   const known = new Map(open.map((incident) => [problemKey(incident), incident]));
@@ -61,7 +61,7 @@ export function changesOf(
   });
   for (const incident of open) {
     if (present.has(problemKey(incident))) continue;
-    if (incident.database !== null && unknown.has(incident.database)) continue;
+    if (incident.database !== null && !isKnown(incident.database)) continue;
     const tell = incident.told.map((channel) => ({ channel, kind: "closed" as const }));
     changes.push({ does: "close", incident, problem: incident, tell });
   }

@@ -44,7 +44,7 @@ beforeAll(async () => {
   await addRun(catalog, "shop", NOW - 12 * HOUR, "failed");
   await addLog(catalog, "shop", NOW - 2 * HOUR, 5000);
   await recordBeat(catalog, "minute", { at: NOW - 1000, error: null });
-  await watchFleet(context, NOW);
+  await watchFleet(context, [...context.config.databases.keys()], NOW);
 });
 
 describe("/metrics", () => {

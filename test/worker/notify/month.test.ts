@@ -264,7 +264,7 @@ describe("a month of alerts", () => {
     for (; now < BEGIN + MONTH + 3 * DAY; now += STEP) {
       await advance();
       const context = contextNow();
-      await watchFleet(context, now);
+      await watchFleet(context, [...context.config.databases.keys()], now);
       await deliverMessages(context, now);
       // Another cron that overlaps with this one sends nothing twice.
       if (random() < 0.1) await deliverMessages(context, now);

@@ -57,7 +57,7 @@ let nights = true;
 
 async function look(context = contextOf()): Promise<void> {
   if (nights) await recordBeat(catalog, "night", { at: now, error: null });
-  await watchFleet(context, now);
+  await watchFleet(context, [...context.config.databases.keys()], now);
   await deliverMessages(context, now);
 }
 

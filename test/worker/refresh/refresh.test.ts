@@ -249,7 +249,7 @@ group("a refresh", () => {
     const runsOfShop = await apiOf(away).json(`/v1/runs?database=${from}&limit=1`);
     expect(runsOfShop["runs"]).toMatchObject([{ state: "done", error: null }]);
     const incidents = async (context: Context) => {
-      await watchFleet(context, Date.now());
+      await watchFleet(context, [...context.config.databases.keys()], Date.now());
       return (await openIncidents(context.catalog)).filter(({ rule }) => rule === "refresh-failed");
     };
     expect(await incidents(away)).toMatchObject([

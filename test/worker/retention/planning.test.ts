@@ -1,7 +1,7 @@
 import { env } from "cloudflare:workers";
 import { describe, expect, inject, it } from "vitest";
 import { listBackups } from "../../../src/catalog/backups.ts";
-import { lastLook, recordLook } from "../../../src/catalog/fleet/databases.ts";
+import { enterDatabases, planDatabases, planOf } from "../../../src/catalog/fleet/databases.ts";
 import { failRun, findRun } from "../../../src/catalog/runs.ts";
 import { startDueRuns } from "../../../src/jobs/schedule/start-due-runs.ts";
 import { prune } from "../../../src/jobs/retention/prune.ts";
@@ -60,7 +60,9 @@ describe("the cron's look", () => {
     const databases = Object.fromEntries(names.map((name) => [name, { url: SMALL }]));
     let now = NIGHT - MINUTE;
     const context = testContext(databases, { now: () => now });
-    for (const name of names) await recordLook(context.catalog, name, now);
+    await enterDatabases(context.catalog, names);
+    const plans = names.map((name) => ({ name, at: 0, lookedAt: now }));
+    await planDatabases(context.catalog, "run", plans);
     const minutes = new Map<string, number>();
     for (let minute = -1; minute < 8; minute++) {
       now = NIGHT + minute * MINUTE;
@@ -77,9 +79,9 @@ describe("the cron's look", () => {
     expect(Object.fromEntries(minutes)).toEqual(Object.fromEntries(expected));
     for (const id of context.started)
       expect(await findRun(context.catalog, id)).toMatchObject({ scheduledFor: NIGHT });
-    const { databases: shown } = await apiOf(context).json("/v1/databases");
-    const own = shown.filter(({ name }: { name: string }) => names.includes(name));
-    expect(own).toHaveLength(names.length);
+    const own = await Promise.all(
+      names.map((name) => apiOf(context).json(`/v1/databases/${name}`)),
+    );
     for (const { name, nextScheduledAt } of own)
       expect(Date.parse(nextScheduledAt)).toBe(
         NIGHT + DAY + startDelay(name, schedules[0]!, schedules),
@@ -91,7 +93,7 @@ describe("the cron's look", () => {
     const { create } = context.workflows;
     context.workflows.create = () => Promise.reject(new Error("no Workflow today"));
     await expect(startDueRuns(context, NIGHT)).rejects.toThrow("no Workflow today");
-    expect(await lastLook(context.catalog, "cut")).toBeUndefined();
+    expect(await planOf(context.catalog, "cut")).toMatchObject({ lastLookAt: 0 });
     context.workflows.create = create;
     await startDueRuns(context, NIGHT + MINUTE);
     expect(context.started).toEqual(["cut-20261101T000000Z"]);
@@ -110,7 +112,9 @@ describe("the cron's look", () => {
     const error = { code: "SOURCE_ERROR", message: "-", hint: "-" } as const;
     await failRun(catalog, "busy-20261101T000000Z", error, NIGHT);
     expect(await at(NIGHT + 4 * MINUTE + 9000)).toEqual(["busy-20261101T000400Z"]);
-    expect(await lastLook(catalog, "busy")).toBe(NIGHT + 4 * MINUTE + 9000);
+    expect(await planOf(catalog, "busy")).toMatchObject({
+      lastLookAt: NIGHT + 4 * MINUTE + 9000,
+    });
   });
 
   it("waits on for a quiet run whose Workflow says that it is at work", async () => {
