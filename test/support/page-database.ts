@@ -25,14 +25,19 @@ export class PageDatabase {
 
   static async create(schema = "", server = inject("pages")): Promise<PageDatabase> {
     const database = new PageDatabase(server.url);
-    const response = await fetch(`${server.adminUrl}/v1/namespaces/${database.namespace}/create`, {
+    await database.create(server.adminUrl);
+    if (schema !== "") await database.exec(schema);
+    return database;
+  }
+
+  /** Create the database, which does not exist yet or was removed. */
+  async create(adminUrl: string = inject("pages").adminUrl): Promise<void> {
+    const response = await fetch(`${adminUrl}/v1/namespaces/${this.namespace}/create`, {
       method: "POST",
       headers: { "content-type": "application/json" },
       body: "{}",
     });
     if (!response.ok) throw new Error(`creating a namespace: ${await response.text()}`);
-    if (schema !== "") await database.exec(schema);
-    return database;
   }
 
   async exec(sql: string): Promise<void> {

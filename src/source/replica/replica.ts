@@ -55,15 +55,35 @@ async function readAgain(
   cursor: PageCursor,
   pgnos: readonly number[],
 ): Promise<readonly Page[] | undefined> {
-  const isThere = async (): Promise<boolean> => {
-    const hello = await sayHello(source, deps);
-    return (
-      whyNotFrom(cursor, hello) === undefined && hello.index === (cursor as ReplicaCursor).frame
-    );
-  };
-  if (!(await isThere())) return undefined;
+  if (!(await isLogAt(source, deps, cursor))) return undefined;
   const pages = await readPages(source, deps, pgnos);
-  return (await isThere()) ? pages : undefined;
+  return (await isLogAt(source, deps, cursor)) ? pages : undefined;
+}
+
+/**
+ * Return true if the server's log ends where `cursor` is, in the same session of the server's process. One
+ * Hello. It does not show the last frame again, as a pull has it shown.
+ *
+ * @throws GrpcError, NightjarError
+ */
+async function isLogAt(source: Source, deps: Deps, cursor: PageCursor): Promise<boolean> {
+  const hello = await sayHello(source, deps);
+  if (whyNotFrom(cursor, hello) !== undefined) return false;
+  const { frame, atLeast } = cursor as ReplicaCursor;
+  return hello.index === frame && frame >= atLeast;
+}
+
+/** Do the same as `isLogAt`. @throws NightjarError as PageSource's `pull` */
+export async function isReplicaAt(
+  source: Source,
+  deps: Deps,
+  cursor: ReplicaCursor,
+): Promise<boolean> {
+  try {
+    return await isLogAt(source, deps, cursor);
+  } catch (thrown) {
+    throw named(thrown);
+  }
 }
 
 /** @throws GrpcError, NightjarError */

@@ -10,6 +10,14 @@ export function markOf({ pgno, data }: Page): PageMark {
   return { pgno, hash: fingerprint(data) };
 }
 
+/** Return true if the pages are those that were marked, each with the same bytes. */
+export function haveMarks(pages: readonly Page[], marks: readonly PageMark[]): boolean {
+  const hashes = new Map(pages.map((page) => [page.pgno, markOf(page).hash]));
+  return (
+    pages.length === marks.length && marks.every(({ pgno, hash }) => hashes.get(pgno) === hash)
+  );
+}
+
 /**
  * Return the pages of a whole database by which its revision is recognized: the first one, and others that
  * are spread over it.
