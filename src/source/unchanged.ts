@@ -19,8 +19,8 @@ const DOUBTS: readonly ErrorCode[] = [
  * - `replica`: true if a Hello names the same log, the same session of the server's process, and the cursor's
  *   frame as the log's last one. It does not show that frame again, as a pull has it shown. False for a log
  *   without any frame.
- * - `pull-updates`: true if every page is the one that was read. False, without a request, for a database of
- *   more pages than a cursor marks (16): fewer pages prove nothing.
+ * - `pull-updates`: true if the newest revision is the cursor's, and its marked pages are those that were read.
+ *   False, without a request, if the revision is a number, which may come again, and not every page is marked.
  * - `sync`: always false, without a request. `/info` tells the generation and not its last frame, and `/sync`
  *   does not tell whether a generation that gives frames is still the newest.
  * - `dbpage`: always false, without a request. An image has no place in the server's history.

@@ -11,6 +11,8 @@ export interface NewestBackup {
   readonly id: string;
   /** True if it was read back and found good, and no drill found it bad. */
   readonly verified: boolean;
+  /** ms */
+  readonly takenAt: number;
   readonly url: string;
   readonly namespace: string | null;
   /** The place in the source's history after it, if it was read whole; and its place in the page log. */
@@ -51,7 +53,7 @@ export async function readDue(
         .where(sql`${isNull(runs.finishedAt)} AND ${runs.database} IN ${wanted}`),
       catalog
         .select({
-          ...{ id, database, url: fact<string>("$.source.url") },
+          ...{ id, database, takenAt: backups.takenAt, url: fact<string>("$.source.url") },
           namespace: fact<string | null>("$.source.namespace"),
           verified: sql<boolean>`${IS_VERIFIED}`.mapWith(Boolean),
           cursor: fact<string | null>("$.snapshot.cursor"),

@@ -10,9 +10,16 @@ import { stamp } from "../../plan/stamp.ts";
 import type { Tier } from "../../plan/tier.ts";
 import { isUnchanged } from "../../source/unchanged.ts";
 import type { Context } from "../../worker/context.ts";
+import { DAY } from "../../plan/duration.ts";
 
 /** Time for which a server may say nothing when it is asked for changes, ms: a run has more patience. */
 const PATIENCE = 10_000;
+
+/**
+ * Time for which a revision is believed by its name and some pages, ms: a run then compares other pages too.
+ * sqld's frames are counted and need no such limit.
+ */
+const BELIEVED = 7 * DAY;
 
 /** A backup that is the present state of its database. */
 export interface Confirmation {
@@ -42,8 +49,10 @@ export async function findConfirmation(
   const isLogged =
     lineage !== undefined && newest.log?.lineage === lineage.id && newest.log.txid === lineage.txid;
   const cursor = isLogged ? lineage.cursor : newest.cursor;
-  if (cursor === null) return undefined;
   const confirmedAt = context.deps.now();
+  if (cursor === null) return undefined;
+  if (cursor.protocol === "pull-updates" && confirmedAt - newest.takenAt > BELIEVED)
+    return undefined;
   if (!(await isStill(context, database, cursor))) return undefined;
   return {
     ...{ database, backupId: newest.id, tier: due.tier, scheduledFor: due.moment, confirmedAt },

@@ -167,12 +167,12 @@ async function whyNotFrom(
 
 /**
  * Return true if the server's newest revision is that of `cursor`, and every page of the database is the one
- * that was read. One request for the newest revision of all pages; none, and false, for a database of which
- * not every page is marked.
+ * that was read, as far as pages are marked. One request for the marked pages of the newest revision; none, and
+ * false, where neither says enough.
  *
- * Neither the revision nor a part of the pages proves anything: tursodb names a revision by the number of
- * frames in its WAL, which begins again after a checkpoint. A changed row was seen under the same revision
- * with the same 16 marked pages of 42.
+ * tursodb names a revision by the number of frames in its WAL, which begins again after a checkpoint: a changed
+ * row was seen under the same revision with the same 16 marked pages of 42. So a revision that is a number
+ * counts only if every page is marked.
  *
  * @throws NightjarError as PageSource's `pull`
  */
@@ -183,8 +183,8 @@ export async function isRevisionAt(
 ): Promise<boolean> {
   const { revision, pageCount, marks } = cursor;
   const pgnos = marked(cursor);
-  if (pgnos.length !== pageCount || pgnos.some((pgno, at) => pgno !== at + 1)) return false;
-  const updates = await askForUpdates(source, deps, { pages: selectPages([[1, pageCount]]) });
+  if (/^\d+$/.test(revision) && pgnos.length !== pageCount) return false;
+  const updates = await askForUpdates(source, deps, { pages: selectPages(rangesOf(pgnos)) });
   try {
     const { head } = updates;
     if (head.replaces || head.revision !== revision || head.pageCount !== pageCount) return false;
