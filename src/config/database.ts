@@ -2,6 +2,7 @@ import * as v from "valibot";
 import { NightjarError } from "../errors/errors.ts";
 import { isTable, issueKeys, issueMessage } from "../errors/schema-issue.ts";
 import { DAY, DURATION_FORM, parseDuration } from "../plan/duration.ts";
+import { DATABASE_NAME_FORM, isDatabaseName } from "../plan/names/database-name.ts";
 import { scheduleMistake } from "../plan/schedule.ts";
 import { DEFAULT_RETENTION, FOREVER, type Retention, TIERS } from "../plan/tier.ts";
 import { sendsTokenInClear } from "../plan/transport.ts";
@@ -229,9 +230,6 @@ export type Databases = ReadonlyMap<string, DatabaseConfig>;
 const entrySchema = v.strictObject(ENTRIES, "must be a table with at least `url`");
 type Entry = v.InferOutput<typeof entrySchema>;
 
-const NAME = /^[a-z0-9][a-z0-9_-]{0,49}$/;
-const NAME_FORM = "must be a name of up to 50 lower-case letters, digits, - and _";
-
 /** Find a secret that would cross a network in clear. */
 function clearTextMistake(
   path: string,
@@ -257,7 +255,9 @@ function describe(name: string, issue: v.BaseIssue<unknown>): ConfigMistake {
 
 /** Read the keys of an entry. In a wrong one the sound keys count; every other key has its default. */
 function readEntry(name: string, value: unknown): { entry: Entry; mistakes: ConfigMistake[] } {
-  const mistakes = NAME.test(name) ? [] : [{ path: `DATABASES.${name}`, fix: NAME_FORM }];
+  const mistakes = isDatabaseName(name)
+    ? []
+    : [{ path: `DATABASES.${name}`, fix: `must be ${DATABASE_NAME_FORM}` }];
   const result = v.safeParse(entrySchema, value);
   if (result.success) return { entry: result.output, mistakes };
   mistakes.push(...result.issues.map((issue) => describe(name, issue)));

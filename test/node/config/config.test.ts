@@ -119,6 +119,14 @@ describe("the configuration", () => {
     expect(both).toContain("DATABASES.b.x: unknown key");
   });
 
+  it("takes names as long as Turso's, and no longer ones", () => {
+    const name = "a".repeat(64);
+    expect([...parseDatabases({ [name]: { url: "http://x" } }).keys()]).toEqual([name]);
+    expect(refusal(() => parseDatabases({ [`${name}a`]: { url: "http://x" } }))).toContain(
+      "must be a name of up to 64 lower-case letters",
+    );
+  });
+
   it("refuses an inline token without repeating it", () => {
     const token = "eyJhbGciOiJFZERTQSJ9.secret";
     const message = refusal(() => parseDatabases({ shop: { url: "http://x", token } }));
