@@ -36,13 +36,18 @@ await runScript(async ({ wrangler, project, writeRules, dryRun }) => {
 });
 
 /** Say what setup is going to do. */
-function explain({ databases, bucket, copy }: Project): string[] {
+function explain({ databases, bucket, copy, turso }: Project): string[] {
   const names = [...databases.keys()].join(", ");
   return [
     "Setup deploys a Worker to your Cloudflare account, with a D1 database for its catalog,",
     `sets the rules of the bucket ${bucket} (it is created if it is not there), and backs up ${names || "nothing yet"}.`,
     ...(copy === undefined ? [] : ["Every backup is copied to the second store, too."]),
-    ...(databases.size === 0
+    ...(turso === undefined
+      ? []
+      : [
+          `The Worker itself finds the databases of the organization ${turso.organization} of Turso.`,
+        ]),
+    ...(databases.size === 0 && turso === undefined
       ? ["No database is configured: add one to wrangler.toml, and run this again."]
       : []),
     "First it asks for what is missing; nothing is shipped before that. It may be repeated at will.",

@@ -17,9 +17,12 @@ type Rules = ReadonlyMap<string, string>;
  * changed.
  */
 export async function checkProject(wrangler: Wrangler, project: Project): Promise<string[]> {
-  const { bucket, databases } = project;
+  const { bucket, databases, turso } = project;
+  const names = [...databases.keys()].join(", ");
+  const found = turso && `what the Worker finds in the organization ${turso.organization} of Turso`;
+  const what = [names, found].filter(Boolean).join(", and ");
   const lines = [
-    `wrangler.toml is sound: ${[...databases.keys()].join(", ") || "no database yet"}.`,
+    `wrangler.toml is sound: ${what || "no database yet"}.`,
     `It needs the secrets ${neededSecrets(project).join(", ")}.`,
   ];
   const lifecycle = new Map(

@@ -45,11 +45,14 @@ export async function localDatabases(
   const toml = await readFile(join(root, "wrangler.toml"), "utf8");
   const project = readProject(toml);
   const names = [...project.databases.keys()];
-  if (wantsSample || names.length === 0) {
+  const { turso } = project;
+  if (wantsSample || (names.length === 0 && turso === undefined)) {
     const sqld = await startSample(state);
     const DATABASES = JSON.stringify({ shop: { url: sqld.url, badge: "public" } });
-    const notes = names.length === 0 ? [] : [`The sample, and not ${names.join(", ")}.`];
-    return { names: ["shop"], vars: { ...vars, DATABASES }, token, sqld, notes };
+    const others = [...names, ...(turso === undefined ? [] : ["those of TURSO"])];
+    const notes = others.length === 0 ? [] : [`The sample, and not ${others.join(", ")}.`];
+    const sampleOnly = turso === undefined ? { DATABASES } : { DATABASES, TURSO: "" };
+    return { names: ["shop"], vars: { ...vars, ...sampleOnly }, token, sqld, notes };
   }
   const missing = neededSecrets(project).filter(
     (name) => secrets[name] === undefined && !(name in SECRETS),
@@ -60,7 +63,10 @@ export async function localDatabases(
   return {
     ...{ names, vars: { ...vars, ...unwritten }, token, sqld: undefined },
     notes: [
-      `The databases of wrangler.toml: ${names.join(", ")}. They are read, and never written to.`,
+      `The databases of wrangler.toml: ${names.join(", ") || "none"}. They are read, and never written to.`,
+      ...(turso === undefined
+        ? []
+        : [`And those of the organization ${turso.organization} of Turso that TURSO protects.`]),
       ...(refreshed.length === 0 ? [] : [`Not refreshed from here: ${refreshed.join(", ")}.`]),
       "Their backups are stored on this machine, and only while this runs: it is a try, and no safety.",
       ...(missing.length === 0

@@ -4,6 +4,8 @@ import { type Channel, channelSecrets, readChannels } from "../../src/config/cha
 import { tableOrJson } from "../../src/config/fields.ts";
 import { configError } from "../../src/config/mistakes.ts";
 import { type CopyConfig, copySecrets, parseCopy } from "../../src/config/second-copy.ts";
+import { namedSecrets } from "../../src/config/secret-values.ts";
+import { readTurso, type TursoConfig } from "../../src/config/turso.ts";
 import type { Databases } from "../../src/config/database.ts";
 import { parseDatabases } from "../../src/config/load.ts";
 import { NightjarError } from "../../src/errors/errors.ts";
@@ -16,30 +18,30 @@ export interface Project {
   databases: Databases;
   bucket: string;
   copy: CopyConfig | undefined;
+  turso: TursoConfig | undefined;
   channels: readonly Channel[];
 }
 
 /** A function that writes a file for wrangler and returns its path. */
 export type WriteRules = (name: "lifecycle" | "lock", text: string) => Promise<string>;
 
+/** The tables of [vars]. */
+const SECTIONS = ["DATABASES", "TURSO", "COPY", "ALERTS", "ACCESS"] as const;
+
 /**
  * Read wrangler.toml, and refuse mistakes before anything is deployed.
  *
- * @throws NightjarError `CONFIG_INVALID` for a mistake in DATABASES, COPY, ALERTS or ACCESS, or outside of [vars]
+ * @throws NightjarError `CONFIG_INVALID` for a mistake in DATABASES, TURSO, COPY, ALERTS or ACCESS, or outside of [vars]
  */
 export function readProject(toml: string): Project {
-  const file = parse(toml) as {
-    DATABASES?: unknown;
-    COPY?: unknown;
-    ALERTS?: unknown;
-    ACCESS?: unknown;
-    vars?: { DATABASES?: unknown; COPY?: unknown; ALERTS?: unknown; ACCESS?: unknown };
+  const file = parse(toml) as Partial<Record<(typeof SECTIONS)[number], unknown>> & {
+    vars?: Partial<Record<(typeof SECTIONS)[number], unknown>>;
     send_email?: { name: string }[];
     r2_buckets?: { binding: string; bucket_name: string }[];
     triggers?: { crons?: string[] };
   };
   refuseCrons(file.triggers?.crons ?? []);
-  for (const name of ["DATABASES", "COPY", "ALERTS", "ACCESS"] as const)
+  for (const name of SECTIONS)
     if (file[name] !== undefined)
       throw new NightjarError(
         "CONFIG_INVALID",
@@ -54,10 +56,11 @@ export function readProject(toml: string): Project {
   const hasEmail = file.send_email?.some(({ name }) => name === "EMAIL") ?? false;
   const channels = readChannels(file.vars?.ALERTS, undefined, hasEmail);
   const { mistakes } = readAccess(file.vars?.ACCESS);
-  mistakes.push(...channels.flatMap((channel) => channel.mistakes));
+  const { turso, mistakes: tursoMistakes } = readTurso(file.vars?.TURSO, undefined);
+  mistakes.push(...channels.flatMap((channel) => channel.mistakes), ...tursoMistakes);
   if (mistakes.length > 0) throw configError(mistakes);
   const databases = parseDatabases(file.vars?.DATABASES);
-  return { databases, bucket: bucket.bucket_name, copy, channels };
+  return { databases, bucket: bucket.bucket_name, copy, turso, channels };
 }
 
 /** Return the entries of DATABASES as they are written, without what has Nightjar write to a server by itself. */
@@ -159,17 +162,14 @@ export async function missingSecrets(wrangler: Wrangler, project: Project): Prom
 }
 
 /** List the secrets that the configuration needs. */
-export function neededSecrets({ databases, copy, channels }: Project): string[] {
-  const tokens = [...databases.values()].flatMap(({ tokenSecret, encryptionKeySecret }) => [
-    ...(tokenSecret === undefined ? [] : [tokenSecret]),
-    ...(encryptionKeySecret === undefined ? [] : [encryptionKeySecret]),
-  ]);
-  const identities = [...databases.values()].flatMap(({ identitySecret }) => identitySecret ?? []);
-  const heartbeats = [...databases.values()].flatMap(
-    ({ heartbeatSecret }) => heartbeatSecret ?? [],
-  );
-  const masks = [...databases.values()].flatMap(({ sanitize }) => sanitize?.keySecret ?? []);
-  const keys = [copySecrets(copy), ...channels.map(channelSecrets)].flat().map(({ name }) => name);
+export function neededSecrets({ databases, copy, turso, channels }: Project): string[] {
+  const entries = [...databases.values()];
+  const named = [
+    ...entries.flatMap((entry) => namedSecrets(entry.name, entry)),
+    ...(turso?.secrets ?? []),
+    ...[copySecrets(copy), ...channels.map(channelSecrets)].flat(),
+  ];
+  const heartbeats = entries.flatMap(({ heartbeatSecret }) => heartbeatSecret ?? []);
   const own = ["ADMIN_TOKEN", "SIGNING_KEY"];
-  return [...new Set([...own, ...tokens, ...identities, ...masks, ...heartbeats, ...keys])];
+  return [...new Set([...own, ...named.map(({ name }) => name), ...heartbeats])];
 }

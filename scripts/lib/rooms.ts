@@ -14,6 +14,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   format: { may: ["errors"] },
   model: { may: ["errors", "plan"], types: ["format"] },
   config: { may: ["errors", "format", "plan"] },
+  platform: { may: ["core", "errors"] },
   libsql: { may: ["core", "errors", "format"] },
   source: { may: ["core", "errors", "format", "libsql"], types: ["model"] },
   target: { may: ["core", "errors", "format", "libsql", "sqlite"], types: ["model"] },

@@ -2,6 +2,7 @@ import * as v from "valibot";
 import { NightjarError } from "../errors/errors.ts";
 import { isTable, issueKeys, issueMessage } from "../errors/schema-issue.ts";
 import { DAY, DURATION_FORM, parseDuration } from "../plan/duration.ts";
+import { DATABASE_NAME_FORM, isDatabaseName } from "../plan/names/database-name.ts";
 import { scheduleMistake } from "../plan/schedule.ts";
 import { DEFAULT_RETENTION, FOREVER, type Retention, TIERS } from "../plan/tier.ts";
 import { sendsTokenInClear } from "../plan/transport.ts";
@@ -64,7 +65,7 @@ const ATTEMPTS = "must be a whole number from 1 to 12";
 
 /** An alarm more often than this would cost more than it gives, ms. */
 const SHORTEST_FOLLOW = 10_000;
-const FOLLOW = 'must be a duration of at least 10s, like "1m"';
+const FOLLOW = 'a duration of at least 10s, like "1m"';
 /** Reach of the page log unless `retain.log` says otherwise, ms. */
 const DEFAULT_LOG = 7 * DAY;
 
@@ -72,12 +73,23 @@ const DEFAULT_LOG = 7 * DAY;
 const DEFAULT_DRILL = "0 5 * * SUN#1";
 const CHECKS = 'must be a list of queries, like ["select count(*) > 0 from users"]';
 
-const ENTRIES = {
+/** Most time after its scheduled moment that a run may start, ms. */
+const LONGEST_SPREAD = DAY;
+const SPREAD = 'a duration of at most 24h, like "1h"';
+
+/** The keys of an entry of `DATABASES`. */
+export const ENTRIES = {
   url: serverUrl,
   token: v.optional(token),
   encryptionKey: v.optional(secretName("SHOP_KEY", "the database's server")),
   namespace: v.optional(namespaceName),
   schedule: v.optional(schedule, "0 0 * * *"),
+  spread: v.optional(
+    v.pipe(
+      duration(SPREAD),
+      v.check((ms) => ms <= LONGEST_SPREAD, `must be ${SPREAD}`),
+    ),
+  ),
   retain: v.optional(
     v.strictObject(
       {
@@ -113,7 +125,7 @@ const ENTRIES = {
   follow: v.optional(
     v.pipe(
       duration(FOLLOW),
-      v.check((ms) => ms >= SHORTEST_FOLLOW, FOLLOW),
+      v.check((ms) => ms >= SHORTEST_FOLLOW, `must be ${FOLLOW}`),
     ),
   ),
   drill: v.optional(schedule, DEFAULT_DRILL),
@@ -140,7 +152,6 @@ const ENTRIES = {
   refresh: v.optional(refreshSchema),
   heartbeat: v.optional(secretName("SHOP_HEARTBEAT", "the service that watches it")),
   badge: v.optional(v.picklist(["public", "private"], 'must be "public" or "private"'), "private"),
-  spread: v.optional(duration()),
   stall: v.optional(duration(), "60s"),
   attempts: v.optional(
     v.pipe(
@@ -168,6 +179,11 @@ function settle(entry: Entry) {
     encryptionKeySecret: entry.encryptionKey,
     /** Five-field cron, UTC. */
     schedule: entry.schedule,
+    /**
+     * Most time after its scheduled moment that a run starts, ms; how much of it is told by the database's
+     * name. Undefined: it is told by the number of databases with the same schedule.
+     */
+    spreadMs: entry.spread,
     retention: { ...DEFAULT_RETENTION, ...(Object.fromEntries(chosen) as Retention) },
     /** Number of the newest good backups that are kept whatever their age. */
     keepLast: keepLast,
@@ -186,8 +202,6 @@ function settle(entry: Entry) {
     heartbeatSecret: entry.heartbeat,
     /** True if a second person must approve an overwrite, an erase, an unpin, and a prune of its pins. */
     protected: entry.protected,
-    /** Time over which its runs are spread, by its name, ms; undefined if by how many share its schedule. */
-    spreadMs: entry.spread,
     /** Time for which the source may send (almost) nothing before the run fails, ms. */
     stallMs: entry.stall,
     /** Attempts of a run before it fails. */
@@ -234,9 +248,6 @@ export type Databases = ReadonlyMap<string, DatabaseConfig>;
 const entrySchema = v.strictObject(ENTRIES, "must be a table with at least `url`");
 type Entry = v.InferOutput<typeof entrySchema>;
 
-const NAME = /^[a-z0-9][a-z0-9_-]{0,49}$/;
-const NAME_FORM = "must be a name of up to 50 lower-case letters, digits, - and _";
-
 /** Find a secret that would cross a network in clear. */
 function clearTextMistake(
   path: string,
@@ -253,19 +264,27 @@ function clearTextMistake(
   return { path: `${path}.url`, fix };
 }
 
-function describe(name: string, issue: v.BaseIssue<unknown>): ConfigMistake {
+/** Say what is wrong in the entry at `path`, which may have the keys `allowed`. */
+export function entryMistake(
+  path: string,
+  issue: v.BaseIssue<unknown>,
+  allowed: readonly string[] = Object.keys(ENTRIES),
+): ConfigMistake {
   const keys = issueKeys(issue);
-  const path = ["DATABASES", name, ...keys].join(".");
-  const known = TABLE_KEYS[keys.slice(0, -1).join(".")] ?? Object.keys(ENTRIES);
-  return { path, fix: issueMessage(issue, known) };
+  const known = TABLE_KEYS[keys.slice(0, -1).join(".")] ?? allowed;
+  return { path: [path, ...keys].join("."), fix: issueMessage(issue, known) };
 }
 
 /** Read the keys of an entry. In a wrong one the sound keys count; every other key has its default. */
-function readEntry(name: string, value: unknown): { entry: Entry; mistakes: ConfigMistake[] } {
-  const mistakes = NAME.test(name) ? [] : [{ path: `DATABASES.${name}`, fix: NAME_FORM }];
+function readEntry(
+  name: string,
+  value: unknown,
+  path: string,
+): { entry: Entry; mistakes: ConfigMistake[] } {
+  const mistakes = isDatabaseName(name) ? [] : [{ path, fix: `must be ${DATABASE_NAME_FORM}` }];
   const result = v.safeParse(entrySchema, value);
   if (result.success) return { entry: result.output, mistakes };
-  mistakes.push(...result.issues.map((issue) => describe(name, issue)));
+  mistakes.push(...result.issues.map((issue) => entryMistake(path, issue)));
   const table = isTable(value) ? value : {};
   const sound = Object.entries(ENTRIES)
     .filter(([key, schema]) => v.is(schema as v.GenericSchema, table[key]))
@@ -275,11 +294,10 @@ function readEntry(name: string, value: unknown): { entry: Entry; mistakes: Conf
 }
 
 /** The address of a database without a sound one; it leads nowhere (RFC 6761). */
-const NO_ADDRESS = "https://no-address.invalid";
+export const NO_ADDRESS = "https://no-address.invalid";
 
 /** Find what does not go together in an entry whose keys are sound each for itself. */
-function contradiction(name: string, entry: Entry): ConfigMistake | undefined {
-  const path = `DATABASES.${name}`;
+function contradiction(path: string, entry: Entry): ConfigMistake | undefined {
   if (entry.follow !== undefined && (entry.capture === "dump" || entry.capture === "rows"))
     return {
       path: `${path}.follow`,
@@ -288,12 +306,19 @@ function contradiction(name: string, entry: Entry): ConfigMistake | undefined {
   return encryptionMistake(path, entry) ?? clearTextMistake(path, entry);
 }
 
-/** Read one entry of `DATABASES`. A wrong one has its mistakes in it. */
-export function readDatabase(name: string, written: unknown): DatabaseConfig {
-  const { entry, mistakes } = readEntry(name, written);
-  const contradicts = contradiction(name, entry);
+/**
+ * Read one entry of `DATABASES`. A wrong one has its mistakes in it.
+ *
+ * @param path where it is written, for its mistakes
+ */
+export function readDatabase(
+  name: string,
+  written: unknown,
+  path = `DATABASES.${name}`,
+): DatabaseConfig {
+  const { entry, mistakes } = readEntry(name, written, path);
+  const contradicts = contradiction(path, entry);
   if (contradicts !== undefined) mistakes.push(contradicts);
-  const path = `DATABASES.${name}`;
   const agesUnknown = mistakes.some(
     (one) => one.path === path || one.path.startsWith(`${path}.retain`),
   );

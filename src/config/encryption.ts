@@ -56,10 +56,9 @@ export function encryptionMistake(
   return undefined;
 }
 
-/** Find what is wrong with the value of an identity's secret; never quote it. */
-export function identitySecretMistake(path: string, name: string, value: string): ConfigMistake[] {
+/** Say what is wrong with the value of an identity's secret, undefined for nothing; never quote it. */
+export function identityFix(name: string, value: string): string | undefined {
   const mistake = identityMistake(value);
-  if (mistake === undefined) return [];
-  const fix = `the secret ${name} must be one line that starts with AGE-SECRET-KEY-: ${mistake}`;
-  return [{ path, fix }];
+  if (mistake === undefined) return undefined;
+  return `the secret ${name} must be one line that starts with AGE-SECRET-KEY-: ${mistake}`;
 }

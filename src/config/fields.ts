@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import { encode } from "../format/bytes/bytes.ts";
 import { DURATION_FORM, parseDuration } from "../plan/duration.ts";
 import type { ConfigMistake } from "./mistakes.ts";
 
@@ -42,6 +43,21 @@ export function tableOrJson(
   }
 }
 
+/** Bytes of one variable (https://developers.cloudflare.com/workers/platform/limits/#environment-variables). */
+const LARGEST_VARIABLE = 5 * 1024;
+
+/** Find out if a variable is larger than Cloudflare takes; `instead` says what to do then. */
+export function sizeMistake(
+  name: string,
+  raw: unknown,
+  instead: string,
+): ConfigMistake | undefined {
+  const bytes = encode(typeof raw === "string" ? raw : JSON.stringify(raw)).length;
+  if (bytes <= LARGEST_VARIABLE) return undefined;
+  const fix = `has ${bytes} bytes, and Cloudflare takes ${LARGEST_VARIABLE} in one variable: ${instead}`;
+  return { path: name, fix };
+}
+
 /** A duration like 30d; ms come out. */
 export const duration = (unit = DURATION_FORM) =>
   v.pipe(
@@ -72,6 +88,9 @@ export const namespaceName = v.pipe(
   v.string("must be the namespace's name"),
   v.regex(/^[A-Za-z0-9._-]{1,255}$/, "must be a namespace's name: letters, digits, . _ -"),
 );
+
+/** The address of Turso's platform API (https://docs.turso.tech/api-reference). */
+export const PLATFORM_API = "https://api.turso.tech";
 
 /** Plain http only to this machine. */
 const LOCAL = /^(127\.0\.0\.1|localhost|\[::1\])$/;

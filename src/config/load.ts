@@ -1,16 +1,16 @@
 import * as v from "valibot";
 import { isTable } from "../errors/schema-issue.ts";
-import { encode } from "../format/bytes/bytes.ts";
 import { lifecycleRules, MAX_LIFECYCLE_RULES } from "../plan/lifecycle.ts";
 import { type DatabaseConfig, type Databases, readDatabase, refuseMistakes } from "./database.ts";
 import { type AccessConfig, readAccess } from "./access.ts";
 import { addressMistakes, type Channel, readChannels } from "./channels.ts";
-import { identitySecretMistake } from "./encryption.ts";
-import { noSecret, type Secrets, tableOrJson, textIn } from "./fields.ts";
+import { identityFix } from "./encryption.ts";
+import { noSecret, type Secrets, sizeMistake, tableOrJson, textIn } from "./fields.ts";
 import { configError, type ConfigMistake } from "./mistakes.ts";
 import { refreshMistakes } from "./refresh.ts";
 import { type CopyConfig, copySecrets, readCopy } from "./second-copy.ts";
-import type { TursoConfig } from "./turso.ts";
+import { ownSecretMistakes, secretMistakes, SHORTEST_SECRET } from "./secret-values.ts";
+import { readTurso, type TursoConfig } from "./turso.ts";
 
 export interface Config {
   readonly databases: Databases;
@@ -34,17 +34,25 @@ export interface Config {
    * @throws NightjarError as `token`
    */
   encryptionKey(database: DatabaseConfig): string | undefined;
+  /**
+   * Which databases of an organization of Turso are protected; undefined if none is configured, or if
+   * `tursoMistakes` has any.
+   */
+  readonly turso: TursoConfig | undefined;
+  /** Mistakes in TURSO. With any, nobody knows what it protects: then nothing of it may be taken for removed. */
+  readonly tursoMistakes: readonly ConfigMistake[];
+  /** The token of Turso's platform API; undefined where `turso` is. */
+  readonly platformToken: string | undefined;
   /** Who may sign in on the page by Cloudflare Access; undefined if nobody. */
   readonly access: AccessConfig | undefined;
   /** Where alerts are sent to. */
   readonly channels: readonly Channel[];
   /** Opens `/metrics` and nothing else; undefined if there is none. */
   readonly metricsToken: string | undefined;
-  /** The organization whose databases are protected; undefined if none is, or its settings are wrong. */
-  readonly turso: TursoConfig | undefined;
-  /** What is wrong with its settings. */
-  readonly tursoMistakes: readonly ConfigMistake[];
-  /** Mistakes in ACCESS, METRICS_TOKEN, channels, heartbeats and refreshes. They stop no backup. */
+  /**
+   * Mistakes in ACCESS, METRICS_TOKEN, TURSO, channels, heartbeats and refreshes. They stop no backup of a
+   * database of DATABASES.
+   */
   readonly watchMistakes: readonly ConfigMistake[];
   /** Return the value of a secret of a channel or of a heartbeat; undefined if there is none. */
   secret(name: string): string | undefined;
@@ -64,9 +72,6 @@ const databasesSchema = v.custom<Record<string, unknown>>(
   isTable,
   'must be a table of databases, like { shop = { url = "libsql://…" } }, none of them named constructor or prototype',
 );
-
-/** Bytes of one variable (https://developers.cloudflare.com/workers/platform/limits/#environment-variables). */
-const LARGEST_VARIABLE = 5 * 1024;
 
 /**
  * The databases of a `DATABASES` value: a table from wrangler.toml, or the same as a JSON string.
@@ -92,11 +97,10 @@ function readDatabases(raw: unknown): { databases: Databases; mistakes: ConfigMi
       databases,
       mistakes: result.issues.map(({ message }) => ({ path: "DATABASES", fix: message })),
     };
-  const bytes = encode(typeof raw === "string" ? raw : JSON.stringify(value)).length;
-  if (bytes > LARGEST_VARIABLE) {
-    const fix = `has ${bytes} bytes, and Cloudflare takes ${LARGEST_VARIABLE} in one variable: spread the databases over two Nightjars, each a Worker with a bucket of its own`;
-    return { databases, mistakes: [{ path: "DATABASES", fix }] };
-  }
+  const SPREAD_THEM =
+    "spread the databases over two Nightjars, each a Worker with a bucket of its own";
+  const tooLarge = sizeMistake("DATABASES", raw, SPREAD_THEM);
+  if (tooLarge !== undefined) return { databases, mistakes: [tooLarge] };
 
   for (const [name, written] of Object.entries(result.output))
     databases.set(name, readDatabase(name, written));
@@ -111,11 +115,6 @@ function readDatabases(raw: unknown): { databases: Databases; mistakes: ConfigMi
 const DEFAULT_RUNS = 50;
 const MOST_RUNS = 5000;
 
-/** Characters that a secret of Nightjar's own needs, so that nobody finds it by trying. */
-const SHORTEST_SECRET = 24;
-/** A key of 16 or 32 bytes in base64. */
-const ENCRYPTION_KEY = /^[A-Za-z0-9+/_-]{22,44}={0,2}$/;
-
 /**
  * The whole configuration, from the Worker's variables and secrets.
  *
@@ -125,26 +124,9 @@ export function loadConfig(env: Secrets): Config {
   const { databases: entries, mistakes } = readDatabases(env["DATABASES"]);
   const { copy, mistakes: copyMistakes } = readCopy(env["COPY"], env["COPY_BUCKET"]);
   mistakes.push(...copyMistakes);
-  const secret = (name: string, path: string, wrong = mistakes): string => {
-    const value = textIn(env, name);
-    if (value === undefined) wrong.push(noSecret(path, name));
-    return value ?? "";
-  };
-  const own = (name: string, wrong = mistakes, path = name): string => {
-    const value = secret(name, path, wrong);
-    if (value !== "" && value.length < SHORTEST_SECRET)
-      wrong.push({
-        path,
-        fix: `has ${value.length} characters, and needs ${SHORTEST_SECRET}: make one with \`openssl rand -base64 32\``,
-      });
-    return value;
-  };
-  const keyFrom = (secretName: string, name: string, wrong: ConfigMistake[]): string => {
-    const path = `DATABASES.${name}.encryptionKey`;
-    const key = secret(secretName, path, wrong).trim();
-    if (key !== "" && !ENCRYPTION_KEY.test(key))
-      wrong.push({ path, fix: `${secretName} must be the database's key in base64` });
-    return key;
+  const own = (name: string, wrong = mistakes): string => {
+    wrong.push(...ownSecretMistakes(name, name, env));
+    return textIn(env, name) ?? "";
   };
   const adminToken = own("ADMIN_TOKEN");
   const signingKey = own("SIGNING_KEY");
@@ -153,37 +135,25 @@ export function loadConfig(env: Secrets): Config {
   const watchMistakes: ConfigMistake[] = [];
   const metricsToken =
     env["METRICS_TOKEN"] === undefined ? undefined : own("METRICS_TOKEN", watchMistakes);
-  const tokens = new Map<string, string>();
-  const encryptionKeys = new Map<string, string>();
-  const identities = new Map<string, string>();
-  const sanitizeKeys = new Map<string, string>();
   const databases = new Map<string, DatabaseConfig>();
   const wrongRefreshes = refreshMistakes(entries);
   watchMistakes.push(...[...wrongRefreshes.values()].flat());
   for (const [name, database] of entries) {
-    const { tokenSecret, encryptionKeySecret, identitySecret, heartbeatSecret, sanitize } =
-      database;
-    const wrong = [...database.mistakes];
+    const path = `DATABASES.${name}`;
     const refresh = wrongRefreshes.has(name) ? undefined : database.refresh;
+    const wrong = [...database.mistakes, ...secretMistakes(path, database, env)];
     databases.set(name, { ...database, refresh, mistakes: wrong });
-    if (tokenSecret !== undefined)
-      tokens.set(name, secret(tokenSecret, `DATABASES.${name}.token`, wrong));
-    if (encryptionKeySecret !== undefined)
-      encryptionKeys.set(name, keyFrom(encryptionKeySecret, name, wrong));
-    if (heartbeatSecret !== undefined)
-      watchMistakes.push(...addressMistakes(`DATABASES.${name}.heartbeat`, heartbeatSecret, env));
-    if (sanitize !== undefined)
-      sanitizeKeys.set(name, own(sanitize.keySecret, wrong, `DATABASES.${name}.sanitize.key`));
-    if (identitySecret === undefined) continue;
-    const path = `DATABASES.${name}.identity`;
-    const identity = secret(identitySecret, path, wrong).trim();
-    const mistaken = identity === "" ? [] : identitySecretMistake(path, identitySecret, identity);
-    wrong.push(...mistaken);
-    if (identity !== "" && mistaken.length === 0) identities.set(name, identity);
+    if (database.heartbeatSecret !== undefined)
+      watchMistakes.push(...addressMistakes(`${path}.heartbeat`, database.heartbeatSecret, env));
   }
-  const [accessKeyId, secretAccessKey] = copySecrets(copy).map(({ name, path }) =>
-    secret(name, path),
-  );
+  const { turso, mistakes: tursoMistakes } = readTurso(env["TURSO"], env);
+  watchMistakes.push(...tursoMistakes);
+  const valueOf = (name: string | undefined) =>
+    name === undefined ? undefined : textIn(env, name);
+  const [accessKeyId, secretAccessKey] = copySecrets(copy).map(({ name, path }) => {
+    if (valueOf(name) === undefined) mistakes.push(noSecret(path, name));
+    return valueOf(name);
+  });
   const { access, mistakes: accessMistakes } = readAccess(env["ACCESS"]);
   watchMistakes.push(...accessMistakes);
   const channels = readChannels(env["ALERTS"], env, typeof env["EMAIL"] === "object");
@@ -210,23 +180,29 @@ export function loadConfig(env: Secrets): Config {
     copy,
     token(database) {
       refuseMistakes(database);
-      return tokens.get(database.name);
+      return valueOf(database.tokenSecret);
     },
     encryptionKey(database) {
       refuseMistakes(database);
-      return encryptionKeys.get(database.name);
+      return valueOf(database.encryptionKeySecret)?.trim();
     },
-    turso: undefined,
-    tursoMistakes: [],
+    turso,
+    tursoMistakes,
+    platformToken: valueOf(turso?.tokenSecret)?.trim(),
     access,
     channels,
     metricsToken: (metricsToken?.length ?? 0) < SHORTEST_SECRET ? undefined : metricsToken,
     watchMistakes: [...watchMistakes, ...channels.flatMap((channel) => channel.mistakes)],
     secret: (name) => textIn(env, name),
-    identity: ({ name }) => identities.get(name),
+    identity({ identitySecret }) {
+      const value = valueOf(identitySecret)?.trim();
+      return value !== undefined && identityFix(identitySecret!, value) === undefined
+        ? value
+        : undefined;
+    },
     sanitizeKey(database) {
       refuseMistakes(database);
-      return sanitizeKeys.get(database.name);
+      return valueOf(database.sanitize?.keySecret);
     },
     copyKeys:
       accessKeyId === undefined || secretAccessKey === undefined

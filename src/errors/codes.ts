@@ -520,6 +520,21 @@ export const TRAITS = {
     retryable: true,
     hint: "The message is tried again for three days. Check the channel's secrets, then `nightjar alert test`.",
   },
+  PLATFORM_UNAUTHORIZED: {
+    status: 502,
+    retryable: false,
+    hint: "Make a token with `turso auth api-tokens mint nightjar --org <organization> --group <group> --scope read --scope db:mint-token`, and put it in the secret that `token` of TURSO names.",
+  },
+  PLATFORM_UNREACHABLE: {
+    status: 502,
+    retryable: true,
+    hint: "It is tried again. See Turso's status if it stays so.",
+  },
+  PLATFORM_INVALID: {
+    status: 502,
+    retryable: false,
+    hint: "Check `organization`, `groups` and `api` of TURSO. If they are right, the service may have changed: name the database in DATABASES, and report this.",
+  },
   RUN_LOST: {
     status: 500,
     retryable: true,

@@ -9,6 +9,7 @@ import {
 } from "../catalog/access/tokens.ts";
 import { NightjarError } from "../errors/errors.ts";
 import { SCOPES } from "../plan/access.ts";
+import { LONGEST_DATABASE_NAME } from "../plan/names/database-name.ts";
 import { DURATION, DURATION_FORM, parseDuration } from "../plan/duration.ts";
 import { needs, note } from "./access/needs.ts";
 import { makeToken } from "./access/token-text.ts";
@@ -37,7 +38,7 @@ const newTokenSchema = v.strictObject({
   scopes: v.pipe(v.array(v.picklist(SCOPES, ONE_OF), ONE_OF), v.minLength(1, ONE_OF)),
   databases: v.optional(
     v.pipe(
-      v.array(text(50), "must be a list of databases"),
+      v.array(text(LONGEST_DATABASE_NAME), "must be a list of databases"),
       v.minLength(1, "must name a database; leave it out for all"),
       v.maxLength(100, "must name 100 databases at the most"),
       v.description("What it is limited to; all databases if left out."),

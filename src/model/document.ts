@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { NightjarError } from "../errors/errors.ts";
 import { issueKeys } from "../errors/schema-issue.ts";
+import { isDatabaseName } from "../plan/names/database-name.ts";
 
 /** Fields that documents in the bucket share. Anybody who can write to the bucket may have written them. */
 
@@ -8,7 +9,7 @@ export const text = v.pipe(v.string(), v.maxLength(100_000));
 export const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 export const sha256 = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/));
 export const id = v.pipe(v.string(), v.regex(/^[0-9a-z]{12}$/));
-export const databaseName = v.pipe(v.string(), v.regex(/^[a-z0-9][a-z0-9_-]{0,49}$/));
+export const databaseName = v.pipe(v.string(), v.check(isDatabaseName, "is no name of a database"));
 export const lineageId = v.pipe(v.string(), v.regex(/^\d{8}T\d{6}Z-[0-9a-z]{12}$/));
 export const content = v.looseObject({ bytes: count, sha256 });
 /** ISO 8601 in UTC with milliseconds, as `toISOString` writes it. */

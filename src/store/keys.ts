@@ -1,3 +1,4 @@
+import { DATABASE_NAME } from "../plan/names/database-name.ts";
 import { parseStamp, stamp } from "../plan/stamp.ts";
 import { type Tier, TIERS } from "../plan/tier.ts";
 
@@ -69,8 +70,9 @@ export function ownKey(key: string): string {
   return key.startsWith(PINNED) ? key.slice(PINNED.length) : key;
 }
 
-const KEY =
-  /^(pinned\/)?([a-z]+)\/([a-z0-9][a-z0-9_-]{0,49})\/(\d{8}T\d{6}Z)-([0-9a-z]{12})\.((?:sql|db)\.zst(?:\.age)?|json|proof-\d{8}T\d{6}Z\.json)$/;
+const KEY = new RegExp(
+  String.raw`^(pinned/)?([a-z]+)/(${DATABASE_NAME})/(\d{8}T\d{6}Z)-([0-9a-z]{12})\.((?:sql|db)\.zst(?:\.age)?|json|proof-\d{8}T\d{6}Z\.json)$`,
+);
 
 /** The parts of a key of Nightjar's. */
 export interface ParsedKey extends BackupName {

@@ -1,3 +1,5 @@
+import { DATABASE_NAME } from "../plan/names/database-name.ts";
+
 /**
  * Keys of the page log, in Litestream's layout (docs/format.md):
  *
@@ -41,8 +43,9 @@ export function spillKey(database: string, number: number): string {
   return `${spillPrefix(database)}${hex16(number)}.ltx`;
 }
 
-const KEY =
-  /^log\/([a-z0-9][a-z0-9_-]{0,49})\/(\d{8}T\d{6}Z-[0-9a-z]{12})\/ltx\/(\d)\/([0-9a-f]{16})-([0-9a-f]{16})\.ltx$/;
+const KEY = new RegExp(
+  String.raw`^log/(${DATABASE_NAME})/(\d{8}T\d{6}Z-[0-9a-z]{12})/ltx/(\d)/([0-9a-f]{16})-([0-9a-f]{16})\.ltx$`,
+);
 
 /** Parse a key of the log; undefined for any other key. */
 export function parseSegmentKey(key: string): SegmentName | undefined {

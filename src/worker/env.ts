@@ -41,6 +41,8 @@ export interface Env {
   /** Signing keys of before, with white space between them. */
   FORMER_SIGNING_KEYS?: string;
   DATABASES?: unknown;
+  /** The organization of Turso whose databases are found. */
+  TURSO?: unknown;
   COPY?: unknown;
   /** Who may sign in on the page by Cloudflare Access. */
   ACCESS?: unknown;

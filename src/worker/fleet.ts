@@ -39,13 +39,13 @@ export type Policies = ReadonlyMap<string, StoredPolicy>;
 export class Fleet {
   readonly #config: Config;
   readonly #catalog: Catalog;
-  /** Host names of the entries of `DATABASES`. */
+  /** Hosts of the entries of `DATABASES`. */
   readonly #hosts: ReadonlySet<string>;
 
   constructor(config: Config, catalog: Catalog) {
     this.#config = config;
     this.#catalog = catalog;
-    this.#hosts = new Set([...config.databases.values()].map(({ url }) => new URL(url).hostname));
+    this.#hosts = new Set([...config.databases.values()].map(({ url }) => new URL(url).host));
   }
 
   /** Return a protected database; undefined if there is none of this name. @throws `CATALOG_FAILED` */
@@ -106,7 +106,7 @@ export class Fleet {
   /** Return the protected database that Turso lists at an address. @throws NightjarError `CATALOG_FAILED` */
   async findByUrl(url: string): Promise<DatabaseConfig | undefined> {
     if (this.#config.turso === undefined) return undefined;
-    const row = await findByHostname(this.#catalog, new URL(url).hostname);
+    const row = await findByHostname(this.#catalog, new URL(url).host);
     return row && this.whyUnprotected(row) === undefined ? this.#settingsOf(row) : undefined;
   }
 
@@ -168,8 +168,7 @@ export class Fleet {
   whyUnprotected({ name, group, hostname, goneAt }: Discovered): Unprotected | undefined {
     if (goneAt !== null) return "gone";
     const own = this.#config.databases.get(name);
-    if (own !== undefined)
-      return new URL(own.url).hostname === hostname ? "configured" : "name-taken";
+    if (own !== undefined) return new URL(own.url).host === hostname ? "configured" : "name-taken";
     if (this.#hosts.has(hostname)) return "configured";
     return this.#config.turso?.protects({ name, group });
   }

@@ -1,16 +1,31 @@
 import { generateKeyPairSync, sign } from "node:crypto";
 
-/**
- * Create a read-only token for a libSQL server that checks tokens (Ed25519 JWT), a token that may write, and
- * the server's key file.
- */
-export function makeSourceToken(): { pem: string; token: string; writing: string } {
+/** Claims of a token of a libSQL server. */
+interface Claims {
+  readonly exp: number;
+  /** What it may do: read, or write too. */
+  readonly a: "ro" | "rw";
+}
+
+/** Create a key of a libSQL server that checks tokens (Ed25519 JWT): its key file, and what makes tokens for it. */
+export function makeTokenKey(): { pem: string; sign(claims: Claims): string } {
   const { publicKey, privateKey } = generateKeyPairSync("ed25519");
   const part = (value: object) => Buffer.from(JSON.stringify(value)).toString("base64url");
-  const signed = (a: "ro" | "rw") => {
-    const body = `${part({ alg: "EdDSA", typ: "JWT" })}.${part({ exp: 4_000_000_000, a })}`;
-    return `${body}.${sign(null, Buffer.from(body), privateKey).toString("base64url")}`;
+  return {
+    pem: publicKey.export({ type: "spki", format: "pem" }).toString(),
+    sign(claims) {
+      const body = `${part({ alg: "EdDSA", typ: "JWT" })}.${part(claims)}`;
+      return `${body}.${sign(null, Buffer.from(body), privateKey).toString("base64url")}`;
+    },
   };
-  const pem = publicKey.export({ type: "spki", format: "pem" }).toString();
-  return { pem, token: signed("ro"), writing: signed("rw") };
+}
+
+/**
+ * Create a read-only token for a libSQL server that checks tokens, a token that may write, and the server's key
+ * file.
+ */
+export function makeSourceToken(): { pem: string; token: string; writing: string } {
+  const { pem, sign: signed } = makeTokenKey();
+  const exp = 4_000_000_000;
+  return { pem, token: signed({ exp, a: "ro" }), writing: signed({ exp, a: "rw" }) };
 }

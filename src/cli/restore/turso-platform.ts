@@ -1,12 +1,10 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import * as v from "valibot";
+import { PLATFORM_API } from "../../config/fields.ts";
 import { messageOf } from "../../errors/errors.ts";
 import { refuseClearToken } from "../account/connection.ts";
 import { readJson, readText } from "../../core/read-body.ts";
 import { CliError, EXIT } from "../exit.ts";
-
-/** Turso's platform API (https://docs.turso.tech/api-reference), unless the variable that Turso's own CLI reads names another. */
-const API = "https://api.turso.tech";
 
 /** Tries of a request, and the first pause, ms; each pause is twice the one before. */
 const TRIES = 5;
@@ -32,9 +30,9 @@ export interface MadeDatabase {
   readonly token: string;
 }
 
-/** The address of the platform API, without a trailing slash. */
+/** The address of the platform API, without a trailing slash: Turso's, or that of the variable which Turso's own CLI reads. */
 export function apiBase(env: Readonly<Record<string, string | undefined>>): string {
-  const base = env["TURSO_API_BASEURL"] ?? API;
+  const base = env["TURSO_API_BASEURL"] ?? PLATFORM_API;
   if (!URL.canParse(base) || !/^https?:/.test(base))
     throw new CliError(EXIT.usage, "TURSO_API_BASEURL must start with https:// or http://.");
   refuseClearToken("TURSO_API_BASEURL", base, "the platform token");

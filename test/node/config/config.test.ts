@@ -18,6 +18,7 @@ describe("the configuration", () => {
       attempts: 4,
       capture: "auto",
       followMs: undefined,
+      spreadMs: undefined,
       logMs: 7 * DAY,
       retention: { daily: 30 * DAY, weekly: 90 * DAY, monthly: 372 * DAY, milestone: 366 * DAY },
       keepLast: 0,
@@ -91,6 +92,9 @@ describe("the configuration", () => {
     ],
     ["DATABASES.shop.capture: must be", { capture: "replica" }],
     ["DATABASES.shop.follow: must be a duration of at least 10s", { follow: "9s" }],
+    ["DATABASES.shop.follow: must be a duration of at least 10s", { follow: 60 }],
+    ["DATABASES.shop.spread: must be a duration of at most 24h", { spread: "25h" }],
+    ["DATABASES.shop.spread: must be a duration of at most 24h", { spread: "1" }],
     ["DATABASES.shop.follow: needs pages", { follow: "1m", capture: "dump" }],
     ["DATABASES.shop.badge: must be", { badge: true }],
     ["DATABASES.shop.attempts: must be", { attempts: 0 }],
@@ -117,6 +121,14 @@ describe("the configuration", () => {
     const both = refusal(() => parseDatabases({ a: {}, b: { url: "http://x", x: 1 } }));
     expect(both).toContain("DATABASES.a.url: is missing");
     expect(both).toContain("DATABASES.b.x: unknown key");
+  });
+
+  it("takes names as long as Turso's, and no longer ones", () => {
+    const name = "a".repeat(64);
+    expect([...parseDatabases({ [name]: { url: "http://x" } }).keys()]).toEqual([name]);
+    expect(refusal(() => parseDatabases({ [`${name}a`]: { url: "http://x" } }))).toContain(
+      "must be a name of up to 64 lower-case letters",
+    );
   });
 
   it("refuses an inline token without repeating it", () => {

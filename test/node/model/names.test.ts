@@ -13,10 +13,11 @@ import {
   proofKey,
   proofPrefix,
 } from "../../../src/store/keys.ts";
+import { parseSegmentKey, segmentKey } from "../../../src/store/segment-keys.ts";
 
 const backupName = fc.record({
   tier: fc.constantFrom(...TIERS),
-  database: fc.stringMatching(/^[a-z0-9][a-z0-9_-]{0,49}$/),
+  database: fc.oneof(fc.constant("a".repeat(64)), fc.stringMatching(/^[a-z0-9][a-z0-9_-]{0,63}$/)),
   takenAt: fc.integer({ min: 0, max: 4_000_000_000 }).map((seconds) => seconds * 1000),
   id: fc.stringMatching(/^[0-9a-hjkmnp-tv-z]{12}$/),
 });
@@ -55,8 +56,27 @@ describe("keys", () => {
       "daily/shop/20269921T000000Z-0123456789ab.json",
       "daily/shop/20261121T000000Z-0123456789ab.json.age",
       "daily/shop/20260231T000000Z-0123456789ab.json",
+      `daily/${"a".repeat(65)}/20261121T000000Z-0123456789ab.json`,
     ])
       expect(parseKey(key), key).toBeUndefined();
+  });
+});
+
+describe("keys of the log", () => {
+  it("come back from what they were made of", () => {
+    const txid = fc.integer({ min: 1, max: 2 ** 40 });
+    const segment = fc.record({
+      database: backupName.map(({ database }) => database),
+      lineage: fc.stringMatching(/^\d{8}T\d{6}Z-[0-9a-z]{12}$/),
+      level: fc.integer({ min: 0, max: 9 }),
+      minTxid: txid,
+      maxTxid: txid,
+    });
+    fc.assert(
+      fc.property(segment, (name) => {
+        expect(parseSegmentKey(segmentKey(name))).toEqual(name);
+      }),
+    );
   });
 });
 

@@ -45,6 +45,20 @@ describe("with databases in wrangler.toml", () => {
     expect(notes).toContain("Not refreshed from here: staging.");
   });
 
+  it("are those of TURSO, too, unless the sample is asked for", async () => {
+    configure('[vars.TURSO]\norganization = "acme"\ntoken = "TURSO_TOKEN"\n');
+    const found = await localDatabases(join(dir, "state"), false, dir);
+    expect(found).toMatchObject({ names: [], sqld: undefined });
+    expect(found.notes).toContain(
+      "And those of the organization acme of Turso that TURSO protects.",
+    );
+    expect(found.notes.join()).toContain("Not in .dev.vars, and needed: TURSO_TOKEN.");
+    const sample = await localDatabases(join(dir, "state"), true, dir);
+    await sample.sqld!.stop();
+    expect(sample.notes).toEqual(["The sample, and not those of TURSO."]);
+    expect(sample.vars).toMatchObject({ TURSO: "" });
+  });
+
   it("says which secrets are missing, and refuses a mistake", async () => {
     configure(OWN);
     const { notes, vars } = await localDatabases(join(dir, "state"), false, dir);

@@ -129,6 +129,12 @@ describe("deploying", () => {
     expect(await missingSecrets(recorder(all).wrangler, sealed)).toEqual(["SHOP_IDENTITY"]);
     const masked = readProject(`${TOML}\n[vars.DATABASES.shop.sanitize]\nkey = "SHOP_MASKS"`);
     expect(await missingSecrets(recorder(all).wrangler, masked)).toEqual(["SHOP_MASKS"]);
+    const fleet = readProject(
+      `${TOML}\n[vars.TURSO]\norganization = "acme"\ntoken = "TURSO_TOKEN"\ndefaults = { encryptionKey = "ACME_KEY" }`,
+    );
+    expect(await missingSecrets(recorder(all).wrangler, fleet)).toEqual([
+      ...["TURSO_TOKEN", "ACME_KEY"],
+    ]);
   });
 
   it("takes a Worker that is not there yet for one without secrets, and no other failure", async () => {
@@ -146,6 +152,9 @@ describe("deploying", () => {
   it("refuses a mistake before anything is shipped", () => {
     expect(() => readProject(`${TOML}\nshedule = "0 0 * * *"`)).toThrow(
       /DATABASES\.shop\.shedule: unknown key/,
+    );
+    expect(() => readProject(`${TOML}\n[vars.TURSO]\norganisation = "acme"`)).toThrow(
+      /TURSO\.organization: is missing; TURSO\.token: is missing; TURSO\.organisation: unknown key/,
     );
   });
 
