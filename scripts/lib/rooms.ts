@@ -23,7 +23,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   store: { may: ["core", "errors", "format", "model", "plan"], types: ["config"] },
   catalog: { may: ["core", "errors", "model", "plan"] },
   worker: {
-    may: ["catalog", "config", "core", "errors", "format", "libsql", "plan", "store"],
+    may: ["catalog", "config", "core", "errors", "format", "libsql", "plan", "platform", "store"],
     types: ["index.ts", "model"],
   },
   audit: { may: ["catalog", "core", "errors", "model", "store", "worker"] },
@@ -41,6 +41,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       ...["audit", "catalog", "config", "core", "errors", "format", "libsql", "model", "notify"],
       ...["plan", "read", "source", "sqlite", "store", "target", "worker"],
     ],
+    types: ["platform"],
   },
   web: { may: ["core", "plan"], types: ["http"] },
   http: {

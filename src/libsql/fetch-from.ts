@@ -15,7 +15,7 @@ const PAUSES = [50, 250];
  * that it does not exist: `with` of libsql-server/src/namespace/store.rs, seen in one request of a hundred
  * with 200 namespaces. So such an answer is not believed until the request was repeated.
  *
- * @throws whatever `deps.fetch` throws
+ * @throws whatever `deps.fetch` and `source.renew` throw
  */
 export async function fetchFrom(
   source: Source,
@@ -23,8 +23,9 @@ export async function fetchFrom(
   url: string,
   init: Omit<RequestInit, "headers" | "redirect"> & { headers?: Record<string, string> },
 ): Promise<Response> {
+  const { renew } = source;
   const headers = {
-    ...sourceHeaders(source),
+    ...sourceHeaders(renew === undefined ? source : { ...source, token: await renew() }),
     ...init.headers,
     // sqld honours the first encoding that it knows, and its brotli takes minutes.
     "accept-encoding": "identity",

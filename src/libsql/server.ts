@@ -6,6 +6,8 @@ export interface Source {
   /** http or https, without a trailing slash; a path is kept, for servers behind a proxy. */
   readonly url: string;
   readonly token: string | undefined;
+  /** Replaces a token that ends soon, and returns the one to send; absent where there is only one. */
+  readonly renew?: () => Promise<string>;
   /** The customer's key of a database that Turso Cloud keeps encrypted, in base64. */
   readonly encryptionKey?: string | undefined;
   readonly namespace: string | undefined;

@@ -30,6 +30,7 @@ export const ACTIONS = [
   "approval",
   "alert-test",
   "configuration",
+  "discovery",
 ] as const;
 export type Action = (typeof ACTIONS)[number];
 

@@ -1,4 +1,4 @@
-import { type Beat, readBeats } from "../catalog/watch/beats.ts";
+import { type Beat, type BeatName, readBeats } from "../catalog/watch/beats.ts";
 import { channelStates } from "../catalog/watch/deliveries.ts";
 import { changeIncident, enterIncident, openIncidents } from "../catalog/watch/incidents.ts";
 import { firstWatched } from "../catalog/watch/watches.ts";
@@ -9,7 +9,7 @@ import { asNightjarError } from "../errors/errors.ts";
 import type { Problem } from "../plan/alerts/alert.ts";
 import { type Change, changesOf, type Incident } from "../plan/alerts/incidents.ts";
 import { problemsOf } from "../plan/alerts/problems.ts";
-import { DAY, HOUR, span } from "../plan/duration.ts";
+import { DAY, HOUR, MINUTE, span } from "../plan/duration.ts";
 import type { Context } from "../worker/context.ts";
 import { readFacts } from "./facts.ts";
 import { messageFor, shortened } from "./message.ts";
@@ -83,7 +83,35 @@ async function ownProblems({ catalog, config }: Context, now: number): Promise<P
   const night = nightProblem(beats.night, watchedSince, now);
   if (night !== undefined)
     add({ ...night, rule: "night-failed", severity: "critical", subject: "" });
+  const listing = config.turso && listingProblem(beats, config.turso.everyMs, now);
+  if (listing !== undefined) add({ ...listing, rule: "discovery-failed", subject: "" });
   return problems;
+}
+
+/** Time that a listing may take, ms. */
+const LISTING = 10 * MINUTE;
+const CUT_OFF = {
+  message: "Reading it was cut off.",
+  code: "INTERNAL",
+  hint: "It is read again; look at the Worker's log if this stays.",
+} as const;
+
+/** A list that was not read once is read again soon; one that is two intervals old hides new databases. */
+function listingProblem(
+  { discovery, discovered }: Partial<Record<BeatName, Beat>>,
+  everyMs: number,
+  now: number,
+): Pick<Problem, "severity" | "summary" | "hint"> | undefined {
+  const old = now - (discovered?.at ?? 0);
+  if (discovery === undefined || old <= 2 * everyMs) return undefined;
+  if (discovery.error === null && now - discovery.at < LISTING) return undefined;
+  const { message, code, hint } = discovery.error ?? CUT_OFF;
+  const since = discovered === undefined ? "was never read" : `was last read ${span(old)} ago`;
+  return {
+    severity: old > Math.max(DAY, 4 * everyMs) ? "critical" : "warning",
+    summary: `Turso's list of databases ${since}, and new databases have no backups until it is: ${message} [${code}]`,
+    hint,
+  };
 }
 
 function nightProblem(

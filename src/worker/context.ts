@@ -10,6 +10,7 @@ import type { Attempts } from "./attempts.ts";
 import type { DatabaseConfig } from "../config/database.ts";
 import type { Source } from "../libsql/server.ts";
 import type { Fleet } from "./fleet.ts";
+import type { Platform } from "../platform/platform.ts";
 
 /** The Workflow that makes backups, as the jobs use it: one instance a run, named by the run's id. */
 export interface BackupWorkflows {
@@ -92,6 +93,8 @@ export interface Context {
   /** The second store; undefined if none is configured. */
   readonly secondStore: SecondStore | undefined;
   readonly followers: Followers;
+  /** Turso's platform API; undefined where `TURSO` is not configured. */
+  readonly platform: Platform | undefined;
   readonly deps: Deps;
   /** The memory that all work in the isolate shares. */
   readonly memory: MemoryBudget;

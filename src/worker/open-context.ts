@@ -14,7 +14,7 @@ import { guardedBucket } from "./guarded-bucket.ts";
 import { isolateMemory } from "./memory.ts";
 import { copiesOf, proofsOf, refreshesOf, workflowsOf } from "./workflows.ts";
 import { Fleet } from "./fleet.ts";
-import { sourcesOf } from "./sources.ts";
+import { platformFor, sourcesOf } from "./sources.ts";
 
 /**
  * Make the context of one invocation from the Worker's bindings.
@@ -29,11 +29,13 @@ export function openContext(
   const config = loadConfig(env as unknown as Record<string, unknown>);
   log.debugs = config.logLevel === "debug";
   const catalog = openCatalog(env.DB);
+  const platform = platformFor(config, systemDeps);
   return {
     config,
     catalog,
     fleet: new Fleet(config, catalog),
-    sourceOf: sourcesOf(config),
+    sourceOf: sourcesOf(config, systemDeps, platform),
+    platform,
     bucket: guardedBucket(env.BUCKET, catalog, config.signingKey, config.formerSigningKeys),
     workflows: workflowsOf(env.BACKUP),
     proofs: proofsOf(env.PROOF),

@@ -14,7 +14,7 @@ import { ISOLATE_MEMORY } from "../../src/worker/memory.ts";
 import { MemoryBudget } from "../../src/core/memory-budget.ts";
 import type { SecondStore } from "../../src/store/second/second-store.ts";
 import { Fleet } from "../../src/worker/fleet.ts";
-import { sourcesOf } from "../../src/worker/sources.ts";
+import { platformFor, sourcesOf } from "../../src/worker/sources.ts";
 
 const bindings = env;
 
@@ -33,6 +33,8 @@ interface Overrides {
   /** The channels of alerts, and who signs in by Cloudflare Access. */
   alerts?: object;
   access?: object;
+  /** The section TURSO. */
+  turso?: object;
 }
 
 /** The work that a context's Workflows were asked to start. */
@@ -63,6 +65,7 @@ export function testContext(
     email,
     alerts,
     access,
+    turso,
   }: Overrides = {},
 ): Context & Started {
   const started: string[] = [];
@@ -75,15 +78,19 @@ export function testContext(
     DATABASES: databases,
     ...(alerts !== undefined && { ALERTS: alerts }),
     ...(access !== undefined && { ACCESS: access }),
+    ...(turso !== undefined && { TURSO: turso }),
     ...(email !== undefined && { EMAIL: email }),
     ...(secondStore !== undefined && { COPY: { bucket: "binding", ...copy } }),
   });
+  const deps = { ...systemDeps, ...(now && { now }), ...(fetch && { fetch }) };
+  const platform = platformFor(config, deps);
   const catalog = openCatalog(db ?? bindings.DB);
   const context: Context & Started = {
     config,
     catalog,
     fleet: new Fleet(config, catalog),
-    sourceOf: sourcesOf(config),
+    sourceOf: sourcesOf(config, deps, platform),
+    platform,
     bucket: guardedBucket(
       bucket ?? bindings.BUCKET,
       catalog,
@@ -118,7 +125,7 @@ export function testContext(
     attempts: attempts ?? attemptsOf(undefined),
     email,
     keepAlive: () => undefined,
-    deps: { ...systemDeps, ...(now && { now }), ...(fetch && { fetch }) },
+    deps,
     started,
     proofsStarted,
     copiesStarted,

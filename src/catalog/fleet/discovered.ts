@@ -45,3 +45,35 @@ export function discoveredAfter(
       .limit(limit),
   );
 }
+
+/** Enter databases as Turso lists them, in place of what was known of their names. */
+export function enterDiscovered(catalog: Catalog, rows: readonly Discovered[]): Promise<unknown> {
+  return query(`entering ${rows.length} databases that Turso lists`, () =>
+    catalog.run(sql`
+      INSERT INTO discovered (name, turso_id, hostname, group_name, reads_blocked, delete_protected, cipher, first_seen_at, gone_at)
+      SELECT value ->> 'name', value ->> 'tursoId', value ->> 'hostname', value ->> 'group',
+        value ->> 'readsBlocked', value ->> 'deleteProtected', value ->> 'cipher', value ->> 'firstSeenAt', value ->> 'goneAt'
+      FROM json_each(${JSON.stringify(rows)}) WHERE true
+      ON CONFLICT (name) DO UPDATE SET turso_id = excluded.turso_id, hostname = excluded.hostname,
+        group_name = excluded.group_name, reads_blocked = excluded.reads_blocked,
+        delete_protected = excluded.delete_protected, cipher = excluded.cipher,
+        first_seen_at = excluded.first_seen_at, gone_at = excluded.gone_at`),
+  );
+}
+
+/** Record that Turso lists some databases no longer. */
+export function markGone(
+  catalog: Catalog,
+  names: readonly string[],
+  goneAt: number,
+): Promise<unknown> {
+  return query("recording what Turso lists no longer", () =>
+    catalog
+      .update(discovered)
+      .set({ goneAt })
+      .where(
+        sql`${discovered.name} IN (SELECT value FROM json_each(${JSON.stringify(names)})) AND gone_at IS NULL`,
+      )
+      .run(),
+  );
+}

@@ -1,9 +1,15 @@
 import type { ErrorReport } from "../../errors/errors.ts";
 import { type Catalog, query } from "../open.ts";
 import { beats } from "../schema.ts";
+import { eq } from "drizzle-orm";
 
 /** Work that is done again and again. */
-export type BeatName = "minute" | "night";
+export type BeatName =
+  | "minute"
+  | "night"
+  /** Reading Turso's list, and doing so without an error. */
+  | "discovery"
+  | "discovered";
 
 /** How such work last ended: when (ms), and its error if it failed. */
 export interface Beat {
@@ -19,6 +25,13 @@ export function recordBeat(catalog: Catalog, name: BeatName, beat: Beat): Promis
       .values({ name, ...beat })
       .onConflictDoUpdate({ target: beats.name, set: beat })
       .run(),
+  );
+}
+
+/** Have work count as never done: it is due. */
+export function forgetBeat(catalog: Catalog, name: BeatName): Promise<unknown> {
+  return query(`making the ${name} due`, () =>
+    catalog.delete(beats).where(eq(beats.name, name)).run(),
   );
 }
 

@@ -9,6 +9,7 @@ import { WATCHED } from "./minute-limits.ts";
 import { startDueRuns } from "./start-due-runs.ts";
 import { wakeFollowers } from "./wake-followers.ts";
 import { takeToWatch } from "../../catalog/fleet/databases.ts";
+import { discoverIfDue } from "../discovery/discover.ts";
 
 /**
  * Do the minute's work: start the runs that are due, look for what is wrong, send what is to be told, and
@@ -28,6 +29,7 @@ export async function runMinute(context: Context, now: number): Promise<void> {
     ["schedule-failed", () => wakeFollowers(context, watched, now)],
     ["watch-failed", () => watchFleet(context, watched, now)],
     ["alerts-not-sent", () => deliverMessages(context, now)],
+    ["discovery-failed", () => discoverIfDue(context, now)],
   ]);
   const error = errors.length === 0 ? null : asNightjarError(errors[0]).report();
   const beat = { at: now, error };

@@ -23,6 +23,7 @@ import { RETAKEN, TAKEN } from "./minute-limits.ts";
 import { reapLost } from "./reap-lost.ts";
 import { startDueDrills } from "./start-due-drills.ts";
 import { startRun } from "./start-run.ts";
+import { forgetBeat } from "../../catalog/watch/beats.ts";
 
 /** Servers that are asked at once: a Worker has six connections (Cloudflare's documentation, Workers limits). */
 const AT_ONCE = 5;
@@ -44,7 +45,10 @@ interface Looked {
  */
 export async function startDueRuns(context: Context, now: number): Promise<void> {
   const { catalog, config } = context;
-  await noteConfiguration(context, () => planAnew(catalog));
+  await noteConfiguration(context, async () => {
+    await planAnew(catalog);
+    await forgetBeat(catalog, "discovery"); // what is protected of Turso's list may be other databases now
+  });
   await enterDatabases(catalog, [...config.databases.keys()]);
   await reapLost(context, now);
   const errors = [...(await startRuns(context, now)), ...(await startDueDrills(context, now))];

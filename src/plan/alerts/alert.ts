@@ -32,6 +32,10 @@ export const RULES = {
   "channel-down": "warning",
   /** The night's work failed. */
   "night-failed": "critical",
+  /** Turso's list of databases could not be read. */
+  "discovery-failed": "both",
+  /** Turso lists databases no longer. */
+  "databases-gone": "warning",
   /** Somebody restores into a server. */
   "restore-requested": "warning",
   /** Somebody waits for a second person's approval. */

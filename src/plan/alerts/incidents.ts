@@ -106,6 +106,8 @@ const WORDS: Readonly<Record<Rule, string>> = {
   "retention-pinning": "old backups are kept",
   "channel-down": "alerts do not arrive",
   "night-failed": "the night's work failed",
+  "discovery-failed": "databases could not be listed",
+  "databases-gone": "databases are gone",
   "restore-requested": "restore started",
   "approval-requested": "approval wanted",
   test: "test",
