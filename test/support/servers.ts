@@ -20,6 +20,8 @@ declare module "vitest" {
   interface ProvidedContext {
     /** Number of repetitions of a random trial, from the environment variable TRIALS. */
     trials: number | null;
+    /** Databases of a simulated fleet, from the environment variable FLEET. */
+    fleet: number;
     /** True if the environment variable ALL is set: tests then try every case instead of a part. */
     all: boolean;
     /** A real libSQL server with the sample shop. */
@@ -85,6 +87,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   const turso = await startTursoServers(await mkdtemp(join(dir, "turso-")));
   const sync = await startSyncStandIn(await mkdtemp(join(dir, "sync-")));
   project.provide("trials", process.env["TRIALS"] ? Number(process.env["TRIALS"]) : null);
+  project.provide("fleet", Number(process.env["FLEET"] ?? 500));
   project.provide("all", process.env["ALL"] !== undefined);
   project.provide("shop", shop.url);
   project.provide("small", small.url);
