@@ -222,6 +222,12 @@ describe("an answer with compressed pages", () => {
       const { commits, code, message } = await pulled(database, deps);
       expect({ commits, code }).toEqual({ commits: [], code: "PAGES_INVALID" });
       expect(message).toContain("dictionary");
+      const name = `dictionary-${dictionary.length}`;
+      const context = testContext({ [name]: { url: database.source.url } }, { fetch: deps.fetch });
+      expect(await backUp(context, manualRun(name))).toMatchObject({ state: "done" });
+      const { manifest } = (await newestBackup(context.catalog, name))!;
+      const why = expect.stringContaining("dictionary") as string;
+      expect(manifest.method).toMatchObject({ protocol: "rows", why });
     }
     const deps = through((answer) => compressed(answer, checked, LEVEL, true));
     const { commits, code, message } = await pulled(database, deps);
