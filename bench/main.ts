@@ -7,6 +7,8 @@
  * with `--collect`, what is held after a collection of garbage.
  * `npm run bench -- bombs`: measure how much hostile servers and databases make a Worker grow, and how long
  * others wait.
+ * `npm run bench -- turso --mb 100`: measure captures of databases that tursodb made, and compare what comes
+ * back.
  *
  * One run on one server; on another machine only the ratios are comparable. Prints a table and JSON, and
  * keeps the JSON in bench/results/.
@@ -21,6 +23,7 @@ import { benchBombs } from "./bombs.ts";
 import { benchCapture } from "./capture.ts";
 import { benchMemory } from "./memory.ts";
 import { benchPages } from "./pages.ts";
+import { benchTurso } from "./turso.ts";
 
 const { values, positionals } = parseArgs({
   options: {
@@ -34,18 +37,28 @@ const { values, positionals } = parseArgs({
 const mb = Number(values.mb);
 if (!Number.isInteger(mb) || mb < 1) throw new Error("--mb must be a whole number of megabytes");
 const [what = "capture"] = positionals;
-if (what !== "capture" && what !== "pages" && what !== "memory" && what !== "bombs")
-  throw new Error(`there is no bench ${what}`);
+const benches = { pages, capture, memory: heap, bombs, turso };
+if (!isBench(what)) throw new Error(`there is no bench ${what}`);
 
 const at = new Date().toISOString();
 const machine = `${cpus().length} × ${cpus()[0]?.model}`;
-const lines = await { pages, capture, memory: heap, bombs }[what]();
+const lines = await benches[what]();
 const result = { at, nightjar: VERSION, machine, mb, lines };
 const folder = join(import.meta.dirname, "results");
 const file = join(folder, `${what}-${mb}mb-${at.slice(0, 10)}.json`);
 await mkdir(folder, { recursive: true });
 await writeFile(file, `${JSON.stringify(result, undefined, 2)}\n`);
 console.log(JSON.stringify(result));
+
+function isBench(name: string): name is keyof typeof benches {
+  return Object.hasOwn(benches, name);
+}
+
+async function turso() {
+  const rows = await benchTurso(mb);
+  printTable([["", ""], ...rows]);
+  return rows;
+}
 
 async function pages() {
   const rows = await benchPages(mb, values.segments.split(",").map(Number));

@@ -36,8 +36,8 @@ declare module "vitest" {
     pages: { url: string; adminUrl: string };
     /** The same, but it compacts its log at every megabyte. */
     shortLog: { url: string; adminUrl: string };
-    /** A real libSQL server that requires a token, and the token. */
-    guarded: { url: string; token: string };
+    /** A real libSQL server that requires a token, a token that may write, and one that may not. */
+    guarded: { url: string; token: string; readOnly: string };
     /** A real libSQL server that dies on request: see mortal-sqld.ts. */
     mortal: { url: string; control: string };
     /** Another one, whose data folder is put back; it compacts its log at every megabyte. */
@@ -63,7 +63,7 @@ declare module "vitest" {
 
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const dir = await mkdtemp(join(tmpdir(), "nightjar-test-"));
-  const { pem, writing: token } = makeSourceToken();
+  const { pem, token: readOnly, writing: token } = makeSourceToken();
   const keyFile = join(dir, "source-key.pem");
   await writeFile(keyFile, pem);
   const [shop, small, fidelity, empty, pages, shortLog, guarded, mortal, rolledBack, s3] =
@@ -95,7 +95,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   project.provide("bombs", bombs.url);
   project.provide("pages", { url: pages.url, adminUrl: pages.adminUrl });
   project.provide("shortLog", { url: shortLog.url, adminUrl: shortLog.adminUrl });
-  project.provide("guarded", { url: guarded.url, token });
+  project.provide("guarded", { url: guarded.url, token, readOnly });
   project.provide("mortal", { url: mortal.url, control: mortal.control });
   project.provide("rolledBack", { url: rolledBack.url, control: rolledBack.control });
   const { TRIALS = 3, SEED = 22_000 } = process.env;

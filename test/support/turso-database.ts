@@ -1,7 +1,22 @@
 import { Buffer } from "node:buffer";
 import { inject } from "vitest";
 import type { Source } from "../../src/libsql/server.ts";
+import type { StockOrder } from "./stock-sqlite.ts";
+import { cells, tell, type Told } from "./told.ts";
 import type { TursoOrder } from "./turso-servers.ts";
+
+/** A value in Hrana's JSON. */
+interface JsonValue {
+  readonly type: string;
+  readonly value?: string | number | null;
+  readonly base64?: string;
+}
+
+/** What a statement's answer has. */
+interface Result {
+  readonly error?: { readonly message: string };
+  readonly response?: { readonly result: { readonly rows: JsonValue[][] } };
+}
 
 /** A database of a real server of Turso's engine (`tursodb --sync-server`). */
 export class TursoDatabase {
@@ -19,6 +34,12 @@ export class TursoDatabase {
     return new TursoDatabase(name, await order({ name, flags }));
   }
 
+  /** Create a database that is encrypted at rest, with a key of zeros. */
+  static async encrypted(cipher: string, ...flags: string[]): Promise<TursoDatabase> {
+    const name = `turso-${crypto.randomUUID()}`;
+    return new TursoDatabase(name, await order({ name, flags, cipher }));
+  }
+
   /** Open the bytes of a database file in a server of their own. */
   static async open(bytes: Uint8Array, ...flags: string[]): Promise<TursoDatabase> {
     const name = `turso-${crypto.randomUUID()}`;
@@ -28,6 +49,25 @@ export class TursoDatabase {
 
   /** Run statements, and return the rows of the last one. @throws Error for one that fails */
   async exec(...statements: string[]): Promise<unknown[][]> {
+    const results = await this.#run(statements);
+    for (const { error } of results) if (error !== undefined) throw new Error(error.message);
+    const rows = results.at(-1)?.response?.result.rows ?? [];
+    return rows.map((row) => row.map(({ value, base64 }) => base64 ?? value ?? null));
+  }
+
+  /** Read everything in the database, as its engine does, and answer queries. */
+  tell(queries: readonly string[] = []): Promise<Told> {
+    return tell(async (statements) => {
+      const results = await this.#run(statements);
+      return results.map(({ error, response }) => {
+        if (error !== undefined && !/no such column: rowid/.test(error.message))
+          throw new Error(error.message);
+        return response?.result.rows.map((row) => row.map(cellOf));
+      });
+    }, queries);
+  }
+
+  async #run(statements: readonly string[]): Promise<Result[]> {
     const requests = statements.map((sql) => ({ type: "execute", stmt: { sql } }));
     const answer = await fetch(`${this.source.url}/v2/pipeline`, {
       method: "POST",
@@ -35,15 +75,7 @@ export class TursoDatabase {
     });
     const body = await answer.text();
     if (!answer.ok) throw new Error(body);
-    const { results } = JSON.parse(body) as {
-      results: {
-        error?: { message: string };
-        response?: { result: { rows: { value?: unknown; base64?: string }[][] } };
-      }[];
-    };
-    for (const { error } of results) if (error !== undefined) throw new Error(error.message);
-    const rows = results.at(-1)?.response?.result.rows ?? [];
-    return rows.map((row) => row.map(({ value, base64 }) => base64 ?? value ?? null));
+    return (JSON.parse(body) as { results: Result[] }).results;
   }
 
   /** Commit a transaction that writes about as many pages. */
@@ -72,6 +104,23 @@ export class TursoDatabase {
   async remove(): Promise<void> {
     await order({ name: this.#name, remove: true });
   }
+}
+
+/** Open a file, or load SQL, in stock SQLite, read everything, and answer queries. */
+export async function tellStock(
+  what: { readonly file: Uint8Array } | { readonly sql: Uint8Array },
+  queries: readonly string[] = [],
+): Promise<Told> {
+  const [[kind, bytes]] = Object.entries(what) as [[string, Uint8Array]];
+  const stock: StockOrder = { [kind]: Buffer.from(bytes).toString("base64"), queries };
+  return JSON.parse(await order({ name: "stock", stock })) as Told;
+}
+
+function cellOf({ type, value, base64 }: JsonValue): string {
+  if (type === "integer") return cells.integer(String(value));
+  if (type === "float") return cells.real(value === null ? null : Number(value));
+  if (type === "text") return cells.text(String(value));
+  return type === "blob" ? cells.blob(Buffer.from(base64 ?? "", "base64")) : cells.none;
 }
 
 async function order(what: TursoOrder): Promise<string> {

@@ -3,6 +3,7 @@ import { createServer } from "node:http";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { freePort, type ServerProcess } from "../../scripts/lib/server-process.ts";
+import { type StockOrder, tellStock } from "./stock-sqlite.ts";
 import { startTursodb } from "./tursodb.ts";
 
 /** What a test inside of workerd, which cannot start processes, asks of the control server. */
@@ -12,12 +13,24 @@ export interface TursoOrder {
   readonly flags?: readonly string[];
   /** The bytes of its file, in base64, for a server that is started; a new database without them. */
   readonly file?: string;
+  /** The cipher of a new database that is encrypted at rest, with a key of zeros. */
+  readonly cipher?: string;
   /** Stop the server, keep its folder under this name, and start it again. */
   readonly save?: string;
   /** Stop the server, replace its folder by the copy of this name, and start it again. */
   readonly from?: string;
   /** Stop the server for good, and delete its folder. */
   readonly remove?: boolean;
+  /** Read everything in this by stock SQLite, and answer with that in JSON; no server is concerned. */
+  readonly stock?: StockOrder;
+}
+
+const ENCRYPTION = "--experimental-encryption";
+
+/** Return the address of a file that tursodb encrypts. */
+function encryptedAt(path: string, cipher: string): string {
+  const bytes = cipher.includes("128") ? 16 : 32;
+  return `file:${path}?cipher=${cipher}&hexkey=${"00".repeat(bytes)}`;
 }
 
 /** Start a control server that starts real servers of Turso's engine, one for each database. */
@@ -25,7 +38,9 @@ export async function startTursoServers(
   dir: string,
 ): Promise<{ control: string; stop(): Promise<void> }> {
   const servers = new Map<string, { server: ServerProcess; port: number }>();
-  const obey = async ({ name, flags, file, save, from, remove }: TursoOrder): Promise<string> => {
+  const obey = async (order: TursoOrder): Promise<string> => {
+    const { name, flags = [], cipher, file, save, from, remove, stock } = order;
+    if (stock !== undefined) return JSON.stringify(await tellStock(dir, stock));
     const folder = join(dir, name);
     const known = servers.get(name);
     const port = known?.port ?? (await freePort());
@@ -41,7 +56,10 @@ export async function startTursoServers(
     await mkdir(folder, { recursive: true });
     const path = join(folder, "database.db");
     if (file !== undefined) await writeFile(path, Buffer.from(file, "base64"));
-    const server = await startTursodb(path, flags, port);
+    const server =
+      cipher === undefined
+        ? await startTursodb(path, flags, port)
+        : await startTursodb(encryptedAt(path, cipher), [...flags, ENCRYPTION], port);
     servers.set(name, { server, port });
     return server.url;
   };

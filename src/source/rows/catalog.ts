@@ -31,7 +31,8 @@ export interface RowCatalog {
 /**
  * Statements that read a `RowCatalog`. Texts come as blobs, as a server may fail at one that is not UTF-8.
  * A virtual table's columns are not asked for, as its module would have to be there. Tursodb has tables with
- * negative root pages.
+ * negative root pages. It also has one connection for all clients, in which a temporary table of any of them
+ * hides the table of that name: the last value is the number of tables that are hidden.
  */
 export function catalogSql(wire: Wire): readonly string[] {
   // Tursodb puts the argument into a PRAGMA in double quotes, and does not double those that it has.
@@ -40,9 +41,11 @@ export function catalogSql(wire: Wire): readonly string[] {
     "SELECT type, CAST(name AS BLOB), CAST(tbl_name AS BLOB), rootpage, CAST(sql AS BLOB) FROM sqlite_schema ORDER BY rowid",
     `SELECT CAST(m.name AS BLOB), CAST(x.name AS BLOB), CAST(x.type AS BLOB), x.pk, x."notnull", x.hidden FROM sqlite_schema AS m, pragma_table_xinfo(${table}) AS x WHERE m.type = 'table' AND m.rootpage <> 0 ORDER BY m.rowid, x.cid`,
     `SELECT CAST(m.name AS BLOB) FROM sqlite_schema AS m, pragma_index_list(${table}) AS i WHERE m.type = 'table' AND m.rootpage <> 0 AND i.origin = 'pk' ORDER BY m.rowid`,
-    "SELECT (SELECT encoding FROM pragma_encoding), (SELECT user_version FROM pragma_user_version), (SELECT application_id FROM pragma_application_id)",
+    `SELECT (SELECT encoding FROM pragma_encoding), (SELECT user_version FROM pragma_user_version), (SELECT application_id FROM pragma_application_id), ${wire === "cursor" ? "0" : HIDDEN}`,
   ];
 }
+const HIDDEN =
+  "(SELECT count(*) FROM sqlite_schema AS m, pragma_table_list AS l WHERE l.schema = 'temp' AND lower(l.name) = lower(m.name))";
 /** The number of these statements. */
 export const CATALOG_STATEMENTS = 4;
 
@@ -70,11 +73,20 @@ export class CatalogReader {
     else this.#facts = values;
   }
 
-  /** @throws NightjarError `ROWS_INVALID` if something is missing; `ROWS_UNAVAILABLE` for text in UTF-16 */
+  /**
+   * @throws NightjarError `ROWS_INVALID` if something is missing; `ROWS_UNAVAILABLE` for text in UTF-16, and
+   *   for tables that temporary ones hide
+   */
   end(): RowCatalog {
-    const [encoding, userVersion, applicationId] = this.#facts ?? [];
+    const [encoding, userVersion, applicationId, hidden] = this.#facts ?? [];
     if (typeof userVersion !== "bigint" || typeof applicationId !== "bigint")
       throw new NightjarError("ROWS_INVALID", "The server does not tell the database's versions.");
+    if (hidden !== 0n)
+      throw new NightjarError(
+        "ROWS_UNAVAILABLE",
+        "A client of the server has made a temporary table with the name of a table of the database, which it hides from every client.",
+        { hint: "Drop the temporary table, or give it another name." },
+      );
     if (encoding !== "UTF-8")
       throw new NightjarError(
         "ROWS_UNAVAILABLE",

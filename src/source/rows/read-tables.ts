@@ -52,7 +52,7 @@ export async function* readTables(
 ): AsyncIterable<RowEvent> {
   const writes = writesSql(transactions);
   const reads = tables.flatMap((table) => [
-    `SELECT count(*) FROM ${quoteName(table.name)}`,
+    `SELECT count(*) FROM ${inMain(table)}`,
     rowsSql(transactions, table),
   ]);
   const statements = [...catalogSql(transactions.wire), writes, ...reads, writes];
@@ -133,7 +133,8 @@ function stateOf(values: readonly Value[]): string {
  *
  * @throws NightjarError `ROWS_UNAVAILABLE` for too many columns
  */
-function rowsSql({ wire }: Transactions, { name, columns }: TableRead): string {
+function rowsSql({ wire }: Transactions, table: TableRead): string {
+  const { name, columns } = table;
   if (columns.length >= MOST_COLUMNS)
     throw new NightjarError(
       "ROWS_UNAVAILABLE",
@@ -145,7 +146,12 @@ function rowsSql({ wire }: Transactions, { name, columns }: TableRead): string {
       `CASE typeof(${column}) WHEN 'text' THEN CAST(${column} AS BLOB) ELSE ${column} END AS c${at}`,
   );
   // NOT INDEXED: an index that has all columns would give the rows in its own order.
-  return `SELECT ${[`${types} AS t`, ...values].join(", ")} FROM ${quoteName(name)} NOT INDEXED`;
+  return `SELECT ${[`${types} AS t`, ...values].join(", ")} FROM ${inMain(table)} NOT INDEXED`;
+}
+
+/** Return a table's name as SQL that no temporary table's name hides. */
+function inMain({ name }: TableRead): string {
+  return `main.${quoteName(name)}`;
 }
 
 /** Return SQL of a value's type: `n`, `i`, `r`, `t`, `b`; in JSON also `p` and `m` for ±Infinity. */

@@ -19,16 +19,19 @@ const PATH = "/pull-updates";
 /** Bytes that a read waits for, except the last one. */
 const READ_AT_LEAST = 64 * 1024;
 
+/** Pages that are decoded at a time: compressed ones can be 200 times as large as what was read. */
+const AT_ONCE = 64;
+
 /** An answer whose pages are still to be read. End it in any case. */
 export class Updates {
   readonly head: UpdatesHead;
-  readonly #first: readonly Page[];
+  readonly #first: readonly Uint8Array[];
   readonly #rest: AsyncIterator<Uint8Array[]>;
   readonly #watchdog: Watchdog;
 
   constructor(
     head: UpdatesHead,
-    first: readonly Page[],
+    first: readonly Uint8Array[],
     rest: AsyncIterator<Uint8Array[]>,
     watchdog: Watchdog,
   ) {
@@ -45,12 +48,17 @@ export class Updates {
    * @throws NightjarError `SOURCE_CUT`, `SOURCE_STALLED`, `PAGES_INVALID`
    */
   async *pages(): AsyncIterable<readonly Page[]> {
-    if (this.#first.length > 0) yield this.#first;
+    yield* this.#decoded(this.#first);
     for (;;) {
       const { value: frames, done } = await this.#rest.next();
       if (done === true) return;
-      yield frames.map(decodePage);
+      yield* this.#decoded(frames);
     }
+  }
+
+  *#decoded(frames: readonly Uint8Array[]): Iterable<readonly Page[]> {
+    for (let at = 0; at < frames.length; at += AT_ONCE)
+      yield frames.slice(at, at + AT_ONCE).map((frame) => decodePage(frame, this.head));
   }
 
   /** Drop what has not been read. */
@@ -88,7 +96,7 @@ export async function askForUpdates(
     if (first === undefined)
       throw new NightjarError("SOURCE_CUT", `The answer of POST ${PATH} ended before its head.`);
     const [head, ...pages] = first;
-    return new Updates(decodeHead(copyOf(head!)), pages.map(decodePage), rest, watchdog);
+    return new Updates(decodeHead(copyOf(head!)), pages, rest, watchdog);
   } catch (thrown) {
     watchdog.end();
     throw thrown;

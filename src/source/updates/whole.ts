@@ -7,12 +7,10 @@ import type { Source } from "../../libsql/server.ts";
 import type { PageMark, UpdatesCursor } from "../../model/manifest.ts";
 import type { PageEvent } from "../pages.ts";
 import { markOf, pagesToMark } from "./marks.ts";
-import type { UpdatesHead } from "./messages.ts";
+import { PAGE_SIZE, type UpdatesHead } from "./messages.ts";
 import { askForUpdates, type Updates } from "./request.ts";
 import { selectPages } from "./select-pages.ts";
 
-/** Bytes: the protocol has pages of this size and no other. */
-export const PAGE_SIZE = 4096;
 const LOCK_PAGE = lockPage(PAGE_SIZE);
 /** Pages of one request: what is held in memory, 4 MiB. */
 const RANGE = 1024;

@@ -32,10 +32,11 @@ import {
 import { boundSecond, secondKeys } from "../../support/second-store.ts";
 import { chunksOf } from "../../support/ltx.ts";
 import { PageDatabase } from "../../support/page-database.ts";
+import { tellStock, TursoDatabase } from "../../support/turso-database.ts";
 import { putRotted } from "../../support/rotted.ts";
 
 const { BUCKET, DB } = env;
-const KINDS = ["pages", "dump"] as const;
+const KINDS = ["pages", "rows", "dump"] as const;
 
 let identity: string;
 let recipients: string[];
@@ -90,7 +91,7 @@ describe("an encrypted backup", () => {
       expect(await backupKeys(BUCKET, `manual/${name}/`)).toEqual(
         [manifest.manifestKey, manifest.key].toSorted(),
       );
-      expect(manifest.key).toMatch(capture === "dump" ? /\.sql\.zst\.age$/ : /\.db\.zst\.age$/);
+      expect(manifest.key).toMatch(capture === "pages" ? /\.db\.zst\.age$/ : /\.sql\.zst\.age$/);
       expect(manifest.encryption).toMatchObject({ format: "age", recipients });
       const file = Buffer.from(await stored(manifest));
       expect(file.subarray(0, 21).toString()).toBe("age-encryption.org/v1");
@@ -151,6 +152,24 @@ describe("an encrypted backup", () => {
         .catch(() => {}),
     ).toBeUndefined();
     expect(await allKeys(BUCKET, "log/logged/")).toEqual(log);
+  });
+
+  it("has the rows of a server that gives its pages only to a log", async () => {
+    const database = await TursoDatabase.create();
+    await database.exec("CREATE TABLE secrets (v)", "INSERT INTO secrets VALUES ('PLAINTEXT-one')");
+    const context = testContext({ turso: { url: database.source.url, recipients } });
+    expect(await backUp(context, manualRun("turso"))).toMatchObject({ state: "done" });
+    const { manifest } = (await newestBackup(context.catalog, "turso"))!;
+    expect(manifest).toMatchObject({
+      kind: "dump",
+      method: { protocol: "rows", why: expect.stringContaining("encryption") as string },
+      tables: [{ name: "secrets", rows: 1 }],
+    });
+    expect(Buffer.from(await stored(manifest)).includes("PLAINTEXT")).toBe(false);
+    const sql = await opened(manifest);
+    expect(await tellStock({ sql })).toEqual(await database.tell());
+    expect(await allKeys(BUCKET, "log/turso/")).toEqual([]);
+    await database.remove();
   });
 
   it("is not made of a dump that is cut", async () => {

@@ -1,3 +1,4 @@
+import { createClient } from "@libsql/client/web";
 import { describe, expect, inject, it } from "vitest";
 import { type Deps, systemDeps } from "../../../src/core/deps.ts";
 import type { Source } from "../../../src/libsql/server.ts";
@@ -5,7 +6,7 @@ import { readCatalog, readTables } from "../../../src/source/rows/read-tables.ts
 import type { Transactions } from "../../../src/source/rows/transaction.ts";
 import { allKeys, backUp, manualRun, testContext } from "../../support/context.ts";
 import { PageDatabase } from "../../support/page-database.ts";
-import { sqlOfRows } from "../../support/rows.ts";
+import { captured, describeSql, sqlOfRows } from "../../support/rows.ts";
 import { TursoDatabase } from "../../support/turso-database.ts";
 
 const SMALL = [
@@ -277,8 +278,31 @@ describe("a schema that changes between the two looks", () => {
 });
 
 describe("a token that may only read", () => {
-  it("is enough", async () => {
-    const { url, token } = inject("guarded");
-    expect(await sqlOfRows({ ...sourceOf({ url }), token })).toMatch(/COMMIT;\n$/);
+  it("is enough for a whole backup of every row", async () => {
+    const { url, token, readOnly } = inject("guarded");
+    const table = `t${crypto.randomUUID().slice(0, 8)}`;
+    const fill = `CREATE TABLE ${table} (a); INSERT INTO ${table} VALUES (1.0), ('it''s'), (NULL)`;
+    await createClient({ url, authToken: token }).executeMultiple(fill);
+    const refused = createClient({ url, authToken: readOnly }).execute(`DELETE FROM ${table}`);
+    await expect(refused).rejects.toThrow(/403/);
+    const database = { url, capture: "rows", token: "GUARDED" };
+    const context = testContext({ guarded: database }, { secrets: { GUARDED: readOnly } });
+    const { manifest, sql } = await captured(context, "guarded");
+    expect(manifest.method).toMatchObject({ protocol: "rows" });
+    expect(manifest.tables).toContainEqual({ name: table, rows: 3 });
+    const rows = (await describeSql(sql)).filter((line) => line.startsWith(`  ${table}:`));
+    expect(rows).toEqual([
+      `  ${table}: i1 r3ff0000000000000`,
+      `  ${table}: i2 t69742773`,
+      `  ${table}: i3 null`,
+    ]);
+  });
+
+  it("is refused if it is not the server's", async () => {
+    const { url, readOnly } = inject("guarded");
+    for (const token of [undefined, `${readOnly}x`])
+      await expect(sqlOfRows({ ...sourceOf({ url }), token })).rejects.toMatchObject({
+        code: "SOURCE_UNAUTHORIZED",
+      });
   });
 });

@@ -109,6 +109,38 @@ describe("a server whose pages are not the whole database", () => {
   });
 });
 
+describe("a temporary table of another client, which hides a table of the database", () => {
+  it("makes the capture fail by name, and its rows are never taken for the table's", async () => {
+    const database = await TursoDatabase.create();
+    await database.exec(
+      "CREATE TABLE t(a)",
+      "INSERT INTO t VALUES (1), (2)",
+      "CREATE TEMP TABLE T(a)",
+    );
+    await expect(sqlOfRows(database.source)).rejects.toMatchObject({
+      code: "ROWS_UNAVAILABLE",
+      message: expect.stringContaining("temporary table") as string,
+      hint: expect.stringContaining("Drop the temporary table") as string,
+    });
+    const transactions = await findTransactions(database.source, systemDeps);
+    // As on a server that does not list its temporary tables.
+    const unlisted = (sql: string) =>
+      sql.replace(/, \(SELECT count\(\*\) FROM.*pragma_table_list.*$/, ", 0");
+    const blind = {
+      ...transactions,
+      read: (statements: readonly string[]) => transactions.read(statements.map(unlisted)),
+    };
+    const read = [];
+    const catalog = await readCatalog(blind);
+    for await (const event of readTables(blind, catalog, [{ name: "t", columns: ["a"] }]))
+      if ("rows" in event) read.push(...event.rows.flat());
+    expect(read).toEqual([1n, 2n]);
+    await database.exec("DROP TABLE temp.T");
+    expect(await sqlOfRows(database.source)).toContain("VALUES(2,2);");
+    await database.remove();
+  });
+});
+
 describe("what only Turso's own engine has", () => {
   it("is derived, and left out with a warning, or becomes a plain view", async () => {
     const database = await TursoDatabase.create(

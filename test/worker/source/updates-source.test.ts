@@ -255,9 +255,6 @@ describe("an answer with pages", () => {
       const { commits, error } = await new Replica(updatesSource).pull(database.source, deps);
       expect({ commits, code: error?.code }).toEqual({ commits: [], code: "SOURCE_MVCC" });
     }
-    const packed = changing((answer) => withHead(answer, 0x22, 0));
-    const { error } = await new Replica(updatesSource).pull(database.source, packed.deps);
-    expect(error).toMatchObject({ code: "PAGES_INVALID", message: /compressed/ });
     await database.remove();
   });
 
