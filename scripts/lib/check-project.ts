@@ -26,7 +26,10 @@ export async function checkProject(wrangler: Wrangler, project: Project): Promis
     `It needs the secrets ${neededSecrets(project).join(", ")}.`,
   ];
   const lifecycle = new Map(
-    lifecycleRules(databases).rules.map((rule) => [rule.id, lifecycleWords(rule)]),
+    lifecycleRules(databases, turso?.allSettings()).rules.map((rule) => [
+      rule.id,
+      lifecycleWords(rule),
+    ]),
   );
   const locks = new Map(lockRules(databases).rules.map((rule) => [rule.id, lockWords(rule)]));
   for (const [kind, wanted] of [

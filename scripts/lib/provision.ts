@@ -113,13 +113,13 @@ export async function deploy(
   write: WriteRules,
   prepare: (url: string | undefined) => Promise<void>,
 ): Promise<string | undefined> {
-  const { bucket, databases } = project;
+  const { bucket, databases, turso } = project;
   const output = await wrangler.run(["deploy"]);
   const url = /https:\/\/[\w.-]+\.workers\.dev/.exec(output)?.[0];
   await wrangler.run(["d1", "migrations", "apply", "DB", "--remote"]);
   await setLocks(wrangler, project, write);
   await prepare(url);
-  const file = await write("lifecycle", json(lifecycleRules(databases)));
+  const file = await write("lifecycle", json(lifecycleRules(databases, turso?.allSettings())));
   await wrangler.run(["r2", "bucket", "lifecycle", "set", bucket, "--file", file, "--force"]);
   return url;
 }

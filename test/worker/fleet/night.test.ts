@@ -144,40 +144,54 @@ beforeAll(async () => {
   idleBefore = await rowsOfIdleMinute();
   await addCloned(cloned.slice(150), pages[0]!);
   idleAfter = await rowsOfIdleMinute();
-  console.log(`rows read in an idle minute: ${idleBefore} of 160, ${idleAfter} of ${SIZE}`);
 }, LARGE);
 
 describe("a fleet's night", () => {
-  it("reads as much of the catalog in a minute, however many databases are not due", () => {
+  it("reads as much of the catalog in a minute, however many databases are not due", async ({
+    annotate,
+  }) => {
+    await annotate(
+      `rows of an idle minute: ${idleBefore} of 160 databases, ${idleAfter} of ${SIZE}`,
+    );
     expect(idleAfter).toBeLessThan(idleBefore * 1.2);
   });
 
-  it("confirms what has not changed by one request, and backs up the rest, each once", { timeout: LARGE }, async () => {
-    for (const name of CHANGING) cloud.change(name);
-    now = MIDNIGHT;
-    cloud.takeRequests();
-    const did = await minutes(62);
-    const started = did.flatMap((one) => one.started);
-    expect(started.toSorted()).toEqual(CHANGING.map((name) => `${name}-20261110T000000Z`));
-    const requests = cloud.takeRequests();
-    const unchanged = NAMES.filter((name) => !CHANGING.includes(name));
-    expect(unchanged.filter((name) => requests.get(name) !== 1)).toEqual([]);
-    const context = contextNow();
-    const standings = await standingsOf(context.catalog, NAMES);
-    for (const name of unchanged)
-      expect(standings.get(name), name).toMatchObject({ backups: 1, newest: { stands: { times: 1 } } });
-    for (const name of CHANGING) {
-      expect(standings.get(name), name).toMatchObject({ backups: 2, newest: { stands: undefined } });
-      const { manifest } = (await newestBackup(context.catalog, name))!;
-      expect(manifest.schema.userVersion).toBe(cloud.versionOf(name));
-    }
-    const healths = await fleetHealth(context, [...(await context.fleet.all()).values()]);
-    expect(healths.size).toBe(SIZE);
-    for (const [name, { state }] of healths) expect(state, name).toBe("fresh");
-    const rows = did.map((one) => one.rows);
-    const busiest = Math.max(...rows);
-    console.log(
-      `${started.length} of ${SIZE} backed up, ${cloud.mints} tokens; rows read in a minute: ${busiest} at the most`,
-    );
-  });
+  it(
+    "confirms what has not changed by one request, and backs up the rest, each once",
+    { timeout: LARGE },
+    async ({ annotate }) => {
+      for (const name of CHANGING) cloud.change(name);
+      now = MIDNIGHT;
+      cloud.takeRequests();
+      const did = await minutes(62);
+      const started = did.flatMap((one) => one.started);
+      expect(started.toSorted()).toEqual(CHANGING.map((name) => `${name}-20261110T000000Z`));
+      const requests = cloud.takeRequests();
+      const unchanged = NAMES.filter((name) => !CHANGING.includes(name));
+      expect(unchanged.filter((name) => requests.get(name) !== 1)).toEqual([]);
+      const context = contextNow();
+      const standings = await standingsOf(context.catalog, NAMES);
+      for (const name of unchanged)
+        expect(standings.get(name), name).toMatchObject({
+          backups: 1,
+          newest: { stands: { times: 1 } },
+        });
+      for (const name of CHANGING) {
+        expect(standings.get(name), name).toMatchObject({
+          backups: 2,
+          newest: { stands: undefined },
+        });
+        const { manifest } = (await newestBackup(context.catalog, name))!;
+        expect(manifest.schema.userVersion).toBe(cloud.versionOf(name));
+      }
+      const healths = await fleetHealth(context, [...(await context.fleet.all()).values()]);
+      expect(healths.size).toBe(SIZE);
+      for (const [name, { state }] of healths) expect(state, name).toBe("fresh");
+      const rows = did.map((one) => one.rows);
+      const busiest = Math.max(...rows);
+      await annotate(
+        `${started.length} of ${SIZE} backed up, ${cloud.mints} tokens; rows read in a minute: ${busiest} at the most`,
+      );
+    },
+  );
 });
