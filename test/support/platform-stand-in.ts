@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { text } from "node:stream/consumers";
-import { makeTokenKey } from "./source-token.ts";
+import { makeTokenKey, type TokenKey } from "./source-token.ts";
 
 /** A database of the stand-in. Members that are left out are as in a new one. */
 export interface StandInDatabase {
@@ -50,6 +50,14 @@ export interface StandInOrganization {
   readonly faults?: PlatformFault[];
 }
 
+export interface StandInOptions {
+  /** Organizations by their slugs. */
+  readonly organizations?: Readonly<Record<string, StandInOrganization>>;
+  /** The key of the servers that take its tokens. */
+  readonly key?: TokenKey;
+  readonly port?: number;
+}
+
 /** The stand-in that runs. */
 export interface PlatformStandIn {
   readonly url: string;
@@ -72,11 +80,11 @@ export interface PlatformStandIn {
  * From another process: `PUT /control/<organization>` with a `StandInOrganization` as JSON replaces one;
  * `GET /control/<organization>` answers with `{ pem, requests }`, its requests until then.
  */
-export async function startPlatformStandIn(
-  organizations: Readonly<Record<string, StandInOrganization>> = {},
+export async function startPlatformStandIn({
+  organizations = {},
+  key = makeTokenKey(),
   port = 0,
-): Promise<PlatformStandIn> {
-  const key = makeTokenKey();
+}: StandInOptions = {}): Promise<PlatformStandIn> {
   const known = new Map(Object.entries(organizations));
   const requests: string[] = [];
   let [under, most] = [0, 0];
@@ -137,7 +145,8 @@ export async function startPlatformStandIn(
       .get(slug)
       ?.faults?.find(({ match, times = 1 }) => times > 0 && new RegExp(match).test(line));
     if (fault?.times !== undefined) fault.times--;
-    if (fault?.delay) await new Promise((resolve) => setTimeout(resolve, fault.delay));
+    if (fault?.delay) await pause(fault.delay, response);
+    if (response.destroyed) return;
     const [status, body] = answer(request.method!, url, slug, token);
     const bytes = Buffer.from(fault?.body?.replaceAll("<token>", token) ?? JSON.stringify(body));
     response.writeHead(fault?.status ?? status, {
@@ -172,6 +181,17 @@ export async function startPlatformStandIn(
   };
 }
 
+/** Resolve after a time, ms, or when nobody waits for the answer any more. */
+async function pause(ms: number, response: ServerResponse): Promise<void> {
+  await new Promise<void>((resolve) => {
+    const timer = setTimeout(resolve, ms);
+    response.on("close", () => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
+}
+
 /** A database as the API lists it. */
 function entryOf(database: StandInDatabase, organization: string): object {
   const { name, id = `id-${name}`, group = "default", cipher, raw } = database;
@@ -197,6 +217,6 @@ function configurationOf(database: StandInDatabase): object {
 
 // `node test/support/platform-stand-in.ts <port>`: the stand-in beside a Worker, told what to be over /control.
 if (import.meta.main) {
-  const { url } = await startPlatformStandIn({}, Number(process.argv[2] ?? 0));
+  const { url } = await startPlatformStandIn({ port: Number(process.argv[2] ?? 0) });
   console.log(url);
 }

@@ -1,7 +1,8 @@
 import { expect } from "vitest";
 import { recordProof } from "../../src/catalog/backups.ts";
 import { openCatalog } from "../../src/catalog/open.ts";
-import { parseDatabases } from "../../src/config/load.ts";
+import { type Config, parseDatabases } from "../../src/config/load.ts";
+import { Fleet } from "../../src/worker/fleet.ts";
 import { bytesKey } from "../../src/store/keys.ts";
 import type { Context } from "../../src/worker/context.ts";
 import { guardedBucket } from "../../src/worker/guarded-bucket.ts";
@@ -72,8 +73,10 @@ export class World {
 
   #context(store: { bucket: unknown; db: unknown }): Context {
     const catalog = openCatalog(store.db as D1Database);
+    const config = { ...this.#config, tursoMistakes: [] } as unknown as Config;
     return {
-      config: this.#config,
+      config,
+      fleet: new Fleet(config, catalog),
       catalog,
       bucket: guardedBucket(store.bucket as R2Bucket, catalog, "key"),
       deps: { now: () => this.clock },

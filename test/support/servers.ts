@@ -12,7 +12,8 @@ import { startFaultProxy } from "./fault-proxy.ts";
 import { FIDELITY, LIBSQL_ONLY } from "./fidelity.ts";
 import { startMortalSqld } from "./mortal-sqld.ts";
 import { SMALL_SHOP } from "./small-shop.ts";
-import { makeSourceToken } from "./source-token.ts";
+import { startPlatformStandIn } from "./platform-stand-in.ts";
+import { makeSourceToken, makeTokenKey } from "./source-token.ts";
 import { startSyncStandIn } from "./sync-stand-in.ts";
 import { startTursoServers } from "./turso-servers.ts";
 
@@ -56,6 +57,11 @@ declare module "vitest" {
     s3: Pick<SecondServer, "endpoint" | "keys">;
     /** A stand-in for Turso Cloud's sync service: see sync-stand-in.ts. */
     sync: string;
+    /**
+     * A stand-in for Turso's platform API, without organizations: see platform-stand-in.ts. The server
+     * `guarded` takes its tokens.
+     */
+    platform: string;
     /** The control server of real servers of Turso's engine: see turso-servers.ts. */
     tursodb: string;
   }
@@ -63,7 +69,8 @@ declare module "vitest" {
 
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const dir = await mkdtemp(join(tmpdir(), "nightjar-test-"));
-  const { pem, token: readOnly, writing: token } = makeSourceToken();
+  const key = makeTokenKey();
+  const { pem, token: readOnly, writing: token } = makeSourceToken(key);
   const keyFile = join(dir, "source-key.pem");
   await writeFile(keyFile, pem);
   const [shop, small, fidelity, empty, pages, shortLog, guarded, mortal, rolledBack, s3] =
@@ -85,6 +92,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   const faults = await startFaultProxy(shop.url);
   const bombs = await startBombServer();
   const turso = await startTursoServers(await mkdtemp(join(dir, "turso-")));
+  const platform = await startPlatformStandIn({ key });
   const sync = await startSyncStandIn(await mkdtemp(join(dir, "sync-")));
   project.provide("trials", process.env["TRIALS"] ? Number(process.env["TRIALS"]) : null);
   project.provide("fleet", Number(process.env["FLEET"] ?? 500));
@@ -103,6 +111,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   project.provide("fidelity", fidelity.url);
   project.provide("empty", empty.url);
   project.provide("sync", sync.url);
+  project.provide("platform", platform.url);
   project.provide("tursodb", turso.control);
   project.provide("s3", { endpoint: s3.endpoint, keys: s3.keys });
   project.provide("golden", await readGolden());
@@ -116,6 +125,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
       faults,
       bombs,
       sync,
+      platform,
       turso,
       s3,
       shop,

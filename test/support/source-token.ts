@@ -7,8 +7,15 @@ interface Claims {
   readonly a: "ro" | "rw";
 }
 
-/** Create a key of a libSQL server that checks tokens (Ed25519 JWT): its key file, and what makes tokens for it. */
-export function makeTokenKey(): { pem: string; sign(claims: Claims): string } {
+/** A key of a libSQL server, and what makes tokens for it. */
+export interface TokenKey {
+  /** The server's key file. */
+  readonly pem: string;
+  sign(claims: Claims): string;
+}
+
+/** Create a key of a libSQL server that checks tokens (Ed25519 JWT). */
+export function makeTokenKey(): TokenKey {
   const { publicKey, privateKey } = generateKeyPairSync("ed25519");
   const part = (value: object) => Buffer.from(JSON.stringify(value)).toString("base64url");
   return {
@@ -24,8 +31,11 @@ export function makeTokenKey(): { pem: string; sign(claims: Claims): string } {
  * Create a read-only token for a libSQL server that checks tokens, a token that may write, and the server's key
  * file.
  */
-export function makeSourceToken(): { pem: string; token: string; writing: string } {
-  const { pem, sign: signed } = makeTokenKey();
+export function makeSourceToken(key = makeTokenKey()): {
+  pem: string;
+  token: string;
+  writing: string;
+} {
   const exp = 4_000_000_000;
-  return { pem, token: signed({ exp, a: "ro" }), writing: signed({ exp, a: "rw" }) };
+  return { pem: key.pem, token: key.sign({ exp, a: "ro" }), writing: key.sign({ exp, a: "rw" }) };
 }

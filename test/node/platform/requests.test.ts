@@ -192,11 +192,15 @@ describe("a request", () => {
   it("has at most three others beside it", async () => {
     const databases = Array.from({ length: 40 }, (_, at) => ({ name: `db-${at}` }));
     const busy = await startPlatformStandIn({
-      acme: { databases, token: TOKEN, faults: [{ match: AUTH, times: Infinity, delay: 20 }] },
+      organizations: {
+        acme: { databases, token: TOKEN, faults: [{ match: AUTH, times: Infinity, delay: 20 }] },
+      },
     });
     const platform = clientOf(busy);
-    await Promise.all(databases.map(({ name }) => platform.mintDatabaseToken(name)));
-    expect(busy.requests).toHaveLength(40);
+    for (let round = 1; round <= 2; round++) {
+      await Promise.all(databases.map(({ name }) => platform.mintDatabaseToken(name)));
+      expect(busy.requests).toHaveLength(40 * round);
+    }
     expect(busy.mostAtOnce()).toBe(4);
     await busy.stop();
   });
@@ -219,7 +223,10 @@ describe("the platform token", () => {
     expect(error!.message).toContain("header Bearer [token] is wrong");
     const found = [error!];
     // Wherever an answer has the token, also where a message is cut.
-    for (const Hostname of [1, "x".repeat(250), "x".repeat(400), "x".repeat(470)])
+    for (const Hostname of [
+      1,
+      ...[380, 390, 400, 410, 420, 430].map((length) => "x".repeat(length)),
+    ])
       for (const status of [200, 400, 500]) {
         const entry = { Hostname, Name: TOKEN, DbId: 1 };
         const body = JSON.stringify({ databases: [entry] });
