@@ -91,9 +91,10 @@ export function startWorker(options: LocalWorkerOptions): Promise<ServerProcess>
   });
 }
 
-/** Fire the Worker's cron as Cloudflare would. */
-export async function fireCron(url: string, cron = "* * * * *"): Promise<void> {
-  const query = new URLSearchParams({ cron, format: "json" });
+/** Fire the Worker's cron as Cloudflare would. @param time the scheduled time, ms; now by default */
+export async function fireCron(url: string, cron = "* * * * *", time?: number): Promise<void> {
+  const at = time === undefined ? {} : { time: String(time) };
+  const query = new URLSearchParams({ cron, format: "json", ...at });
   const response = await fetch(`${url}/cdn-cgi/handler/scheduled?${query.toString()}`);
   const text = await response.text();
   const { outcome } = JSON.parse(text) as { outcome?: string };
