@@ -31,6 +31,8 @@ interface Noted {
   name: string | null;
   pin: object | null;
   warnings: readonly object[];
+  /** The scheduled backups that it stands for because nothing had changed. */
+  confirmed: { at: string } | null;
 }
 
 export default defineCommand({
@@ -114,11 +116,12 @@ function proofWord({ knownBad, verification, drill }: Proven): Part {
 }
 
 /** A backup's name, and what is to be known of it. */
-function notes({ name, pin, encryption, warnings }: Noted): string {
+function notes({ name, pin, encryption, warnings, confirmed }: Noted): string {
   const marks = [
     name ?? "",
     pin === null ? "" : "(pinned)",
     encryption === undefined ? "" : "(encrypted)",
+    confirmed === null ? "" : `(unchanged until ${moment(confirmed.at)})`,
     warnings.length > 0 ? "(has warnings)" : "",
   ];
   return marks.filter(Boolean).join(" ");

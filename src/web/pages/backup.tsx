@@ -52,6 +52,12 @@ export function BackupPage(props: BackupPageOf) {
           <dt>Taken</dt>
           <dd>
             <When at={backup.takenAt} now={now} />
+            {backup.confirmed !== null && (
+              <small>
+                Nothing had changed until <When at={backup.confirmed.at} now={now} />: it stands for
+                {` ${backup.confirmed.times} more that were due.`}
+              </small>
+            )}
           </dd>
         </div>
         <div>

@@ -149,6 +149,13 @@ function Facts({ database, now }: DatabasePageOf) {
           {newestBackup !== null && (
             <small>{`${sizeOf(newestBackup.raw.bytes)}, stored as ${sizeOf(newestBackup.stored.bytes)}`}</small>
           )}
+          {newestBackup?.confirmed != null && (
+            <small>
+              Nothing has changed since, known until{" "}
+              <When at={newestBackup.confirmed.at} now={now} />:{" "}
+              {`${newestBackup.confirmed.times} times no new backup was needed.`}
+            </small>
+          )}
         </dd>
       </div>
       <div>
@@ -265,6 +272,7 @@ function Backups({ backups, next, filters, database, now }: DatabasePageOf) {
               <td data-of="Tier">
                 {backup.tier}
                 {backup.pin !== null && " (pinned)"}
+                {backup.confirmed !== null && " (unchanged since)"}
               </td>
               <td data-of="Name">{backup.name ?? ""}</td>
               <td data-of="Size" class="number">

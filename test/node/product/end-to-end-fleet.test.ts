@@ -26,14 +26,20 @@ let ports: Map<string, number>;
 /** The cron's time: half an hour after a midnight, which every database is due at. */
 let time = Math.floor(Date.now() / DAY) * DAY + 30 * MINUTE;
 
+/** Run statements. sqld keeps a hundred namespaces open, and says of one that it closes that there is none. */
 async function exec(name: string, ...statements: string[]): Promise<void> {
   const requests = statements.map((sql) => ({ type: "execute", stmt: { sql } }));
-  const answer = await fetch(`http://127.0.0.1:${ports.get(name)}/v2/pipeline`, {
-    method: "POST",
-    body: JSON.stringify({ requests }),
-  });
-  const { results } = (await answer.json()) as { results: { error?: unknown }[] };
-  for (const { error } of results) if (error !== undefined) throw new Error(JSON.stringify(error));
+  for (let tries = 0; ; tries++) {
+    const answer = await fetch(`http://127.0.0.1:${ports.get(name)}/v2/pipeline`, {
+      method: "POST",
+      body: JSON.stringify({ requests }),
+    });
+    const { results = [] } = (await answer.json()) as { results?: { error?: unknown }[] };
+    const failed = results.find(({ error }) => error !== undefined);
+    if (results.length > 0 && failed === undefined) return;
+    if (results.length > 0 || tries === 10) throw new Error(`${name}: ${JSON.stringify(failed)}`);
+    await sleep(200);
+  }
 }
 
 /** Read what there is of each database: its backups, and the nights that its newest one stands for. */
