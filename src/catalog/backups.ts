@@ -140,19 +140,6 @@ export function newestVerified(catalog: Catalog, database: string): Promise<Back
   return newestWhere(catalog, database, IS_VERIFIED);
 }
 
-/** Return the time at which a backup of a database was last drilled, ISO 8601; null if none was. */
-export function lastDrill(catalog: Catalog, database: string): Promise<string | null> {
-  const at = sql<string | null>`max(json_extract(${backups.drill}, '$.at'))`;
-  return query(`reading the last drill of ${database}`, async () => {
-    const row = await catalog
-      .select({ at })
-      .from(backups)
-      .where(eq(backups.database, database))
-      .get();
-    return row?.at ?? null;
-  });
-}
-
 /** Return the newest backup of a database whose drill passed, and which no later verify found corrupt. */
 export function newestDrilled(catalog: Catalog, database: string): Promise<Backup | undefined> {
   return newestWhere(catalog, database, IS_DRILLED);

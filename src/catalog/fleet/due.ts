@@ -107,6 +107,46 @@ export async function readDue(
   );
 }
 
+/** What is known of a database whose drill may be due. */
+export interface DrillFacts {
+  /** Time of the newest drill of any of its backups, ISO 8601; null if none was held. */
+  readonly lastAt: string | null;
+  /** The id of the newest verified backup. */
+  readonly newestVerified: string | undefined;
+}
+
+/** Read what is known of databases whose drills may be due, in one round trip. @throws NightjarError `CATALOG_FAILED` */
+export async function readDueDrills(
+  catalog: Catalog,
+  names: readonly string[],
+): Promise<Map<string, DrillFacts>> {
+  const list = JSON.stringify(names);
+  const { id, database, drill } = backups;
+  const [drills, verified] = await query("reading which drills are due", () =>
+    catalog.batch([
+      catalog
+        .select({ database, lastAt: sql<string | null>`max(json_extract(${drill}, '$.at'))` })
+        .from(backups)
+        .where(sql`${database} IN (SELECT value FROM json_each(${list}))`)
+        .groupBy(database),
+      catalog
+        .select({ id, database })
+        .from(backups)
+        .where(
+          sql`${id} IN (SELECT (SELECT b.id FROM backups b WHERE b.database = n.value AND ${IS_VERIFIED} ORDER BY b.taken_at DESC, b.id DESC LIMIT 1) FROM json_each(${list}) n)`,
+        ),
+    ]),
+  );
+  const lastAt = new Map(drills.map((row) => [row.database, row.lastAt]));
+  const newest = new Map(verified.map((row) => [row.database, row.id]));
+  return new Map(
+    names.map((name) => [
+      name,
+      { lastAt: lastAt.get(name) ?? null, newestVerified: newest.get(name) },
+    ]),
+  );
+}
+
 /** Count the runs that have not ended. */
 export function countActive(catalog: Catalog): Promise<number> {
   return query("counting the runs", () => catalog.$count(runs, sql`finished_at IS NULL`));

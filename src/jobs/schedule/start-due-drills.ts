@@ -1,5 +1,5 @@
-import { lastDrill, newestVerified } from "../../catalog/backups.ts";
 import { type Plan, planDatabases, takeDue } from "../../catalog/fleet/databases.ts";
+import { type DrillFacts, readDueDrills } from "../../catalog/fleet/due.ts";
 import { type DatabaseConfig, isMisconfigured } from "../../config/database.ts";
 import { log } from "../../core/log.ts";
 import { HOUR, MINUTE } from "../../plan/duration.ts";
@@ -17,7 +17,11 @@ export async function startDueDrills(context: Context, now: number): Promise<unk
   const { catalog, fleet } = context;
   const due = await takeDue(catalog, "drill", now, now + RETAKEN, TAKEN);
   if (due.length === 0) return [];
-  const databases = await fleet.findAll(due.map(({ name }) => name));
+  const names = due.map(({ name }) => name);
+  const [databases, facts] = await Promise.all([
+    fleet.findAll(names),
+    readDueDrills(catalog, names),
+  ]);
   const errors: unknown[] = [];
   const plans: Plan[] = [];
   for (const { name } of due) {
@@ -28,7 +32,7 @@ export async function startDueDrills(context: Context, now: number): Promise<unk
       continue;
     }
     try {
-      plans.push(await drillIfDue(context, database, now));
+      plans.push(await drillIfDue(context, database, facts.get(name)!, now));
     } catch (error) {
       log.error("schedule-failed", error, { database: name });
       errors.push(error);
@@ -40,14 +44,18 @@ export async function startDueDrills(context: Context, now: number): Promise<unk
 }
 
 /** Start the drill of a database if it is due. @returns when it is due next; the end of a run is a reason to look sooner */
-async function drillIfDue(context: Context, database: DatabaseConfig, now: number): Promise<Plan> {
-  const { catalog, fleet, proofs } = context;
+async function drillIfDue(
+  { fleet, proofs }: Context,
+  database: DatabaseConfig,
+  { lastAt, newestVerified }: DrillFacts,
+  now: number,
+): Promise<Plan> {
   const { name, drill } = database;
-  const last = await lastDrill(catalog, name);
   const delay = fleet.drillDelay(database);
-  const moment = dueMoment(drill, last === null ? undefined : Date.parse(last), now - delay);
-  const newest = moment === undefined ? undefined : await newestVerified(catalog, name);
-  if (newest !== undefined) await proofs.start(newest.id, "drill", moment!);
+  const last = lastAt === null ? undefined : Date.parse(lastAt);
+  const moment = dueMoment(drill, last, now - delay);
+  if (moment !== undefined && newestVerified !== undefined)
+    await proofs.start(newestVerified, "drill", moment);
   const next = nextMoment(drill, now - delay);
   return { name, at: next === undefined ? now + HOUR : next + delay };
 }

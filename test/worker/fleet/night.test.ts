@@ -189,8 +189,11 @@ describe("a fleet's night", () => {
       for (const [name, { state }] of healths) expect(state, name).toBe("fresh");
       const rows = did.map((one) => one.rows);
       const busiest = Math.max(...rows);
+      // D1 takes 1,000 queries of one invocation (Cloudflare's documentation, D1 limits).
+      const queries = Math.max(...did.map((one) => one.queries));
+      expect(queries).toBeLessThan(1000);
       await annotate(
-        `${started.length} of ${SIZE} backed up, ${cloud.mints} tokens; rows read in a minute: ${busiest} at the most`,
+        `${started.length} of ${SIZE} backed up, ${cloud.mints} tokens; at the most ${busiest} rows read in a minute, and ${queries} queries`,
       );
     },
   );
