@@ -253,15 +253,19 @@ export type Prunable = Pick<Backup, "id" | "database" | "tier" | "takenAt"> & {
 
 const holder = sql<Pin["by"] | null>`json_extract(${backups.manifest}, '$.pin.by')`;
 
-export function allForPruning(catalog: Catalog): Promise<Prunable[]> {
+/** Read the backups of some databases as pruning needs them, newest first within each. */
+export function backupsForPruning(catalog: Catalog, names: readonly string[]): Promise<Prunable[]> {
+  const isWanted = (column: typeof backups.database | typeof confirmations.database) =>
+    sql`${column} IN (SELECT value FROM json_each(${JSON.stringify(names)}))`;
   const { id, database, tier, takenAt, manifest } = backups;
   const key = sql<string>`json_extract(${manifest}, '$.key')`;
   const verification = outcomeOf(backups.verification);
-  return query("listing all backups", async () => {
+  return query(`listing the backups of ${names.length} databases`, async () => {
     const [rows, stands] = await catalog.batch([
       catalog
         .select({ id, database, tier, takenAt, key, verification, pin: holder })
         .from(backups)
+        .where(isWanted(database))
         .orderBy(database, desc(takenAt)),
       catalog
         .select({
@@ -269,7 +273,8 @@ export function allForPruning(catalog: Catalog): Promise<Prunable[]> {
           tier: confirmations.tier,
           lastFor: confirmations.lastFor,
         })
-        .from(confirmations),
+        .from(confirmations)
+        .where(isWanted(confirmations.database)),
     ]);
     const confirmed = Map.groupBy(stands, (stand) => stand.id);
     return rows.map((row) => ({ ...row, confirmed: confirmed.get(row.id) ?? [] }));

@@ -1,9 +1,9 @@
-import { allForPruning, type Prunable } from "../../catalog/backups.ts";
+import { backupsForPruning, type Prunable } from "../../catalog/backups.ts";
 import { isMisconfigured } from "../../config/database.ts";
 import type { Context } from "../../worker/context.ts";
 import { pinsDue, pinsOver } from "../../plan/pins.ts";
 import { judge, type Verdict } from "../../plan/retention.ts";
-import { manifestKey, ownKey, PINNED, pinnedKey } from "../../store/keys.ts";
+import { manifestKey, ownKey, pinnedKey } from "../../store/keys.ts";
 import { listKeys } from "../../store/list.ts";
 import { objectExists } from "../../store/read.ts";
 
@@ -17,24 +17,27 @@ export interface PrunePlan {
 }
 
 /**
- * Judge all backups by the policy and by what the bucket really holds: a backup that should be copied
- * in time but whose bytes are missing counts as deleted, so that the next newest is kept in its place.
+ * Judge the backups of some databases by the policy and by what the bucket really holds: a backup that should
+ * be copied in time but whose bytes are missing counts as deleted, so that the next newest is kept in its place.
  *
+ * @param names the databases
+ * @param copies the keys of all pinned copies
  * @param now ms
  * @param corrupt ids of backups that this prune has found corrupt
  * @throws NightjarError `CATALOG_FAILED` or `STORE_FAILED`
  */
 export async function planPrune(
   { catalog, bucket, fleet }: Context,
+  names: readonly string[],
+  copies: ReadonlySet<string>,
   now: number,
   corrupt: ReadonlySet<string>,
 ): Promise<PrunePlan> {
-  const stored = await allForPruning(catalog);
-  const policies = await fleet.policies(stored.map(({ database }) => database));
+  const stored = await backupsForPruning(catalog, names);
+  const policies = await fleet.policies(names);
   let backups = stored.map((backup) =>
     corrupt.has(backup.id) ? { ...backup, verification: "corrupt" as const } : backup,
   );
-  const copies = new Set(await listKeys(bucket, PINNED));
   const gone: Prunable[] = [];
   /**
    * Return true if a backup's bytes are at its own key, or at the key of a copy that a killed pin has

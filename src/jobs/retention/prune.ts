@@ -1,5 +1,6 @@
 import type { Prunable } from "../../catalog/backups.ts";
 import { forgetExpiredLinks } from "../../catalog/access/links.ts";
+import { storedAfter } from "../../catalog/fleet/stored.ts";
 import { forgetFailedRuns } from "../../catalog/runs.ts";
 import { isMisconfigured } from "../../config/database.ts";
 import type { Context } from "../../worker/context.ts";
@@ -7,6 +8,8 @@ import { asNightjarError, type ErrorReport, NightjarError } from "../../errors/e
 import { log } from "../../core/log.ts";
 import { DAY } from "../../plan/duration.ts";
 import type { Verdict } from "../../plan/retention.ts";
+import { PINNED } from "../../store/keys.ts";
+import { listKeys } from "../../store/list.ts";
 import { pruneLog } from "../log/prune.ts";
 import { pinBackup } from "./pin.ts";
 import { planPrune, type PrunePlan } from "./prune-plan.ts";
@@ -14,6 +17,8 @@ import { removeAll, removeOriginals } from "./prune-remove.ts";
 import { releasePins } from "./release-pins.ts";
 import { databasesWithLogs, endLineage, openLineage } from "../../catalog/lineages.ts";
 
+/** Databases that are pruned at once: the rows of their backups are held in memory. */
+const AT_ONCE = 200;
 /** Time for which failed runs are remembered, ms. */
 const REMEMBER_FAILURES = 90 * DAY;
 
@@ -23,24 +28,71 @@ export interface PruneFailure {
   readonly error: ErrorReport;
 }
 
-/** The results of a prune, or of a dry run. */
+/** The results of a prune of some databases, or of a dry run. */
 export interface PruneReport extends PrunePlan {
-  readonly verdicts: Verdict<Prunable>[];
   readonly failures: PruneFailure[];
+  /** Number of backups that were removed. */
+  readonly removed: number;
 }
 
 /**
- * Apply the retention policy to the bucket and the catalog, page logs included. Only what the catalog
- * lists is ever deleted. A backup that the policy keeps and R2's lifecycle is about to delete is copied
- * first; if that fails, no backup of the same database is deleted this time.
+ * Apply the retention policy to the bucket and the catalog, page logs included, to some databases at a time.
+ * Only what the catalog lists is ever deleted. A backup that the policy keeps and R2's lifecycle is about to
+ * delete is copied first; if that fails, no backup of the same database is deleted this time.
  *
  * @param now ms
  * @param dryRun plan only
+ * @param take gets what was done for each part of the databases
  * @throws NightjarError `CATALOG_FAILED` or `STORE_FAILED`
  */
+export async function pruneEach(
+  context: Context,
+  now: number,
+  dryRun: boolean,
+  take: (report: PruneReport) => void,
+): Promise<void> {
+  const { catalog, bucket } = context;
+  const copies = new Set(await listKeys(bucket, PINNED));
+  const done = { kept: 0, removed: 0, failures: 0 };
+  for (let after = ""; ;) {
+    const names = await storedAfter(catalog, after, AT_ONCE);
+    const report = dryRun
+      ? { ...(await planPrune(context, names, copies, now, new Set())), failures: [], removed: 0 }
+      : await pruneSome(context, names, copies, now);
+    done.removed += report.removed;
+    done.kept += report.verdicts.length - report.removed;
+    done.failures += report.failures.length;
+    take(report);
+    if (names.length < AT_ONCE) break;
+    after = names.at(-1)!;
+  }
+  if (dryRun) return;
+  log.info("backups-pruned", done);
+  await pruneLogs(context, now);
+  await forgetFailedRuns(catalog, now - REMEMBER_FAILURES);
+  await forgetExpiredLinks(catalog, now);
+}
+
+/** Do the same, and return everything at once. */
 export async function prune(context: Context, now: number, dryRun: boolean): Promise<PruneReport> {
-  if (dryRun) return { ...(await planPrune(context, now, new Set())), failures: [] };
-  const { plan, failures } = await pinInTime(context, now);
+  const reports: PruneReport[] = [];
+  await pruneEach(context, now, dryRun, (report) => reports.push(report));
+  return {
+    verdicts: reports.flatMap(({ verdicts }) => verdicts),
+    pins: reports.flatMap(({ pins }) => pins),
+    releases: reports.flatMap(({ releases }) => releases),
+    failures: reports.flatMap(({ failures }) => failures),
+    removed: reports.reduce((sum, { removed }) => sum + removed, 0),
+  };
+}
+
+async function pruneSome(
+  context: Context,
+  names: readonly string[],
+  copies: ReadonlySet<string>,
+  now: number,
+): Promise<PruneReport> {
+  const { plan, failures } = await pinInTime(context, names, copies, now);
   const { verdicts, pins, releases } = plan;
   const blocked = new Set(failures.map(({ backup }) => backup.database));
   const free = ({ database }: Prunable) => !blocked.has(database);
@@ -50,18 +102,8 @@ export async function prune(context: Context, now: number, dryRun: boolean): Pro
   for (const backup of locked) failures.push(failure(backup, lockedError(backup)));
   await removeOriginals(context, copiedAndPast(verdicts, pins, now).filter(free));
   await releasePins(context, releases.filter(free), now);
-
-  const { catalog } = context;
-  await pruneLogs(context, now);
-  await forgetFailedRuns(catalog, now - REMEMBER_FAILURES);
-  await forgetExpiredLinks(catalog, now);
   const removed = doomed.filter(free).length - locked.length;
-  log.info("backups-pruned", {
-    kept: verdicts.length - removed,
-    removed,
-    failures: failures.length,
-  });
-  return { ...plan, failures };
+  return { ...plan, failures, removed };
 }
 
 /** Prune the page logs. The log of a database that is protected no longer ends, and goes when its age is over. */
@@ -86,12 +128,14 @@ async function pruneLogs(context: Context, now: number): Promise<void> {
  */
 async function pinInTime(
   context: Context,
+  names: readonly string[],
+  copies: ReadonlySet<string>,
   now: number,
 ): Promise<{ plan: PrunePlan; failures: PruneFailure[] }> {
   const failures = new Map<string, PruneFailure>();
   const corrupt = new Set<string>();
-  for (;;) {
-    const plan = await planPrune(context, now, corrupt);
+  for (let there = copies; ; there = new Set(await listKeys(context.bucket, PINNED))) {
+    const plan = await planPrune(context, names, there, now, corrupt);
     const known = corrupt.size;
     for (const backup of plan.pins)
       try {

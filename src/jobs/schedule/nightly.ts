@@ -9,7 +9,7 @@ import { DAY } from "../../plan/duration.ts";
 import { NIGHTJAR } from "../../model/actor.ts";
 import { doEach } from "./do-each.ts";
 import { syncCopies } from "../second-copy/sync-copies.ts";
-import { prune } from "../retention/prune.ts";
+import { pruneEach } from "../retention/prune.ts";
 import { reconcile } from "../recovery/reconcile.ts";
 
 /** Time for which incidents are kept after they were closed, ms. */
@@ -40,11 +40,14 @@ export async function runNightly(context: Context, now: number): Promise<void> {
 async function pruneAndRecord(context: Context, now: number): Promise<void> {
   const act = { by: NIGHTJAR, action: "prune" } as const;
   try {
-    const { verdicts, failures } = await prune(context, now, false);
-    const removed = verdicts.filter(({ keep }) => !keep).length - failures.length;
-    if (removed <= 0 && failures.length === 0) return;
-    const outcome = failures.length === 0 ? "done" : "failed";
-    const detail = { removed, failures: failures.length };
+    let [removed, failed] = [0, 0];
+    await pruneEach(context, now, false, (report) => {
+      removed += report.removed;
+      failed += report.failures.length;
+    });
+    if (removed === 0 && failed === 0) return;
+    const outcome = failed === 0 ? "done" : "failed";
+    const detail = { removed, failures: failed };
     await recordOrLog(context, { ...act, outcome, detail });
   } catch (thrown) {
     const { code } = asNightjarError(thrown);

@@ -8,6 +8,8 @@ import { DAY } from "../../../src/plan/duration.ts";
 import { apiOf, ORIGIN } from "../../support/api.ts";
 import { backUp, inlineStep, manualRun, testContext } from "../../support/context.ts";
 import { PageDatabase } from "../../support/page-database.ts";
+import { PINNED } from "../../../src/store/keys.ts";
+import { listKeys } from "../../../src/store/list.ts";
 
 const FIX = /there is no secret ABSENT_TOKEN: run `npx wrangler secret put ABSENT_TOKEN`/;
 
@@ -95,7 +97,13 @@ describe("a database whose secret is missing", () => {
     expect(kept[0]!.manifest.pin).toMatchObject({ by: "policy" });
     // As if the wrong entry's default age were longer: the copy looks unnecessary, but stays.
     now -= 400 * DAY;
-    const { releases } = await planPrune(context, now, new Set());
+    const { releases } = await planPrune(
+      context,
+      ["second"],
+      new Set(await listKeys(context.bucket, PINNED)),
+      now,
+      new Set(),
+    );
     expect(releases.filter(({ database }) => database === "second")).toEqual([]);
   });
 });
