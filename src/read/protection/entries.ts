@@ -56,12 +56,11 @@ function entriesOf(context: Context, name: string, row: Discovered | undefined):
   return entry === undefined || isSame ? [first] : [first, entry];
 }
 
-function entryOfRow({ config, fleet }: Context, row: Discovered): Entry {
+function entryOfRow({ fleet }: Context, row: Discovered): Entry {
   const { name, group, hostname } = row;
-  // With a mistake in TURSO nobody knows what it protects.
-  const found: Why | undefined =
-    fleet.whyUnprotected(row) ?? (config.turso === undefined ? "misconfigured" : undefined);
+  const found = fleet.whyUnprotected(row);
   const settings = found === "configured" ? fleet.entryAt(hostname) : fleet.protectedAs(row);
+  // With a mistake in TURSO nobody knows what it protects, and nothing has settings by it.
   const isProtected = settings !== undefined && !isMisconfigured(settings);
   const why = found ?? (isProtected ? undefined : "misconfigured");
   const facts = { name, group, hostname, why, isProtected, settings };

@@ -10,6 +10,7 @@ const NOW = Date.now();
 const DATABASES = {
   own: { url: "libsql://own-acme.turso.io" },
   alias: { url: "libsql://listed-acme.turso.io" },
+  slow: { url: "libsql://slow-listed-acme.turso.io" },
   taken: { url: "https://elsewhere.example" },
   wrong: { url: "libsql://wrong-acme.turso.io", token: "NO_SUCH_SECRET" },
 };
@@ -26,6 +27,7 @@ beforeAll(async () => {
   const { catalog } = context;
   await enterListed(catalog, [
     ...[{ name: "own", group: "eu" }, { name: "listed" }, { name: "taken" }, { name: "wrong" }],
+    { name: "slow-listed" },
     ...[{ name: "in-fresh" }, { name: "in-late" }, { name: "in-none" }, { name: "in-failed" }],
     ...[{ name: "in-eu", group: "eu" }, { name: "other" }, { name: "in-test" }],
     ...[
@@ -35,7 +37,7 @@ beforeAll(async () => {
   ]);
   for (const name of ["own", "alias", "taken", "in-fresh", "in-failed", "lost"])
     await addBackup(catalog, name, NOW - 1000);
-  await addBackup(catalog, "in-late", NOW - 5 * DAY);
+  for (const name of ["in-late", "slow"]) await addBackup(catalog, name, NOW - 5 * DAY);
   await addRun(catalog, "in-failed", NOW, "failed");
 });
 
@@ -71,6 +73,8 @@ describe("coverage", () => {
       ["lost", "TURSO", "default", false, "gone", null],
       ["other", "TURSO", "default", false, "not-included", null],
       ["own", "DATABASES", "eu", true, null, "fresh"],
+      ["slow", "DATABASES", null, true, null, "late"],
+      ["slow-listed", "TURSO", "default", true, "configured", "late"],
       ["taken", "DATABASES", null, true, null, "fresh"],
       ["taken", "TURSO", "default", false, "name-taken", null],
       ["wrong", "DATABASES", "default", false, "misconfigured", "misconfigured"],
@@ -92,7 +96,7 @@ describe("coverage", () => {
     });
     expect(first).toMatchObject({
       ...{ organization: "acme", listedAt: null, everySeconds: 3600, error: null, mistakes: [] },
-      counts: { configured: 4, found: 12, unprotected: 6, gone: 1 },
+      counts: { configured: 5, found: 13, unprotected: 6, gone: 1 },
     });
   });
 
@@ -100,7 +104,7 @@ describe("coverage", () => {
     const { rows } = await read("&only=unprotected");
     expect(rows.map(({ name, origin }) => `${name} ${origin}`)).toEqual([
       ...["in-blocked TURSO", "in-eu TURSO", "in-failed TURSO", "in-late TURSO", "in-none TURSO"],
-      ...["in-test TURSO", "other TURSO", "taken TURSO", "wrong DATABASES"],
+      ...["in-test TURSO", "other TURSO", "slow DATABASES", "taken TURSO", "wrong DATABASES"],
     ]);
   });
 
@@ -120,7 +124,7 @@ describe("coverage", () => {
     const { first, rows } = await read("", broken);
     expect(first).toMatchObject({
       ...{ organization: null, listedAt: null, mistakes: [{ path: "TURSO.every" }] },
-      counts: { configured: 4, found: 12, gone: 1 },
+      counts: { configured: 5, found: 13, gone: 1 },
     });
     expect(rows.find(({ name }) => name === "in-fresh")).toMatchObject({
       ...{ protected: false, why: "misconfigured", state: "misconfigured" },
@@ -136,10 +140,10 @@ describe("coverage", () => {
   it("has the entries of DATABASES alone where no organization is configured", async () => {
     const plain = apiOf(testContext(DATABASES));
     const { first, rows } = await read("", plain);
-    expect(rows.map(({ name }) => name)).toEqual(["alias", "own", "taken", "wrong"]);
+    expect(rows.map(({ name }) => name)).toEqual(["alias", "own", "slow", "taken", "wrong"]);
     expect(first).toMatchObject({
       ...{ organization: null, listedAt: null, everySeconds: null, error: null },
-      counts: { configured: 4, found: 0, unprotected: 1, gone: 0 },
+      counts: { configured: 5, found: 0, unprotected: 1, gone: 0 },
     });
     expect(await plain.json("/v1/discovery", {}, 409)).toMatchObject({
       code: "TURSO_NOT_CONFIGURED",
