@@ -62,7 +62,7 @@ function entryOfRow({ fleet }: Context, row: Discovered): Entry {
   const settings = found === "configured" ? fleet.entryAt(hostname) : fleet.protectedAs(row);
   // With a mistake in TURSO nobody knows what it protects, and nothing has settings by it.
   const isProtected = settings !== undefined && !isMisconfigured(settings);
-  const why = found ?? (isProtected ? undefined : "misconfigured");
+  const why: Why | undefined = found ?? (isProtected ? undefined : "misconfigured");
   const facts = { name, group, hostname, why, isProtected, settings };
   return { ...facts, origin: "TURSO", goneAt: row.goneAt ?? undefined };
 }
