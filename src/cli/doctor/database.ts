@@ -114,7 +114,8 @@ export function judgeSource(
     );
   else if (method !== null)
     found.push(good(name, `Its server answers in ${ms} ms: ${method.protocol} (${method.why}).`));
-  if (token === null) return found;
+  // Of a database that is found through TURSO, Nightjar makes a token for an hour whenever it needs one.
+  if (token === null || turso != null) return found;
   const left = token.expiresAt === null ? Infinity : Date.parse(token.expiresAt) - now;
   const reads = refreshedBy === undefined ? " --read-only" : "";
   const again = `turso db tokens create ${name}${reads}, then: npx wrangler secret put`;

@@ -6,12 +6,16 @@ import { CliError } from "../exit.ts";
 import type { Progress } from "../progress.ts";
 import { readHealth } from "../read-health.ts";
 import { judgeAccount, judgeCatalog, judgeFleet } from "./account.ts";
-import { judgeCoverage } from "./coverage.ts";
+import { judgeCoverage, namesOf } from "./coverage.ts";
 import { judgeDatabase, judgeProtection, judgeSource } from "./database.ts";
-import { type Finding, good } from "./finding.ts";
+import { type Finding, good, problem, warning } from "./finding.ts";
 
-/** Where there are more databases than this, those that are well are only counted, and few servers are asked. */
+/**
+ * Where there are more databases than `MANY`, those that are well are only counted, and so are those that are not
+ * after the first `SHOWN`; `ASKED` servers are asked.
+ */
 const MANY = 100;
+const SHOWN = 50;
 const ASKED = 20;
 /** Refusals that keep one thing from being seen, and nothing else. */
 const UNSEEN: ReadonlySet<string> = new Set(["FORBIDDEN", "NOT_FOUND"]);
@@ -45,20 +49,15 @@ export async function lookAtDatabases(
   const isMany = databases.length > MANY;
   const asked = sourcesToAsk(databases, isMany ? ASKED : databases.length);
   const unprotected: string[] = [];
-  let well = 0;
-  for (const database of databases) {
-    const { name } = database;
-    const own = judgeDatabase(database);
-    if (own.every(({ level }) => level === "good")) well++;
-    found.push(...(isMany ? own.filter(({ level }) => level !== "good") : own));
-    if (!asked.has(database)) continue;
+  const judged = databases.map((database) => ({ database, findings: judgeDatabase(database) }));
+  found.push(...(isMany ? summarize(judged, asked.size) : judged.flatMap((one) => one.findings)));
+  for (const { name } of asked) {
     progress.show(`asking the server of ${name}`);
     const refreshedBy = all.find(({ refresh }) => refresh?.into === name)?.name;
     const source = await lookAtSource(client, name, refreshedBy);
     if (source.isUnprotected) unprotected.push(name);
     found.push(...source.findings);
   }
-  if (isMany) found.push(...summarize(databases.length, well, asked.size));
   return [...found, ...judgeProtection(unprotected)];
 }
 
@@ -71,12 +70,32 @@ function sourcesToAsk(databases: readonly DatabaseAnswer[], most: number): Set<D
   return new Set(can.toSorted((a, b) => isFresh(a) - isFresh(b)).slice(0, most));
 }
 
-function summarize(all: number, well: number, asked: number): Finding[] {
+interface Judged {
+  readonly database: DatabaseAnswer;
+  readonly findings: readonly Finding[];
+}
+
+/** Tell of a large fleet what needs somebody, for the first databases one by one, and count the others. */
+function summarize(judged: readonly Judged[], asked: number): Finding[] {
+  const isBad = ({ findings }: Judged) => Number(findings.some(({ level }) => level === "problem"));
+  const unwell = judged
+    .filter(({ findings }) => findings.some(({ level }) => level !== "good"))
+    .toSorted((a, b) => isBad(b) - isBad(a));
+  const others = unwell.slice(SHOWN);
+  const more = `${namesOf(others.map(({ database }) => database))} are not as they should be either.`;
+  const rest = others.some(isBad) ? problem : warning;
   return [
-    good("databases", `${well} of ${all} are as they should be.`),
+    ...unwell
+      .slice(0, SHOWN)
+      .flatMap(({ findings }) => findings.filter(({ level }) => level !== "good")),
+    ...(others.length === 0 ? [] : [rest("databases", more, "nightjar status lists them.")]),
+    good(
+      "databases",
+      `${judged.length - unwell.length} of ${judged.length} are as they should be.`,
+    ),
     {
       ...{ level: "unseen", about: "databases" },
-      message: `Only ${asked} of ${all} servers were asked, those of databases that are not fresh first.`,
+      message: `Only ${asked} of ${judged.length} servers were asked, those of databases that are not fresh first.`,
       fix: "nightjar doctor <database> asks the server of one.",
     },
   ];

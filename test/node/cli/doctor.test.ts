@@ -216,6 +216,8 @@ describe("its server and token", () => {
     ],
     [token({ readOnly: null, expiresAt: null }), []],
     [{ turso: { ...TURSO, deleteProtected: false } }, []],
+    // Nightjar has made this token, and makes the next one.
+    [{ turso: TURSO, ...token({ expiresAt: at(HOUR) }) }, []],
     [
       { turso: { ...TURSO, allowedIps: ["192.0.2.1", "192.0.2.2"] } },
       [

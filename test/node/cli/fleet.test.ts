@@ -196,6 +196,13 @@ late (default): late
     expect(asked).toHaveLength(2);
   });
 
+  it("sums up what does not fit on a screen", async () => {
+    rows = [...names.slice(0, 9).map((name) => row(name, {})), LATE_ROW];
+    expect((await run("coverage")).out).not.toContain("shown");
+    rows = [...rows, LATE_ROW];
+    expect((await run("coverage")).out).toMatch(/\n\n11 shown: 9 not protected, 2 late\.\n$/);
+  });
+
   it("shows all with --all", async () => {
     rows = [row("lost", { why: "gone" })];
     expect((await run("coverage", "--all")).out).toContain("lost (default): gone\n");
@@ -304,6 +311,24 @@ describe("nightjar doctor", () => {
     expect(about(found, "delete protection")).toEqual([
       "warning: It is off in Turso: one command deletes acme-005.",
     ]);
+  });
+
+  it("tells of 50 databases one by one, those that are worst first, and counts the others", async () => {
+    databases = databases.map((one, at) => ({ ...one, state: at < 430 ? "late" : "corrupt" }));
+    const found = await findings();
+    const told = new Set(
+      found.map((one) => one["about"]).filter((one) => one?.startsWith("acme-")),
+    );
+    const expected = [...names.slice(0, 30), ...names.slice(430)];
+    expect([...told].filter((name) => !sources.includes(name!)).toSorted()).toEqual(
+      expected.filter((name) => !sources.includes(name)).toSorted(),
+    );
+    expect(about(found, "databases").slice(0, 2)).toEqual([
+      "warning: acme-030, acme-031, acme-032, acme-033, acme-034 and 395 more are not as they should be either.",
+      "good: 0 of 450 are as they should be.",
+    ]);
+    databases = databases.map((one) => ({ ...one, state: "corrupt" }));
+    expect(about(await findings(), "databases")[0]).toMatch(/^problem: acme-050, .* 395 more/);
   });
 
   it("asks every server of a fleet of 100", async () => {

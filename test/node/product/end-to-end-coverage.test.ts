@@ -93,6 +93,7 @@ describe("an organization", () => {
     expect(out).toMatch(/^warn +coverage: internal is not protected, of 4 that Turso lists\.$/m);
     expect(out).toMatch(/^warn +tenant-1: Only these addresses may connect: 192\.0\.2\.1\. /m);
     expect(out).toMatch(/^warn +delete protection: .* one command deletes tenant-1\.$/m);
+    expect(out).not.toContain("token expires");
     expect(out).toMatch(/^ok +turso: The list of acme was read \d+ s ago\.$/m);
   });
 

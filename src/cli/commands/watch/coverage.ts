@@ -5,6 +5,9 @@ import { CliError, EXIT } from "../../exit.ts";
 import { json } from "../../line/args.ts";
 import { moment, paint, print, printAside, printJson, STATE_STYLES } from "../../output.ts";
 
+/** Databases that one sees at once. */
+const SCREEN = 10;
+
 export default defineCommand({
   meta: {
     name: "coverage",
@@ -26,6 +29,7 @@ export default defineCommand({
     if (args.refresh) await refresh(client, args.json);
     const rows: CoverageRow[] = [];
     let first: CoverageAnswer | undefined;
+    const counts = new Map<string, number>();
     let failing = 0;
     for await (const page of coveragePages(client, args.all ? undefined : "unprotected")) {
       if (first === undefined && !args.json) showSummary(page);
@@ -33,7 +37,12 @@ export default defineCommand({
       failing += page.databases.filter(isFailing).length;
       if (args.json) rows.push(...page.databases);
       else for (const row of page.databases) show(row);
+      for (const row of page.databases) {
+        const [word] = wordOf(row);
+        counts.set(word, (counts.get(word) ?? 0) + 1);
+      }
     }
+    if (!args.json) showCounts(counts);
     if (args.json) printJson({ ...first, databases: rows });
     if (args.check) refuse(first!, failing);
   },
@@ -92,14 +101,24 @@ function showSummary({ organization, listedAt, error, mistakes, counts }: Covera
   }
 }
 
-function show({ name, group, protected: isProtected, why, state, words }: CoverageRow): void {
-  const [word, style] =
-    isProtected && state !== null
-      ? [state, STATE_STYLES[state]]
-      : why === "gone"
-        ? ["gone", "dim" as const]
-        : ["not protected", "red" as const];
+/** How a database is protected, in a word, and how the word looks. */
+function wordOf({ protected: isProtected, why, state }: CoverageRow) {
+  if (isProtected && state !== null) return [state, STATE_STYLES[state]] as const;
+  return why === "gone" ? (["gone", "dim"] as const) : (["not protected", "red"] as const);
+}
+
+function show(row: CoverageRow): void {
+  const { name, group, words } = row;
+  const [word, style] = wordOf(row);
   print();
   print(name, group === null ? "" : ` (${group})`, ": ", paint(style, word));
   print(`  ${words}`);
+}
+
+/** Sum up what was shown, where that no longer fits on a screen. */
+function showCounts(counts: ReadonlyMap<string, number>): void {
+  const total = [...counts.values()].reduce((sum, count) => sum + count, 0);
+  if (total <= SCREEN) return;
+  print();
+  print(`${total} shown: ${[...counts].map(([word, count]) => `${count} ${word}`).join(", ")}.`);
 }
