@@ -320,9 +320,7 @@ describe("nightjar doctor", () => {
       found.map((one) => one["about"]).filter((one) => one?.startsWith("acme-")),
     );
     const expected = [...names.slice(0, 30), ...names.slice(430)];
-    expect([...told].filter((name) => !sources.includes(name!)).toSorted()).toEqual(
-      expected.filter((name) => !sources.includes(name)).toSorted(),
-    );
+    expect(told).toEqual(new Set(expected));
     expect(about(found, "databases").slice(0, 2)).toEqual([
       "warning: acme-030, acme-031, acme-032, acme-033, acme-034 and 395 more are not as they should be either.",
       "good: 0 of 450 are as they should be.",
