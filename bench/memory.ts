@@ -47,7 +47,9 @@ export async function benchMemory(mb: number, limited: boolean, collects: boolea
         rows.push([what, value]);
       };
       try {
-        await measure("nothing", () => bodyOf(client.v1.databases.$get()));
+        await measure("nothing", () =>
+          bodyOf(client.v1.databases.$get({ query: { limit: "100" } })),
+        );
         await measure("a backup by pages with its proofs", () => backup("pages"));
         await measure("a backup by dump with its proofs", () => backup("dump"));
         await measure("a backup by rows with its proofs", () => backup("rows"));

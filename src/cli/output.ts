@@ -61,27 +61,41 @@ const dim = (part: Part) => (typeof part === "string" ? paint("dim", part) : par
  * row is printed as lines of its own.
  */
 export function printTable(rows: readonly (readonly Part[])[]): void {
-  const widths = rows[0]!.map((_, at) => Math.max(...rows.map((row) => width(row[at]!))));
-  const total = widths.reduce((sum, one) => sum + one + 2, -2);
-  if (process.stdout.isTTY && total > process.stdout.columns) return printBlocks(rows);
-  rows.forEach((row, index) => {
-    const last = row.findLastIndex((cell) => width(cell) > 0);
-    const line = row.slice(0, last + 1).flatMap((cell, at) => {
-      const gap = at === last ? "" : " ".repeat(widths[at]! - width(cell) + 2);
-      return [cell, gap];
-    });
-    if (index === 0) print(...line.map(dim));
-    else print(...line);
+  tableWriter(rows[0]!)(rows.slice(1));
+}
+
+/**
+ * Make a function that prints rows under one head, a part of them at a time: columns may get wider from part to
+ * part. The head comes with the first part.
+ */
+export function tableWriter(head: readonly Part[]): (rows: readonly (readonly Part[])[]) => void {
+  let widths = head.map(width);
+  let isFirst = true;
+  return (rows) => {
+    widths = widths.map((one, at) => Math.max(one, ...rows.map((row) => width(row[at]!))));
+    const total = widths.reduce((sum, one) => sum + one + 2, -2);
+    if (process.stdout.isTTY && total > process.stdout.columns) return printBlocks(head, rows);
+    if (isFirst) print(...inColumns(head, widths).map(dim));
+    isFirst = false;
+    for (const row of rows) print(...inColumns(row, widths));
+  };
+}
+
+function inColumns(row: readonly Part[], widths: readonly number[]): Part[] {
+  const last = row.findLastIndex((cell) => width(cell) > 0);
+  return row.slice(0, last + 1).flatMap((cell, at) => {
+    const gap = at === last ? "" : " ".repeat(widths[at]! - width(cell) + 2);
+    return [cell, gap];
   });
 }
 
 /** Print each row as a line with its first cell, and one for each other that is not empty. */
-function printBlocks([head, ...rows]: readonly (readonly Part[])[]): void {
-  const longest = Math.max(...head!.map(width));
+function printBlocks(head: readonly Part[], rows: readonly (readonly Part[])[]): void {
+  const longest = Math.max(...head.map(width));
   for (const [first, ...cells] of rows) {
     print(first!);
     for (const [at, cell] of cells.entries()) {
-      const name = head![at + 1]!;
+      const name = head[at + 1]!;
       if (width(cell) > 0) print("  ", dim(name), " ".repeat(longest - width(name) + 2), cell);
     }
   }
@@ -110,6 +124,18 @@ export function sizes({ kind, raw, stored }: Sized): string {
   const text = kind === "dump" ? " of SQL" : "";
   return `${size(raw.bytes)}${text}, stored as ${size(stored.bytes)}`;
 }
+
+/** How the states of databases look on a terminal. */
+export const STATE_STYLES = {
+  fresh: "green",
+  late: "yellow",
+  unverified: "yellow",
+  failed: "red",
+  corrupt: "red",
+  misconfigured: "red",
+  none: "dim",
+  "not configured": "dim",
+} as const;
 
 const COPY_STYLES = { copied: "green", copying: "yellow", failed: "red" } as const;
 

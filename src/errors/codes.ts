@@ -520,6 +520,11 @@ export const TRAITS = {
     retryable: true,
     hint: "The message is tried again for three days. Check the channel's secrets, then `nightjar alert test`.",
   },
+  TURSO_NOT_CONFIGURED: {
+    status: 409,
+    retryable: false,
+    hint: "Name your organization and the secret of a platform token in TURSO, and deploy again: docs/configuration.md.",
+  },
   PLATFORM_UNAUTHORIZED: {
     status: 502,
     retryable: false,

@@ -8,6 +8,7 @@ import { approvals } from "./approvals.ts";
 import { audit } from "./audit.ts";
 import { backups } from "./backups/backups.ts";
 import { cost } from "./watch/cost.ts";
+import { coverage, discovery } from "./watch/coverage.ts";
 import { databases } from "./databases/databases.ts";
 import type { HttpEnv } from "./hono-env.ts";
 import { links } from "./links/links.ts";
@@ -39,7 +40,9 @@ export const v1 = new Hono<HttpEnv>()
   .route("/audit", audit)
   .route("/approvals", approvals)
   .route("/alerts", alerts)
-  .route("/cost", cost);
+  .route("/cost", cost)
+  .route("/coverage", coverage)
+  .route("/discovery", discovery);
 
 /**
  * The same as the pages ask it, on behalf of who has signed in. It answers its own errors, as no app is around

@@ -1,11 +1,17 @@
 import * as v from "valibot";
 import type { Place } from "../catalog/newest-first.ts";
-import { CURSOR, limitField } from "./fields.ts";
+import { bounded, CURSOR, limitField } from "./fields.ts";
 
 /** Fields of the query of a list that is newest first: its page's size and cursor. */
 export const newestFirst = {
   limit: limitField(200, 50),
   cursor: v.optional(v.pipe(v.string(CURSOR), v.regex(/^\d{1,15}-[\w-]{1,100}$/, CURSOR))),
+};
+
+/** Fields of the query of a list by name: its page's size, and the last name of the page before. */
+export const byName = {
+  limit: limitField(200, 100),
+  cursor: v.optional(bounded(255)),
 };
 
 /** Read the cursor of such a list. */

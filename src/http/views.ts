@@ -154,6 +154,8 @@ export async function databaseViews(
     const manifest = newest && manifests.get(newest.id);
     return {
       name,
+      origin: originOf(context, config),
+      group: config?.group ?? null,
       url: config?.url ?? null,
       namespace: config?.namespace ?? null,
       schedule: config?.schedule ?? null,
@@ -177,6 +179,12 @@ export async function databaseViews(
       badgeUrl: config === undefined ? null : origin + badgePath(context.config, config),
     };
   });
+}
+
+/** The section of the configuration that protects a database. */
+function originOf({ config: { databases } }: Context, config: DatabaseConfig | undefined) {
+  if (config === undefined) return null;
+  return databases.has(config.name) ? ("DATABASES" as const) : ("TURSO" as const);
 }
 
 /** Answers of the API, as the pages show them. */

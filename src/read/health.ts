@@ -29,8 +29,11 @@ export async function healthOf(context: Context, database: DatabaseConfig): Prom
   return (await fleetHealth(context, [database])).get(database.name)!;
 }
 
+/** Databases that the catalog is asked about at once, so that no answer of it is too large. */
+const BATCH = 500;
+
 /**
- * Find out how databases are, in one round trip to the catalog however many they are.
+ * Find out how databases are, in one round trip to the catalog for each 500 of them.
  *
  * @throws NightjarError `CATALOG_FAILED`
  */
@@ -38,19 +41,18 @@ export async function fleetHealth(
   context: Context,
   databases: readonly DatabaseConfig[],
 ): Promise<Map<string, Health>> {
-  const names = databases.map(({ name }) => name);
-  const standings = await standingsOf(context.catalog, names);
-  return new Map(
-    databases.map((database) => [
-      database.name,
-      judge(
-        database,
-        standings.get(database.name)!,
-        context.fleet.runDelay(database),
-        context.deps.now(),
-      ),
-    ]),
-  );
+  const healths = new Map<string, Health>();
+  for (let at = 0; at < databases.length; at += BATCH) {
+    const some = databases.slice(at, at + BATCH);
+    const names = some.map(({ name }) => name);
+    const standings = await standingsOf(context.catalog, names);
+    for (const database of some) {
+      const { name } = database;
+      const delay = context.fleet.runDelay(database);
+      healths.set(name, judge(database, standings.get(name)!, delay, context.deps.now()));
+    }
+  }
+  return healths;
 }
 
 function judge(database: DatabaseConfig, standing: Standing, delay: number, now: number): Health {

@@ -39,13 +39,14 @@ export type Policies = ReadonlyMap<string, StoredPolicy>;
 export class Fleet {
   readonly #config: Config;
   readonly #catalog: Catalog;
-  /** Hosts of the entries of `DATABASES`. */
-  readonly #hosts: ReadonlySet<string>;
+  /** The entries of `DATABASES` by their hosts. */
+  readonly #hosts: ReadonlyMap<string, DatabaseConfig>;
 
   constructor(config: Config, catalog: Catalog) {
     this.#config = config;
     this.#catalog = catalog;
-    this.#hosts = new Set([...config.databases.values()].map(({ url }) => new URL(url).host));
+    const entries = [...config.databases.values()];
+    this.#hosts = new Map(entries.map((entry) => [new URL(entry.url).host, entry]));
   }
 
   /** Return a protected database; undefined if there is none of this name. @throws `CATALOG_FAILED` */
@@ -63,8 +64,10 @@ export class Fleet {
       else found.set(name, database);
     }
     if (this.#config.turso === undefined || others.length === 0) return found;
-    for (const row of await findDiscovered(this.#catalog, others))
-      if (this.whyUnprotected(row) === undefined) found.set(row.name, this.#settingsOf(row));
+    for (const row of await findDiscovered(this.#catalog, others)) {
+      const settings = this.protectedAs(row);
+      if (settings !== undefined) found.set(row.name, settings);
+    }
     return found;
   }
 
@@ -107,7 +110,7 @@ export class Fleet {
   async findByUrl(url: string): Promise<DatabaseConfig | undefined> {
     if (this.#config.turso === undefined) return undefined;
     const row = await findByHostname(this.#catalog, new URL(url).host);
-    return row && this.whyUnprotected(row) === undefined ? this.#settingsOf(row) : undefined;
+    return row && this.protectedAs(row);
   }
 
   /**
@@ -173,12 +176,26 @@ export class Fleet {
     return this.#config.turso?.protects({ name, group });
   }
 
+  /** Return the settings of a database that Turso lists; undefined unless `TURSO` protects it under its name. */
+  protectedAs(row: Discovered): DatabaseConfig | undefined {
+    if (this.#config.turso === undefined || this.whyUnprotected(row) !== undefined)
+      return undefined;
+    return this.#settingsOf(row);
+  }
+
+  /** Return the entry of `DATABASES` whose server is this host. */
+  entryAt(host: string): DatabaseConfig | undefined {
+    return this.#hosts.get(host);
+  }
+
   async *#listed(after: string): AsyncIterable<DatabaseConfig> {
     if (this.#config.turso === undefined) return;
     for (let last = after; ;) {
       const rows = await discoveredAfter(this.#catalog, last, BATCH);
-      for (const row of rows)
-        if (this.whyUnprotected(row) === undefined) yield this.#settingsOf(row);
+      for (const row of rows) {
+        const settings = this.protectedAs(row);
+        if (settings !== undefined) yield settings;
+      }
       if (rows.length < BATCH) return;
       last = rows.at(-1)!.name;
     }

@@ -25,7 +25,8 @@ export async function runCli(
   const [program, ...command] = [...COMMAND, ...args];
   try {
     // npm sets INIT_CWD to the folder where it was called; here the user is in another folder.
-    const options = { cwd, env: { ...process.env, INIT_CWD: cwd, ...env } };
+    const inherited = { ...process.env, INIT_CWD: cwd };
+    const options = { cwd, env: { ...inherited, ...env }, maxBuffer: 64 * 1024 * 1024 };
     const running = promisify(execFile)(program!, command, options);
     running.child.stdin?.end(input);
     const { stdout, stderr } = await running;

@@ -46,6 +46,32 @@ export function discoveredAfter(
   );
 }
 
+/** Count the databases that Turso lists, and those that it lists no longer. */
+export function countDiscovered(catalog: Catalog): Promise<{ listed: number; gone: number }> {
+  return query("counting what Turso lists", async () => {
+    const counted = await catalog
+      .select({ all: sql<number>`count(*)`, gone: sql<number>`count(${discovered.goneAt})` })
+      .from(discovered)
+      .get();
+    const { all = 0, gone = 0 } = counted ?? {};
+    return { listed: all - gone, gone };
+  });
+}
+
+/** Return true if Turso lists more than `limit` databases. */
+export function hasMoreDiscovered(catalog: Catalog, limit: number): Promise<boolean> {
+  return query("looking how long Turso's list is", async () => {
+    const rows = await catalog
+      .select({ name: discovered.name })
+      .from(discovered)
+      .where(isNull(discovered.goneAt))
+      .orderBy(asc(discovered.name))
+      .limit(1)
+      .offset(limit);
+    return rows.length > 0;
+  });
+}
+
 /** Enter databases as Turso lists them, in place of what was known of their names. */
 export function enterDiscovered(catalog: Catalog, rows: readonly Discovered[]): Promise<unknown> {
   return query(`entering ${rows.length} databases that Turso lists`, () =>

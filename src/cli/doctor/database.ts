@@ -2,6 +2,7 @@ import type { DatabaseAnswer } from "../../http/views.ts";
 import { span } from "../../plan/duration.ts";
 import { moment } from "../output.ts";
 import { SOON } from "./account.ts";
+import { namesOf } from "./coverage.ts";
 import { type Finding, good, problem, warning } from "./finding.ts";
 
 /** What Nightjar found when it asked a database's server. */
@@ -12,6 +13,12 @@ export interface SourceFacts {
   readonly token: {
     readonly expiresAt: string | null;
     readonly readOnly: boolean | null;
+  } | null;
+  /** What Turso lets happen to it; null for one that is not found through TURSO, left out by an older Nightjar. */
+  readonly turso?: {
+    readonly allowedIps: readonly string[] | null;
+    readonly allowedVpcs: readonly string[] | null;
+    readonly error: { readonly message: string; readonly hint: string } | null;
   } | null;
 }
 
@@ -94,8 +101,8 @@ export function judgeSource(
   now: number,
   refreshedBy?: string,
 ): Finding[] {
-  const { ms, method, error, token } = source;
-  const found: Finding[] = [];
+  const { ms, method, error, token, turso } = source;
+  const found: Finding[] = turso == null ? [] : judgeTurso(name, turso, error !== null);
   if (error !== null) found.push(problem(name, `Its server: ${error.message}`, error.hint));
   else if (method?.protocol === "dump" || method?.protocol === "rows")
     found.push(
@@ -107,7 +114,8 @@ export function judgeSource(
     );
   else if (method !== null)
     found.push(good(name, `Its server answers in ${ms} ms: ${method.protocol} (${method.why}).`));
-  if (token === null) return found;
+  // Of a database that is found through TURSO, Nightjar makes a token for an hour whenever it needs one.
+  if (token === null || turso != null) return found;
   const left = token.expiresAt === null ? Infinity : Date.parse(token.expiresAt) - now;
   const reads = refreshedBy === undefined ? " --read-only" : "";
   const again = `turso db tokens create ${name}${reads}, then: npx wrangler secret put`;
@@ -138,4 +146,46 @@ export function judgeSource(
   if (token.readOnly === true && left >= SOON)
     found.push(good(name, "Its source's token reads only."));
   return found;
+}
+
+/** Judge whether Turso lets a Worker connect. */
+function judgeTurso(
+  name: string,
+  { allowedIps, allowedVpcs, error }: NonNullable<SourceFacts["turso"]>,
+  isRefused: boolean,
+): Finding[] {
+  if (error !== null)
+    return [warning(name, `Turso does not tell its settings: ${error.message}`, error.hint)];
+  const judge = isRefused ? problem : warning;
+  const found: Finding[] = [];
+  if (allowedIps !== null)
+    found.push(
+      judge(
+        name,
+        `Only these addresses may connect: ${allowedIps.join(", ")}. A Worker has no fixed address.`,
+        "Take the list of addresses off the database in Turso, or back it up in another way.",
+      ),
+    );
+  if (allowedVpcs !== null)
+    found.push(
+      judge(
+        name,
+        `One may connect only through ${allowedVpcs.join(", ")} of AWS. A Worker comes through none.`,
+        "Take the list of endpoints off the database in Turso, or back it up in another way.",
+      ),
+    );
+  return found;
+}
+
+/** Suggest delete protection. @param names databases that may be deleted by one command */
+export function judgeProtection(names: readonly string[]): Finding[] {
+  if (names.length === 0) return [];
+  const [first] = names;
+  return [
+    warning(
+      "delete protection",
+      `It is off in Turso: one command deletes ${namesOf(names.map((name) => ({ name })))}.`,
+      `Switch it on, so that nobody does by mistake: turso db config delete-protection enable ${first}`,
+    ),
+  ];
 }

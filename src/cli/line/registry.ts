@@ -12,6 +12,8 @@ export const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   init: () => import("../commands/account/init.ts").then((module) => module.default),
   completion: () => import("../commands/account/completion.ts").then((module) => module.default),
   status: () => import("../commands/watch/status.ts").then((module) => module.default),
+  databases: () => import("../commands/watch/databases.ts").then((module) => module.default),
+  coverage: () => import("../commands/watch/coverage.ts").then((module) => module.default),
   doctor: () => import("../commands/watch/doctor.ts").then((module) => module.default),
   health: () => import("../commands/watch/health.ts").then((module) => module.default),
   backup: () => import("../commands/backup.ts").then((module) => module.default),

@@ -19,6 +19,11 @@ const provenAnswer = v.object({
 
 export const databaseAnswer = v.object({
   name: v.string(),
+  origin: said(
+    v.nullable(v.picklist(["DATABASES", "TURSO"])),
+    "The section of the configuration that protects it; null for one that is not configured any more.",
+  ),
+  group: said(v.nullable(v.string()), "Turso's group, of one that TURSO protects."),
   url: v.nullable(v.string()),
   namespace: v.nullable(v.string()),
   schedule: said(v.nullable(v.string()), "A cron expression."),
@@ -73,10 +78,12 @@ export const databasesAnswer = v.object({
     v.nullable(v.string()),
     "The address of the health of all databases, with its key; null for a token limited to some.",
   ),
+  next,
 });
 
 export const DATABASE: v.InferInput<typeof databaseAnswer> = {
-  ...{ name: "shop", url: "https://shop-acme.turso.io", namespace: null, schedule: "0 2 * * *" },
+  ...{ name: "shop", origin: "DATABASES", group: null },
+  ...{ url: "https://shop-acme.turso.io", namespace: null, schedule: "0 2 * * *" },
   ...{ badge: "public", capture: "auto", state: "fresh", mistakes: [] },
   nextScheduledAt: "2026-11-21T02:00:00.000Z",
   recoveryPoint: {
@@ -165,6 +172,23 @@ export const sourceAnswer = v.object({
     ),
     "The source's token, as it describes itself; null for none.",
   ),
+  turso: said(
+    v.nullable(
+      v.object({
+        allowedIps: said(
+          v.nullable(v.array(v.string())),
+          "The only addresses that may connect; null where all may.",
+        ),
+        allowedVpcs: said(
+          v.nullable(v.array(v.string())),
+          "The AWS endpoints through which alone one may connect; null where that is not so.",
+        ),
+        deleteProtected: said(v.nullable(v.boolean()), "Null where Turso did not tell."),
+        error: v.nullable(errorReport),
+      }),
+    ),
+    "What Turso lets happen to it, of one that TURSO protects.",
+  ),
 });
 export const SOURCE: v.InferInput<typeof sourceAnswer> = {
   ...{ database: "shop", ms: 84, error: null },
@@ -173,6 +197,7 @@ export const SOURCE: v.InferInput<typeof sourceAnswer> = {
     why: "no sync protocol; replication is offered, sqlite_dbpage gives its base",
   },
   token: { expiresAt: "2027-02-18T08:00:00.000Z", readOnly: true },
+  turso: null,
 };
 
 export const pulledAnswer = v.object({

@@ -2,7 +2,6 @@ import { Hono } from "hono";
 import * as v from "valibot";
 import {
   type Backup,
-  backupCounts,
   findBackup,
   listBackups,
   newestBackup,
@@ -16,21 +15,21 @@ import { randomId } from "../../core/deps.ts";
 import { NightjarError } from "../../errors/errors.ts";
 import { startRunOnce } from "../../jobs/schedule/start-run.ts";
 import { stamp } from "../../plan/stamp.ts";
-import { reaches } from "../../plan/access.ts";
 import { REQUESTED_TIERS, TIERS } from "../../plan/tier.ts";
 import { badWords, knownBad } from "../../model/proof.ts";
 import { isTable } from "../../errors/schema-issue.ts";
 import { needs, note } from "../access/needs.ts";
 import { restoreMoment } from "../backups/restore.ts";
-import { configured, type KnownDatabase, knownDatabase } from "../configured.ts";
+import { configured, knownDatabase } from "../configured.ts";
 import { healthPath } from "../watch/health.ts";
 import type { HttpEnv } from "../hono-env.ts";
 import { input } from "../input.ts";
 import { atField, text } from "../fields.ts";
-import { newestFirst, pageOf, placeOf } from "../paging.ts";
+import { byName, newestFirst, pageOf, placeOf } from "../paging.ts";
 import { backupSummary, backupView, databaseViews, runView } from "../views.ts";
 import { diff } from "./diff.ts";
 import { history } from "./history.ts";
+import { listKnown } from "./list-known.ts";
 import { erasures } from "./erasures.ts";
 import { refresh } from "./refresh.ts";
 import { moments } from "./moments.ts";
@@ -71,6 +70,8 @@ const newBackupSchema = v.strictObject({
     false,
   ),
 });
+
+const listDatabasesSchema = v.strictObject(byName);
 
 const listSchema = v.strictObject({
   ...newestFirst,
@@ -133,25 +134,37 @@ async function refuseKnownBad({ catalog }: Context, newest: Backup): Promise<voi
 export const databases = new Hono<HttpEnv>()
   .get(
     "/",
-    about("listDatabases", "List the databases, and how each is", {
-      200: json(
-        databasesAnswer,
-        { databases: [DATABASE], healthUrl: "https://nightjar.example/health?key=…" },
-        "All that the token reaches. One that is not configured any more and has backups comes last.",
-      ),
-    }),
+    about(
+      "listDatabases",
+      "List the databases, and how each is",
+      {
+        200: json(
+          databasesAnswer,
+          {
+            ...{ databases: [DATABASE], next: "shop" },
+            healthUrl: "https://nightjar.example/health?key=…",
+          },
+          "A page of those that the token reaches.",
+        ),
+      },
+      {
+        text: "In the order of their names; one that is not protected any more is among them while it has backups.",
+      },
+    ),
     needs("read", "own"),
+    input("query", listDatabasesSchema, { limit: "50", cursor: "shop" }),
     async (c) => {
       const { rights } = c.get("caller");
+      const { cursor = "", limit } = c.req.valid("query");
       const origin = new URL(c.req.url).origin;
-      const counts = await backupCounts(c.env.catalog);
-      const { databases: known } = c.env.config;
-      const all: KnownDatabase[] = [...known].map(([name, config]) => ({ name, config }));
-      for (const name of counts.keys()) if (!known.has(name)) all.push({ name, config: undefined });
-      const own = all.filter(({ name }) => reaches(rights, name));
+      const found = await listKnown(c.env, rights, cursor, limit + 1);
+      const page = found.slice(0, limit);
       // Its key opens the health of all databases.
       const healthUrl = rights.databases === undefined ? origin + healthPath(c.env.config) : null;
-      return c.json({ databases: await databaseViews(c.env, own, origin), healthUrl });
+      return c.json({
+        ...{ databases: await databaseViews(c.env, page, origin), healthUrl },
+        next: found.length > limit ? page.at(-1)!.name : null,
+      });
     },
   )
 

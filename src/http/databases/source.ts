@@ -1,6 +1,6 @@
 import { Hono } from "hono";
 import { iso } from "../../core/iso.ts";
-import { probeSource } from "../../jobs/backup/probe-source.ts";
+import { probeSource, probeTurso, type TursoReport } from "../../jobs/backup/probe-source.ts";
 import { needs } from "../access/needs.ts";
 import { SOURCE, sourceAnswer } from "../answers/database.ts";
 import { configured } from "../configured.ts";
@@ -19,7 +19,10 @@ export const source = new Hono<HttpEnv>().get(
   needs("backup", "database"),
   async (c) => {
     const database = await configured(c.env, c.req.param("db"), c.get("caller").rights);
-    const { method, error, ms, token } = await probeSource(c.env, database);
+    const [{ method, error, ms, token }, turso] = await Promise.all([
+      probeSource(c.env, database),
+      probeTurso(c.env, database),
+    ]);
     return c.json({
       ...{ database: database.name, ms },
       method: method ?? null,
@@ -28,6 +31,16 @@ export const source = new Hono<HttpEnv>().get(
         token === undefined
           ? null
           : { expiresAt: iso(token.expiresAt ?? null), readOnly: token.readOnly ?? null },
+      turso: turso === undefined ? null : tursoView(turso),
     });
   },
 );
+
+function tursoView({ configuration, error }: TursoReport) {
+  const { allowedIps = null, allowedVpcs = null, deleteProtected = null } = configuration ?? {};
+  return {
+    allowedIps: allowedIps && [...allowedIps],
+    allowedVpcs: allowedVpcs && [...allowedVpcs],
+    ...{ deleteProtected, error: error?.report() ?? null },
+  };
+}

@@ -30,7 +30,8 @@ export const backupPages = new Hono<HttpEnv>()
       answerOf(api.v1.backups[":id"].proofs.$get({ param })),
     ]);
     const { tables, ...summary } = backup;
-    const targets = [...(await c.env.fleet.all()).keys()].filter((name) =>
+    // What is found through Turso is read with tokens that cannot write.
+    const targets = [...c.env.config.databases.keys()].filter((name) =>
       reaches(caller.rights, name),
     );
     const page = BackupPage({

@@ -6,7 +6,7 @@ import { DatabasePage, type Filters, FILTERS } from "../../web/pages/database.ts
 import { RunPage } from "../../web/pages/run.tsx";
 import { knownDatabase } from "../configured.ts";
 import type { HttpEnv } from "../hono-env.ts";
-import { calendarsOf } from "./fleet.ts";
+import { calendarsOf } from "./fleet-rows.ts";
 import { answerOf, apiOf, rightsOf, show } from "./page.ts";
 
 /** Backups of one page, runs that are shown, and points of a chart. */

@@ -3,6 +3,7 @@ import { claimsOf } from "../../core/token-claims.ts";
 import { asNightjarError, type NightjarError } from "../../errors/errors.ts";
 import type { Method } from "../../model/manifest.ts";
 import { probe } from "../../source/probe.ts";
+import type { PlatformConfiguration } from "../../platform/platform.ts";
 import type { Context } from "../../worker/context.ts";
 
 /** What a database's server and its token are like now. */
@@ -34,5 +35,23 @@ export async function probeSource(
     return report(method, undefined);
   } catch (thrown) {
     return report(undefined, asNightjarError(thrown));
+  }
+}
+
+/** What Turso lets happen to a database, or why it did not tell. */
+export type TursoReport =
+  | { readonly configuration: PlatformConfiguration; readonly error: undefined }
+  | { readonly configuration: undefined; readonly error: NightjarError };
+
+/** Ask Turso what it lets happen to a database; undefined for one that is not found through it. */
+export async function probeTurso(
+  { platform }: Context,
+  { name, group }: DatabaseConfig,
+): Promise<TursoReport | undefined> {
+  if (platform === undefined || group === undefined) return undefined;
+  try {
+    return { configuration: await platform.readConfiguration(name), error: undefined };
+  } catch (thrown) {
+    return { configuration: undefined, error: asNightjarError(thrown) };
   }
 }

@@ -19,40 +19,44 @@ export interface FleetRow {
   readonly refresh: RefreshAnswer | null;
 }
 
-interface Fleet {
+/** Which databases a page has: */
+type List =
+  /** A page of those that need somebody first. */
+  | {
+      readonly by: "state";
+      /** How many databases of all that are shown here are in each state. */
+      readonly counts: ReadonlyMap<string, number>;
+      readonly page: number;
+      readonly pages: number;
+    }
+  /** A page of a large fleet, by name. */
+  | {
+      readonly by: "name";
+      /** The start of the names that are shown. */
+      readonly prefix: string;
+      /** The last name of this page; undefined on the last one. */
+      readonly next: string | undefined;
+      readonly isFirst: boolean;
+    };
+
+export interface Fleet {
   readonly who: string;
   readonly databases: readonly FleetRow[];
-  /** How many databases of all that are shown here are in each state. */
-  readonly counts: ReadonlyMap<string, number>;
-  readonly page: number;
-  readonly pages: number;
+  readonly list: List;
   /** Titles of open incidents, those that are critical first. */
   readonly incidents: readonly { id: string; title: string; severity: "warning" | "critical" }[];
   readonly now: number;
 }
 
 /** All databases at a glance. */
-export function FleetPage(fleet: Fleet) {
-  const { who, databases, counts, page, pages, incidents, now } = fleet;
-  const total = [...counts.values()].reduce((sum, count) => sum + count, 0);
-  const fresh = counts.get("fresh") ?? 0;
+export function FleetPage({ who, databases, list, incidents, now }: Fleet) {
   const refreshes = databases.some(({ refresh }) => refresh !== null);
   return (
     <Layout title="Databases" who={who} place="Databases">
-      <h1>{total === 1 ? "One database" : `${total} databases`}</h1>
-      {total === 0 ? (
-        <p>No database is configured yet: add one to wrangler.toml, and deploy again.</p>
+      {list.by === "state" ? (
+        <Counts counts={list.counts} />
       ) : (
-        <p>
-          {fresh === total ? (
-            <Word tone="good">All are fresh</Word>
-          ) : (
-            <Word tone="bad">{`${total - fresh} of ${total} are not fresh`}</Word>
-          )}{" "}
-          <span class="soft">
-            {[...counts].map(([state, count]) => `${count} ${state}`).join(", ")}
-          </span>
-        </p>
+        <Search prefix={list.prefix} isEmpty={databases.length === 0} />
       )}
       {incidents.length > 0 && (
         <div class="note bad">
@@ -91,14 +95,77 @@ export function FleetPage(fleet: Fleet) {
           <Legend />
         </>
       )}
-      {pages > 1 && (
-        <nav aria-label="Pages of databases">
-          {page > 1 && <a href={`/?page=${page - 1}`}>Previous</a>}
-          <span>{`Page ${page} of ${pages}`}</span>
-          {page < pages && <a href={`/?page=${page + 1}`}>Next</a>}
-        </nav>
-      )}
+      {list.by === "state" ? <Pages page={list.page} pages={list.pages} /> : <Names {...list} />}
     </Layout>
+  );
+}
+
+/** How many databases are in each state. */
+function Counts({ counts }: { readonly counts: ReadonlyMap<string, number> }) {
+  const total = [...counts.values()].reduce((sum, count) => sum + count, 0);
+  const fresh = counts.get("fresh") ?? 0;
+  return (
+    <>
+      <h1>{total === 1 ? "One database" : `${total} databases`}</h1>
+      {total === 0 ? (
+        <p>No database is configured yet: add one to wrangler.toml, and deploy again.</p>
+      ) : (
+        <p>
+          {fresh === total ? (
+            <Word tone="good">All are fresh</Word>
+          ) : (
+            <Word tone="bad">{`${total - fresh} of ${total} are not fresh`}</Word>
+          )}{" "}
+          <span class="soft">
+            {[...counts].map(([state, count]) => `${count} ${state}`).join(", ")}
+          </span>
+        </p>
+      )}
+    </>
+  );
+}
+
+/** Finds databases of a large fleet by the start of their names. */
+function Search({ prefix, isEmpty }: { readonly prefix: string; readonly isEmpty: boolean }) {
+  return (
+    <>
+      <h1>Databases by name</h1>
+      <p class="soft">
+        There are more than 500. <code>nightjar status</code> lists those that are not fresh.
+      </p>
+      <form method="get" action="/">
+        <label>
+          Names that begin with <input name="prefix" value={prefix} maxlength={64} />
+        </label>{" "}
+        <button type="submit">Search</button>
+      </form>
+      {isEmpty && <p>No name begins with this.</p>}
+    </>
+  );
+}
+
+function Pages({ page, pages }: { readonly page: number; readonly pages: number }) {
+  if (pages === 1) return <></>;
+  return (
+    <nav aria-label="Pages of databases">
+      {page > 1 && <a href={`/?page=${page - 1}`}>Previous</a>}
+      <span>{`Page ${page} of ${pages}`}</span>
+      {page < pages && <a href={`/?page=${page + 1}`}>Next</a>}
+    </nav>
+  );
+}
+
+function Names({ prefix, next, isFirst }: Extract<List, { by: "name" }>) {
+  if (isFirst && next === undefined) return <></>;
+  const to = (more: Record<string, string>) => {
+    const query = new URLSearchParams({ ...(prefix !== "" && { prefix }), ...more }).toString();
+    return query === "" ? "/" : `/?${query}`;
+  };
+  return (
+    <nav aria-label="Pages of databases">
+      {!isFirst && <a href={to({})}>First page</a>}
+      {next !== undefined && <a href={to({ after: next })}>Next</a>}
+    </nav>
   );
 }
 

@@ -50,7 +50,15 @@ let nightjar: Awaited<ReturnType<typeof startFakeNightjar>>;
 beforeAll(async () => {
   const id = "/v1/backups/aaaaaaaaaaaa";
   nightjar = await startFakeNightjar({
-    "GET /v1/databases": { databases: [database] },
+    "GET /v1/databases": { databases: [{ ...database, origin: null, group: EVIL }] },
+    "GET /v1/coverage": {
+      ...{ organization: EVIL, listedAt: null, error, mistakes: [{ path: EVIL, fix: EVIL }] },
+      counts: { configured: 1, found: 1, unprotected: 1, gone: 0 },
+      databases: [
+        { name: EVIL, group: EVIL, protected: false, why: EVIL, state: null, words: EVIL },
+      ],
+      next: null,
+    },
     "GET /v1/databases/shop": database,
     "GET /v1/databases/shop/backups": { configured: true, backups: [backup], next: EVIL },
     "GET /v1/databases/shop/backups/latest": backup,
@@ -103,12 +111,14 @@ beforeAll(async () => {
 afterAll(() => nightjar.stop());
 
 /** Commands also tried with --json: they all print it the same way. */
-const WITH_JSON = new Set(["status", "list", "drill", "restore"]);
+const WITH_JSON = new Set(["status", "coverage", "list", "drill", "restore"]);
 
 it("no command prints what a terminal would obey, and none leaves it out", async () => {
   const commands = [
     ["status"],
     ["status", "refused"],
+    ["databases"],
+    ["coverage"],
     ["list", "shop"],
     ["timeline", "shop"],
     ["query", "shop", "SELECT 1"],

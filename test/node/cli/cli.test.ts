@@ -158,7 +158,7 @@ it("takes SQL as it is", async () => {
 
 it("shows its help", async () => {
   expect((await nightjar(["--help"])).out).toContain(
-    "login|logout|profiles|init|completion|status|doctor|health|backup|gate|badge|run|runs|list|pull|export|import|url|link list|link revoke|restore|refresh|query|diff|history|timeline|log pull|verify|drill|proofs|pin|unpin|copy|erase|erasures|prune|token create|token list|token revoke|approval list|approval grant|approval deny|alert list|alert show|alert channels|alert test|audit|reconcile|rebuild",
+    "login|logout|profiles|init|completion|status|databases|coverage|doctor|health|backup|gate|badge|run|runs|list|pull|export|import|url|link list|link revoke|restore|refresh|query|diff|history|timeline|log pull|verify|drill|proofs|pin|unpin|copy|erase|erasures|prune|token create|token list|token revoke|approval list|approval grant|approval deny|alert list|alert show|alert channels|alert test|audit|reconcile|rebuild",
   );
   expect((await nightjar(["url", "--help"])).out).toContain("--expires-in");
 });

@@ -4,12 +4,14 @@ import { describe, expect, it } from "vitest";
 import { ROOT } from "../../../scripts/lib/paths.ts";
 import { NEEDED_MIGRATION } from "../../../src/catalog/migrations.ts";
 import { judgeAccount, judgeCatalog, judgeFleet } from "../../../src/cli/doctor/account.ts";
-import { judgeDatabase, judgeSource } from "../../../src/cli/doctor/database.ts";
+import { judgeCoverage } from "../../../src/cli/doctor/coverage.ts";
+import { judgeDatabase, judgeProtection, judgeSource } from "../../../src/cli/doctor/database.ts";
 import type { Finding } from "../../../src/cli/doctor/finding.ts";
 import { claimsOf } from "../../../src/core/token-claims.ts";
+import { COVERAGE } from "../../../src/http/answers/coverage.ts";
 import { DATABASE, SOURCE } from "../../../src/http/answers/database.ts";
 import type { DatabaseAnswer } from "../../../src/http/views.ts";
-import { DAY } from "../../../src/plan/duration.ts";
+import { DAY, HOUR } from "../../../src/plan/duration.ts";
 
 /** What the doctor makes of the answers that it gets. */
 const NOW = Date.parse("2026-11-20T12:00:00.000Z");
@@ -90,6 +92,71 @@ describe("cron, alerts and copies", () => {
   });
 });
 
+describe("Turso's list, and what is not protected", () => {
+  const of = (why: string, ...names: string[]) =>
+    names.map((name) => ({ ...COVERAGE.databases[0]!, name, why }));
+  const error = { code: "X", message: "It was refused.", hint: "Mend it." };
+  const NONE = "is protected, or left out by `exclude`.";
+
+  it.each([
+    [{ databases: [] }, [`good: All that Turso lists ${NONE}`]],
+    [{ databases: of("gone") }, [`good: All that Turso lists ${NONE}`]],
+    [{ databases: of("group", "a") }, ["warning: a is not protected, of 250 that Turso lists."]],
+    [
+      { databases: of("not-included", "a", "b", "c", "d", "e", "f", "g") },
+      ["warning: a, b, c, d, e and 2 more are not protected, of 250 that Turso lists."],
+    ],
+    [
+      { databases: [...of("excluded", "x", "y"), ...of("name-taken", "shop")] },
+      [
+        "warning: shop is not protected, of 250 that Turso lists.",
+        "good: `exclude` of TURSO leaves out x and y.",
+      ],
+    ],
+    // The entry's own findings tell what is wrong with it.
+    [{ databases: of("misconfigured", "a") }, [`good: All that Turso lists ${NONE}`]],
+    [
+      { databases: [{ name: "late", protected: true, why: null }] },
+      [`good: All that Turso lists ${NONE}`],
+    ],
+    [{ organization: null, databases: [] }, []],
+  ])("%j", (fields, expected) => {
+    const found = judgeCoverage({ ...COVERAGE, ...fields }, NOW);
+    const levels = found.filter(({ about }) => about === "coverage");
+    expect(levels.map(({ level, message }) => `${level}: ${message}`)).toEqual(expected);
+    expect(found.every(({ level, fix }) => level === "good" || fix)).toBe(true);
+  });
+
+  it.each([
+    [{ listedAt: at(-HOUR) }, []],
+    [
+      { listedAt: at(-4 * HOUR) },
+      [
+        "warning: The list of acme was read 4 h ago: databases that were made since are not protected.",
+      ],
+    ],
+    [{ listedAt: at(-4 * HOUR), everySeconds: 7200 }, []],
+    // Every five minutes or so is nothing to be told of when one was missed.
+    [{ listedAt: at(-HOUR / 2), everySeconds: 300 }, []],
+    [{ listedAt: at(-HOUR), error }, ["problem: The list of acme is not read: It was refused."]],
+    [{ listedAt: null }, ["problem: The list of acme was never read: nothing of it is backed up."]],
+    [{ listedAt: null, error }, ["problem: The list of acme is not read: It was refused."]],
+    [
+      { organization: null, listedAt: null, mistakes: [{ path: "TURSO.every", fix: "is wrong" }] },
+      ["problem: TURSO.every is wrong"],
+    ],
+  ])("%j", (fields, expected) => {
+    expect(told(judgeCoverage({ ...COVERAGE, databases: [], ...fields }, NOW))).toEqual(expected);
+  });
+
+  it("suggests delete protection once, whatever the number", () => {
+    expect(told(judgeProtection([]))).toEqual([]);
+    expect(told(judgeProtection(["a", "b", "c", "d", "e", "f"]))).toEqual([
+      "warning: It is off in Turso: one command deletes a, b, c, d, e and 1 more.",
+    ]);
+  });
+});
+
 describe("a database", () => {
   const error = { code: "X", message: "It broke.", hint: "Mend it." };
   const lastRun = { ...DATABASE.lastRun!, state: "failed", error };
@@ -127,6 +194,7 @@ describe("a database", () => {
 describe("its server and token", () => {
   const judge = (fields: object) =>
     told(judgeSource("shop", { ...SOURCE, ...fields } as never, NOW));
+  const TURSO = { allowedIps: null, allowedVpcs: null, deleteProtected: true, error: null };
   const token = (fields: object) => ({ token: { ...SOURCE.token!, ...fields } });
 
   it.each([
@@ -147,6 +215,29 @@ describe("its server and token", () => {
       ["warning: Its source's token may write, which Nightjar never does."],
     ],
     [token({ readOnly: null, expiresAt: null }), []],
+    [{ turso: { ...TURSO, deleteProtected: false } }, []],
+    // Nightjar has made this token, and makes the next one.
+    [{ turso: TURSO, ...token({ expiresAt: at(HOUR) }) }, []],
+    [
+      { turso: { ...TURSO, allowedIps: ["192.0.2.1", "192.0.2.2"] } },
+      [
+        "warning: Only these addresses may connect: 192.0.2.1, 192.0.2.2. A Worker has no fixed address.",
+      ],
+    ],
+    [
+      {
+        ...{ turso: { ...TURSO, allowedVpcs: ["vpce-1"] }, method: null },
+        error: { code: "X", message: "It is gone.", hint: "-" },
+      },
+      [
+        "problem: One may connect only through vpce-1 of AWS. A Worker comes through none.",
+        "problem: Its server: It is gone.",
+      ],
+    ],
+    [
+      { turso: { ...TURSO, error: { code: "X", message: "Too many.", hint: "Wait." } } },
+      ["warning: Turso does not tell its settings: Too many."],
+    ],
   ])("%j", (fields, expected) => {
     expect(judge(fields)).toEqual(expected);
   });

@@ -211,6 +211,6 @@ describe("the runbook's commands, when", () => {
       "tables",
     ];
     expect(names).toEqual(tried);
-    await bodyOf(product.client.v1.databases.$get());
+    await bodyOf(product.client.v1.databases.$get({ query: { limit: "100" } }));
   });
 });

@@ -28,10 +28,11 @@ describe("a database that was renamed or removed", () => {
   it("is listed with what is stored of it", async () => {
     const { databases } = await api.json("/v1/databases");
     expect(databases).toMatchObject([
-      { name: "store", state: "none", backups: 0, newestBackup: null },
       { name: "shop", state: "not configured", backups: 2, newestBackup: { id }, url: null },
+      { name: "store", state: "none", backups: 0, newestBackup: null },
     ]);
-    expect(databases[1]).toMatchObject({ nextScheduledAt: null, badgeUrl: null, follow: null });
+    expect(databases[0]).toMatchObject({ origin: null, group: null });
+    expect(databases[0]).toMatchObject({ nextScheduledAt: null, badgeUrl: null, follow: null });
     expect(await api.json("/v1/databases/shop")).toMatchObject({
       state: "not configured",
       backups: 2,

@@ -1,5 +1,6 @@
 import { defineCommand } from "citty";
-import { bodyOf, signIn } from "../../client.ts";
+import { signIn } from "../../client.ts";
+import { databasePages } from "../../pages.ts";
 import { completionFor, SHELLS } from "../../line/complete.ts";
 import { describeCommands } from "../../line/describe.ts";
 import { CliError, EXIT } from "../../exit.ts";
@@ -16,8 +17,8 @@ export default defineCommand({
   async run({ args }) {
     // The scripts themselves ask for these.
     if (args.shell === "databases") {
-      const { databases } = await bodyOf(signIn().v1.databases.$get());
-      for (const { name } of databases) print(name);
+      for await (const { databases } of databasePages(signIn()))
+        for (const { name } of databases) print(name);
       return;
     }
     const shell = SHELLS.find((one) => one === args.shell);

@@ -25,7 +25,7 @@ export default defineCommand({
         );
       else if (failing.length === 0)
         print(databases === 1 ? "The database is fresh." : `All ${databases} databases are fresh.`);
-      const { healthUrl } = await bodyOf(client.v1.databases.$get());
+      const { healthUrl } = await bodyOf(client.v1.databases.$get({ query: { limit: "1" } }));
       if (healthUrl !== null) printAside(`For an uptime monitor: ${healthUrl}`);
     }
     if (status !== "ok")

@@ -3,26 +3,36 @@ import { given, json } from "../../line/args.ts";
 import { bodyOf, type Client, signIn } from "../../client.ts";
 import { CliError, EXIT } from "../../exit.ts";
 import type { DatabaseAnswer } from "../../../http/views.ts";
+import { allDatabases } from "../../pages.ts";
+import { STATES } from "../../../plan/freshness.ts";
 import { showCost } from "../../show-cost.ts";
-import { copyWord, moment, paint, print, printJson, printTable, size } from "../../output.ts";
+import {
+  copyWord,
+  moment,
+  paint,
+  print,
+  printJson,
+  printTable,
+  size,
+  STATE_STYLES,
+} from "../../output.ts";
 import { printWarnings } from "../../warnings.ts";
 
-const STYLES = {
-  fresh: "green",
-  late: "yellow",
-  unverified: "yellow",
-  failed: "red",
-  corrupt: "red",
-  misconfigured: "red",
-  none: "dim",
-  "not configured": "dim",
-} as const;
+/** Where there are more databases than this, only those that need somebody are shown. */
+const MANY = 100;
+/** Databases that an error names. */
+const NAMED = 20;
 
 export default defineCommand({
   meta: { name: "status", description: "Show the state of every database" },
   args: {
     database: { type: "positional", description: "Only this database", required: false },
     cost: { type: "boolean", description: "Show what each costs in a month", default: false },
+    all: {
+      type: "boolean",
+      description: "Show the fresh ones too, where there are more than 100",
+      default: false,
+    },
     check: {
       type: "boolean",
       description: "Exit with 1 unless every database is fresh: for CI",
@@ -35,14 +45,14 @@ export default defineCommand({
     if (args.cost) return showCost(client, args.database, args.json);
     const databases =
       args.database === undefined
-        ? (await bodyOf(client.v1.databases.$get())).databases
+        ? await allDatabases(client)
         : [await bodyOf(client.v1.databases[":db"].$get({ param: { db: args.database } }))];
     const unwell = args.check ? databases.filter(isUnwell) : [];
     if (args.json) printJson({ databases });
+    else if (databases.length > MANY && !args.all) await showMany(client, databases);
     else await show(client, databases, args.database);
     if (unwell.length === 0) return;
-    const names = unwell.map(({ name, state }) => `${name} is ${state}`);
-    throw new CliError(EXIT.failed, `${names.join(", ")}.`, {
+    throw new CliError(EXIT.failed, `${unwellWords(unwell)}.`, {
       code: "NOT_HEALTHY",
       hint: "`nightjar runs <database>` tells how its last runs went.",
     });
@@ -50,11 +60,37 @@ export default defineCommand({
 });
 
 /** True if a database is not as it should be. One that is not configured any more is nobody's care. */
-function isUnwell({ state }: { readonly state: keyof typeof STYLES }): boolean {
+function isUnwell({ state }: DatabaseAnswer): boolean {
   return state !== "fresh" && state !== "not configured";
 }
 
 type Databases = readonly DatabaseAnswer[];
+
+/** Say which databases are in which state: the first of them by name. */
+function unwellWords(unwell: Databases): string {
+  const some = unwell.slice(0, NAMED).map(({ name, state }) => `${name} is ${state}`);
+  const others = unwell.length - some.length;
+  return some.join(", ") + (others === 0 ? "" : `, and ${others} more are not fresh`);
+}
+
+/** Show how many databases are in each state, and those that need somebody. */
+async function showMany(client: Client, databases: Databases): Promise<void> {
+  const counts = new Map<DatabaseAnswer["state"], number>();
+  for (const { state } of databases) counts.set(state, (counts.get(state) ?? 0) + 1);
+  const words = [...STATES, "not configured" as const].flatMap((state) => {
+    const count = counts.get(state);
+    return count === undefined ? [] : [", ", paint(STATE_STYLES[state], `${count} ${state}`)];
+  });
+  print(`${databases.length} databases: `, ...words.slice(1), ".");
+  const unwell = databases.filter(isUnwell);
+  if (unwell.length === 0) await showIncidents(client, undefined);
+  else {
+    print();
+    await show(client, unwell);
+  }
+  print();
+  print("--all lists them all.");
+}
 
 async function show(client: Client, databases: Databases, database?: string): Promise<void> {
   if (databases.length === 0)
@@ -84,7 +120,7 @@ async function show(client: Client, databases: Databases, database?: string): Pr
         log,
       }) => [
         name,
-        paint(STYLES[state], state),
+        paint(STATE_STYLES[state], state),
         String(backups),
         newest === null ? "none" : moment(newest.takenAt),
         drilled === null ? "" : moment(drilled.takenAt),
@@ -107,6 +143,19 @@ async function show(client: Client, databases: Databases, database?: string): Pr
       );
       for (const { path, fix } of mistakes) print(`  ${path}: ${fix}`);
     }
+  await showIncidents(client, database);
+  for (const { name, lastRun, follow, newestBackup, refresh } of databases) {
+    if (lastRun !== null && lastRun.error !== null) printError(name, lastRun.error);
+    if (follow !== null && follow.error !== null)
+      printError(`${name}: not followed, ${follow.failures} tries failed`, follow.error);
+    if (newestBackup?.copy?.error != null)
+      printError(`${name}: newest backup not copied`, newestBackup.copy.error);
+    if (refresh?.last?.error != null)
+      printError(`${name}: ${refresh.into} not refreshed`, refresh.last.error);
+  }
+}
+
+async function showIncidents(client: Client, database: string | undefined): Promise<void> {
   const query = {
     limit: "50",
     open: "true" as const,
@@ -118,15 +167,6 @@ async function show(client: Client, databases: Databases, database?: string): Pr
     print("Wrong now (`nightjar alert list`):");
     for (const { severity, title } of incidents)
       print("  ", paint(severity === "critical" ? "red" : "yellow", title));
-  }
-  for (const { name, lastRun, follow, newestBackup, refresh } of databases) {
-    if (lastRun !== null && lastRun.error !== null) printError(name, lastRun.error);
-    if (follow !== null && follow.error !== null)
-      printError(`${name}: not followed, ${follow.failures} tries failed`, follow.error);
-    if (newestBackup?.copy?.error != null)
-      printError(`${name}: newest backup not copied`, newestBackup.copy.error);
-    if (refresh?.last?.error != null)
-      printError(`${name}: ${refresh.into} not refreshed`, refresh.last.error);
   }
 }
 
