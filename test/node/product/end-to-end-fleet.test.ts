@@ -44,12 +44,15 @@ async function exec(name: string, ...statements: string[]): Promise<void> {
 
 /** Read what there is of each database: its backups, and the nights that its newest one stands for. */
 async function counts() {
-  const all = NAMES.map(async (db) => {
-    const answer = product.client.v1.databases[":db"].$get({ param: { db } });
-    const { backups, newestBackup, state } = await bodyOf(answer);
-    return [db, { backups, stands: newestBackup?.confirmed?.times ?? 0, state }] as const;
-  });
-  return new Map(await Promise.all(all));
+  const found = new Map<string, { backups: number; stands: number; state: string }>();
+  for (let cursor: string | undefined = ""; cursor !== undefined;) {
+    const query = { limit: "200", ...(cursor !== "" && { cursor }) };
+    const { databases, next } = await bodyOf(product.client.v1.databases.$get({ query }));
+    for (const { name, backups, newestBackup, state } of databases)
+      found.set(name, { backups, stands: newestBackup?.confirmed?.times ?? 0, state });
+    cursor = next ?? undefined;
+  }
+  return found;
 }
 
 /** Fire the cron, minute by minute, until all databases have what they should, and some minutes longer. */
