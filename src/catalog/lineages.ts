@@ -1,4 +1,4 @@
-import { and, asc, desc, eq, inArray, isNull, lte } from "drizzle-orm";
+import { and, asc, desc, eq, inArray, isNull, lte, sql } from "drizzle-orm";
 import type { PageCursor } from "../model/manifest.ts";
 import { type Catalog, query } from "./open.ts";
 import { lineages, segments } from "./schema.ts";
@@ -28,6 +28,39 @@ export function lineagesOf(catalog: Catalog, database: string): Promise<Lineage[
       .where(eq(lineages.database, database))
       .orderBy(asc(lineages.beganAt)),
   );
+}
+
+/** A lineage with all its segments, in the order of their transactions. */
+export interface WholeLog {
+  readonly lineage: Lineage;
+  readonly segments: readonly Segment[];
+}
+
+/** Read the logs of some databases, the oldest lineage of each first, in one round trip. */
+export async function logsOf(
+  catalog: Catalog,
+  names: readonly string[],
+): Promise<Map<string, WholeLog[]>> {
+  const list = JSON.stringify(names);
+  const isWanted = (column: typeof lineages.database | typeof segments.database) =>
+    sql`${column} IN (SELECT value FROM json_each(${list}))`;
+  const [known, files] = await query(`reading the logs of ${names.length} databases`, () =>
+    catalog.batch([
+      catalog
+        .select()
+        .from(lineages)
+        .where(isWanted(lineages.database))
+        .orderBy(asc(lineages.beganAt)),
+      catalog
+        .select()
+        .from(segments)
+        .where(isWanted(segments.database))
+        .orderBy(asc(segments.minTxid), asc(segments.level)),
+    ]),
+  );
+  const byLineage = Map.groupBy(files, ({ lineage }) => lineage);
+  const logs = known.map((lineage) => ({ lineage, segments: byLineage.get(lineage.id) ?? [] }));
+  return Map.groupBy(logs, ({ lineage }) => lineage.database);
 }
 
 /** Return the names of all databases that have a log. */

@@ -1,11 +1,10 @@
 import {
   endLineage,
   type Lineage,
-  lineagesOf,
   removeLineage,
   removeSegments,
   type Segment,
-  segmentsOf,
+  type WholeLog,
 } from "../../catalog/lineages.ts";
 import type { DatabaseConfig } from "../../config/database.ts";
 import type { Context } from "../../worker/context.ts";
@@ -23,20 +22,20 @@ const BATCH = 90;
  * Delete the segments that no moment within a log's retention needs. A base is deleted after the
  * segments that need it, and the catalog's rows last, so that the next prune finishes a killed one.
  *
+ * @param logs all lineages of the database, oldest first, each with its segments
  * @param now ms
- * @returns the number of segments removed
  * @throws NightjarError `CATALOG_FAILED` or `STORE_FAILED`
  */
 export async function pruneLog(
   context: Context,
   { name, logMs }: Pick<DatabaseConfig, "name" | "logMs">,
+  logs: readonly WholeLog[],
   now: number,
-): Promise<number> {
+): Promise<void> {
   const { catalog, bucket } = context;
   let removed = 0;
-  for (const lineage of await lineagesOf(catalog, name)) {
+  for (const { lineage, segments } of logs) {
     const { id, endedAt } = lineage;
-    const segments = await segmentsOf(catalog, id);
     const doomed = unneeded(lineage, segments, now - logMs);
     for (let at = 0; at < doomed.length; at += BATCH) {
       const keys = doomed.slice(at, at + BATCH).map(({ key }) => key);
@@ -49,7 +48,6 @@ export async function pruneLog(
     else if (endedAt === null) await endIfBaseless(context, id, segments);
   }
   if (removed > 0) log.info("log-pruned", { database: name, removed });
-  return removed;
 }
 
 /**

@@ -15,7 +15,7 @@ import { pinBackup } from "./pin.ts";
 import { planPrune, type PrunePlan } from "./prune-plan.ts";
 import { removeAll, removeOriginals } from "./prune-remove.ts";
 import { releasePins } from "./release-pins.ts";
-import { databasesWithLogs, endLineage, openLineage } from "../../catalog/lineages.ts";
+import { databasesWithLogs, endLineage, logsOf } from "../../catalog/lineages.ts";
 
 /** Databases that are pruned at once: the rows of their backups are held in memory. */
 const AT_ONCE = 200;
@@ -109,16 +109,18 @@ async function pruneSome(
 /** Prune the page logs. The log of a database that is protected no longer ends, and goes when its age is over. */
 async function pruneLogs(context: Context, now: number): Promise<void> {
   const { catalog, fleet } = context;
-  const names = await databasesWithLogs(catalog);
-  const policies = await fleet.policies(names);
-  for (const name of names) {
-    const policy = policies.get(name);
-    if (policy?.logMs === undefined || isMisconfigured(policy)) continue;
-    if (policy.gone === true) {
-      const lineage = await openLineage(catalog, name);
-      if (lineage !== undefined) await endLineage(catalog, lineage.id, now);
+  const all = await databasesWithLogs(catalog);
+  for (let at = 0; at < all.length; at += AT_ONCE) {
+    const names = all.slice(at, at + AT_ONCE);
+    const policies = await fleet.policies(names);
+    for (const [name, logs] of await logsOf(catalog, names)) {
+      const policy = policies.get(name);
+      if (policy?.logMs === undefined || isMisconfigured(policy)) continue;
+      const open = logs.find(({ lineage }) => lineage.endedAt === null);
+      if (policy.gone === true && open !== undefined)
+        await endLineage(catalog, open.lineage.id, now);
+      else await pruneLog(context, { name, logMs: policy.logMs }, logs, now);
     }
-    await pruneLog(context, { name, logMs: policy.logMs }, now);
   }
 }
 

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { fireCron } from "../../../scripts/lib/local-worker.ts";
 import { freePort, type ServerProcess } from "../../../scripts/lib/server-process.ts";
-import { bodyOf } from "../../../src/cli/client.ts";
+import { allDatabases } from "../../../src/cli/pages.ts";
 import { DAY, MINUTE } from "../../../src/plan/duration.ts";
 import { openNamespacePorts } from "../../support/namespace-ports.ts";
 import { type PlatformStandIn, startPlatformStandIn } from "../../support/platform-stand-in.ts";
@@ -44,15 +44,12 @@ async function exec(name: string, ...statements: string[]): Promise<void> {
 
 /** Read what there is of each database: its backups, and the nights that its newest one stands for. */
 async function counts() {
-  const found = new Map<string, { backups: number; stands: number; state: string }>();
-  for (let cursor: string | undefined = ""; cursor !== undefined;) {
-    const query = { limit: "200", ...(cursor !== "" && { cursor }) };
-    const { databases, next } = await bodyOf(product.client.v1.databases.$get({ query }));
-    for (const { name, backups, newestBackup, state } of databases)
-      found.set(name, { backups, stands: newestBackup?.confirmed?.times ?? 0, state });
-    cursor = next ?? undefined;
-  }
-  return found;
+  return new Map(
+    (await allDatabases(product.client)).map(({ name, backups, newestBackup, state }) => [
+      name,
+      { backups, stands: newestBackup?.confirmed?.times ?? 0, state },
+    ]),
+  );
 }
 
 /** Fire the cron, minute by minute, until all databases have what they should, and some minutes longer. */

@@ -4,7 +4,7 @@ import { generateIdentity, identityToRecipient } from "age-encryption";
 import { env } from "cloudflare:workers";
 import { beforeAll, describe, expect, it } from "vitest";
 import { findBackup, newestBackup } from "../../../src/catalog/backups.ts";
-import { lineagesOf, openLineage, segmentsOf } from "../../../src/catalog/lineages.ts";
+import { lineagesOf, openLineage, segmentsOf, logsOf } from "../../../src/catalog/lineages.ts";
 import { decrypt, encrypt } from "../../../src/format/age/age.ts";
 import { zstdCompress, zstdDecompress } from "../../../src/format/bytes/codec.ts";
 import { pagesInFile } from "../../../src/format/pages/database-file.ts";
@@ -58,7 +58,8 @@ beforeAll(async () => {
 
 /** Create a context as another request has it: it remembers nothing. */
 function fresh(store: { bucket?: R2Bucket; db?: D1Database } = {}) {
-  return { ...testContext({}, { ...store, now: () => now }), config: context.config };
+  const { config, fleet, sourceOf } = context;
+  return { ...testContext({}, { ...store, now: () => now }), config, fleet, sourceOf };
 }
 
 const sha256 = (bytes: Uint8Array | string) => createHash("sha256").update(bytes).digest("hex");
@@ -410,6 +411,7 @@ describe("a segment that a prune takes away", () => {
     const keys = async () => (await segmentsOf(context.catalog, id)).map(({ key }) => key);
     const oldest = (await segmentsOf(context.catalog, id)).find(({ level }) => level === 0)!.key;
     const shop = context.config.databases.get("shop")!;
+    const wholeLogs = async () => (await logsOf(context.catalog, ["shop"])).get("shop")!;
     let killed = false;
     const dying = intercepted({ BUCKET, DB }, async (_owner, method, call) => {
       if (killed) throw new KilledError();
@@ -417,7 +419,8 @@ describe("a segment that a prune takes away", () => {
       killed = method === "delete" && (await BUCKET.head(oldest)) === null;
       return result;
     });
-    await expect(pruneLog(fresh(dying), shop, now)).rejects.toThrow("killed");
+    const logs = await wholeLogs();
+    await expect(pruneLog(fresh(dying), shop, logs, now)).rejects.toThrow("killed");
     expect(await keys()).toContain(oldest);
 
     expect((await verifyLog(fresh(), "shop")).damaged).toEqual([]);
@@ -425,7 +428,7 @@ describe("a segment that a prune takes away", () => {
     const meanwhile = intercepted({ BUCKET, DB }, async (_owner, method, call) => {
       if (method === "get" && !pruned) {
         pruned = true;
-        await pruneLog(fresh(), shop, now);
+        await pruneLog(fresh(), shop, await wholeLogs(), now);
       }
       return call();
     });
