@@ -78,7 +78,12 @@ export function judgeDatabase(database: DatabaseAnswer): Finding[] {
 
 function judgeState({ name, state, newestBackup }: DatabaseAnswer): Finding {
   if (state === "fresh")
-    return good(name, `Its newest backup, of ${moment(newestBackup!.takenAt)}, is fresh and good.`);
+    return good(
+      name,
+      newestBackup!.confirmed === null
+        ? `Its newest backup, of ${moment(newestBackup!.takenAt)}, is fresh and good.`
+        : `Its newest backup, of ${moment(newestBackup!.takenAt)}, is good, and nothing has changed since.`,
+    );
   if (state === "none")
     return problem(name, "It has no backup yet.", `Make one with: nightjar backup ${name}`);
   const words = { late: "late", unverified: "not verified", failed: "failed", corrupt: "corrupt" };

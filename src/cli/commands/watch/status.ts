@@ -92,6 +92,15 @@ async function showMany(client: Client, databases: Databases): Promise<void> {
   print("--all lists them all.");
 }
 
+/** Say of a backup how long it has been the present state, if its server said so. */
+function showStanding(newest: DatabaseAnswer["newestBackup"]): void {
+  if (newest?.confirmed == null) return;
+  const { times, at } = newest.confirmed;
+  print(
+    `Nothing has changed since the newest backup, known until ${moment(at)}: no new one was needed ${times === 1 ? "once" : `${times} times`}.`,
+  );
+}
+
 async function show(client: Client, databases: Databases, database?: string): Promise<void> {
   if (databases.length === 0)
     return print("No database is configured yet: see docs/configuration.md.");
@@ -133,6 +142,7 @@ async function show(client: Client, databases: Databases, database?: string): Pr
     ),
   ]);
   for (const { newestBackup } of databases) if (newestBackup !== null) printWarnings(newestBackup);
+  if (database !== undefined) for (const { newestBackup } of databases) showStanding(newestBackup);
   for (const { name, refresh } of databases)
     if (refresh) print(`${name}: ${refreshWords(refresh)}`);
   for (const { name, mistakes } of databases)
