@@ -32,7 +32,7 @@ interface Noted {
   pin: object | null;
   warnings: readonly object[];
   /** The scheduled backups that it stands for because nothing had changed. */
-  confirmed: { at: string } | null;
+  confirmed?: { at: string } | null;
 }
 
 export default defineCommand({
@@ -121,7 +121,7 @@ function notes({ name, pin, encryption, warnings, confirmed }: Noted): string {
     name ?? "",
     pin === null ? "" : "(pinned)",
     encryption === undefined ? "" : "(encrypted)",
-    confirmed === null ? "" : `(unchanged until ${moment(confirmed.at)})`,
+    confirmed == null ? "" : `(unchanged until ${moment(confirmed.at)})`,
     warnings.length > 0 ? "(has warnings)" : "",
   ];
   return marks.filter(Boolean).join(" ");

@@ -80,7 +80,7 @@ function judgeState({ name, state, newestBackup }: DatabaseAnswer): Finding {
   if (state === "fresh")
     return good(
       name,
-      newestBackup!.confirmed === null
+      newestBackup!.confirmed == null
         ? `Its newest backup, of ${moment(newestBackup!.takenAt)}, is fresh and good.`
         : `Its newest backup, of ${moment(newestBackup!.takenAt)}, is good, and nothing has changed since.`,
     );

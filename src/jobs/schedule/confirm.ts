@@ -46,8 +46,7 @@ export async function findConfirmation(
   due: { readonly tier: Tier; readonly moment: number },
 ): Promise<Confirmation | undefined> {
   if (newest === undefined || !mayBeCurrent(database, newest)) return undefined;
-  const isLogged =
-    lineage !== undefined && newest.log?.lineage === lineage.id && newest.log.txid === lineage.txid;
+  const isLogged = lineage !== undefined && isEndOf(lineage, newest);
   const cursor = isLogged ? lineage.cursor : newest.cursor;
   const confirmedAt = context.deps.now();
   if (cursor === null) return undefined;
@@ -81,6 +80,12 @@ export async function recordConfirmations(
     const run = `${database.name}-${stamp(scheduledFor)}`;
     await beatRun(context, database, "success", run, `unchanged: ${backup}`);
   }
+}
+
+/** Return true if a backup is the state at the end of a log: it was made from it, or the log was begun with it. */
+function isEndOf({ id, txid, cursor }: Lineage, newest: NewestBackup): boolean {
+  if (newest.log !== null) return newest.log.lineage === id && newest.log.txid === txid;
+  return newest.cursor !== null && JSON.stringify(newest.cursor) === JSON.stringify(cursor);
 }
 
 /** Return true if a backup would do in place of a new one, as the configuration is now. */

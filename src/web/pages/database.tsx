@@ -151,9 +151,8 @@ function Facts({ database, now }: DatabasePageOf) {
           )}
           {newestBackup?.confirmed != null && (
             <small>
-              Nothing has changed since, known until{" "}
-              <When at={newestBackup.confirmed.at} now={now} />:{" "}
-              {`${newestBackup.confirmed.times} times no new backup was needed.`}
+              Nothing was written to it until <When at={newestBackup.confirmed.at} now={now} />.
+              Scheduled backups that were not needed: {newestBackup.confirmed.times}.
             </small>
           )}
         </dd>

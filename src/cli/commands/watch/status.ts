@@ -96,9 +96,8 @@ async function showMany(client: Client, databases: Databases): Promise<void> {
 function showStanding(newest: DatabaseAnswer["newestBackup"]): void {
   if (newest?.confirmed == null) return;
   const { times, at } = newest.confirmed;
-  print(
-    `Nothing has changed since the newest backup, known until ${moment(at)}: no new one was needed ${times === 1 ? "once" : `${times} times`}.`,
-  );
+  const needless = times === 1 ? "a scheduled backup was" : `${times} scheduled backups were`;
+  print(`Nothing has changed since the newest backup until ${moment(at)}: ${needless} not needed.`);
 }
 
 async function show(client: Client, databases: Databases, database?: string): Promise<void> {
