@@ -183,7 +183,8 @@ export async function isRevisionAt(
 ): Promise<boolean> {
   const { revision, pageCount, marks } = cursor;
   const pgnos = marked(cursor);
-  if (/^\d+$/.test(revision) && pgnos.length !== pageCount) return false;
+  const isWhole = pgnos.length === pageCount && pgnos.every((pgno, at) => pgno === at + 1);
+  if (pgnos.length === 0 || (/^\d+$/.test(revision) && !isWhole)) return false;
   const updates = await askForUpdates(source, deps, { pages: selectPages(rangesOf(pgnos)) });
   try {
     const { head } = updates;

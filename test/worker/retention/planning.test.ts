@@ -176,7 +176,7 @@ describe("pruning", () => {
     expect(own.map(({ keep }) => keep)).toEqual([true, false, false, false]);
     expect(await allKeys()).toEqual(before);
 
-    expect(await prune(context, now, false)).toEqual(dry);
+    expect(await prune(context, now, false)).toEqual({ ...dry, removed: 3 });
     const left = await listBackups(context.catalog, "aged", 10);
     expect(left).toHaveLength(1);
     expect(await allKeys()).toEqual(
