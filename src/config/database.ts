@@ -241,6 +241,8 @@ export interface DatabaseConfig extends Readonly<ReturnType<typeof settle>> {
   readonly rawNeedsScope: boolean;
   /** Turso's group of a database that was found through TURSO: its tokens are made there, and read only. */
   readonly group?: string;
+  /** When such a database was first listed, ms: what is older is of another one with its name. */
+  readonly firstSeenAt?: number;
 }
 
 export type Databases = ReadonlyMap<string, DatabaseConfig>;

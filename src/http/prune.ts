@@ -41,12 +41,14 @@ async function approvePins(c: HonoContext<HttpEnv>, now: number): Promise<void> 
   const { verdicts, releases } = await pruneJob(c.env, now, true);
   const doomed = verdicts.filter(({ keep, backup }) => !keep && backup.pin !== null);
   const pins = [...releases, ...doomed.map(({ backup }) => backup)];
-  const policies = await c.env.fleet.policies(pins.map(({ database }) => database));
-  const guarded = pins.filter(({ database }) => policies.get(database)?.protected === true);
+  const names = new Set<string>();
+  for (const name of new Set(pins.map(({ database }) => database)))
+    if (await c.env.fleet.needsApproval(name)) names.add(name);
+  const guarded = pins.filter(({ database }) => names.has(database));
   const ids = [...new Set(guarded.map(({ id }) => id))].toSorted();
   await requireApproval(c, {
     action: "prune",
-    databases: [...new Set(guarded.map(({ database }) => database))],
+    databases: [...names],
     summary: `prune, which takes the pins of ${ids.length} backups away: ${ids.slice(0, 10).join(", ")}`,
     request: ids,
   });

@@ -24,21 +24,31 @@ export async function fetchFrom(
   init: Omit<RequestInit, "headers" | "redirect"> & { headers?: Record<string, string> },
 ): Promise<Response> {
   const { renew } = source;
-  const headers = {
-    ...sourceHeaders(renew === undefined ? source : { ...source, token: await renew() }),
-    ...init.headers,
-    // sqld honours the first encoding that it knows, and its brotli takes minutes.
-    "accept-encoding": "identity",
-  };
-  for (let tries = 0; ; tries++) {
+  let token = renew === undefined ? source.token : await renew();
+  const send = async (): Promise<Response> => {
     const response = await deps.fetch(url, {
       ...init,
-      headers,
+      headers: {
+        ...sourceHeaders({ ...source, token }),
+        ...init.headers,
+        // sqld honours the first encoding that it knows, and its brotli takes minutes.
+        "accept-encoding": "identity",
+      },
       redirect: "manual",
       encodeResponseBody: "manual",
     });
     const { status } = response;
     log.debug("server-answered", () => ({ path: new URL(url).pathname, status }));
+    return response;
+  };
+  for (let tries = 0; ; tries++) {
+    let response = await send();
+    if (response.status === 401 && renew !== undefined) {
+      // Tokens of a group can be made invalid at any time.
+      await response.body?.cancel();
+      token = await renew(token);
+      response = await send();
+    }
     const pause = PAUSES[tries];
     if (pause === undefined) return response;
     const seen = await withoutNamespace(response);

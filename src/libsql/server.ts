@@ -6,8 +6,13 @@ export interface Source {
   /** http or https, without a trailing slash; a path is kept, for servers behind a proxy. */
   readonly url: string;
   readonly token: string | undefined;
-  /** Replaces a token that ends soon, and returns the one to send; absent where there is only one. */
-  readonly renew?: () => Promise<string>;
+  /**
+   * Replaces a token that ends soon, or that the server has `refused`, and returns the one to send; absent where
+   * there is only one.
+   */
+  readonly renew?: (refused?: string) => Promise<string>;
+  /** All tokens that `renew` has returned, here and for other sources of the invocation. */
+  readonly renewed?: ReadonlySet<string>;
   /** The customer's key of a database that Turso Cloud keeps encrypted, in base64. */
   readonly encryptionKey?: string | undefined;
   readonly namespace: string | undefined;
@@ -15,9 +20,10 @@ export interface Source {
   readonly stallMs: number;
 }
 
-/** Remove the token and the key from a text that may come from the server that they were sent to. */
-export function redact(text: string, { token, encryptionKey }: Source): string {
-  const plain = token === undefined ? text : text.replaceAll(token, "[token]");
+/** Remove the tokens and the key from a text that may come from the server that they were sent to. */
+export function redact(text: string, { token, renewed, encryptionKey }: Source): string {
+  const tokens = [...(token === undefined ? [] : [token]), ...(renewed ?? [])];
+  const plain = tokens.reduce((shown, one) => shown.replaceAll(one, "[token]"), text);
   return encryptionKey === undefined ? plain : plain.replaceAll(encryptionKey, "[key]");
 }
 

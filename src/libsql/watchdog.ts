@@ -32,7 +32,7 @@ export class Watchdog {
   /**
    * Wait for the server.
    *
-   * @throws NightjarError `SOURCE_STALLED` when it took too long, else `broken`
+   * @throws NightjarError `SOURCE_STALLED` when it took too long, else the one that was thrown, else `broken`
    */
   async guard<T>(broken: "SOURCE_UNREACHABLE" | "SOURCE_CUT", wait: () => Promise<T>): Promise<T> {
     this.#waiting = this.#moved = true;
@@ -44,6 +44,8 @@ export class Watchdog {
           "SOURCE_STALLED",
           `The server sent (almost) nothing for ${this.#ms / 1000} s.`,
         );
+      // Not the server's: a token could not be replaced.
+      if (thrown instanceof NightjarError) throw thrown;
       const lead = broken === "SOURCE_CUT" ? "The connection broke off" : "No connection";
       throw new NightjarError(broken, `${lead}: ${messageOf(thrown)}`, { cause: thrown });
     } finally {

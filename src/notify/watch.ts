@@ -42,7 +42,9 @@ export async function watchFleet(
   const others = new Set(open.flatMap(({ database }) => database ?? []));
   for (const name of names) others.delete(name);
   const left = await context.fleet.findAll([...others]);
-  const isKnown = (name: string) => !left.has(name) && !unknown.has(name);
+  // While TURSO has a mistake, nobody can tell which of the others are protected.
+  const isHidden = (name: string) => config.tursoMistakes.length > 0 && !config.databases.has(name);
+  const isKnown = (name: string) => !left.has(name) && !unknown.has(name) && !isHidden(name);
   const errors: unknown[] = [];
   for (const change of changesOf(open, problems, routesOf(config.channels), isKnown, now))
     try {
@@ -104,7 +106,9 @@ function listingProblem(
 ): Pick<Problem, "severity" | "summary" | "hint"> | undefined {
   const old = now - (discovered?.at ?? 0);
   if (discovery === undefined || old <= 2 * everyMs) return undefined;
-  if (discovery.error === null && now - discovery.at < LISTING) return undefined;
+  // It is being read; or it is due, because no minute's work was done for a while.
+  const isUnderWay = now - discovery.at < LISTING || discovery.at === discovered?.at;
+  if (discovery.error === null && isUnderWay) return undefined;
   const { message, code, hint } = discovery.error ?? CUT_OFF;
   const since = discovered === undefined ? "was never read" : `was last read ${span(old)} ago`;
   return {

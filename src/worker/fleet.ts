@@ -1,3 +1,4 @@
+import { Buffer } from "node:buffer";
 import type { Catalog } from "../catalog/open.ts";
 import {
   type Discovered,
@@ -29,7 +30,7 @@ export type Unprotected =
   | "gone";
 
 /** The retention policy of a database of which there are backups, and what else is asked of it then. */
-export type StoredPolicy = Policy & Partial<Pick<DatabaseConfig, "protected" | "copy" | "logMs">>;
+export type StoredPolicy = Policy & Partial<Pick<DatabaseConfig, "copy" | "logMs">>;
 export type Policies = ReadonlyMap<string, StoredPolicy>;
 
 /**
@@ -106,11 +107,18 @@ export class Fleet {
     return row && this.#settingsOf(row);
   }
 
-  /** Return the protected database that Turso lists at an address. @throws NightjarError `CATALOG_FAILED` */
-  async findByUrl(url: string): Promise<DatabaseConfig | undefined> {
-    if (this.#config.turso === undefined) return undefined;
+  /**
+   * Return the name of the protected database that Turso lists at an address; undefined if there is none. While
+   * `TURSO` has a mistake, nobody can tell which are protected: any of them is.
+   *
+   * @throws NightjarError `CATALOG_FAILED`
+   */
+  async nameAt(url: string): Promise<string | undefined> {
+    const { turso, tursoMistakes } = this.#config;
+    if (turso === undefined && tursoMistakes.length === 0) return undefined;
     const row = await findByHostname(this.#catalog, new URL(url).host);
-    return row && this.protectedAs(row);
+    const isOurs = row !== undefined && (turso === undefined || !this.whyUnprotected(row));
+    return isOurs ? row.name : undefined;
   }
 
   /**
@@ -120,13 +128,26 @@ export class Fleet {
    * @throws NightjarError `CATALOG_FAILED`
    */
   async rawNeedsScope(name: string): Promise<boolean> {
+    return this.#holds(name, ({ rawNeedsScope }) => rawNeedsScope);
+  }
+
+  /**
+   * Return true if a second person must approve what destroys something of a database. Of one that nothing is
+   * known of (any more) that is so if it is of any other one.
+   *
+   * @throws NightjarError `CATALOG_FAILED`
+   */
+  async needsApproval(name: string): Promise<boolean> {
+    return this.#holds(name, (settings) => settings.protected);
+  }
+
+  /** Return true if a guard holds for a database; where nobody can tell, if it holds for any. */
+  async #holds(name: string, guard: (settings: DatabaseConfig) => boolean): Promise<boolean> {
     const settings = await this.settings(name);
-    if (settings !== undefined) return settings.rawNeedsScope;
+    if (settings !== undefined) return guard(settings);
     const { databases, turso, tursoMistakes } = this.#config;
-    return (
-      tursoMistakes.length > 0 ||
-      [...databases.values(), ...(turso?.allSettings() ?? [])].some((one) => one.rawNeedsScope)
-    );
+    const others = [...databases.values(), ...(turso?.allSettings() ?? [])];
+    return tursoMistakes.length > 0 || others.some(guard);
   }
 
   /**
@@ -202,7 +223,8 @@ export class Fleet {
   }
 
   #settingsOf(row: Discovered): DatabaseConfig {
-    const settings = { ...this.#config.turso!.settingsOf(row), group: row.group };
+    const { group, firstSeenAt } = row;
+    const settings = { ...this.#config.turso!.settingsOf(row), group, firstSeenAt };
     return row.readsBlocked ? blocked(settings) : settings;
   }
 }
@@ -221,6 +243,7 @@ function blocked(settings: DatabaseConfig): DatabaseConfig {
   return { ...settings, mistakes: [...settings.mistakes, { path: "TURSO", fix }] };
 }
 
+/** Compare names as the catalog does, by their bytes: names that Turso lists may have any letters. */
 function byName(one: { readonly name: string }, other: { readonly name: string }): number {
-  return one.name < other.name ? -1 : 1;
+  return Buffer.compare(Buffer.from(one.name), Buffer.from(other.name));
 }

@@ -13,8 +13,11 @@ const REFUSED = HOUR;
 /** Tokens that one isolate keeps at most: databases may have one each. */
 const MOST_KEPT = 2000;
 
-/** Tokens of this isolate, by what they read. Those that are being made are waited for. */
-const kept = new Map<string, { readonly token: Promise<MintedToken>; expiresAt: number }>();
+/**
+ * Tokens of this isolate, by what they read. Those that are being made are none yet: they are lost if their
+ * invocation is cut off, and others would wait for them without end.
+ */
+const kept = new Map<string, MintedToken>();
 /** Until when groups that gave none are not asked, ms. */
 const refused = new Map<string, number>();
 
@@ -35,63 +38,80 @@ export function sourcesOf(
   deps: Deps,
   platform: Platform | undefined,
 ): (database: DatabaseConfig) => Promise<Source> {
+  const { api, organization } = config.turso ?? {};
+  const tokens = platform && new Tokens(platform, deps, `${api} ${organization}`);
   return async (database) => {
     const source = sourceOf(database, config);
     const { group, name } = database;
-    if (group === undefined || platform === undefined) return source;
-    const place = `${config.turso!.api} ${config.turso!.organization}`;
-    const renew = async () => {
-      ({ jwt } = await tokenFor(platform, deps, place, group, name));
-      return jwt;
-    };
-    let jwt = "";
+    if (group === undefined || tokens === undefined) return source;
+    const renew = async (was?: string) => (await tokens.take(group, name, was)).jwt;
+    // Who may not have one learns that here, and not as an error of the server.
     await renew();
-    const { url, namespace, stallMs, encryptionKey } = source;
-    return {
-      ...{ url, namespace, stallMs, encryptionKey, renew },
-      get token() {
-        return jwt;
-      },
-    };
+    return { ...source, token: undefined, renew, renewed: tokens.taken };
   };
 }
 
-/** @throws NightjarError as `Platform` */
-async function tokenFor(
-  platform: Platform,
-  deps: Deps,
-  place: string,
-  group: string,
-  name: string,
-): Promise<MintedToken> {
-  const ofGroup = `${place} group ${group}`;
-  if ((refused.get(ofGroup) ?? 0) <= deps.now())
-    try {
-      return await keptToken(deps, ofGroup, () => platform.mintGroupToken(group));
-    } catch (thrown) {
-      const { code, answered } = asNightjarError(thrown);
-      if (code !== "PLATFORM_UNAUTHORIZED" || answered !== 403) throw thrown;
-      refused.set(ofGroup, deps.now() + REFUSED);
-    }
-  return keptToken(deps, `${place} database ${name}`, () => platform.mintDatabaseToken(name));
-}
+/** The tokens that one invocation makes, and those that it takes from others. */
+class Tokens {
+  readonly #platform: Platform;
+  readonly #deps: Deps;
+  /** Where the tokens are made. */
+  readonly #place: string;
+  /** Those that are being made, by what they read. */
+  readonly #making = new Map<string, Promise<MintedToken>>();
+  /** All that were taken. */
+  readonly taken = new Set<string>();
 
-async function keptToken(
-  deps: Deps,
-  what: string,
-  mint: () => Promise<MintedToken>,
-): Promise<MintedToken> {
-  const known = kept.get(what);
-  if (known !== undefined && known.expiresAt - deps.now() > LEFT_AT_LEAST) return known.token;
-  if (kept.size >= MOST_KEPT) kept.clear();
-  const entry = { token: mint(), expiresAt: Infinity };
-  kept.set(what, entry);
-  try {
-    const minted = await entry.token;
-    entry.expiresAt = minted.expiresAt;
-    return minted;
-  } catch (thrown) {
-    if (kept.get(what) === entry) kept.delete(what);
-    throw thrown;
+  constructor(platform: Platform, deps: Deps, place: string) {
+    this.#platform = platform;
+    this.#deps = deps;
+    this.#place = place;
+  }
+
+  /**
+   * Take a token that reads a database.
+   *
+   * @param wrong a token that its server has refused: another one is made
+   * @throws NightjarError as `Platform`
+   */
+  async take(group: string, name: string, wrong?: string): Promise<MintedToken> {
+    for (const [what, { jwt }] of kept) if (jwt === wrong) kept.delete(what);
+    const token = await this.#tokenFor(group, name);
+    this.taken.add(token.jwt);
+    return token;
+  }
+
+  async #tokenFor(group: string, name: string): Promise<MintedToken> {
+    const now = () => this.#deps.now();
+    const ofGroup = `${this.#place} group ${group}`;
+    if ((refused.get(ofGroup) ?? 0) <= now())
+      try {
+        return await this.#kept(ofGroup, () => this.#platform.mintGroupToken(group));
+      } catch (thrown) {
+        const { code, answered } = asNightjarError(thrown);
+        if (code !== "PLATFORM_UNAUTHORIZED" || answered !== 403) throw thrown;
+        refused.set(ofGroup, now() + REFUSED);
+      }
+    const ofDatabase = `${this.#place} database ${name}`;
+    return this.#kept(ofDatabase, () => this.#platform.mintDatabaseToken(name));
+  }
+
+  async #kept(what: string, mint: () => Promise<MintedToken>): Promise<MintedToken> {
+    const known = kept.get(what);
+    if (known !== undefined && known.expiresAt - this.#deps.now() > LEFT_AT_LEAST) return known;
+    const making = this.#making.get(what) ?? this.#make(what, mint);
+    this.#making.set(what, making);
+    return making;
+  }
+
+  async #make(what: string, mint: () => Promise<MintedToken>): Promise<MintedToken> {
+    try {
+      const minted = await mint();
+      if (kept.size >= MOST_KEPT) kept.clear();
+      kept.set(what, minted);
+      return minted;
+    } finally {
+      this.#making.delete(what);
+    }
   }
 }

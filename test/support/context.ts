@@ -29,6 +29,7 @@ interface Overrides {
   memory?: MemoryBudget;
   attempts?: Attempts;
   fetch?: Context["deps"]["fetch"];
+  sleep?: Context["deps"]["sleep"];
   email?: Context["email"];
   /** The channels of alerts, and who signs in by Cloudflare Access. */
   alerts?: object;
@@ -62,6 +63,7 @@ export function testContext(
     memory,
     attempts,
     fetch,
+    sleep,
     email,
     alerts,
     access,
@@ -82,7 +84,12 @@ export function testContext(
     ...(email !== undefined && { EMAIL: email }),
     ...(secondStore !== undefined && { COPY: { bucket: "binding", ...copy } }),
   });
-  const deps = { ...systemDeps, ...(now && { now }), ...(fetch && { fetch }) };
+  const deps = {
+    ...systemDeps,
+    ...(now && { now }),
+    ...(fetch && { fetch }),
+    ...(sleep && { sleep }),
+  };
   const platform = platformFor(config, deps);
   const catalog = openCatalog(db ?? bindings.DB);
   const context: Context & Started = {

@@ -7,11 +7,23 @@ const revisionOf = (changes: number): string => `${REVISION}${changes}`;
 /** Databases of a page of the list. */
 const LISTED = 100;
 
+/** Time for which a token is taken, ms. */
+const LIFETIME = 3_600_000;
+
 /** A database of the stand-in: its first page tells which one it is, and how often it was changed. */
 interface Held {
+  readonly id: string;
+  readonly group: string;
   readonly number: number;
   changes: number;
   requests: number;
+}
+
+/** A token that was made. */
+interface Minted {
+  /** What it reads: `groups/default`, `databases/shop`. */
+  readonly reads: string;
+  readonly until: number;
 }
 
 /**
@@ -22,19 +34,41 @@ interface Held {
  */
 export class TursoCloudStandIn {
   readonly #pages: readonly Page[];
+  readonly #now: () => number;
   readonly #held = new Map<string, Held>();
-  /** Requests to the platform API. */
+  readonly #hosts = new Map<string, string>();
+  readonly #tokens = new Map<string, Minted>();
+  #made = 0;
+  /** Requests to the platform API for a page of the list. */
   listings = 0;
-  mints = 0;
+  /** What tokens were made for, in their order, also in vain. */
+  readonly mints: string[] = [];
+  /** Requests to databases with a token that ended before. */
+  late = 0;
+  /** True if it makes no tokens for groups. */
+  refusesGroups = false;
+  /** What is answered in place of the true answer, if anything; `path` is that of the platform API. */
+  broken: (path: string) => Response | undefined = () => undefined;
 
-  /** @param pages a whole database, in ascending order; at most 65,535 */
-  constructor(pages: readonly Page[]) {
+  /**
+   * @param pages a whole database, in ascending order; at most 65,535
+   * @param now the clock by which tokens end, ms
+   */
+  constructor(pages: readonly Page[], now: () => number) {
     this.#pages = pages;
+    this.#now = now;
   }
 
-  add(names: readonly string[]): void {
-    for (const name of names)
-      this.#held.set(name, { number: this.#held.size + 1, changes: 0, requests: 0 });
+  add(names: readonly string[], group = "default"): void {
+    for (const name of names) {
+      const number = ++this.#made;
+      this.#held.set(name, { id: `id-${number}`, group, number, changes: 0, requests: 0 });
+    }
+  }
+
+  /** Replace a database by another one with the same content. */
+  recreate(name: string): void {
+    this.#held.set(name, { ...this.#held.get(name)!, id: `id-${++this.#made}` });
   }
 
   /** Commit a change. */
@@ -42,8 +76,28 @@ export class TursoCloudStandIn {
     this.#held.get(name)!.changes += 1;
   }
 
-  remove(name: string): void {
+  /** Remove a database. @returns what puts the same one back */
+  remove(name: string): () => void {
+    const held = this.#held.get(name)!;
     this.#held.delete(name);
+    return () => void this.#held.set(name, held);
+  }
+
+  /** List a database at another host. */
+  listAt(name: string, host: string): void {
+    this.#hosts.set(name, host);
+  }
+
+  /** Make a token that reads a database and does not end. */
+  lastingToken(name: string): string {
+    const token = `lasting-token-of-${name}`;
+    this.#tokens.set(token, { reads: `databases/${name}`, until: Infinity });
+    return token;
+  }
+
+  /** Have no server take the tokens that were made until now. */
+  revokeTokens(): void {
+    this.#tokens.clear();
   }
 
   /** The `user_version` of a database now. */
@@ -64,32 +118,44 @@ export class TursoCloudStandIn {
   }
 
   readonly fetch = async (url: string, init: RequestInit): Promise<Response> => {
-    const { hostname, pathname, searchParams } = new URL(url);
-    if (hostname === "api.turso.tech") return this.#platform(pathname, searchParams);
+    const { hostname, pathname, search, searchParams } = new URL(url);
+    if (hostname === "api.turso.tech")
+      return this.broken(pathname + search) ?? this.#platform(pathname, searchParams);
     const name = hostname.slice(0, -"-acme.turso.example".length);
     const held = this.#held.get(name);
     if (held === undefined) return new Response("no such database", { status: 404 });
     held.requests += 1;
-    if (new Headers(init.headers).get("authorization") !== "Bearer of-a-group")
-      return new Response("no token", { status: 401 });
+    const sent = new Headers(init.headers).get("authorization") ?? "";
+    const token = this.#tokens.get(sent.replace("Bearer ", ""));
+    const isLate = token !== undefined && token.until <= this.#now();
+    if (isLate) this.late += 1;
+    const reads = [`groups/${held.group}`, `databases/${name}`];
+    // A server may repeat what it was sent.
+    if (token === undefined || isLate || !reads.includes(token.reads))
+      return new Response(`no right by ${sent}`, { status: 401 });
     if (pathname !== "/pull-updates") return new Response("not found", { status: 404 });
     const body = await new Response(init.body).arrayBuffer();
     return this.#updates(held, new Uint8Array(body));
   };
 
   #platform(path: string, query: URLSearchParams): Response {
-    if (path.endsWith("/auth/tokens")) {
-      this.mints += 1;
-      return Response.json({ jwt: "of-a-group" });
+    const [, reads] = /([^/]+\/[^/]+)\/auth\/tokens$/.exec(path) ?? [];
+    if (reads !== undefined) {
+      this.mints.push(reads);
+      if (this.refusesGroups && reads.startsWith("groups/"))
+        return Response.json({ error: "missing scope" }, { status: 403 });
+      const jwt = `secret-token-${this.mints.length}-of-${reads}`;
+      this.#tokens.set(jwt, { reads, until: this.#now() + LIFETIME });
+      return Response.json({ jwt });
     }
     this.listings += 1;
-    const names = [...this.#held.keys()];
+    const all = [...this.#held];
     const from = Number(query.get("cursor") ?? 0);
-    const databases = names.slice(from, from + LISTED).map((name) => ({
-      ...{ Name: name, DbId: `id-${name}`, Hostname: TursoCloudStandIn.hostOf(name) },
-      group: "default",
+    const databases = all.slice(from, from + LISTED).map(([name, { id, group }]) => ({
+      ...{ Name: name, DbId: id, group },
+      Hostname: this.#hosts.get(name) ?? TursoCloudStandIn.hostOf(name),
     }));
-    const next = from + LISTED < names.length ? String(from + LISTED) : undefined;
+    const next = from + LISTED < all.length ? String(from + LISTED) : undefined;
     return Response.json({ databases, ...(next !== undefined && { pagination: { next } }) });
   }
 

@@ -41,8 +41,7 @@ interface Critical {
 export async function requireApproval(c: HonoContext<HttpEnv>, act: Critical): Promise<void> {
   const { catalog, config, deps, fleet } = c.env;
   const databases: string[] = [];
-  for (const name of act.databases)
-    if ((await fleet.settings(name))?.protected === true) databases.push(name);
+  for (const name of act.databases) if (await fleet.needsApproval(name)) databases.push(name);
   if (databases.length === 0) return;
   const digest = digestOf(config.signingKey, act);
   const caller = c.get("caller");

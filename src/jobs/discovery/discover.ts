@@ -9,7 +9,7 @@ import {
 } from "../../catalog/fleet/discovered.ts";
 import { forgetMethod } from "../../catalog/fleet/methods.ts";
 import { endLineage, openLineage } from "../../catalog/lineages.ts";
-import { readBeats, recordBeat } from "../../catalog/watch/beats.ts";
+import { type Beat, readBeats, recordBeat } from "../../catalog/watch/beats.ts";
 import { log } from "../../core/log.ts";
 import { asNightjarError } from "../../errors/errors.ts";
 import { NIGHTJAR } from "../../model/actor.ts";
@@ -18,8 +18,8 @@ import { MINUTE } from "../../plan/duration.ts";
 import type { Platform, PlatformDatabase } from "../../platform/platform.ts";
 import type { Context } from "../../worker/context.ts";
 
-/** Pause after a listing that failed, ms. */
-const AGAIN = 5 * MINUTE;
+/** Pause after a listing that failed, and after the beginning of one that was cut off, ms. */
+const AGAIN = { failed: 5 * MINUTE, cutOff: 15 * MINUTE };
 /** Names that are told of at most. */
 const TOLD = 20;
 /** Rows that are read at once. */
@@ -46,12 +46,18 @@ export interface Discovery {
 export async function discoverIfDue(context: Context, now: number): Promise<void> {
   const { catalog, config, platform } = context;
   if (config.turso === undefined || platform === undefined) return;
-  const { discovery: last } = await readBeats(catalog);
-  const pause = last?.error == null ? config.turso.everyMs : AGAIN;
-  if (last !== undefined && now - last.at < pause) return;
+  const { discovery: last, discovered } = await readBeats(catalog);
+  if (last !== undefined && now - last.at < pauseAfter(last, discovered, config.turso.everyMs))
+    return;
   // The next minutes leave it to this one.
   await recordBeat(catalog, "discovery", { at: now, error: last?.error ?? null });
   await discover(context, platform, now);
+}
+
+/** Return the pause after the beginning of a listing, ms. A minute's work ends after 15 minutes at the latest. */
+function pauseAfter(last: Beat, discovered: Beat | undefined, everyMs: number): number {
+  if (last.error !== null) return Math.min(AGAIN.failed, everyMs);
+  return last.at === discovered?.at ? everyMs : Math.min(AGAIN.cutOff, everyMs);
 }
 
 /**

@@ -55,11 +55,9 @@ export async function resolveTarget(
       "The target's address begins with http://, which would send its token in clear.",
       { hint: "Give an address that begins with libsql:// or https://." },
     );
-  const same =
-    [...config.databases.values()].find((database) => isAt(database, url, namespace)) ??
-    (await fleet.findByUrl(url));
+  const same = [...config.databases.values()].find((one) => isAt(one, url, namespace));
   const server = { url, token, namespace, stallMs: STALL };
-  return { server, database: same?.name ?? null, configured: false };
+  return { server, database: same?.name ?? (await fleet.nameAt(url)) ?? null, configured: false };
 }
 
 function isAt(database: DatabaseConfig, url: string, namespace: string | undefined): boolean {

@@ -90,10 +90,11 @@ function isEndOf({ id, txid, cursor }: Lineage, newest: NewestBackup): boolean {
 
 /** Return true if a backup would do in place of a new one, as the configuration is now. */
 function mayBeCurrent(database: DatabaseConfig, newest: NewestBackup): boolean {
-  const { url, namespace = null, capture, recipients, refresh } = database;
+  const { url, namespace = null, capture, recipients, refresh, firstSeenAt = 0 } = database;
   return (
     newest.verified &&
     newest.url === url &&
+    newest.takenAt >= firstSeenAt &&
     newest.namespace === namespace &&
     (capture === "auto" || capture === "pages") &&
     recipients.length === 0 &&

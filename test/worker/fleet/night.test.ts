@@ -4,18 +4,16 @@ import { beforeAll, describe, expect, inject, it } from "vitest";
 import { newestBackup } from "../../../src/catalog/backups.ts";
 import { planDatabases } from "../../../src/catalog/fleet/databases.ts";
 import { standingsOf } from "../../../src/catalog/fleet/standings.ts";
-import { systemDeps } from "../../../src/core/deps.ts";
 import type { Page } from "../../../src/format/pages/page.ts";
 import { runBackup } from "../../../src/jobs/backup/backup.ts";
 import { runMinute } from "../../../src/jobs/schedule/minute.ts";
 import { DAY, HOUR, MINUTE } from "../../../src/plan/duration.ts";
 import { fleetHealth } from "../../../src/read/health.ts";
-import { readImage } from "../../../src/source/dbpage.ts";
 import { markOf } from "../../../src/source/updates/marks.ts";
 import { inlineStep, testContext } from "../../support/context.ts";
 import { countedD1 } from "../../support/counted-d1.ts";
-import { PageDatabase } from "../../support/page-database.ts";
-import { SMALL_SHOP } from "../../support/small-shop.ts";
+import { forgetFleet } from "../../support/found-fleet.ts";
+import { pagesOfSmallShop } from "../../support/small-pages.ts";
 import { TursoCloudStandIn, withVersion } from "../../support/turso-cloud-stand-in.ts";
 
 /** Databases of the fleet: as many as the variable FLEET says, for a measurement. */
@@ -55,18 +53,6 @@ async function minute() {
   return { ...did, started: context.started };
 }
 
-/** Read the pages of a small database. */
-async function smallDatabase(): Promise<Page[]> {
-  const database = await PageDatabase.create(SMALL_SHOP);
-  const source = { ...database.config, token: undefined, stallMs: 10_000 };
-  const pages: Page[] = [];
-  for await (const event of readImage(source, systemDeps, "for a test"))
-    if (event.kind === "pages")
-      for (const { pgno, data } of event.pages) pages.push({ pgno, data: data.slice() });
-  await database.remove();
-  return pages;
-}
-
 /**
  * Give databases the backup of another one, as if each had its own: rows of the catalog, no bytes. They are not
  * read while nothing changes.
@@ -79,6 +65,8 @@ async function cloneBackup(from: string, names: readonly string[], first: Page):
     name,
     mark: markOf({ pgno: 1, data: withVersion(first.data, cloud.versionOf(name)) }).hash,
   }));
+  // What is older than the database itself is not believed.
+  await catalog.run(sql`UPDATE discovered SET first_seen_at = 0`);
   const cursor = sql`(SELECT cursor FROM lineages WHERE id = ${lineage})`;
   for (let at = 0; at < rows.length; at += 500) {
     const list = JSON.stringify(rows.slice(at, at + 500));
@@ -131,8 +119,9 @@ let idleBefore = 0;
 let idleAfter = 0;
 
 beforeAll(async () => {
-  const pages = await smallDatabase();
-  cloud = new TursoCloudStandIn(pages);
+  await forgetFleet();
+  const pages = await pagesOfSmallShop();
+  cloud = new TursoCloudStandIn(pages, () => now);
   cloud.add(CHANGING);
   await minutes(20);
   for (const name of CHANGING)
@@ -193,7 +182,7 @@ describe("a fleet's night", () => {
       const queries = Math.max(...did.map((one) => one.queries));
       expect(queries).toBeLessThan(1000);
       await annotate(
-        `${started.length} of ${SIZE} backed up, ${cloud.mints} tokens; at the most ${busiest} rows read in a minute, and ${queries} queries`,
+        `${started.length} of ${SIZE} backed up, ${cloud.mints.length} tokens; at the most ${busiest} rows read in a minute, and ${queries} queries`,
       );
     },
   );
