@@ -193,7 +193,10 @@ describe("what is not encrypted as the configuration says", () => {
     // The configuration changes between the capture and the next step, as when a Worker is deployed.
     const step = {
       do(name: string, ...rest: [never, never]) {
-        if (name === "publish") Object.assign(context, { config: config(recipients).config });
+        if (name === "publish") {
+          const { config: changed, fleet } = config(recipients);
+          Object.assign(context, { config: changed, fleet });
+        }
         return inlineStep.do(name, ...rest);
       },
     } as unknown as WorkflowStep;
