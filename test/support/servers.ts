@@ -43,6 +43,8 @@ declare module "vitest" {
     mortal: { url: string; control: string };
     /** Another one, whose data folder is put back; it compacts its log at every megabyte. */
     rolledBack: { url: string; control: string };
+    /** The same once more, for another file of tests. */
+    restarted: { url: string; control: string };
     /** Number of random histories that a test runs (TRIALS, or a few), and the first seed (SEED). */
     histories: { count: number; seed: number };
     /** Objects as Nightjar 0.1 wrote them, by key: bytes in base64, and R2's metadata. */
@@ -73,19 +75,31 @@ export default async function setup(project: TestProject): Promise<() => Promise
   const { pem, token: readOnly, writing: token } = makeSourceToken(key);
   const keyFile = join(dir, "source-key.pem");
   await writeFile(keyFile, pem);
-  const [shop, small, fidelity, empty, pages, shortLog, guarded, mortal, rolledBack, s3] =
-    await Promise.all([
-      startSqld(join(dir, "shop")),
-      startSqld(join(dir, "small")),
-      startSqld(join(dir, "fidelity")),
-      startSqld(join(dir, "empty")),
-      startWithNamespaces(join(dir, "pages")),
-      startWithNamespaces(join(dir, "short-log"), "--max-log-size", "1"),
-      startSqld(join(dir, "guarded"), ["--auth-jwt-key-file", keyFile]),
-      startMortalSqld(join(dir, "mortal")),
-      startMortalSqld(join(dir, "rolled-back"), ["--max-log-size", "1"]),
-      startSecondServer(await mkdtemp(join(dir, "s3-"))),
-    ]);
+  const [
+    shop,
+    small,
+    fidelity,
+    empty,
+    pages,
+    shortLog,
+    guarded,
+    mortal,
+    rolledBack,
+    restarted,
+    s3,
+  ] = await Promise.all([
+    startSqld(join(dir, "shop")),
+    startSqld(join(dir, "small")),
+    startSqld(join(dir, "fidelity")),
+    startSqld(join(dir, "empty")),
+    startWithNamespaces(join(dir, "pages")),
+    startWithNamespaces(join(dir, "short-log"), "--max-log-size", "1"),
+    startSqld(join(dir, "guarded"), ["--auth-jwt-key-file", keyFile]),
+    startMortalSqld(join(dir, "mortal")),
+    startMortalSqld(join(dir, "rolled-back"), ["--max-log-size", "1"]),
+    startMortalSqld(join(dir, "restarted"), ["--max-log-size", "1"]),
+    startSecondServer(await mkdtemp(join(dir, "s3-"))),
+  ]);
   await loadShop(shop.url);
   await load(small.url, [SMALL_SHOP]);
   await load(fidelity.url, [...FIDELITY, ...LIBSQL_ONLY]);
@@ -106,6 +120,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   project.provide("guarded", { url: guarded.url, token, readOnly });
   project.provide("mortal", { url: mortal.url, control: mortal.control });
   project.provide("rolledBack", { url: rolledBack.url, control: rolledBack.control });
+  project.provide("restarted", { url: restarted.url, control: restarted.control });
   const { TRIALS = 3, SEED = 22_000 } = process.env;
   project.provide("histories", { count: Number(TRIALS), seed: Number(SEED) });
   project.provide("fidelity", fidelity.url);
@@ -137,6 +152,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
       guarded,
       mortal,
       rolledBack,
+      restarted,
     ];
     for (const server of servers) await server.stop();
     await rm(dir, { recursive: true, force: true });

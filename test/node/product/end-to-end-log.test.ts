@@ -147,9 +147,9 @@ it("says in the status that a source cannot be followed, and nothing where it ca
   expect(out).not.toMatch(/^followed: not followed/m);
   const { databases } = JSON.parse((await product.nightjar("status", "--json")).out);
   expect(databases.map(({ follow }: any) => follow)).toMatchObject([
-    null,
     { seconds: 10, failures: 0, error: null, triedAt: expect.any(String) },
     { seconds: 10, error: { code: "SOURCE_UNREACHABLE" } },
+    null,
   ]);
 });
 

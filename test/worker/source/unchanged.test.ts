@@ -134,7 +134,7 @@ describe("a log of sqld", () => {
     stallMs: 5000,
     token: undefined,
   });
-  const mortal = inject("rolledBack");
+  const mortal = inject("restarted");
   const mortalSource = { url: mortal.url, token: undefined, namespace: undefined, stallMs: 5000 };
   const read = (source: Source, withImage = true, before: PageCursor | null = null) =>
     cursorOf(replicaSource(source, systemDeps, withImage), before);
