@@ -49,6 +49,16 @@ export interface UpdatesCursor {
   pageCount: number;
   /** Some pages as they are there, ascending: the server must still show them for the next pull to go on. */
   marks: readonly PageMark[];
+  /** All pages, by groups, if the revision is a number, which may come again; older cursors lack it. */
+  sums?: PageSums;
+}
+
+/** Hashes of the pages of a database, a group of them at a time. */
+export interface PageSums {
+  /** Pages of a group, the last one excepted. */
+  every: number;
+  /** Of each group, 16 hexadecimal digits of the SHA-256 of its pages. */
+  hashes: readonly string[];
 }
 
 /** A page and the hash of its bytes. */

@@ -22,6 +22,12 @@ export const pageCursor = v.variant("protocol", [
         hash: v.pipe(v.string(), v.regex(/^[0-9a-f]{32}$/)),
       }),
     ),
+    sums: v.optional(
+      v.looseObject({
+        every: v.pipe(count, v.minValue(1)),
+        hashes: v.array(v.pipe(v.string(), v.regex(/^[0-9a-f]{16}$/))),
+      }),
+    ),
   }),
   v.looseObject({ protocol: v.literal("sync"), generation: count, frame: count }),
   v.looseObject({ protocol: v.literal("dbpage") }),

@@ -14,16 +14,20 @@ import {
   commitOf,
   inAnyOrder,
   firstMissing,
+  isCounted,
+  openNewest,
   refuseOtherRevision,
   shown,
   takeOnce,
   wholeDatabase,
 } from "./whole.ts";
+import { groupsOf, sumOf } from "./sums.ts";
 
 /**
  * Return a source of pages through `/pull-updates`, which the clients of Turso's new engine speak. A
  * revision is the server's own name for a state. A pull goes on from one only if the server still shows the
- * pages that were marked there: a name alone identifies no history. It was run against Turso's own server
+ * pages that were marked there: a name alone identifies no history. Where it is a number, all pages are read and
+ * compared. It was run against Turso's own server
  * (`tursodb --sync-server`), and never against Turso Cloud.
  */
 export function updatesSource(source: Source, deps: Deps): PageSource {
@@ -53,6 +57,7 @@ async function* increment(
 ): AsyncGenerator<PageEvent, string | undefined> {
   if (cursor.protocol !== "pull-updates")
     return `The last pull used another protocol (${cursor.protocol}).`;
+  if (isCounted(cursor.revision)) return yield* comparison(source, deps, cursor);
   const broken = await whyNotFrom(source, deps, cursor);
   if (broken !== undefined) return broken;
   const updates = await askForUpdates(source, deps, { since: cursor.revision });
@@ -65,6 +70,43 @@ async function* increment(
   } finally {
     updates.end();
   }
+}
+
+/**
+ * Yield the groups of pages that are others than at `cursor`, by reading all pages. A revision that is a number
+ * says nothing: tursodb counts the frames of its WAL, and begins again after a checkpoint. Return as `increment`
+ * does.
+ */
+async function* comparison(
+  source: Source,
+  deps: Deps,
+  { revision: since, pageCount: before, marks, sums }: UpdatesCursor,
+): AsyncGenerator<PageEvent, string | undefined> {
+  const newest = sums && (await openNewest(source, deps));
+  if (newest === undefined)
+    return "Revisions that are numbers may come again, and not all pages can be compared.";
+  const { revision, pageCount } = newest.head;
+  const { every, hashes: known } = sums!;
+  const hashes: string[] = [];
+  const changed = new PageSet();
+  const newMarks = new NewMarks(marks);
+  for await (const pages of newest.ranges())
+    for (const group of groupsOf(pages, every)) {
+      const sum = sumOf(group.pages);
+      hashes.push(sum);
+      // A new revision of the same content is a place of its own in the log.
+      const isNew = group.at === 0 && (revision !== since || pageCount !== before);
+      if (sum === known[group.at] && !isNew) continue;
+      for (const page of group.pages) {
+        changed.add(page.pgno);
+        newMarks.add(page);
+      }
+      yield { kind: "pages", pages: group.pages };
+    }
+  if (changed.size === 0) return undefined;
+  const isChanged = (pgno: number) => changed.has(pgno);
+  yield commitOf(revision, pageCount, newMarks.marks(pageCount, isChanged), { every, hashes });
+  return undefined;
 }
 
 /** Yield the pages that changed since `cursor`. Return as `increment` does. */
@@ -184,7 +226,7 @@ export async function isRevisionAt(
   const { revision, pageCount, marks } = cursor;
   const pgnos = marked(cursor);
   const isWhole = pgnos.length === pageCount && pgnos.every((pgno, at) => pgno === at + 1);
-  if (pgnos.length === 0 || (/^\d+$/.test(revision) && !isWhole)) return false;
+  if (pgnos.length === 0 || (isCounted(revision) && !isWhole)) return false;
   const updates = await askForUpdates(source, deps, { pages: selectPages(rangesOf(pgnos)) });
   try {
     const { head } = updates;

@@ -4,12 +4,13 @@ import { readDatabaseHeader } from "../../format/pages/database-header.ts";
 import { PageSet } from "../../format/pages/changed/page-set.ts";
 import { lockPage, type Page } from "../../format/pages/page.ts";
 import type { Source } from "../../libsql/server.ts";
-import type { PageMark, UpdatesCursor } from "../../model/manifest.ts";
+import type { PageMark, PageSums, UpdatesCursor } from "../../model/manifest.ts";
 import type { PageEvent } from "../pages.ts";
 import { markOf, pagesToMark } from "./marks.ts";
 import { PAGE_SIZE, type UpdatesHead } from "./messages.ts";
 import { askForUpdates, type Updates } from "./request.ts";
 import { selectPages } from "./select-pages.ts";
+import { groupSize, groupsOf, sumOf } from "./sums.ts";
 
 const LOCK_PAGE = lockPage(PAGE_SIZE);
 /** Pages of one request: what is held in memory, 4 MiB. */
@@ -25,18 +26,20 @@ const PASSING: readonly ErrorCode[] = [
   "SOURCE_ERROR",
 ];
 
+/** The newest revision of a database, whose pages are read range by range. */
+export interface Newest {
+  readonly head: UpdatesHead;
+  /** Yields all pages in ascending order, and without a gap, a range at a time. */
+  ranges(): AsyncIterable<Page[]>;
+}
+
 /**
- * Yield the whole database at the server's newest revision, range by range in ascending order. A range that
- * breaks off is asked for again at the same revision. A server that ignores the selection is read in one
- * answer, whose pages may come in any order.
+ * Ask for the newest revision. A range that breaks off is asked for again at the same revision.
  *
+ * @returns undefined if the server ignores that only a range was asked for
  * @throws NightjarError as PageSource's `pull`; `PAGES_INCOMPLETE` for a page that is left out
  */
-export async function* wholeDatabase(
-  source: Source,
-  deps: Deps,
-  why: string,
-): AsyncIterable<PageEvent> {
+export async function openNewest(source: Source, deps: Deps): Promise<Newest | undefined> {
   const first = await retried(deps, async () => {
     const updates = await askForUpdates(source, deps, { pages: selectPages([[1, RANGE]]) });
     try {
@@ -48,8 +51,35 @@ export async function* wholeDatabase(
       updates.end();
     }
   });
-  const { head } = first;
-  if (first.stray) {
+  const { head, range, stray } = first;
+  if (stray) return undefined;
+  return {
+    head,
+    async *ranges() {
+      for (let from = 1; from <= head.pageCount; from += RANGE)
+        yield (from === 1 ? range : await rangeAt(source, deps, head, from)).pages();
+    },
+  };
+}
+
+/** Return true for a revision that is a number, as tursodb counts frames: it may come again. */
+export function isCounted(revision: string): boolean {
+  return /^\d+$/.test(revision);
+}
+
+/**
+ * Yield the whole database at the server's newest revision, range by range in ascending order. A server that
+ * ignores the selection is read in one answer, whose pages may come in any order.
+ *
+ * @throws NightjarError as `openNewest`
+ */
+export async function* wholeDatabase(
+  source: Source,
+  deps: Deps,
+  why: string,
+): AsyncIterable<PageEvent> {
+  const newest = await openNewest(source, deps);
+  if (newest === undefined) {
     const updates = await askForUpdates(source, deps, {});
     try {
       refuseEmpty(updates.head);
@@ -59,17 +89,18 @@ export async function* wholeDatabase(
     }
     return;
   }
-  const { revision, pageCount } = head;
+  const { revision, pageCount } = newest.head;
   yield { kind: "base", why, pageSize: PAGE_SIZE, ascending: true, pageCount };
   const marked = pagesToMark(pageCount);
   const marks: PageMark[] = [];
-  for (let from = 1; from <= pageCount; from += RANGE) {
-    const range = from === 1 ? first.range : await rangeAt(source, deps, head, from);
-    const pages = range.pages();
+  const sums = { every: groupSize(pageCount), hashes: [] as string[] };
+  for await (const pages of newest.ranges()) {
     for (const page of pages) if (marked.has(page.pgno)) marks.push(markOf(page));
+    if (isCounted(revision))
+      for (const group of groupsOf(pages, sums.every)) sums.hashes.push(sumOf(group.pages));
     yield { kind: "pages", pages };
   }
-  yield commitOf(revision, pageCount, marks);
+  yield commitOf(revision, pageCount, marks, isCounted(revision) ? sums : undefined);
 }
 
 /**
@@ -138,8 +169,10 @@ export function commitOf(
   revision: string,
   pageCount: number,
   marks: readonly PageMark[],
+  sums?: PageSums,
 ): PageEvent {
-  const cursor: UpdatesCursor = { protocol: "pull-updates", revision, pageCount, marks };
+  const known = { revision, pageCount, marks, ...(sums !== undefined && { sums }) };
+  const cursor: UpdatesCursor = { protocol: "pull-updates", ...known };
   return { kind: "commit", pageCount, at: null, commits: 1, cursor };
 }
 
