@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import { isTable } from "../errors/schema-issue.ts";
-import { lifecycleRules, MAX_LIFECYCLE_RULES } from "../plan/lifecycle.ts";
+import { COMMON_RULES, lifecycleRules, MAX_LIFECYCLE_RULES } from "../plan/lifecycle.ts";
 import { type DatabaseConfig, type Databases, readDatabase, refuseMistakes } from "./database.ts";
 import { type AccessConfig, readAccess } from "./access.ts";
 import { addressMistakes, type Channel, readChannels } from "./channels.ts";
@@ -104,7 +104,7 @@ function readDatabases(raw: unknown): { databases: Databases; mistakes: ConfigMi
 
   for (const [name, written] of Object.entries(result.output))
     databases.set(name, readDatabase(name, written));
-  if (lifecycleRules(databases).rules.length > MAX_LIFECYCLE_RULES) {
+  if (lifecycleRules(databases).rules.length + COMMON_RULES > MAX_LIFECYCLE_RULES) {
     const fix = `${databases.size} databases need more than the ${MAX_LIFECYCLE_RULES} lifecycle rules that R2 allows on one bucket: spread them over two Nightjars`;
     return { databases, mistakes: [{ path: "DATABASES", fix }] };
   }

@@ -25,6 +25,8 @@ const UNFINISHED_UPLOADS: LifecycleRule = {
 
 /** R2 allows this many lifecycle rules on one bucket (Cloudflare's documentation, R2 limits). */
 export const MAX_LIFECYCLE_RULES = 1000;
+/** Rules at most for databases that are found: one a tier, and one for their page logs. */
+export const COMMON_RULES = TIERS.length + 1;
 
 /**
  * Age at which R2 deletes a file of the page log, in retentions of the log: a moment at the end of a

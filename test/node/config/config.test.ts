@@ -345,3 +345,10 @@ describe("the second copy", () => {
     );
   });
 });
+
+it("leaves room for the lifecycle rules of databases that are found, among the thousand of a bucket", () => {
+  const many = (count: number) =>
+    Object.fromEntries(Array.from({ length: count }, (_, at) => [`d${at}`, { url: "http://a" }]));
+  expect(parseDatabases(many(123)).size).toBe(123);
+  expect(() => parseDatabases(many(124))).toThrow(/more than the 1000 lifecycle rules/);
+});
