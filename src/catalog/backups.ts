@@ -6,6 +6,7 @@ import type { Act, Outcome, ProofSummary } from "../model/proof.ts";
 import { comesAfter, type Place } from "./newest-first.ts";
 import { type Catalog, query } from "./open.ts";
 import { backups, confirmations, databases, IS_DRILLED, IS_VERIFIED, runs } from "./schema.ts";
+import { isAmong } from "./among.ts";
 
 export type Backup = typeof backups.$inferSelect;
 
@@ -255,8 +256,6 @@ const holder = sql<Pin["by"] | null>`json_extract(${backups.manifest}, '$.pin.by
 
 /** Read the backups of some databases as pruning needs them, newest first within each. */
 export function backupsForPruning(catalog: Catalog, names: readonly string[]): Promise<Prunable[]> {
-  const isWanted = (column: typeof backups.database | typeof confirmations.database) =>
-    sql`${column} IN (SELECT value FROM json_each(${JSON.stringify(names)}))`;
   const { id, database, tier, takenAt, manifest } = backups;
   const key = sql<string>`json_extract(${manifest}, '$.key')`;
   const verification = outcomeOf(backups.verification);
@@ -265,7 +264,7 @@ export function backupsForPruning(catalog: Catalog, names: readonly string[]): P
       catalog
         .select({ id, database, tier, takenAt, key, verification, pin: holder })
         .from(backups)
-        .where(isWanted(database))
+        .where(isAmong(database, names))
         .orderBy(database, desc(takenAt)),
       catalog
         .select({
@@ -274,7 +273,7 @@ export function backupsForPruning(catalog: Catalog, names: readonly string[]): P
           lastFor: confirmations.lastFor,
         })
         .from(confirmations)
-        .where(isWanted(confirmations.database)),
+        .where(isAmong(confirmations.database, names)),
     ]);
     const confirmed = Map.groupBy(stands, (stand) => stand.id);
     return rows.map((row) => ({ ...row, confirmed: confirmed.get(row.id) ?? [] }));

@@ -1,7 +1,8 @@
-import { and, asc, desc, eq, inArray, isNull, lte, sql } from "drizzle-orm";
+import { and, asc, desc, eq, inArray, isNull, lte } from "drizzle-orm";
 import type { PageCursor } from "../model/manifest.ts";
 import { type Catalog, query } from "./open.ts";
 import { lineages, segments } from "./schema.ts";
+import { isAmong } from "./among.ts";
 
 export type Lineage = typeof lineages.$inferSelect;
 export type Segment = typeof segments.$inferSelect;
@@ -41,20 +42,17 @@ export async function logsOf(
   catalog: Catalog,
   names: readonly string[],
 ): Promise<Map<string, WholeLog[]>> {
-  const list = JSON.stringify(names);
-  const isWanted = (column: typeof lineages.database | typeof segments.database) =>
-    sql`${column} IN (SELECT value FROM json_each(${list}))`;
   const [known, files] = await query(`reading the logs of ${names.length} databases`, () =>
     catalog.batch([
       catalog
         .select()
         .from(lineages)
-        .where(isWanted(lineages.database))
+        .where(isAmong(lineages.database, names))
         .orderBy(asc(lineages.beganAt)),
       catalog
         .select()
         .from(segments)
-        .where(isWanted(segments.database))
+        .where(isAmong(segments.database, names))
         .orderBy(asc(segments.minTxid), asc(segments.level)),
     ]),
   );

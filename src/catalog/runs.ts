@@ -68,16 +68,6 @@ export function listRuns(
   );
 }
 
-/** List the runs of a database that have not ended. */
-export function activeRuns(catalog: Catalog, database: string): Promise<Run[]> {
-  return query(`reading the active runs of ${database}`, () =>
-    catalog
-      .select()
-      .from(runs)
-      .where(and(eq(runs.database, database), inArray(runs.state, [...ACTIVE_STATES]))),
-  );
-}
-
 type Change = Partial<
   Pick<Run, "state" | "attempt" | "rawBytes" | "storedBytes" | "error" | "backupId" | "startedAt">
 >;

@@ -84,7 +84,7 @@ export class Fleet {
       found.push(database);
       if (found.length === limit) break;
     }
-    return [...named, ...found].toSorted(byName).slice(0, limit);
+    return [...named, ...found].toSorted((a, b) => compareNames(a.name, b.name)).slice(0, limit);
   }
 
   /** Return all protected databases, by their names. @throws NightjarError `CATALOG_FAILED` */
@@ -244,6 +244,6 @@ function blocked(settings: DatabaseConfig): DatabaseConfig {
 }
 
 /** Compare names as the catalog does, by their bytes: names that Turso lists may have any letters. */
-function byName(one: { readonly name: string }, other: { readonly name: string }): number {
-  return Buffer.compare(Buffer.from(one.name), Buffer.from(other.name));
+export function compareNames(one: string, other: string): number {
+  return Buffer.compare(Buffer.from(one), Buffer.from(other));
 }

@@ -65,3 +65,8 @@ async function statusOf<P>(
     throw error;
   }
 }
+
+/** Return true for the status of an instance that has not ended. */
+export function isAtWork(status: InstanceStatus["status"] | "missing"): boolean {
+  return ["queued", "running", "paused", "waiting", "waitingForPause"].includes(status);
+}

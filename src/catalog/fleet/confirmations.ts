@@ -1,5 +1,6 @@
 import { sql } from "drizzle-orm";
 import type { Tier } from "../../plan/tier.ts";
+import { isAmong } from "../among.ts";
 import { type Catalog, query } from "../open.ts";
 import { confirmations } from "../schema.ts";
 
@@ -52,9 +53,7 @@ export function confirmedOfDatabases(catalog: Catalog, names: readonly string[])
   return catalog
     .select(confirmed)
     .from(confirmations)
-    .where(
-      sql`${confirmations.database} IN (SELECT value FROM json_each(${JSON.stringify(names)}))`,
-    )
+    .where(isAmong(confirmations.database, names))
     .groupBy(confirmations.backupId);
 }
 
@@ -67,9 +66,7 @@ export function confirmedOf(
     const rows = await catalog
       .select(confirmed)
       .from(confirmations)
-      .where(
-        sql`${confirmations.backupId} IN (SELECT value FROM json_each(${JSON.stringify(ids)}))`,
-      )
+      .where(isAmong(confirmations.backupId, ids))
       .groupBy(confirmations.backupId);
     return new Map(rows.map((row) => [row.backupId, row]));
   });

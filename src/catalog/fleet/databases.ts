@@ -1,4 +1,5 @@
-import { eq, sql } from "drizzle-orm";
+import { sql } from "drizzle-orm";
+import { isAmong } from "../among.ts";
 import { type Catalog, query } from "../open.ts";
 import { databases } from "../schema.ts";
 
@@ -33,7 +34,7 @@ export function enterDatabases(catalog: Catalog, names: readonly string[]): Prom
 /** Remove databases from the planner. */
 export function removeDatabases(catalog: Catalog, names: readonly string[]): Promise<unknown> {
   return query("removing databases from the plan", () =>
-    catalog.delete(databases).where(isAmong(names)).run(),
+    catalog.delete(databases).where(isAmong(databases.name, names)).run(),
   );
 }
 
@@ -81,16 +82,6 @@ export function planAnew(catalog: Catalog): Promise<unknown> {
   );
 }
 
-/** Return when a database is due next, and up to when its scheduled moments are dealt with; ms. */
-export function planOf(
-  catalog: Catalog,
-  name: string,
-): Promise<typeof databases.$inferSelect | undefined> {
-  return query(`reading the plan of ${name}`, () =>
-    catalog.select().from(databases).where(eq(databases.name, name)).get(),
-  );
-}
-
 /**
  * Take the `limit` databases that nobody has watched for the longest time, those first to which something has
  * happened since. They count as watched at `now` (ms).
@@ -115,8 +106,4 @@ export function noticeOf(catalog: Catalog, runId: string) {
 /** Read one row, which shows that the catalog answers and has its tables. */
 export function touchCatalog(catalog: Catalog): Promise<unknown> {
   return query("reading the catalog", () => catalog.select().from(databases).limit(1));
-}
-
-function isAmong(names: readonly string[]) {
-  return sql`${databases.name} IN (SELECT value FROM json_each(${JSON.stringify(names)}))`;
 }

@@ -1,6 +1,7 @@
 import { and, asc, eq, gt, isNull, sql } from "drizzle-orm";
 import { type Catalog, query } from "../open.ts";
 import { discovered } from "../schema.ts";
+import { isAmong } from "../among.ts";
 
 /** A database of the organization, as Turso's list last had it. */
 export type Discovered = typeof discovered.$inferSelect;
@@ -8,10 +9,7 @@ export type Discovered = typeof discovered.$inferSelect;
 /** Read some databases by their names; names that were never listed are left out. */
 export function findDiscovered(catalog: Catalog, names: readonly string[]): Promise<Discovered[]> {
   return query("reading what Turso lists", () =>
-    catalog
-      .select()
-      .from(discovered)
-      .where(sql`${discovered.name} IN (SELECT value FROM json_each(${JSON.stringify(names)}))`),
+    catalog.select().from(discovered).where(isAmong(discovered.name, names)),
   );
 }
 
@@ -97,9 +95,7 @@ export function markGone(
     catalog
       .update(discovered)
       .set({ goneAt })
-      .where(
-        sql`${discovered.name} IN (SELECT value FROM json_each(${JSON.stringify(names)})) AND gone_at IS NULL`,
-      )
+      .where(and(isAmong(discovered.name, names), isNull(discovered.goneAt)))
       .run(),
   );
 }

@@ -1,7 +1,8 @@
-import { isNull, sql } from "drizzle-orm";
+import { and, isNull, sql } from "drizzle-orm";
 import type { PageCursor } from "../../model/manifest.ts";
 import { isScheduledTier, TIERS } from "../../plan/tier.ts";
 import type { Lineage } from "../lineages.ts";
+import { ANY, isAmong, isNewestOfEach } from "../among.ts";
 import { type Catalog, query } from "../open.ts";
 import type { Run } from "../runs.ts";
 import { backups, confirmations, IS_VERIFIED, lineages, runs } from "../schema.ts";
@@ -36,21 +37,17 @@ export async function readDue(
   catalog: Catalog,
   names: readonly string[],
 ): Promise<Map<string, DueFacts>> {
-  const list = JSON.stringify(names);
-  const wanted = sql`(SELECT value FROM json_each(${list}))`;
   const { id, database, manifest } = backups;
   // A column of a batch is known by its text, so that the path must be in it.
   const fact = <T>(path: string) => sql<T>`json_extract(${manifest}, '${sql.raw(path)}')`;
-  const newestId = sql`SELECT b.id FROM backups b WHERE b.database = n.value ORDER BY b.taken_at DESC, b.id DESC LIMIT 1`;
-  const scheduled = sql`SELECT b.id FROM backups b WHERE b.database = n.value AND b.tier IN (SELECT value FROM json_each(${JSON.stringify(TIERS.filter(isScheduledTier))})) ORDER BY b.taken_at DESC, b.id DESC LIMIT 1`;
-  const isOneOf = (one: typeof newestId) =>
-    sql`${id} IN (SELECT (${one}) FROM json_each(${list}) n)`;
+  const scheduledTiers = JSON.stringify(TIERS.filter(isScheduledTier));
+  const isScheduled = sql`b.tier IN (SELECT value FROM json_each(${scheduledTiers}))`;
   const [active, newest, made, confirmed, open] = await query("reading what is due", () =>
     catalog.batch([
       catalog
         .select()
         .from(runs)
-        .where(sql`${isNull(runs.finishedAt)} AND ${runs.database} IN ${wanted}`),
+        .where(and(isNull(runs.finishedAt), isAmong(runs.database, names))),
       catalog
         .select({
           ...{ id, database, takenAt: backups.takenAt, url: fact<string>("$.source.url") },
@@ -60,23 +57,23 @@ export async function readDue(
           log: fact<string | null>("$.snapshot.log"),
         })
         .from(backups)
-        .where(isOneOf(newestId)),
+        .where(isNewestOfEach(names, ANY)),
       catalog
         .select({
           ...{ database, takenAt: backups.takenAt },
           scheduledFor: fact<string | null>("$.scheduledFor"),
         })
         .from(backups)
-        .where(isOneOf(scheduled)),
+        .where(isNewestOfEach(names, isScheduled)),
       catalog
         .select({ database: confirmations.database, at: sql<number>`max(last_for)` })
         .from(confirmations)
-        .where(sql`${confirmations.database} IN ${wanted}`)
+        .where(isAmong(confirmations.database, names))
         .groupBy(confirmations.database),
       catalog
         .select()
         .from(lineages)
-        .where(sql`${lineages.database} IN ${wanted} AND ended_at IS NULL`)
+        .where(and(isAmong(lineages.database, names), sql`ended_at IS NULL`))
         .orderBy(lineages.beganAt),
     ]),
   );
@@ -120,21 +117,15 @@ export async function readDueDrills(
   catalog: Catalog,
   names: readonly string[],
 ): Promise<Map<string, DrillFacts>> {
-  const list = JSON.stringify(names);
   const { id, database, drill } = backups;
   const [drills, verified] = await query("reading which drills are due", () =>
     catalog.batch([
       catalog
         .select({ database, lastAt: sql<string | null>`max(json_extract(${drill}, '$.at'))` })
         .from(backups)
-        .where(sql`${database} IN (SELECT value FROM json_each(${list}))`)
+        .where(isAmong(database, names))
         .groupBy(database),
-      catalog
-        .select({ id, database })
-        .from(backups)
-        .where(
-          sql`${id} IN (SELECT (SELECT b.id FROM backups b WHERE b.database = n.value AND ${IS_VERIFIED} ORDER BY b.taken_at DESC, b.id DESC LIMIT 1) FROM json_each(${list}) n)`,
-        ),
+      catalog.select({ id, database }).from(backups).where(isNewestOfEach(names, IS_VERIFIED)),
     ]),
   );
   const lastAt = new Map(drills.map((row) => [row.database, row.lastAt]));

@@ -7,6 +7,7 @@ import { type Catalog, query } from "../open.ts";
 import type { Run } from "../runs.ts";
 import { backups, follows, IS_DRILLED, IS_VERIFIED, lineages, runs } from "../schema.ts";
 import { type ConfirmedBackup, confirmedOfDatabases } from "./confirmations.ts";
+import { ANY, isAmong, isNewestOfEach } from "../among.ts";
 
 /** A backup without its manifest. */
 export interface BackupFacts {
@@ -70,12 +71,7 @@ const backupFacts = {
   copy: backups.copy,
 };
 
-const ANY = sql`1`;
-
-/** Selects, for each name of a JSON list, the id of one row of its database, by an index and not by a scan. */
-function newestBackups(names: string, condition: SQL): SQL {
-  return sql`${backups.id} IN (SELECT (SELECT b.id FROM backups b WHERE b.database = n.value AND ${condition} ORDER BY b.taken_at DESC, b.id DESC LIMIT 1) FROM json_each(${names}) n)`;
-}
+/** Does for runs what `isNewestOfEach` does for backups. */
 function newestRun(names: string, condition: SQL, order: SQL): SQL {
   return sql`${runs.id} IN (SELECT (SELECT r.id FROM runs r WHERE r.database = n.value AND ${condition} ORDER BY ${order} LIMIT 1) FROM json_each(${names}) n)`;
 }
@@ -91,11 +87,8 @@ export async function standingsOf(
   names: readonly string[],
 ): Promise<Map<string, Standing>> {
   const list = JSON.stringify(names);
-  const among = (
-    column: typeof backups.database | typeof follows.database | typeof lineages.database,
-  ) => sql`${column} IN (SELECT value FROM json_each(${list}))`;
   const backupsBy = (condition: SQL) =>
-    catalog.select(backupFacts).from(backups).where(newestBackups(list, condition));
+    catalog.select(backupFacts).from(backups).where(isNewestOfEach(names, condition));
   const [counts, newest, verified, drilled, lastRuns, lastFinished, followed, open, confirmed] =
     await query(
       `reading how ${names.length === 1 ? names[0] : `${names.length} databases`} stand`,
@@ -104,7 +97,7 @@ export async function standingsOf(
           catalog
             .select({ database: backups.database, backups: sql<number>`count(*)` })
             .from(backups)
-            .where(among(backups.database))
+            .where(isAmong(backups.database, names))
             .groupBy(backups.database),
           backupsBy(ANY),
           backupsBy(IS_VERIFIED),
@@ -123,11 +116,11 @@ export async function standingsOf(
                 sql`r.finished_at DESC, r.created_at DESC`,
               ),
             ),
-          catalog.select().from(follows).where(among(follows.database)),
+          catalog.select().from(follows).where(isAmong(follows.database, names)),
           catalog
             .select()
             .from(lineages)
-            .where(and(among(lineages.database), sql`ended_at IS NULL`))
+            .where(and(isAmong(lineages.database, names), sql`ended_at IS NULL`))
             .orderBy(lineages.beganAt),
           confirmedOfDatabases(catalog, names),
         ]),

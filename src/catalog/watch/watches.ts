@@ -2,6 +2,7 @@ import { and, desc, eq, sql } from "drizzle-orm";
 import type { Comparison } from "../../plan/alerts/problems.ts";
 import { type Catalog, query } from "../open.ts";
 import { backups, IS_KEPT_PAST_AGE, IS_KNOWN_BAD, watches } from "../schema.ts";
+import { isAmong } from "../among.ts";
 
 export type Watch = typeof watches.$inferSelect;
 
@@ -25,25 +26,23 @@ export async function readWatched(
   catalog: Catalog,
   names: readonly string[],
 ): Promise<WatchedBackups> {
-  const isWanted = (column: typeof backups.database | typeof watches.database) =>
-    sql`${column} IN (SELECT value FROM json_each(${JSON.stringify(names)}))`;
   const timeOf = (proof: typeof backups.verification | typeof backups.drill) =>
     sql`coalesce(json_extract(${proof}, '$.at'), '')`;
   const foundAt = sql<string>`max(${timeOf(backups.verification)}, ${timeOf(backups.drill)})`;
   const [known, bad, pinned] = await query("reading what is watched", () =>
     catalog.batch([
-      catalog.select().from(watches).where(isWanted(watches.database)),
+      catalog.select().from(watches).where(isAmong(watches.database, names)),
       catalog
         .select({ id: backups.id, database: backups.database, foundAt })
         .from(backups)
-        .where(and(isWanted(backups.database), sql`(${IS_KNOWN_BAD})`))
+        .where(and(isAmong(backups.database, names), sql`(${IS_KNOWN_BAD})`))
         .orderBy(desc(backups.takenAt)),
       catalog
         .select({ database: backups.database, pinned: sql<number>`count(*)` })
         .from(backups)
         .where(
           and(
-            isWanted(backups.database),
+            isAmong(backups.database, names),
             IS_KEPT_PAST_AGE,
             // One that stands for later nights is meant to be kept.
             sql`NOT EXISTS (SELECT 1 FROM confirmations c WHERE c.backup_id = backups.id)`,
@@ -111,7 +110,7 @@ export function measureLogs(
     const rows = await catalog
       .update(watches)
       .set({ logBytes: sum, logFrom: from, logMeasuredAt: now })
-      .where(sql`${watches.database} IN (SELECT value FROM json_each(${JSON.stringify(names)}))`)
+      .where(isAmong(watches.database, names))
       .returning({ database: watches.database, bytes: watches.logBytes });
     return new Map(rows.map(({ database, bytes }) => [database, bytes]));
   });

@@ -2,6 +2,7 @@ import { storedAfter, storedAmong } from "../../catalog/fleet/stored.ts";
 import type { Rights } from "../../plan/access.ts";
 import type { Context } from "../../worker/context.ts";
 import type { KnownDatabase } from "../configured.ts";
+import { compareNames } from "../../worker/fleet.ts";
 
 /**
  * List up to `limit` databases that a caller reaches and whose names come after `after`, in the order of the
@@ -16,7 +17,7 @@ export async function listKnown(
   limit: number,
 ): Promise<KnownDatabase[]> {
   const known = new Map<string, KnownDatabase>();
-  const isNext = (name: string) => name > after;
+  const isNext = (name: string) => compareNames(name, after) > 0;
   const [configs, stored] = await (own === undefined
     ? Promise.all([fleet.page(after, limit), storedAfter(catalog, after, limit)])
     : Promise.all([
@@ -26,5 +27,5 @@ export async function listKnown(
   for (const name of stored) known.set(name, { name, config: undefined });
   for (const config of configs) known.set(config.name, { name: config.name, config });
   // What is protected on this page is among `configs`: those come by their names too.
-  return [...known.values()].toSorted((a, b) => (a.name < b.name ? -1 : 1)).slice(0, limit);
+  return [...known.values()].toSorted((a, b) => compareNames(a.name, b.name)).slice(0, limit);
 }

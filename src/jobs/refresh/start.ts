@@ -22,6 +22,7 @@ import type { Manifest } from "../../model/manifest.ts";
 import { isKnownBad } from "../../model/proof.ts";
 import type { RefreshTrigger } from "../../model/refresh.ts";
 import type { Context } from "../../worker/context.ts";
+import { isAtWork } from "../../worker/workflows.ts";
 
 /** No more than about a minute: the run goes on after it. */
 const OPTIONS = { retries: { limit: 4, delay: "5 seconds", backoff: "exponential" } } as const;
@@ -120,7 +121,7 @@ async function activeRefresh(context: Context, name: string): Promise<RefreshRow
   const { last } = (await lastRefreshes(catalog, [name])).get(name)!;
   if (last === undefined || last.endedAt !== null) return undefined;
   const status = await refreshes.status(last.id);
-  if (["queued", "running", "paused", "waiting", "waitingForPause"].includes(status)) return last;
+  if (isAtWork(status)) return last;
   const error = new NightjarError("REFRESH_LOST", `The refresh's Workflow is ${status}.`);
   log.error("refresh-failed", error, { refresh: last.id, database: name });
   await updateRefresh(catalog, last.id, {

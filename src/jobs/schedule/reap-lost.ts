@@ -7,6 +7,7 @@ import { NIGHTJAR } from "../../model/actor.ts";
 import { beatRun } from "../../notify/heartbeat.ts";
 import { MINUTE } from "../../plan/duration.ts";
 import type { Context } from "../../worker/context.ts";
+import { isAtWork } from "../../worker/workflows.ts";
 
 /** Time without progress after which a run's Workflow is asked for its status, ms. */
 const QUIET = 15 * MINUTE;
@@ -26,7 +27,7 @@ export async function reapLost(context: Context, now: number): Promise<void> {
 
 async function reapIfLost(context: Context, { id: runId, database }: Run): Promise<void> {
   const status = await context.workflows.status(runId);
-  if (["queued", "running", "paused", "waiting", "waitingForPause"].includes(status)) return;
+  if (isAtWork(status)) return;
   const error = new NightjarError("RUN_LOST", `The run's Workflow is ${status}.`);
   log.error("run-lost", error, { run: runId });
   await failRun(context.catalog, runId, error.report(), context.deps.now());

@@ -1,7 +1,7 @@
 import { type Discovered, discoveredAfter } from "../../catalog/fleet/discovered.ts";
 import { type DatabaseConfig, isMisconfigured } from "../../config/database.ts";
 import type { Context } from "../../worker/context.ts";
-import type { Unprotected } from "../../worker/fleet.ts";
+import { compareNames, type Unprotected } from "../../worker/fleet.ts";
 
 /** Why a database is not protected, or not under its own name. */
 export type Why = Unprotected | "misconfigured";
@@ -37,7 +37,7 @@ export async function entriesAfter(
   const rows = isRead ? await discoveredAfter(catalog, after, limit) : [];
   const listed = new Map(rows.map((row) => [row.name, row]));
   const named = [...config.databases.keys()].filter((name) => name > after);
-  const names = [...new Set([...named, ...listed.keys()])].toSorted((a, b) => (a < b ? -1 : 1));
+  const names = [...new Set([...named, ...listed.keys()])].toSorted(compareNames);
   return names.slice(0, limit).map((name) => entriesOf(context, name, listed.get(name)));
 }
 

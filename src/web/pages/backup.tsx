@@ -54,7 +54,7 @@ export function BackupPage(props: BackupPageOf) {
             <When at={backup.takenAt} now={now} />
             {backup.confirmed !== null && (
               <small>
-                Nothing had changed until <When at={backup.confirmed.at} now={now} />: it stands for
+                Nothing had changed as of <When at={backup.confirmed.at} now={now} />: it stands for
                 {` ${backup.confirmed.times} more that were due.`}
               </small>
             )}

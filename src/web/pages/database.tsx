@@ -151,8 +151,9 @@ function Facts({ database, now }: DatabasePageOf) {
           )}
           {newestBackup?.confirmed != null && (
             <small>
-              Nothing was written to it until <When at={newestBackup.confirmed.at} now={now} />.
-              Scheduled backups that were not needed: {newestBackup.confirmed.times}.
+              Nothing had been written to it since, as of{" "}
+              <When at={newestBackup.confirmed.at} now={now} />. Scheduled backups that were not
+              needed: {newestBackup.confirmed.times}.
             </small>
           )}
         </dd>

@@ -184,3 +184,30 @@ describe("a large fleet", () => {
     expect(pages.flat()).toContain("wrong");
   });
 });
+
+it("misses no name whose letters come in another order in JavaScript than in the catalog", async () => {
+  const names = ["in-\u{E000}", "in-\u{10000}"];
+  const { catalog } = testContext({});
+  const hosts = ["private-acme.turso.io", "astral-acme.turso.io"];
+  await enterListed(
+    catalog,
+    names.map((name, at) => ({ name, hostname: hosts[at]! })),
+  );
+  for (const list of ["databases", "coverage"]) {
+    const found: string[] = [];
+    for (
+      let next: string | null = "in-z";
+      next !== null && !names.every((name) => found.includes(name));
+    ) {
+      const page: Record<string, any> = await api.json(
+        `/v1/${list}?limit=1&cursor=${encodeURIComponent(next)}`,
+      );
+      for (const { name } of page["databases"]) found.push(name);
+      ({ next } = page as { next: string | null });
+    }
+    expect(
+      found.filter((name) => names.includes(name)),
+      list,
+    ).toEqual(names);
+  }
+});

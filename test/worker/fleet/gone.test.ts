@@ -1,7 +1,6 @@
 import { env } from "cloudflare:workers";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { listBackups, newestBackup } from "../../../src/catalog/backups.ts";
-import { planOf } from "../../../src/catalog/fleet/databases.ts";
 import { knownMethod } from "../../../src/catalog/fleet/methods.ts";
 import { lineagesOf, openLineage } from "../../../src/catalog/lineages.ts";
 import type { Page } from "../../../src/format/pages/page.ts";
@@ -11,6 +10,7 @@ import { DAY, HOUR, MINUTE } from "../../../src/plan/duration.ts";
 import { lifecycleRules } from "../../../src/plan/lifecycle.ts";
 import { parseKey } from "../../../src/store/keys.ts";
 import { FIRST_CAPTURE } from "../../../src/source/pages.ts";
+import { planOf } from "../../support/plan-of.ts";
 import { apiOf } from "../../support/api.ts";
 import { allKeys, backUp, manualRun } from "../../support/context.ts";
 import { forgetFleet, FoundFleet, rowsOf } from "../../support/found-fleet.ts";

@@ -1,13 +1,14 @@
 import { env } from "cloudflare:workers";
 import { describe, expect, inject, it } from "vitest";
 import { listBackups } from "../../../src/catalog/backups.ts";
-import { enterDatabases, planDatabases, planOf } from "../../../src/catalog/fleet/databases.ts";
+import { enterDatabases, planDatabases } from "../../../src/catalog/fleet/databases.ts";
 import { failRun, findRun } from "../../../src/catalog/runs.ts";
 import { startDueRuns } from "../../../src/jobs/schedule/start-due-runs.ts";
 import { prune } from "../../../src/jobs/retention/prune.ts";
 import { runBackup } from "../../../src/jobs/backup/backup.ts";
 import { DAY, MINUTE } from "../../../src/plan/duration.ts";
 import { startDelay } from "../../../src/plan/schedule.ts";
+import { planOf } from "../../support/plan-of.ts";
 import { apiOf } from "../../support/api.ts";
 import { allKeys, backUp, inlineStep, manualRun, testContext } from "../../support/context.ts";
 

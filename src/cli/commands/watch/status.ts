@@ -97,7 +97,7 @@ function showStanding(newest: DatabaseAnswer["newestBackup"]): void {
   if (newest?.confirmed == null) return;
   const { times, at } = newest.confirmed;
   const needless = times === 1 ? "a scheduled backup was" : `${times} scheduled backups were`;
-  print(`Nothing has changed since the newest backup until ${moment(at)}: ${needless} not needed.`);
+  print(`As of ${moment(at)} nothing had changed since the newest backup: ${needless} not needed.`);
 }
 
 async function show(client: Client, databases: Databases, database?: string): Promise<void> {
